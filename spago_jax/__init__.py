@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Neural models as plain Python classes of arrays, traced once into XLA programs.
+
+    import spago_jax as sj
+
+``sj.Module`` is a frozen dataclass of arrays; ``sj.compile`` makes a ``Program`` of a pure function.
+"""
+
+from spago_jax.compiler import Buckets as Buckets
+from spago_jax.compiler import Program as Program
+from spago_jax.compiler import RetraceError as RetraceError
+from spago_jax.compiler import cache as cache
+from spago_jax.compiler import compile as compile
+from spago_jax.compiler import spec as spec
+from spago_jax.core import Array as Array
+from spago_jax.core import Module as Module
+from spago_jax.core import Precision as Precision
+from spago_jax.core import Rng as Rng
+from spago_jax.core import Role as Role
+from spago_jax.core import buffer as buffer
+from spago_jax.core import combine as combine
+from spago_jax.core import count_parameters as count_parameters
+from spago_jax.core import flat as flat
+from spago_jax.core import freeze as freeze
+from spago_jax.core import labels as labels
+from spago_jax.core import param as param
+from spago_jax.core import partition as partition
+from spago_jax.core import roles as roles
+from spago_jax.core import static as static
+from spago_jax.core import summary as summary
+from spago_jax.core import trainable as trainable
+from spago_jax.core import unflat as unflat
+from spago_jax.core import value_and_grad as value_and_grad
+
+__version__ = "0.1.0"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What compiled programs cost: operations, bytes, peak memory, compile time, one row a signature."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """XLA's own estimate for one compiled signature; bytes, floating point operations and seconds."""
+
+    inputs: str
+    flops: float
+    bytes_accessed: float
+    argument_bytes: int
+    output_bytes: int
+    temporary_bytes: int
+    peak_bytes: int
+    donated_bytes: int
+    compile_seconds: float
+    reason: str
+
+    @classmethod
+    def of(cls, compiled: Any, inputs: str, seconds: float, reason: str) -> "Cost":
+        """Reads the cost and memory analysis of a ``jax.stages.Compiled``; a backend may lack either."""
+        analysis = compiled.cost_analysis() or {}
+        if isinstance(analysis, list):
+            analysis = analysis[0]
+        memory = compiled.memory_analysis()
+
+        def size(name: str) -> int:
+            return int(getattr(memory, name, 0) or 0)
+
+        peak = size("peak_memory_in_bytes") or (
+            size("argument_size_in_bytes")
+            + size("output_size_in_bytes")
+            + size("temp_size_in_bytes")
+            - size("alias_size_in_bytes")
+        )
+        return cls(
+            inputs=inputs,
+            flops=float(analysis.get("flops", 0.0)),
+            bytes_accessed=float(analysis.get("bytes accessed", 0.0)),
+            argument_bytes=size("argument_size_in_bytes"),
+            output_bytes=size("output_size_in_bytes"),
+            temporary_bytes=size("temp_size_in_bytes"),
+            peak_bytes=peak,
+            donated_bytes=size("alias_size_in_bytes"),
+            compile_seconds=seconds,
+            reason=reason,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The compiled signatures of a Program, how often it was traced, and why."""
+
+    name: str
+    traces: int
+    frozen: bool
+    costs: tuple[Cost, ...]
+
+    def __str__(self) -> str:
+        state = "frozen" if self.frozen else "open"
+        lines = [f"{self.name}: {len(self.costs)} compiled signature(s), {self.traces} trace(s), {state}"]
+        for cost in self.costs:
+            lines.append(
+                f"  {cost.inputs}\n"
+                f"    {quantity(cost.flops, 'FLOP')}, {quantity(cost.bytes_accessed, 'B')} moved, "
+                f"peak {quantity(cost.peak_bytes, 'B')} (arguments {quantity(cost.argument_bytes, 'B')}, "
+                f"temporaries {quantity(cost.temporary_bytes, 'B')}, reused {quantity(cost.donated_bytes, 'B')}), "
+                f"compiled in {cost.compile_seconds:.2f} s: {cost.reason}"
+            )
+        return "\n".join(lines)
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with a metric prefix.
+
+    >>> quantity(1_234_567, "FLOP"), quantity(12, "B")
+    ('1.23 MFLOP', '12 B')
+    """
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``value_and_grad``: the only JAX transform that is wrapped, because models hold arrays that are not trained."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import jax
+
+from spago_jax.core.partition import Where, combine, partition, trainable
+
+
+def value_and_grad(
+    loss: Callable[..., Any], wrt: "Where | str | Iterable[str]" = trainable, *, has_aux: bool = False
+) -> Callable[..., Any]:
+    """Differentiates ``loss(model, ...)`` with respect to the chosen arrays of its first argument.
+
+    ``jax.grad`` refuses integer arrays and would differentiate buffers; this one passes over both.
+
+    Args:
+        loss: returns a scalar, or ``(scalar, aux)`` with ``has_aux``.
+        wrt: which arrays: ``trainable`` (default), ``freeze("words.*")``, or path patterns.
+        has_aux: as in ``jax.value_and_grad``.
+
+    Returns:
+        A function like ``loss`` that returns ``(value, gradients)``; the gradients are a copy of the model
+        with ``None`` where nothing was differentiated.
+
+    >>> import spago_jax as sj
+    >>> class Line(sj.Module):
+    ...     slope: sj.Array
+    ...     steps: sj.Array = sj.buffer()
+    >>> line = Line(jnp.array(3.0), jnp.array(7))
+    >>> value, grads = value_and_grad(lambda line, x: line.slope * x)(line, 2.0)
+    >>> float(value), float(grads.slope), grads.steps
+    (6.0, 2.0, None)
+    """
+
+    @wraps(loss)
+    def wrapped(model: Any, *args: Any, **kwargs: Any) -> Any:
+        active, rest = partition(model, wrt)
+
+        def inner(active: Any) -> Any:
+            return loss(combine(active, rest), *args, **kwargs)
+
+        return jax.value_and_grad(inner, has_aux=has_aux)(active)
+
+    return wrapped

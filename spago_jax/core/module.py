@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Module: a frozen dataclass that is its own parameter pytree."""
+
+import dataclasses
+from typing import Any, Self, dataclass_transform
+
+import jax
+from flax import struct
+
+from spago_jax.core.definition import check_definition, checked_init
+from spago_jax.core.fields import ROLE, buffer, param, static
+
+Array = jax.Array
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(param, buffer, static, dataclasses.field))
+class Module(struct.PyTreeNode):
+    """A frozen dataclass of arrays and sub-modules; ``__call__`` is a pure function of (self, inputs).
+
+    The constructor takes arrays. A classmethod ``init(key, ...)`` makes them: random, validated, with clear
+    errors. ``jax.jit``, ``jax.vmap``, ``jax.grad`` and ``jax.lax.scan`` work on a Module as they are.
+
+    Raises:
+        DefinitionError: at class definition, for ``__post_init__``, ``__init__``, a plain ``int``, ``str``
+            or ``Callable`` field that is not ``static()``, or an array field that is; at ``init``, for
+            unhashable static values, parameters that are no arrays, and arrays in two places.
+
+    >>> class Scale(Module):
+    ...     gain: Array
+    ...     power: int = static(default=1)
+    ...     def __call__(self, x):
+    ...         return self.gain * x**self.power
+    >>> scale = Scale(gain=jnp.array([1.0, 2.0]), power=2)
+    >>> scale
+    Scale(gain=float32[2], power=2)
+    >>> scale(jnp.array([3.0, 3.0]))
+    Array([ 9., 18.], dtype=float32)
+    """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        check_definition(cls)
+        own_init = cls.__dict__.get("init")
+        if isinstance(own_init, classmethod):
+            cls.init = checked_init(own_init)
+        # An array has no truth value, so a generated __eq__ would fail; identity is the honest answer.
+        super().__init_subclass__(repr=False, eq=False, **kwargs)
+
+    def replace(self, **updates: Any) -> Self:
+        """A copy with some fields changed; a misspelt field is refused by the constructor."""
+        return dataclasses.replace(self, **updates)
+
+    def __repr__(self) -> str:
+        return render(self)
+
+
+def render(module: Module, indent: int = 0) -> str:
+    """One line a module, with the shapes and dtypes of its arrays; nested modules are indented."""
+    parts = []
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        if field.metadata.get(ROLE) == "static":
+            parts.append(f"{field.name}={value!r}")
+        else:
+            parts.append(f"{field.name}={_render_value(value, indent + 2)}")
+    name = type(module).__name__
+    nested = any("\n" in part for part in parts) or any(
+        _contains_module(getattr(module, field.name)) for field in dataclasses.fields(module)
+    )
+    if not nested:
+        return f"{name}({', '.join(parts)})"
+    pad = " " * (indent + 2)
+    body = "".join(f"{pad}{part},\n" for part in parts)
+    return f"{name}(\n{body}{' ' * indent})"
+
+
+def _contains_module(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(_contains_module(v) for v in value)
+    return isinstance(value, Module)
+
+
+def _render_value(value: Any, indent: int) -> str:
+    if isinstance(value, Module):
+        return render(value, indent)
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype.name}[{', '.join(map(str, value.shape))}]"
+    if isinstance(value, tuple | list):
+        inner = ", ".join(_render_value(v, indent) for v in value)
+        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+    return repr(value)
