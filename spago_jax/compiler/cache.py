@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jax
 
+from spago_jax.core.paths_on_disk import cache_root
+
 SETTING = "SPAGO_COMPILE_CACHE"
 _OFF = {"off", "0", "false", "no"}
 
@@ -41,10 +43,7 @@ def cache(folder: str | Path | bool | None = None) -> Path | None:
 
 def default_folder() -> Path:
     """``$XDG_CACHE_HOME/spago_jax/xla``, or ``~/.cache/spago_jax/xla``."""
-    root = os.environ.get("SPAGO_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "spago_jax"
-    )
-    return Path(root) / "xla"
+    return cache_root() / "xla"
 
 
 _decided = False
@@ -72,7 +71,7 @@ class CompileCounter:
     def __exit__(self, *exc: object) -> None:
         jax.monitoring.unregister_event_duration_listener(self._listen)
 
-    def _listen(self, event: str, seconds: float, **_: object) -> None:
+    def _listen(self, event: str, duration_secs: float, **_: object) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
             self.compilations += 1
-            self.seconds += seconds
+            self.seconds += duration_secs

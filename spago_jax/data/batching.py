@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which examples make which batch: pure functions of lengths, settings, seed and epoch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spago_jax.data.buckets import choose_buckets
+from spago_jax.errors import InputError, did_you_mean
+
+__all__ = ["Batches", "Block", "LengthBatches", "UniformBatches"]
+
+Order = Literal["shuffled", "sequential"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Batches of one shape, which one call of the device runs.
+
+    Attributes:
+        length: the length that examples are padded to; 0 where they have no length.
+        indices: which examples, int64 [steps, batch]; -1 stands for an empty row, of length and weight 0.
+        first: what goes before is not connected with it (a carried state begins anew).
+    """
+
+    length: int
+    indices: np.ndarray
+    first: bool = False
+
+    @property
+    def steps(self) -> int:
+        """How many batches."""
+        return self.indices.shape[0]
+
+    @property
+    def examples(self) -> int:
+        """How many examples, without empty rows."""
+        return int(np.count_nonzero(self.indices >= 0))
+
+
+class Batches(Protocol):
+    """What ``BlockStream`` reads: epochs of blocks, their number the same in each epoch."""
+
+    def __len__(self) -> int:
+        """Blocks in an epoch."""
+        ...
+
+    def epoch(self, epoch: int) -> Sequence[Block]:
+        """The blocks of an epoch, counted from 0."""
+        ...
+
+
+class LengthBatches:
+    """Batches of examples of similar length, so that there are few shapes and little padding.
+
+    Examples go to the bucket of the next longer length and are shuffled there; what does not fill a batch moves on
+    to the next longer bucket, so that at most one batch is not full, the last of the longest: it is filled with -1.
+    Batches of a bucket are grouped in blocks and the blocks shuffled. Each example comes once in an epoch. The number
+    of blocks and their shapes are the same in every epoch.
+
+    Args:
+        lengths: the length of each example, [n].
+        batch_size: examples in a batch.
+        bucket_lengths: the lengths to pad to; None: chosen from ``lengths``, the fewest that reach ``max_padding``.
+        max_buckets: how many are chosen at most.
+        max_padding: the share of padding that is good enough when choosing.
+        multiple: chosen lengths are multiples of this.
+        steps_per_block: batches in a block.
+        seed: of the shuffling.
+        order: ``"shuffled"``, or ``"sequential"`` for evaluation: ascending within each bucket, the same every epoch.
+        drop_last: leave out the batch that is not full.
+        truncate: longer examples than the longest bucket are cut to it (by who gathers them) rather than refused.
+
+    Raises:
+        InputError: there are no examples, or none are left; a size is below 1; the buckets do not ascend, or are too
+            short.
+
+    >>> batches = LengthBatches([3, 9, 4, 12, 2], 2, bucket_lengths=(8, 16), order="sequential")
+    >>> [(block.length, block.indices.tolist()) for block in batches.epoch(0)]
+    [(8, [[0, 2]]), (16, [[4, 1]]), (16, [[3, -1]])]
+    >>> round(batches.padding_waste(), 3)
+    0.625
+    """
+
+    def __init__(
+        self,
+        lengths: ArrayLike,
+        batch_size: int,
+        *,
+        bucket_lengths: Sequence[int] | None = None,
+        max_buckets: int = 8,
+        max_padding: float = 0.1,
+        multiple: int = 8,
+        steps_per_block: int = 1,
+        seed: int = 0,
+        order: Order = "shuffled",
+        drop_last: bool = False,
+        truncate: bool = False,
+    ):
+        self.lengths = np.asarray(lengths, np.int32)
+        _check(len(self.lengths), batch_size, steps_per_block, order)
+        if bucket_lengths is None:
+            bucket_lengths = choose_buckets(self.lengths, max_buckets, multiple=multiple, max_padding=max_padding)
+        self.bucket_lengths = tuple(int(length) for length in bucket_lengths)
+        if not self.bucket_lengths or self.bucket_lengths[0] < 1 or np.any(np.diff(self.bucket_lengths) < 1):
+            raise InputError(f"bucket_lengths {list(self.bucket_lengths)} must ascend, from 1 or more")
+        longest = int(self.lengths.max())
+        if longest > self.bucket_lengths[-1] and not truncate:
+            raise InputError(
+                f"example {int(self.lengths.argmax())} has length {longest}, more than the longest bucket,"
+                f" {self.bucket_lengths[-1]}: add a longer one, or cut longer examples with truncate=True"
+            )
+        self.batch_size, self.steps_per_block = batch_size, steps_per_block
+        self.seed, self.order, self.drop_last, self.truncate = seed, order, drop_last, truncate
+        bucket = np.minimum(np.searchsorted(self.bucket_lengths, self.lengths), len(self.bucket_lengths) - 1)
+        # the examples of each bucket, ascending
+        ordered = np.argsort(bucket, kind="stable")
+        self._members = np.split(ordered, np.cumsum(np.bincount(bucket, minlength=len(self.bucket_lengths)))[:-1])
+        self._batches = self._count()
+        if not self:
+            raise InputError(
+                f"no batch left: {len(self.lengths)} examples do not fill one of {batch_size}, and drop_last is set"
+            )
+
+    def _count(self) -> list[int]:
+        """Batches of each bucket, which depend on the number of examples in it alone."""
+        counts, rest = [], 0
+        for members in self._members:
+            full, rest = divmod(len(members) + rest, self.batch_size)
+            counts.append(full)
+        if rest and not self.drop_last:
+            counts[-1] += 1
+        return counts
+
+    def __len__(self) -> int:
+        return sum(-(-count // self.steps_per_block) for count in self._batches)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return sum(self._batches)
+
+    def __repr__(self) -> str:
+        return (
+            f"LengthBatches({len(self.lengths)} examples, {self.steps} batches of {self.batch_size} in"
+            f" {len(self)} blocks, lengths {list(self.bucket_lengths)}, {self.padding_waste():.1%} padding)"
+        )
+
+    def epoch(self, epoch: int) -> list[Block]:
+        """The blocks of an epoch: the same for the same epoch, whatever was asked for before."""
+        random = np.random.default_rng([self.seed, epoch])
+        shuffled = self.order == "shuffled"
+        blocks: list[Block] = []
+        rest = np.empty(0, np.int64)
+        last = len(self.bucket_lengths) - 1
+        for number, (length, members) in enumerate(zip(self.bucket_lengths, self._members, strict=True)):
+            here = np.concatenate([rest, members])
+            if shuffled:
+                random.shuffle(here)
+            full = len(here) // self.batch_size * self.batch_size
+            here, rest = here[:full], here[full:]
+            if number == last and len(rest) and not self.drop_last:
+                filling = np.full(self.batch_size - len(rest), -1, np.int64)
+                here = np.concatenate([here, rest, filling])
+            blocks.extend(_blocks(here.reshape(-1, self.batch_size), self.steps_per_block, length))
+        if shuffled:
+            blocks = [blocks[at] for at in random.permutation(len(blocks)).tolist()]
+        return blocks
+
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """The distinct shapes of an epoch, (steps, batch, length): what there is to compile."""
+        found = set()
+        for length, count in zip(self.bucket_lengths, self._batches, strict=True):
+            for steps in (min(count, self.steps_per_block), count % self.steps_per_block):
+                if steps:
+                    found.add((steps, self.batch_size, length))
+        return sorted(found, key=lambda shape: (shape[2], shape[0]))
+
+    def padding_waste(self) -> float:
+        """The share of positions in an epoch's batches that hold padding, 0 to 1."""
+        held = int(np.minimum(self.lengths, self.bucket_lengths[-1]).sum())
+        padded = sum(
+            length * count * self.batch_size for length, count in zip(self.bucket_lengths, self._batches, strict=True)
+        )
+        # with drop_last other examples are left out in each epoch: their mean length stands for theirs
+        kept = min(self.steps * self.batch_size / len(self.lengths), 1.0)
+        return max(1.0 - held * kept / padded, 0.0)
+
+
+class UniformBatches:
+    """Batches of examples that all have one shape, such as images.
+
+    Args:
+        n: how many examples.
+        batch_size: examples in a batch.
+        steps_per_block: batches in a block.
+        seed: of the shuffling.
+        order: ``"shuffled"`` or ``"sequential"``.
+        drop_last: leave out the last batch where it is not full; else it is filled with -1.
+
+    Raises:
+        InputError: there are no examples, or none are left; a size is below 1.
+
+    >>> [block.indices.tolist() for block in UniformBatches(5, 2, steps_per_block=2, order="sequential").epoch(0)]
+    [[[0, 1], [2, 3]], [[4, -1]]]
+    """
+
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        *,
+        steps_per_block: int = 1,
+        seed: int = 0,
+        order: Order = "shuffled",
+        drop_last: bool = False,
+    ):
+        _check(n, batch_size, steps_per_block, order)
+        self.n, self.batch_size, self.steps_per_block = n, batch_size, steps_per_block
+        self.seed, self.order, self.drop_last = seed, order, drop_last
+        if not self:
+            raise InputError(f"no batch left: {n} examples do not fill one of {batch_size}, and drop_last is set")
+
+    def __len__(self) -> int:
+        return -(-self.steps // self.steps_per_block)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
+
+    def __repr__(self) -> str:
+        return f"UniformBatches({self.n} examples, {self.steps} batches of {self.batch_size} in {len(self)} blocks)"
+
+    def epoch(self, epoch: int) -> list[Block]:
+        """The blocks of an epoch: the same for the same epoch, whatever was asked for before."""
+        if self.order == "shuffled":
+            indices = np.random.default_rng([self.seed, epoch]).permutation(self.n)
+        else:
+            indices = np.arange(self.n)
+        size = self.steps * self.batch_size
+        filling = np.full(max(size - self.n, 0), -1, np.int64)
+        rows = np.concatenate([indices[:size], filling]).reshape(-1, self.batch_size)
+        return _blocks(rows, self.steps_per_block, 0)
+
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """The distinct shapes of an epoch, (steps, batch, 0)."""
+        steps = {min(self.steps, self.steps_per_block), self.steps % self.steps_per_block} - {0}
+        return [(count, self.batch_size, 0) for count in sorted(steps)]
+
+    def padding_waste(self) -> float:
+        """The share of rows in an epoch's batches that are empty, 0 to 1."""
+        return max(1.0 - self.n / (self.steps * self.batch_size), 0.0)
+
+
+def _blocks(rows: np.ndarray, steps: int, length: int) -> list[Block]:
+    return [Block(length, rows[at : at + steps]) for at in range(0, len(rows), steps)]
+
+
+def _check(n: int, batch_size: int, steps_per_block: int, order: str) -> None:
+    if n < 1:
+        raise InputError("no examples to make batches of")
+    for name, value in (("batch_size", batch_size), ("steps_per_block", steps_per_block)):
+        if value < 1:
+            raise InputError(f"{name} is {value}, expected 1 or more")
+    if order not in ("shuffled", "sequential"):
+        raise InputError(f"order {order!r} is unknown: {did_you_mean(order, ('shuffled', 'sequential'))}")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Folders made once from source files and settings, kept in the user's cache, and never seen half-made."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from spago_jax.core.paths_on_disk import cache_root
+from spago_jax.data.files import find_file
+from spago_jax.errors import InputError
+
+__all__ = ["FORMAT_VERSION", "cached", "fingerprint"]
+
+FORMAT_VERSION = 1  # raise it when what the encoders write changes: older folders are then not looked at
+_PART = ".building-"
+_STALE = 24 * 3600.0  # seconds; a folder left by a killed builder is removed after this
+
+_fallback: tempfile.TemporaryDirectory[str] | None = None
+
+
+def fingerprint(kind: str, sources: Sequence[str | Path], settings: Mapping[str, Any]) -> str:
+    """The name of what would be made: a hash of the sources' absolute paths, sizes and times, and the settings.
+
+    Raises:
+        InputError: a source is missing, or a setting is none that JSON can write.
+    """
+    files = []
+    for source in sources:
+        path = find_file(source).resolve()
+        state = path.stat()
+        files.append([str(path), state.st_size, state.st_mtime_ns])
+    try:
+        text = json.dumps([FORMAT_VERSION, kind, files, dict(settings)], sort_keys=True)
+    except TypeError as problem:
+        raise InputError(f"the settings of a cached {kind} must be plain values: {problem}") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def cached(
+    kind: str, sources: Sequence[str | Path], settings: Mapping[str, Any], build: Callable[[Path], object]
+) -> Path:
+    """The folder that ``build`` makes, from the cache where it was made before.
+
+    It is built under another name and renamed, so that a folder in the cache is whole; when several processes build
+    the same one, the first to end wins and the others use its. Where the cache cannot be written, a temporary
+    folder that goes with the process takes its place, with a warning.
+
+    Args:
+        kind: what it is, such as ``"conll"``; part of the fingerprint.
+        sources: the files it is made from; a change of size or time makes it anew.
+        settings: everything else that it depends on, as plain values.
+        build: writes into the empty folder it is given.
+
+    Raises:
+        InputError: a source is missing; settings are no plain values; ``build`` finds something wrong.
+    """
+    name = f"{kind}-{fingerprint(kind, sources, settings)}"
+    root = _writable(cache_root() / "data", name)
+    folder = root / name
+    if folder.is_dir():
+        with suppress(OSError):
+            os.utime(folder)  # the time of last use, for whoever tidies the cache
+        return folder
+    part = Path(tempfile.mkdtemp(prefix=_PART, dir=root))
+    try:
+        build(part)
+        try:
+            os.replace(part, folder)
+        except OSError:
+            if not folder.is_dir():  # if it is there, another process was quicker: theirs is as good
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _writable(root: Path, name: str) -> Path:
+    """The cache's folder if it holds ``name`` or can be written, else a temporary one."""
+    global _fallback
+    if (root / name).is_dir():
+        return root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        os.rmdir(tempfile.mkdtemp(prefix=_PART, dir=root))
+        _tidy(root)
+        return root
+    except OSError as problem:
+        if _fallback is None:
+            _fallback = tempfile.TemporaryDirectory(prefix="spago_jax-")
+            warnings.warn(
+                f"the cache {root} cannot be written ({problem.strerror}): using {_fallback.name} for this run;"
+                " set SPAGO_CACHE to a folder that can be, so that corpora are encoded once",
+                stacklevel=3,
+            )
+        return Path(_fallback.name)
+
+
+def _tidy(root: Path) -> None:
+    for part in root.glob(f"{_PART}*"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE:
+                shutil.rmtree(part, ignore_errors=True)

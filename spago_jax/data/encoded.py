@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Corpora as memory-mapped integers: encoded once, in constant memory, then opened at once."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spago_jax.data.files import load_array, new_folder
+from spago_jax.data.lexicon import Lexicon, LexiconBuilder
+from spago_jax.data.ragged import RaggedArray, RaggedWriter
+from spago_jax.data.sentence import Sentence
+from spago_jax.data.tabular import Example
+from spago_jax.errors import InputError
+
+__all__ = ["EncodedExamples", "EncodedSentences", "encode_labelled", "encode_sentences", "name_table"]
+
+_ABOUT = "about.json"
+_TOKENS = 1 << 17  # tokens held as Python strings before they are written
+
+
+def name_table(names: Sequence[str], known: Sequence[str], *, unknown: int = -1) -> np.ndarray:
+    """From ids in one list of names to ids in another: ``table[id in names]`` is the id in ``known``.
+
+    >>> name_table(["O", "B-new", "B-loc"], ["B-loc", "O"]).tolist()
+    [1, -1, 0]
+    """
+    ids = {name: number for number, name in enumerate(known)}
+    return np.array([ids.get(name, unknown) for name in names], np.int32)
+
+
+def _about(folder: Path, kind: str) -> dict[str, Any]:
+    path = folder / _ABOUT
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"no encoded {kind}: missing or not written to its end", path=path) from None
+    if about.get("kind") != kind:
+        raise InputError(f"holds encoded {about.get('kind')}, expected {kind}", path=path)
+    return about
+
+
+class EncodedSentences:
+    """Tagged sentences as numbers.
+
+    Attributes:
+        forms: the form id of each token, one row a sentence (int32).
+        tags: the tag id of each token, aligned with ``forms`` (int32), or None where the corpus has no tags.
+        lexicon: form ids to strings, with counts.
+        tag_names: tag ids to names, in order of first appearance.
+        lengths: tokens a sentence, int32 [n].
+        lines: the line in the file of each sentence's first token, int64 [n].
+    """
+
+    def __init__(
+        self,
+        forms: RaggedArray,
+        tags: RaggedArray | None,
+        lexicon: Lexicon,
+        tag_names: list[str],
+        lines: np.ndarray,
+    ):
+        self.forms, self.tags, self.lexicon, self.tag_names, self.lines = forms, tags, lexicon, tag_names, lines
+        self.lengths = forms.lengths
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "EncodedSentences":
+        """Opens what ``encode_sentences`` wrote.
+
+        Raises:
+            InputError: the folder holds no encoded sentences, or not all of them.
+        """
+        folder = Path(folder)
+        about = _about(folder, "sentences")
+        tags = RaggedArray.open(folder, "tags") if about["tag_names"] is not None else None
+        lexicon = Lexicon.open(folder)
+        return cls(
+            RaggedArray.open(folder, "forms"), tags, lexicon, about["tag_names"] or [], load_array(folder / "lines.npy")
+        )
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    def __repr__(self) -> str:
+        return (
+            f"EncodedSentences({len(self)} sentences, {len(self.forms.values)} tokens, {len(self.lexicon)} forms,"
+            f" {len(self.tag_names)} tags)"
+        )
+
+    def sentence(self, index: int) -> Sentence:
+        """One sentence, decoded."""
+        tokens = [self.lexicon[form] for form in self.forms[index].tolist()]
+        tags = None if self.tags is None else [self.tag_names[tag] for tag in self.tags[index].tolist()]
+        return Sentence(tokens, tags, int(self.lines[index]))
+
+
+def encode_sentences(sentences: Iterable[Sentence], folder: str | Path) -> EncodedSentences:
+    """Encodes sentences into a folder of memory-mapped arrays, which appears whole or not at all.
+
+    Args:
+        sentences: as a reader gives them; none is kept.
+        folder: where to write; it must not exist, or be empty.
+
+    Raises:
+        InputError: a sentence has not as many tags as tokens; some have tags and some none; there is none at all.
+
+    >>> import tempfile
+    >>> corpus = encode_sentences([Sentence(["a", "b", "a"], ["O", "B-x", "O"])], tempfile.mkdtemp())
+    >>> corpus.forms[0].tolist(), corpus.tags[0].tolist(), corpus.tag_names
+    ([0, 1, 0], [0, 1, 0], ['O', 'B-x'])
+    """
+    forms, names = LexiconBuilder(), LexiconBuilder()
+    with new_folder(folder) as part:
+        tagged: bool | None = None
+        lines: list[np.ndarray] = []
+        tokens: list[str] = []
+        tags: list[str] = []
+        lengths: list[int] = []
+        starts: list[int] = []
+        with RaggedWriter(part, "forms", np.int32) as form_rows, RaggedWriter(part, "tags", np.int32) as tag_rows:
+
+            def flush() -> None:
+                form_rows.extend(forms.encode(tokens), lengths)
+                if tagged:
+                    tag_rows.extend(names.encode(tags), lengths)
+                lines.append(np.array(starts, np.int64))
+                for held in (tokens, tags, lengths, starts):
+                    held.clear()
+
+            for sentence in sentences:
+                if tagged is None:
+                    tagged = sentence.tags is not None
+                elif tagged != (sentence.tags is not None):
+                    raise InputError(f"the sentence of line {sentence.line}: some sentences have tags and some none")
+                if sentence.tags is not None:
+                    if len(sentence.tags) != len(sentence.tokens):
+                        raise InputError(
+                            f"the sentence of line {sentence.line} has {len(sentence.tags)} tags for"
+                            f" {len(sentence.tokens)} tokens"
+                        )
+                    tags.extend(sentence.tags)
+                tokens.extend(sentence.tokens)
+                lengths.append(len(sentence.tokens))
+                starts.append(sentence.line)
+                if len(tokens) >= _TOKENS:
+                    flush()
+            flush()
+        if tagged is None:
+            raise InputError("no sentences to encode")
+        forms.build().save(part)
+        np.save(part / "lines.npy", np.concatenate(lines))
+        about = {"kind": "sentences", "tag_names": list(names.build()) if tagged else None}
+        (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    return EncodedSentences.open(folder)
+
+
+class EncodedExamples:
+    """Labelled texts as numbers.
+
+    Attributes:
+        forms: the form id of each token, one row a text (int32).
+        labels: the label id of each text, int32 [n], or None where there are no labels.
+        lexicon: form ids to strings, with counts.
+        label_names: label ids to names, in order of first appearance.
+        lengths: tokens a text, int32 [n].
+        lines: the line in the file where each text begins, int64 [n].
+    """
+
+    def __init__(
+        self,
+        forms: RaggedArray,
+        labels: np.ndarray | None,
+        lexicon: Lexicon,
+        label_names: list[str],
+        lines: np.ndarray,
+    ):
+        self.forms, self.labels, self.lexicon, self.label_names = forms, labels, lexicon, label_names
+        self.lines, self.lengths = lines, forms.lengths
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "EncodedExamples":
+        """Opens what ``encode_labelled`` wrote.
+
+        Raises:
+            InputError: the folder holds no encoded examples, or not all of them.
+        """
+        folder = Path(folder)
+        about = _about(folder, "examples")
+        labels = load_array(folder / "labels.npy") if about["label_names"] is not None else None
+        lexicon = Lexicon.open(folder)
+        return cls(
+            RaggedArray.open(folder, "forms"),
+            labels,
+            lexicon,
+            about["label_names"] or [],
+            load_array(folder / "lines.npy"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    def __repr__(self) -> str:
+        return (
+            f"EncodedExamples({len(self)} texts, {len(self.forms.values)} tokens, {len(self.lexicon)} forms,"
+            f" {len(self.label_names)} labels)"
+        )
+
+    def tokens(self, index: int) -> list[str]:
+        """The tokens of one text."""
+        return [self.lexicon[form] for form in self.forms[index].tolist()]
+
+
+def encode_labelled(
+    examples: Iterable[Example], folder: str | Path, tokenize: Callable[[str], Sequence[str]]
+) -> EncodedExamples:
+    """Tokenizes labelled texts and encodes them into a folder, which appears whole or not at all.
+
+    A text without a token gives a row of length 0.
+
+    Args:
+        examples: as ``read_labelled`` gives them; none is kept.
+        folder: where to write; it must not exist, or be empty.
+        tokenize: from a text to its tokens.
+
+    Raises:
+        InputError: some examples have labels and some none; there is none at all.
+
+    >>> import tempfile
+    >>> corpus = encode_labelled([Example("to be or not to be", "verse")], tempfile.mkdtemp(), str.split)
+    >>> corpus.forms[0].tolist(), corpus.labels.tolist(), corpus.label_names
+    ([0, 1, 2, 3, 0, 1], [0], ['verse'])
+    """
+    forms, names = LexiconBuilder(), LexiconBuilder()
+    with new_folder(folder) as part:
+        labelled: bool | None = None
+        labels: list[np.ndarray] = []
+        lines: list[int] = []
+        with RaggedWriter(part, "forms", np.int32) as rows:
+            tokens: list[str] = []
+            lengths: list[int] = []
+            found: list[str] = []
+
+            def flush() -> None:
+                rows.extend(forms.encode(tokens), lengths)
+                labels.append(names.encode(found))
+                for held in (tokens, lengths, found):
+                    held.clear()
+
+            for example in examples:
+                if labelled is None:
+                    labelled = example.label is not None
+                elif labelled != (example.label is not None):
+                    raise InputError(f"the text of line {example.line}: some texts have labels and some none")
+                if example.label is not None:
+                    found.append(example.label)
+                pieces = tokenize(example.text)
+                tokens.extend(pieces)
+                lengths.append(len(pieces))
+                lines.append(example.line)
+                if len(tokens) >= _TOKENS:
+                    flush()
+            flush()
+        if labelled is None:
+            raise InputError("no examples to encode")
+        forms.build().save(part)
+        np.save(part / "lines.npy", np.array(lines, np.int64))
+        if labelled:
+            np.save(part / "labels.npy", np.concatenate(labels))
+        about = {"kind": "examples", "label_names": list(names.build()) if labelled else None}
+        (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    return EncodedExamples.open(folder)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Opening files for reading with errors that say where, and writing files and folders whole or not at all."""
+
+import errno
+import gzip
+import io
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+import numpy as np
+
+from spago_jax.errors import InputError, did_you_mean
+
+__all__ = ["find_file", "load_array", "new_file", "new_folder", "open_binary", "open_text"]
+
+_BUFFER = 1 << 20
+
+
+def find_file(path: str | Path) -> Path:
+    """The path of a file that exists and can be read.
+
+    Raises:
+        InputError: it is missing (with the nearest name beside it), is a folder, or may not be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"is a folder, expected a file; {_contents(path)}", path=path)
+    if not path.exists():
+        parent = path.parent
+        if not parent.is_dir():
+            raise InputError(f"no such file: the folder {str(parent)!r} does not exist", path=path)
+        names = sorted(entry.name for entry in parent.iterdir() if entry.is_file())
+        hint = did_you_mean(path.name, names, known="beside it") if names else "its folder holds no files"
+        raise InputError(f"no such file; {hint if len(hint) < 400 else hint[:400] + ', ...'}", path=path)
+    if not os.access(path, os.R_OK):
+        raise InputError("cannot be read: permission denied", path=path)
+    return path
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    if not names:
+        return "it holds no files"
+    return f"it holds: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+
+
+@contextmanager
+def open_binary(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a file for reading as bytes; a name that ends in ``.gz`` is decompressed on the way.
+
+    Raises:
+        InputError: the file is missing, or its compressed data are broken or cut off.
+    """
+    path = find_file(path)
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb", buffering=_BUFFER) as file:
+            yield cast(BinaryIO, file)
+    except EOFError:
+        raise InputError("the compressed data end too early: the file is cut off", path=path) from None
+    except (gzip.BadGzipFile, zlib.error) as problem:
+        raise InputError(f"not valid gzip data ({problem})", path=path) from None
+
+
+@contextmanager
+def open_text(path: str | Path, *, newline: str = "\n") -> Iterator[TextIO]:
+    """Opens a UTF-8 file for reading as text, without its byte-order mark; ``.gz`` is decompressed.
+
+    Args:
+        path: the file.
+        newline: as for ``open``. ``"\\n"`` ends lines at line feeds only, so that a carriage return, or one of
+            Unicode's other separators, stays within its line.
+
+    Raises:
+        InputError: the file is missing or broken, or is not UTF-8 (with the line of the first bad byte).
+    """
+    with open_binary(path) as binary:
+        # a large buffer between the decompressor and the decoder, which asks for 8 kB at a time
+        raw = io.BufferedReader(cast(io.RawIOBase, binary), _BUFFER) if Path(path).suffix == ".gz" else binary
+        try:
+            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline=newline)
+        except UnicodeDecodeError:
+            raise _not_utf8(Path(path)) from None
+
+
+def _not_utf8(path: Path) -> InputError:
+    """Reads again, line by line, for the place: decoders work in blocks and do not know it."""
+    offset = 0
+    with open_binary(path) as file:
+        for number, line in enumerate(file, 1):
+            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                return InputError("not UTF-8 but, by its first bytes, UTF-16: convert it", path=path, line=1)
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as problem:
+                at = offset + problem.start
+                value = line[problem.start]
+                return InputError(f"not UTF-8: byte 0x{value:02x} at offset {at}", path=path, line=number)
+            offset += len(line)
+    return InputError("not UTF-8", path=path)
+
+
+@contextmanager
+def new_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Writes a file whole or not at all: under a temporary name beside it, renamed when the block ends well.
+
+    Raises:
+        InputError: its folder is missing or may not be written.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as problem:
+        raise InputError(f"cannot be written: {problem.strerror}", path=path) from None
+    try:
+        with os.fdopen(handle, "wb", buffering=_BUFFER) as file:
+            yield file
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files that only the owner may read
+        os.replace(name, path)
+    except BaseException as problem:
+        with suppress(OSError):
+            os.unlink(name)
+        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+            raise InputError("cannot be written: no space left on the disk", path=path) from None
+        raise
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Writes a folder whole or not at all: gives a temporary folder beside it, renamed when the block ends well.
+
+    Raises:
+        InputError: a folder with something in it is there already, or the place may not be written.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError("is there already and not an empty folder: choose another name", path=path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as problem:
+        raise InputError(f"cannot be written: {problem.strerror}", path=path) from None
+    try:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_umask())
+        if path.is_dir():
+            path.rmdir()
+        os.replace(temporary, path)
+    except BaseException as problem:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+            raise InputError("cannot be written: no space left on the disk", path=path) from None
+        raise
+
+
+def _umask() -> int:
+    # there is no call that reads the umask without setting it; restored at once
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
+def load_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:
+    """Reads an ``.npy`` file, or maps it into memory; never unpickles.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return np.asarray(np.load(path, mmap_mode="r" if mapped else None))
+    except (OSError, ValueError, EOFError):
+        raise InputError("missing or damaged", path=path) from None

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A tagger: word vectors, character encoder, stacked BiLSTM, CRF or softmax."""

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The tags that a model may give, in its own scheme, and the scheme of the files."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spago_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class TagSet:
+    """Tags by id, the scheme that the model writes, and the scheme that the files are written in."""
+
+    names: tuple[str, ...]
+    scheme: str
+    written: str
+
+    def table(self, names: Sequence[str], where: str) -> np.ndarray:
+        """From a file's tag ids to the model's; a tag that training never saw becomes -1.
+
+        Raises:
+            InputError: where not one of the file's tags is known: it is another kind of file.
+        """
+        ids = {tag: number for number, tag in enumerate(self.names)}
+        if names and not any(name in ids for name in names):
+            raise InputError(
+                f"{where}: none of its tags ({', '.join(names[:5])}) is one of the model's "
+                f"({', '.join(self.names[:5])}, ...)"
+            )
+        return np.array([ids.get(name, -1) for name in names], np.int32)
+
+    def save(self, folder: Path) -> None:
+        """Writes ``tags.json``."""
+        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        (folder / "tags.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TagSet":
+        """Reads ``tags.json``.
+
+        Raises:
+            InputError: where it is missing or damaged.
+        """
+        try:
+            read = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
+            return cls(tuple(read["names"]), read["scheme"], read["written"])
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"the run's tags cannot be read: {error}", path=folder / "tags.json") from None

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The GRU layer."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import Array, Module, param, static
+from spago_jax.core.initializers import orthogonal, xavier_uniform
+from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.gru import gru_scan, gru_step
+from spago_jax.ops.linear import accumulation_dtype, matmul
+from spago_jax.ops.recurrence import scan_recurrence
+
+
+class GRU(Module):
+    """Gated recurrent unit: [..., time, in] -> [..., time, out] and the final state [..., out].
+
+        r = sigmoid(Wr x + br + Wr' h),  p = sigmoid(Wp x + bp + Wp' h)
+        c = tanh(Wc x + bc + Wc' (r * h)),  h = p c + (1 - p) h
+
+    That is spaGO's form. ``reset_after=True`` is PyTorch's and cuDNN's, exactly, so that its weights can be
+    taken over by name: the reset gate multiplies ``Wc' h + recurrent_bias``, and the second gate weighs the old
+    state instead of the candidate. The fused arrays hold the blocks reset, update, candidate:
+    ``input_weight`` [3 * out, in], ``recurrent_weight`` [3 * out, out], ``bias`` [3 * out], ``recurrent_bias`` [out].
+    Source: Cho et al. (2014); spaGO nn/recurrent/gru.
+
+    >>> gru = GRU.init(jax.random.key(0), 3, 2)
+    >>> ys, state = gru(jnp.ones((5, 3)))
+    >>> ys.shape, bool((ys[-1] == state).all())
+    ((5, 2), True)
+    """
+
+    input_weight: Array
+    recurrent_weight: Array
+    bias: Array = param(decay=False)
+    recurrent_bias: Array | None = param(decay=False, default=None)
+    reset_after: bool = static(default=False)
+
+    @classmethod
+    def init(cls, key: Array, in_features: int, out_features: int, *, reset_after: bool = False) -> "GRU":
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), biases of zeros.
+
+        Raises:
+            InputError: for a size below 1.
+        """
+        check_sizes("GRU", in_features=in_features, out_features=out_features)
+        inputs, recurrent = jax.random.split(key)
+        return cls(
+            input_weight=_blocks(inputs, lambda k: xavier_uniform(k, (out_features, in_features))),
+            recurrent_weight=_blocks(recurrent, lambda k: orthogonal(k, (out_features, out_features))),
+            bias=jnp.zeros(3 * out_features),
+            recurrent_bias=jnp.zeros(out_features) if reset_after else None,
+            reset_after=reset_after,
+        )
+
+    @property
+    def in_features(self) -> int:
+        """The size of an input."""
+        return self.input_weight.shape[1]
+
+    @property
+    def out_features(self) -> int:
+        """The size of an output."""
+        return self.recurrent_weight.shape[1]
+
+    def __call__(
+        self, xs: Array, lengths: Array | None = None, *, initial: Array | None = None, reverse: bool = False
+    ) -> tuple[Array, Array]:
+        """[..., time, in], int[...] -> outputs [..., time, out] (zero beyond the lengths) and the final state."""
+        return scan_recurrence(self, xs, lengths=lengths, initial=initial, reverse=reverse)
+
+    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
+        """Zeros."""
+        return jnp.zeros((*lead, self.out_features), dtype)
+
+    def project(self, xs: Array) -> Array:
+        """``W x + b``: [..., in] -> [..., 3 * out], in the accumulation dtype."""
+        return matmul(xs, self.input_weight) + self.bias.astype(accumulation_dtype(self.bias.dtype))
+
+    def step(self, state: Array, z: Array) -> tuple[Array, Array]:
+        """One step from a projected input [..., 3 * out]."""
+        new = gru_step(z, state, self.recurrent_weight, self.recurrent_bias, reset_after=self.reset_after)
+        return new, new
+
+    def run(self, z: Array, initial: Array | None, lengths: Array | None, *, reverse: bool, dtype: Any):
+        """The kernel over projected, time-major inputs: see ``spago_jax.ops.gru``."""
+        return gru_scan(
+            z,
+            self.recurrent_weight,
+            initial,
+            lengths,
+            recurrent_bias=self.recurrent_bias,
+            reset_after=self.reset_after,
+            reverse=reverse,
+            dtype=dtype,
+        )
+
+
+def _blocks(key: Array, make: Any) -> Array:
+    return jnp.concatenate([make(k) for k in jax.random.split(key, 3)])

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The linear-chain conditional random field, in log space (Lafferty et al., 2001).
+
+    score(y) = start[y_1] + sum_t emission_t[y_t] + sum_t follow[y_t, y_{t+1}] + end[y_last]
+    log p(y) = score(y) - log sum_y' exp score(y')
+
+``transitions`` is [(tags + 1), (tags + 1)] in spaGO's layout: row 0 holds START -> tag, column 0 holds
+tag -> END, [i + 1, j + 1] holds tag i -> tag j, and [0, 0] is not used. ``allowed`` is a boolean matrix of the
+same layout; a transition that is not allowed has the score ``BANNED``, so that no probability goes there and
+no gradient comes from there, and all numbers stay finite.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from spago_jax.errors import InputError
+from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.masks import length_mask, zero_padding
+
+BANNED = -1e30
+"""The score of a transition that is not allowed. Not -inf, whose gradients are NaN; e to this power is exactly 0."""
+
+
+def allowed_matrix(start: jax.Array, follow: jax.Array, end: jax.Array) -> jax.Array:
+    """One boolean matrix [(n + 1), (n + 1)] from what may start [n], follow [n, n] and end [n].
+
+    >>> allowed_matrix(jnp.array([True, False]), jnp.eye(2, dtype=bool), jnp.array([True, True]))
+    Array([[ True,  True, False],
+           [ True,  True, False],
+           [ True, False,  True]], dtype=bool)
+    """
+    corner = jnp.ones((1, 1), bool)
+    top = jnp.concatenate([corner, jnp.asarray(start, bool)[None, :]], axis=1)
+    bottom = jnp.concatenate([jnp.asarray(end, bool)[:, None], jnp.asarray(follow, bool)], axis=1)
+    return jnp.concatenate([top, bottom], axis=0)
+
+
+def log_partition(
+    emissions: jax.Array,
+    transitions: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    allowed: jax.Array | None = None,
+) -> jax.Array:
+    """``log sum_y exp score(y)`` over all tag paths; 0 for a sequence without steps.
+
+    Args:
+        emissions: [..., time, tags].
+        transitions: [tags + 1, tags + 1], see above.
+        lengths: int[...]; None: all steps are real.
+        allowed: bool[tags + 1, tags + 1], or None.
+
+    Returns:
+        [...], in float32 at least.
+
+    Raises:
+        InputError: where the shapes do not fit.
+
+    >>> log_partition(jnp.zeros((3, 2)), jnp.zeros((3, 3)))  # 2 ** 3 paths of score 0
+    Array(2.0794415, dtype=float32)
+    """
+    emissions, lengths, lead = _fold(emissions, transitions, lengths)
+    start, follow, end = _scores(transitions, allowed, emissions.dtype)
+    mask = length_mask(lengths, emissions.shape[0]).T[..., None]
+
+    def body(alpha, inputs):
+        emission, real = inputs
+        new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow, axis=1)
+        return jnp.where(real, new, alpha), None
+
+    alpha = start + emissions[0]
+    alpha, _ = lax.scan(body, alpha, (emissions[1:], mask[1:]))
+    total = jax.nn.logsumexp(alpha + end, axis=-1)
+    return jnp.where(lengths > 0, total, 0).reshape(lead)
+
+
+def sequence_score(
+    emissions: jax.Array,
+    tags: jax.Array,
+    transitions: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    allowed: jax.Array | None = None,
+) -> jax.Array:
+    """The score of one tag path; a path through a transition that is not allowed has about ``BANNED``.
+
+    Args:
+        emissions: [..., time, tags].
+        tags: int[..., time]; what lies beyond the length is not read.
+        transitions: [tags + 1, tags + 1].
+        lengths: int[...]; None: all steps are real.
+        allowed: bool[tags + 1, tags + 1], or None.
+
+    Returns:
+        [...].
+
+    >>> sequence_score(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([0, 1]), jnp.zeros((3, 3)))
+    Array(5., dtype=float32)
+    """
+    if tags.shape != emissions.shape[:-1]:
+        raise InputError(
+            f"tags have shape {tuple(tags.shape)}, expected {tuple(emissions.shape[:-1])} as the emissions"
+        )
+    count = emissions.shape[-1]
+    emissions, lengths, lead = _fold(emissions, transitions, lengths)
+    time, batch, _ = emissions.shape
+    start, follow, end = _scores(transitions, allowed, emissions.dtype)
+    mask = length_mask(lengths, time).T
+    path = jnp.where(mask, tags.reshape(batch, time).T, -1)
+    # One-hot rows (zeros for padding): products instead of gathers, whose gradients would be scatters.
+    hot = (path[..., None] == jnp.arange(count)).astype(emissions.dtype)
+    score = jnp.sum(hot * emissions, axis=(0, 2))
+    score = score + jnp.sum(_choose(hot[:-1], follow) * hot[1:], axis=(0, 2))
+    score = score + jnp.sum(hot[0] * start, axis=-1)
+    last = jnp.arange(time)[:, None, None] == (lengths - 1)[:, None]
+    score = score + jnp.sum(jnp.where(last, hot, 0) * end, axis=(0, 2))
+    return score.reshape(lead)
+
+
+def log_likelihood(
+    emissions: jax.Array,
+    tags: jax.Array,
+    transitions: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    allowed: jax.Array | None = None,
+) -> jax.Array:
+    """``log p(tags | emissions)`` of each sequence: the score less the log partition. Arguments as there.
+
+    >>> log_likelihood(jnp.zeros((3, 2)), jnp.array([0, 1, 0]), jnp.zeros((3, 3)))  # one of 8 equal paths
+    Array(-2.0794415, dtype=float32)
+    """
+    return sequence_score(emissions, tags, transitions, lengths, allowed=allowed) - log_partition(
+        emissions, transitions, lengths, allowed=allowed
+    )
+
+
+def marginals(
+    emissions: jax.Array,
+    transitions: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    allowed: jax.Array | None = None,
+) -> jax.Array:
+    """``p(y_t = tag | emissions)`` [..., time, tags]; zeros beyond the lengths.
+
+    They are the gradient of the log partition by the emissions.
+
+    >>> marginals(jnp.zeros((2, 2)), jnp.zeros((3, 3)))
+    Array([[0.5, 0.5],
+           [0.5, 0.5]], dtype=float32)
+    """
+    emissions = emissions.astype(accumulation_dtype(emissions.dtype))
+    return jax.grad(lambda e: jnp.sum(log_partition(e, transitions, lengths, allowed=allowed)))(emissions)
+
+
+def viterbi(
+    emissions: jax.Array,
+    transitions: jax.Array,
+    lengths: jax.Array | None = None,
+    *,
+    allowed: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """The path of the highest score; of equal ones the tag of the lowest index, as in spaGO.
+
+    Returns:
+        tags int32[..., time] (0 beyond the lengths) and the scores [...] (0 for a sequence without steps).
+
+    >>> viterbi(jnp.array([[1.0, 0.0], [0.0, 2.0]]), jnp.zeros((3, 3)))
+    (Array([0, 1], dtype=int32), Array(3., dtype=float32))
+    """
+    emissions, lengths, lead = _fold(emissions, transitions, lengths)
+    time, _, count = emissions.shape
+    start, follow, end = _scores(transitions, allowed, emissions.dtype)
+    mask = length_mask(lengths, time).T[..., None]
+    identity = jnp.arange(count, dtype=jnp.int32)
+
+    def forward(best, inputs):
+        emission, real = inputs
+        into = best[:, None, :] + follow.T
+        highest = jnp.max(into, axis=-1)
+        pointer = _first(into == highest[..., None])
+        return jnp.where(real, highest + emission, best), jnp.where(real, pointer, identity)
+
+    best, pointers = lax.scan(forward, start + emissions[0], (emissions[1:], mask[1:]))
+    best = best + end
+    score = jnp.max(best, axis=-1)
+    last = _first(best == score[:, None])
+
+    def backward(tag, pointer):
+        before = jnp.sum(jnp.where(identity == tag[:, None], pointer, 0), axis=-1)
+        return before, tag
+
+    first, rest = lax.scan(backward, last, pointers, reverse=True)
+    tags = jnp.concatenate([first[None], rest], axis=0)
+    tags = jnp.where(mask[..., 0], tags, 0).T
+    return tags.reshape(*lead, time), jnp.where(lengths > 0, score, 0).reshape(lead)
+
+
+def _first(hit: jax.Array) -> jax.Array:
+    """The index of the first True on the last axis (an argmax, in a form that vectorises)."""
+    count = hit.shape[-1]
+    return jnp.min(jnp.where(hit, jnp.arange(count, dtype=jnp.int32), count - 1), axis=-1)
+
+
+def _choose(hot: jax.Array, follow: jax.Array) -> jax.Array:
+    """The rows of ``follow`` that one-hot rows choose, as one flat product in full precision."""
+    flat = hot.reshape(-1, hot.shape[-1])
+    return jnp.matmul(flat, follow, precision=lax.Precision.HIGHEST).reshape(hot.shape)
+
+
+def _fold(emissions: jax.Array, transitions: jax.Array, lengths: jax.Array | None):
+    """Time-major emissions with one batch axis, zero beyond the lengths; lengths of every sequence."""
+    if emissions.ndim < 2 or emissions.shape[-2] < 1:
+        raise InputError(f"emissions have shape {tuple(emissions.shape)}, expected [..., time, tags] with time >= 1")
+    count = emissions.shape[-1]
+    if transitions.shape != (count + 1, count + 1):
+        raise InputError(
+            f"transitions have shape {tuple(transitions.shape)}, expected {(count + 1, count + 1)} for {count} tags: "
+            f"row 0 is START -> tag, column 0 is tag -> END"
+        )
+    lead, time = tuple(emissions.shape[:-2]), emissions.shape[-2]
+    if lengths is None:
+        lengths = jnp.full(lead, time, jnp.int32)
+    elif tuple(jnp.shape(lengths)) != lead:
+        raise InputError(f"lengths have shape {tuple(jnp.shape(lengths))}, expected {lead}: one for each sequence")
+    emissions = zero_padding(emissions.astype(accumulation_dtype(emissions.dtype)), lengths)
+    return emissions.reshape(-1, time, count).swapaxes(0, 1), jnp.asarray(lengths).reshape(-1), lead
+
+
+def _scores(transitions: jax.Array, allowed: jax.Array | None, dtype) -> tuple[jax.Array, jax.Array, jax.Array]:
+    scores = transitions.astype(dtype)
+    if allowed is not None:
+        scores = jnp.where(allowed, scores, jnp.asarray(BANNED, dtype))
+    return scores[0, 1:], scores[1:, 1:], scores[1:, 0]

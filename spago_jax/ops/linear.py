@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The affine map, the one matrix product that every layer goes through."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from spago_jax.errors import InputError
+
+
+def accumulation_dtype(dtype) -> jnp.dtype:
+    """The dtype in which sums of products of ``dtype`` are kept: float32 for the 16-bit floats, else itself.
+
+    >>> accumulation_dtype(jnp.bfloat16), accumulation_dtype(jnp.float32)
+    (dtype('float32'), dtype('float32'))
+    """
+    dtype = jnp.dtype(dtype)
+    return jnp.dtype(jnp.float32) if dtype in (jnp.bfloat16, jnp.float16) else dtype
+
+
+def matmul(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """``x @ weight.T`` as one flat 2-d product, in the accumulation dtype: [..., in] x [out, in] -> [..., out].
+
+    The leading axes are folded into one, because XLA's CPU backend runs a 2-d product on its fast path and a
+    batched one, or an ``einsum`` that has to move axes, often not.
+
+    Raises:
+        InputError: where the last axis of ``x`` is not the ``in`` of the weight.
+    """
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise InputError(
+            f"x has shape {tuple(x.shape)} and weight {tuple(weight.shape)}: a weight is [out, in], "
+            f"and the last axis of x must be its `in`"
+        )
+    dtype = jnp.promote_types(x.dtype, weight.dtype)
+    flat = x.reshape(-1, x.shape[-1]).astype(dtype)
+    y = lax.dot_general(
+        flat, weight.astype(dtype), (((1,), (1,)), ((), ())), preferred_element_type=accumulation_dtype(dtype)
+    )
+    return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """The affine map ``y = x W' + b``.
+
+    16-bit operands are summed in float32 (on CPUs with AMX that is also the fast path); the result comes back
+    in the dtype of ``x``.
+
+    Args:
+        x: [..., in].
+        weight: [out, in].
+        bias: [out], or None.
+
+    Returns:
+        [..., out], in the dtype of ``x``.
+
+    Raises:
+        InputError: where the shapes do not fit.
+
+    >>> linear(jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [0.0, 3.0]]), jnp.array([0.5, 0.0]))
+    Array([3.5, 6. ], dtype=float32)
+    """
+    y = matmul(x, weight)
+    if bias is not None:
+        y = y + bias.astype(y.dtype)
+    return y.astype(x.dtype)

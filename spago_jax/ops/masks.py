@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Lengths and what they mask. A length counts the real steps; all steps after it are padding."""
+
+import jax
+import jax.numpy as jnp
+
+
+def length_mask(lengths: jax.Array, time: int) -> jax.Array:
+    """Which steps are real: bool[..., time] from integer lengths [...].
+
+    >>> length_mask(jnp.array([2, 0]), 3)
+    Array([[ True,  True, False],
+           [False, False, False]], dtype=bool)
+    """
+    return jnp.arange(time) < jnp.asarray(lengths)[..., None]
+
+
+def zero_padding(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    """``x`` [..., time, features] with zeros beyond each length: neither a value nor a gradient leaks from there.
+
+    >>> zero_padding(jnp.array([[1.0], [jnp.nan]]), jnp.array(1))
+    Array([[1.],
+           [0.]], dtype=float32)
+    """
+    if lengths is None:
+        return x
+    return jnp.where(length_mask(lengths, x.shape[-2])[..., None], x, jnp.zeros((), x.dtype))
+
+
+def reverse_by_length(x: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    """The real steps of ``x`` [..., time, features] in reverse order; the padding stays where it is.
+
+    >>> reverse_by_length(jnp.array([[1], [2], [3], [0]]), jnp.array(3))[:, 0]
+    Array([3, 2, 1, 0], dtype=int32)
+    """
+    if lengths is None:
+        return jnp.flip(x, axis=-2)
+    time = jnp.arange(x.shape[-2])
+    lengths = jnp.broadcast_to(jnp.asarray(lengths), x.shape[:-2])[..., None]
+    index = jnp.where(time < lengths, lengths - 1 - time, time)
+    return jnp.take_along_axis(x, index[..., None], axis=-2)

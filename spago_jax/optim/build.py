@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From the ``optimizer:`` section to an optax chain over a model."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from spago_jax.core.paths import map_named, match_paths, roles
+from spago_jax.optim.config import GroupConfig, OptimizerConfig
+from spago_jax.optim.methods import build_method
+from spago_jax.optim.rates import scale_by_rates
+from spago_jax.optim.schedules import build_schedule
+
+__all__ = ["apply_updates", "build_optimizer", "trained_paths"]
+
+Tree = TypeVar("Tree")
+
+
+def _groups(config: OptimizerConfig, model: Any) -> dict[str, GroupConfig]:
+    """The group of each path that has one: the first that covers it."""
+    table: dict[str, GroupConfig] = {}
+    for i, group in enumerate(config.groups):
+        for path in match_paths(model, group.match, where=f"optimizer.groups[{i}].match"):
+            table.setdefault(path, group)
+    return table
+
+
+def trained_paths(config: OptimizerConfig, model: Any) -> set[str]:
+    """The paths of the arrays that will be trained: all trainable ones, less the groups with ``freeze: true``.
+
+    ``partition(model, lambda m: trained_paths(config, m))`` cuts the model into what is differentiated and the
+    rest, so that frozen arrays cost no gradient.
+
+    Raises:
+        InputError: A pattern of a group matches no array of the model.
+    """
+    groups = _groups(config, model)
+    return {
+        path for path, role in roles(model).items() if role.trainable and not (path in groups and groups[path].freeze)
+    }
+
+
+def _add_decay(coefficients: Mapping[str, float]) -> optax.GradientTransformation:
+    """u <- u + lambda w, with lambda by path."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        def leaf(path: str, u: jax.Array, w: jax.Array) -> jax.Array:
+            value = coefficients.get(path, 0.0)
+            return u + value * w if value else u
+
+        return _map_two(leaf, updates, params), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def _map_two(function: Any, tree: Any, other: Any) -> Any:
+    from_path = iter(jax.tree.leaves(other))
+    return map_named(lambda path, leaf: function(path, leaf, next(from_path)), tree)
+
+
+def _only(paths: set[str], inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Hands `inner` the arrays of these paths alone; all others get an update of zero and need no state.
+
+    Trees are cut by setting leaves to None, not by masks: a Module is callable, so optax would call a mask tree.
+    """
+
+    def cut(tree: Any) -> Any:
+        return map_named(lambda path, leaf: leaf if path in paths else None, tree)
+
+    def init(params: Any) -> Any:
+        return inner.init(cut(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        inside, state = inner.update(cut(updates), state, None if params is None else cut(params))
+        new = iter(jax.tree.leaves(inside))
+        return map_named(lambda path, g: next(new) if path in paths else jnp.zeros_like(g), updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def build_optimizer(
+    config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int
+) -> optax.GradientTransformation:
+    """The optax chain of a config: clip, decay and method, accumulation, then the rates.
+
+    Its `init` and `update` take the model itself, or a part of it with None in place of other arrays (what
+    `value_and_grad` gives as gradients); `update` needs the parameters. Buffers, integer arrays and frozen
+    groups get no moments, no part in the global norm, and an update of zero.
+
+    >>> import jax, jax.numpy as jnp
+    >>> import spago_jax.core as core
+    >>> class Line(core.Module):
+    ...     slope: core.Array
+    ...     offset: core.Array = core.param(decay=False)
+    >>> line = Line(jnp.array(2.0), jnp.array(1.0))
+    >>> config = OptimizerConfig(name="sgd", learning_rate=0.1, weight_decay=0.5)
+    >>> optimizer = build_optimizer(config, line, total_steps=10, steps_per_epoch=5)
+    >>> updates, state = optimizer.update(jax.tree.map(jnp.ones_like, line), optimizer.init(line), line)
+    >>> line = apply_updates(line, updates)
+    >>> round(float(line.slope), 3), round(float(line.offset), 3)
+    (1.8, 0.9)
+
+    Args:
+        config: The ``optimizer:`` section.
+        model: The model, or its shapes (`jax.eval_shape`): for the paths and roles of its arrays.
+        total_steps: How many batches the run takes in all (with ``accumulate: k``, one update is made each k).
+        steps_per_epoch: How many batches one pass over the data takes.
+
+    Raises:
+        InputError: A group's pattern matches nothing; a schedule that does not fit the number of steps.
+    """
+    groups = _groups(config, model)
+    decay: dict[str, float] = {}
+    scales: dict[str, float] = {}
+    for path, role in roles(model).items():
+        group = groups.get(path)
+        own = None if group is None else group.weight_decay
+        decay[path] = (config.weight_decay if own is None else own) if role.decay else 0.0
+        if group is not None and group.learning_rate is not None:
+            scales[path] = group.learning_rate / config.learning_rate
+        elif group is not None and group.scale is not None:
+            scales[path] = group.scale
+    k = config.accumulate
+    schedule = build_schedule(
+        config.schedule,
+        total_steps=math.ceil(total_steps / k),
+        steps_per_epoch=math.ceil(steps_per_epoch / k),
+    )
+    links: list[optax.GradientTransformation] = []
+    if config.clip_value is not None:
+        links.append(optax.clip(config.clip_value))
+    if config.clip_norm is not None:
+        links.append(optax.clip_by_global_norm(config.clip_norm))
+    links.append(build_method(config, _add_decay(decay)))
+    links.append(scale_by_rates(config.learning_rate, schedule, scales))
+    chain = optax.chain(*links)
+    if k > 1:
+        # With the working type: optax would add float64 gradients up in float32.
+        several = optax.MultiSteps(chain, k, accumulator_dtype=jnp.result_type(float))
+        chain = several.gradient_transformation()
+    return _only(trained_paths(config, model), chain)
+
+
+def apply_updates(model: Tree, updates: Any) -> Tree:
+    """The model after an update: w + u, in w's type; arrays without an update (None) stay as they are.
+
+    `optax.apply_updates` fails on a model with buffers, whose updates are None.
+    """
+    table = dict(jax.tree_util.tree_flatten_with_path(updates)[0])
+    return jax.tree_util.tree_map_with_path(
+        lambda path, w: (w + table[path]).astype(w.dtype) if path in table else w, model
+    )

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The ``optimizer:`` section of an experiment: every key, its default and its meaning."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+__all__ = [
+    "ConstantSchedule",
+    "CosineSchedule",
+    "ExponentialSchedule",
+    "GroupConfig",
+    "HyperbolicSchedule",
+    "LinearSchedule",
+    "OptimizerConfig",
+    "PlateauConfig",
+    "Schedule",
+    "StepSchedule",
+]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class _Schedule(_Config):
+    warmup: float = Field(
+        0,
+        ge=0,
+        description="Linear warm-up first: over this many steps, or over this part of all steps if below 1.",
+    )
+
+
+class ConstantSchedule(_Schedule):
+    """scale(t) = 1."""
+
+    name: Literal["constant"] = "constant"
+
+
+class _Falling(_Schedule):
+    final: float = Field(0.0, ge=0, le=1, description="Where it ends, as a part of the learning rate.")
+    steps: int | None = Field(None, ge=1, description="Over how many steps; all that follow the warm-up by default.")
+
+
+class LinearSchedule(_Falling):
+    """scale(t) = 1 + (final - 1) t / n."""
+
+    name: Literal["linear"] = "linear"
+
+
+class CosineSchedule(_Falling):
+    """scale(t) = final + (1 - final) (1 + cos(pi t / n)) / 2 (Loshchilov and Hutter 2017, without restarts)."""
+
+    name: Literal["cosine"] = "cosine"
+
+
+class ExponentialSchedule(_Falling):
+    """scale(t) = final ** (t / n): the same factor at every step, from 1 to `final`.
+
+    spaGO's ``decay/exponential`` gives the same values as a recursion on the current rate, which cannot start in
+    the middle of a run and divides by zero after its last step; this is its closed form.
+    """
+
+    name: Literal["exponential"] = "exponential"
+    final: float = Field(0.01, gt=0, le=1, description="Where it ends, as a part of the learning rate.")
+
+
+class HyperbolicSchedule(_Schedule):
+    """scale(t) = max(final, 1 / (1 + rate t)), with t in epochs or steps.
+
+    spaGO's ``decay/hyperbolic`` leaves the first step out and can fall below `final` by one step; here `final`
+    is a floor.
+    """
+
+    name: Literal["hyperbolic"] = "hyperbolic"
+    rate: float = Field(0.1, gt=0, description="How fast it falls.")
+    final: float = Field(0.0, ge=0, le=1, description="The floor, as a part of the learning rate.")
+    unit: Literal["step", "epoch"] = Field("epoch", description="What `rate` counts.")
+
+
+class StepSchedule(_Schedule):
+    """scale(t) = factor ** floor(t / every), with t in epochs or steps."""
+
+    name: Literal["step"] = "step"
+    every: int = Field(1, ge=1, description="The length of one stair.")
+    factor: float = Field(0.5, gt=0, le=1, description="The height of a stair, as a part of the one before it.")
+    unit: Literal["step", "epoch"] = Field("epoch", description="What `every` counts.")
+
+
+def _by_name(value: Any) -> Any:
+    """`schedule: cosine` is short for `schedule: {name: cosine}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Schedule = Annotated[
+    ConstantSchedule | LinearSchedule | CosineSchedule | ExponentialSchedule | HyperbolicSchedule | StepSchedule,
+    Field(discriminator="name"),
+]
+
+
+class PlateauConfig(_Config):
+    """Multiplies the learning rate by `factor` when the dev score has not got better for `patience` evaluations.
+
+    The rule and the defaults of `threshold` and `cooldown` are those of PyTorch's ``ReduceLROnPlateau``.
+    """
+
+    factor: float = Field(0.5, gt=0, lt=1, description="What the learning rate is multiplied by.")
+    patience: int = Field(2, ge=0, description="How many evaluations without a better score are borne.")
+    threshold: float = Field(1e-4, ge=0, description="A score is better if it is so by more than this part of it.")
+    cooldown: int = Field(0, ge=0, description="Evaluations after a reduction that are not counted.")
+    final: float = Field(0.0, ge=0, lt=1, description="The floor, as a part of the learning rate.")
+    mode: Literal["max", "min"] = Field("max", description="Whether a higher or a lower score is better.")
+
+
+class GroupConfig(_Config):
+    """Other settings for the arrays that a path pattern covers; the first group that covers an array has it."""
+
+    match: str | tuple[str, ...] = Field(
+        description="Path patterns: a module's path (`encoder`) or wildcards (`*.embedding.weight`)."
+    )
+    learning_rate: float | None = Field(None, gt=0, description="Instead of the optimizer's.")
+    scale: float | None = Field(None, gt=0, description="Multiplies the optimizer's learning rate.")
+    freeze: bool = Field(False, description="Do not train these arrays.")
+    weight_decay: float | None = Field(
+        None, ge=0, description="Instead of the optimizer's; biases and norm gains still have none."
+    )
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if self.learning_rate is not None and self.scale is not None:
+            raise ValueError("learning_rate and scale are both given: keep one of them")
+        if self.freeze and (self.learning_rate, self.scale, self.weight_decay) != (None, None, None):
+            raise ValueError("freeze: true leaves nothing to set: remove learning_rate, scale and weight_decay")
+        return self
+
+
+# Which method reads which of the options that not all of them read.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "momentum": ("sgd", "rmsprop"),
+    "nesterov": ("sgd",),
+    "betas": ("adam", "adamw", "radam", "lamb"),
+    "epsilon": ("adam", "adamw", "radam", "rmsprop", "adagrad", "lamb"),
+    "rho": ("rmsprop",),
+}
+
+
+class OptimizerConfig(_Config):
+    """How parameters follow their gradients.
+
+    >>> OptimizerConfig(name="adamw", learning_rate=3e-4, weight_decay=0.01, schedule="cosine").schedule
+    CosineSchedule(warmup=0.0, final=0.0, steps=None, name='cosine')
+    """
+
+    name: Literal["sgd", "adam", "adamw", "radam", "rmsprop", "adagrad", "lamb"] = Field(
+        "adam", description="The method. Each follows PyTorch's definition (lamb: the paper's)."
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="The rate that schedules and groups scale.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="For sgd and rmsprop.")
+    nesterov: bool = Field(False, description="For sgd with momentum: look ahead (Nesterov).")
+    betas: tuple[float, float] = Field(
+        (0.9, 0.999), description="Decay of the first and second moment, for adam, adamw, radam and lamb."
+    )
+    epsilon: float | None = Field(
+        None, gt=0, description="Added to the root of the second moment; 1e-8, adagrad 1e-10, lamb 1e-6 by default."
+    )
+    rho: float = Field(0.99, ge=0, lt=1, description="Decay of the second moment in rmsprop (spaGO: 0.95).")
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description="Shrinks weights, but no biases and norm gains. Decoupled in adamw and lamb, else added to the "
+        "gradient (L2).",
+    )
+    clip_value: float | None = Field(None, gt=0, description="Clip each element of the gradients to this size.")
+    clip_norm: float | None = Field(None, gt=0, description="Scale all gradients down to this global norm.")
+    schedule: Annotated[Schedule, BeforeValidator(_by_name)] = Field(
+        ConstantSchedule.model_validate({}),
+        description="How the learning rate goes with the steps: a name, or a section.",
+    )
+    plateau: PlateauConfig | None = Field(None, description="Lower the learning rate when the dev score stalls.")
+    groups: tuple[GroupConfig, ...] = Field((), description="Other rates, or none, for some of the arrays.")
+    accumulate: int = Field(1, ge=1, description="Average the gradients of this many batches for one update.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for option, methods in OPTIONS.items():
+            if option in self.model_fields_set and self.name not in methods:
+                default = type(self).model_fields[option].default
+                if getattr(self, option) != default:
+                    raise ValueError(f"{option} has no meaning for {self.name}: only {', '.join(methods)} read it")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov: true needs a momentum above 0 (0.9 is usual)")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas are {self.betas}, expected two numbers of at least 0 and below 1")
+        return self

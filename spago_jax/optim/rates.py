@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The last link of every chain: minus the learning rate, by schedule, by plateau and by group."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from spago_jax.core.paths import map_named
+from spago_jax.errors import InputError
+from spago_jax.optim.config import OptimizerConfig, PlateauConfig
+from spago_jax.optim.schedules import ScheduleFunction
+
+__all__ = ["PlateauState", "RateState", "current_learning_rate", "plateau_update", "scale_by_rates"]
+
+
+class PlateauState(NamedTuple):
+    """What "reduce on plateau" remembers; scalars, saved with the rest of the optimizer's state."""
+
+    scale: jax.Array
+    best: jax.Array
+    bad: jax.Array
+    cooldown: jax.Array
+
+
+class RateState(NamedTuple):
+    """How many updates were made, the rate of the last one, and the state of the plateau rule."""
+
+    step: jax.Array
+    learning_rate: jax.Array
+    plateau: PlateauState
+
+
+def scale_by_rates(
+    learning_rate: float, schedule: ScheduleFunction, scales: Mapping[str, float]
+) -> optax.GradientTransformation:
+    """u <- - learning_rate * schedule(step) * plateau.scale * scales[path] * u.
+
+    Args:
+        learning_rate: The rate of all arrays.
+        schedule: Its factor at each update.
+        scales: Factors of the groups by path; 1 for a path that is not in it.
+    """
+
+    def init(params: Any) -> RateState:
+        del params
+        dtype = jnp.result_type(float)
+        plateau = PlateauState(
+            jnp.ones((), dtype), jnp.full((), jnp.nan, dtype), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+        )
+        return RateState(jnp.zeros((), jnp.int32), jnp.asarray(learning_rate * schedule(0), dtype), plateau)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, RateState]:
+        del params
+        rate = learning_rate * schedule(state.step) * state.plateau.scale
+        new = map_named(lambda path, u: (-rate * scales.get(path, 1.0)).astype(u.dtype) * u, updates)
+        rate = rate.astype(state.learning_rate.dtype)
+        return new, RateState(jnp.asarray(optax.safe_increment(state.step)), rate, state.plateau)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _is_rate(node: Any) -> bool:
+    return isinstance(node, RateState)
+
+
+def _map_rates(function: Callable[[RateState], Any], state: Any) -> Any:
+    found = [leaf for leaf in jax.tree.leaves(state, is_leaf=_is_rate) if _is_rate(leaf)]
+    if not found:
+        raise InputError("this optimizer state has no RateState: it was not made by spago_jax.optim.build_optimizer")
+    return jax.tree.map(lambda leaf: function(leaf) if _is_rate(leaf) else leaf, state, is_leaf=_is_rate)
+
+
+def current_learning_rate(state: Any) -> jax.Array:
+    """The learning rate of the last update (before the first one: of the first), without the groups' factors.
+
+    Args:
+        state: What the optimizer's `init` or `update` gave.
+
+    Raises:
+        InputError: The state is not of an optimizer made by `build_optimizer`.
+    """
+    rates: list[jax.Array] = []
+    _map_rates(lambda rate: rates.append(rate.learning_rate), state)
+    return rates[0]
+
+
+def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, score: jax.typing.ArrayLike) -> Any:
+    """The optimizer's state after one more evaluation: the rate falls where the score has stalled.
+
+    A pure function, to be called once an evaluation, inside or outside of `jit`. With b the best score so far,
+    a score s counts as better if s > b + threshold |b| (mode ``max``) or s < b - threshold |b| (mode ``min``);
+    the first score is the best so far. After more than `patience` scores that are no better, the factor of the
+    rate is multiplied by `factor`, down to `final`. A score that is not a number counts as no better.
+
+    PyTorch's ``ReduceLROnPlateau`` has the same rule, save that for negative scores its threshold points the
+    wrong way (b (1 + threshold), not b + threshold |b|).
+
+    Args:
+        config: The optimizer's section, or its plateau section; without one the state is returned as it is.
+        state: What the optimizer's `init` or `update` gave.
+        score: The dev score, a scalar.
+    """
+    plateau = config.plateau if isinstance(config, OptimizerConfig) else config
+    if plateau is None:
+        return state
+    sign = 1.0 if plateau.mode == "max" else -1.0
+
+    def step(rate: RateState) -> RateState:
+        old = rate.plateau
+        value = jnp.asarray(score, old.best.dtype)
+        better = sign * (value - old.best) > plateau.threshold * jnp.abs(old.best)
+        better = better | (jnp.isnan(old.best) & ~jnp.isnan(value))
+        bad = jnp.where(better, 0, old.bad + 1)
+        cooling = old.cooldown > 0
+        cooldown = jnp.where(cooling, old.cooldown - 1, 0)
+        bad = jnp.where(cooling, 0, bad)
+        reduce = bad > plateau.patience
+        new = PlateauState(
+            scale=jnp.where(reduce, jnp.maximum(old.scale * plateau.factor, plateau.final), old.scale),
+            best=jnp.where(better, value, old.best),
+            bad=jnp.where(reduce, 0, bad).astype(jnp.int32),
+            cooldown=jnp.where(reduce, plateau.cooldown, cooldown).astype(jnp.int32),
+        )
+        return rate._replace(plateau=new)
+
+    return _map_rates(step, state)

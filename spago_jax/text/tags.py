@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tag schemes for spans: reading, writing, converting and checking IOB1, IOB2 (BIO) and BIOES tags.
+
+| scheme | a span of one token | of three | B- |
+|---|---|---|---|
+| IOB1  | ``I-X`` | ``I-X I-X I-X`` | only where a span touches a span of the same label before it |
+| IOB2  | ``B-X`` | ``B-X I-X I-X`` | at every start (also called BIO) |
+| BIOES | ``S-X`` | ``B-X I-X E-X`` | at the start of two or more tokens |
+| plain | ``X``   | ``X X X``       | no prefixes: part-of-speech tags, or spans as runs of one label |
+
+``O`` is outside in all of them. The label is all that follows the first hyphen (``B-creative-work``).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from spago_jax.errors import InputError, did_you_mean
+
+__all__ = [
+    "Scheme",
+    "Span",
+    "Violation",
+    "allowed",
+    "check",
+    "convert",
+    "detect_scheme",
+    "labels_of",
+    "parse_scheme",
+    "spans",
+    "split_tag",
+    "tag_set",
+    "tags_from_spans",
+    "transition_mask",
+]
+
+Scheme = Literal["IOB1", "IOB2", "BIOES", "plain"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+OUTSIDE = "O"
+
+
+class Span(NamedTuple):
+    """Tokens ``start`` to ``end`` (exclusive) carry one label."""
+
+    start: int
+    end: int
+    label: str
+
+
+class Violation(NamedTuple):
+    """A tag that its scheme does not allow after the tag before it (position ``len(tags)``: at the end)."""
+
+    position: int
+    message: str
+
+
+def parse_scheme(name: str) -> Scheme:
+    """The scheme of a name in any case; ``BIO`` is IOB2, ``IOBES`` is BIOES.
+
+    >>> parse_scheme("bio")
+    'IOB2'
+
+    Raises:
+        InputError: No such scheme.
+    """
+    known: dict[str, Scheme] = {s.lower(): s for s in SCHEMES}
+    known |= {"bio": "IOB2", "iob": "IOB1", "iobes": "BIOES"}
+    try:
+        return known[name.lower()]
+    except KeyError:
+        hint = did_you_mean(name.upper(), SCHEMES)
+        raise InputError(f"{name!r} is not a tag scheme; {hint}") from None
+
+
+def split_tag(tag: str, scheme: str = "IOB2") -> tuple[str, str]:
+    """The prefix and the label of a tag.
+
+    >>> split_tag("B-creative-work"), split_tag("O"), split_tag("NOUN", "plain")
+    (('B', 'creative-work'), ('O', ''), ('I', 'NOUN'))
+
+    Raises:
+        InputError: The prefix is none of the scheme's.
+    """
+    if tag == OUTSIDE:
+        return OUTSIDE, ""
+    if scheme == "plain":
+        return "I", tag
+    prefix, _, label = tag.partition("-")
+    known = "BIES" if scheme == "BIOES" else "BI"
+    if len(prefix) != 1 or prefix not in known:
+        what = ", ".join(f"{p}-LABEL" for p in known)
+        raise InputError(f"tag {tag!r} is not of the scheme {scheme}: expected O, {what}")
+    return prefix, label
+
+
+def _starts(before: tuple[str, str], prefix: str, label: str) -> bool:
+    """Whether a tag other than O starts a span: conlleval's rule, which holds for all schemes at once."""
+    return prefix in "BS" or before[0] in "OES" or before[1] != label
+
+
+def spans(tags: Sequence[str], scheme: str = "BIOES") -> list[Span]:
+    """The spans that tags mark, with conlleval's meaning (CoNLL-2000 and 2003 shared tasks).
+
+    A span starts at a ``B-`` or ``S-``, and at an ``I-`` or ``E-`` that does not continue: after ``O``, after
+    ``E-`` or ``S-``, or after another label. It ends before the next start, before ``O``, and after ``E-`` or
+    ``S-``. So what a model predicts always has a meaning, even where its scheme would not allow it. The rule
+    reads IOB1, IOB2 and BIOES alike, and ``BIOES``, the default, admits all their prefixes; ``plain`` reads
+    each run of one tag as a span.
+
+    >>> spans(["B-PER", "I-PER", "O", "I-LOC", "I-ORG"])
+    [Span(start=0, end=2, label='PER'), Span(start=3, end=4, label='LOC'), Span(start=4, end=5, label='ORG')]
+
+    Raises:
+        InputError: A tag with a prefix that is none of the scheme's.
+    """
+    found: list[Span] = []
+    start, before = -1, (OUTSIDE, "")
+    for i, tag in enumerate(tags):
+        prefix, label = split_tag(tag, scheme)
+        if prefix == OUTSIDE:
+            if start >= 0:
+                found.append(Span(start, i, before[1]))
+            start = -1
+        elif start < 0 or _starts(before, prefix, label):
+            if start >= 0:
+                found.append(Span(start, i, before[1]))
+            start = i
+        before = (prefix, label)
+    if start >= 0:
+        found.append(Span(start, len(tags), before[1]))
+    return found
+
+
+def tags_from_spans(found: Iterable[Span | tuple[int, int, str]], length: int, scheme: str = "IOB2") -> list[str]:
+    """The tags of `length` tokens in which these spans are marked.
+
+    >>> tags_from_spans([(0, 2, "PER"), (3, 4, "LOC")], 5, "BIOES")
+    ['B-PER', 'E-PER', 'O', 'S-LOC', 'O']
+
+    Raises:
+        InputError: A span is empty, out of the tokens, or overlaps another.
+    """
+    scheme = parse_scheme(scheme)
+    tags = [OUTSIDE] * length
+    last: Span | None = None
+    for span in sorted(Span(*s) for s in found):
+        start, end, label = span
+        if not 0 <= start < end <= length:
+            raise InputError(f"{span} does not fit {length} tokens: expected 0 <= start < end <= {length}")
+        if last is not None and start < last.end:
+            raise InputError(f"{span} overlaps {last}: a token can carry one tag only")
+        if scheme == "plain":
+            tags[start:end] = [label] * (end - start)
+        elif scheme == "BIOES" and end - start == 1:
+            tags[start] = f"S-{label}"
+        else:
+            tags[start:end] = [f"I-{label}"] * (end - start)
+            touches = last is not None and last.end == start and last.label == label
+            if scheme != "IOB1" or touches:
+                tags[start] = f"B-{label}"
+            if scheme == "BIOES":
+                tags[end - 1] = f"E-{label}"
+        last = span
+    return tags
+
+
+def convert(tags: Sequence[str], to: str, *, scheme: str = "BIOES") -> list[str]:
+    """The same spans in another scheme; `scheme` is what is read, as in `spans`.
+
+    >>> convert(["I-LOC", "I-LOC", "B-LOC", "O"], "BIOES")
+    ['B-LOC', 'E-LOC', 'S-LOC', 'O']
+    """
+    return tags_from_spans(spans(tags, parse_scheme(scheme)), len(tags), to)
+
+
+def allowed(before: str | None, tag: str | None, scheme: str) -> bool:
+    """Whether a scheme lets `tag` follow `before`; None stands for the edge of the sentence.
+
+    >>> allowed("O", "I-PER", "IOB2"), allowed("B-PER", None, "BIOES"), allowed(None, "I-PER", "IOB1")
+    (False, False, True)
+    """
+    scheme = parse_scheme(scheme)
+    if scheme == "plain":
+        return True
+    old = split_tag(before, scheme) if before is not None else (OUTSIDE, "")
+    new = split_tag(tag, scheme) if tag is not None else (OUTSIDE, "")
+    if scheme == "IOB2":
+        return new[0] != "I" or (old[0] in "BI" and old[1] == new[1])
+    if scheme == "IOB1":
+        return new[0] != "B" or (old[0] in "BI" and old[1] == new[1])
+    inside = old[0] in "BI"
+    if inside:
+        return new[0] in "IE" and old[1] == new[1]
+    return new[0] in "OBS"
+
+
+def check(tags: Sequence[str], scheme: str) -> list[Violation]:
+    """What a scheme does not allow in the tags of one sentence; an empty list where all is well.
+
+    >>> check(["O", "I-PER"], "IOB2")
+    [Violation(position=1, message="tag 1: 'I-PER' cannot follow 'O' in IOB2")]
+    >>> check(["B-PER"], "BIOES")
+    [Violation(position=1, message="tag 1: the sentence cannot end after 'B-PER' in BIOES")]
+
+    Raises:
+        InputError: A tag with a prefix that is none of the scheme's.
+    """
+    scheme = parse_scheme(scheme)
+    problems: list[Violation] = []
+    before: str | None = None
+    for i, tag in enumerate(tags):
+        if not allowed(before, tag, scheme):
+            place = "start a sentence" if before is None else f"follow {before!r}"
+            problems.append(Violation(i, f"tag {i}: {tag!r} cannot {place} in {scheme}"))
+        before = tag
+    if before is not None and not allowed(before, None, scheme):
+        end = len(tags)
+        problems.append(Violation(end, f"tag {end}: the sentence cannot end after {before!r} in {scheme}"))
+    return problems
+
+
+def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
+    """The scheme that sentences of tags are written in: the one that they break least often.
+
+    Tags other than ``O``, ``B-``, ``I-``, ``E-`` and ``S-`` mean ``plain``; ``E-`` or ``S-`` mean BIOES; else it
+    is IOB1 or IOB2, whichever has fewer violations, and IOB2 where nothing tells them apart.
+
+    >>> detect_scheme([["I-PER", "I-PER", "O"], ["O", "I-LOC", "B-LOC"]])
+    'IOB1'
+    """
+    count = {"IOB1": 0, "IOB2": 0}
+    bioes = False
+    known: dict[str, bool] = {OUTSIDE: True}
+    for tags in sentences:
+        for tag in tags:
+            fits = known.get(tag)
+            if fits is None:
+                fits = known[tag] = len(tag) > 2 and tag[0] in "BIES" and tag[1] == "-"
+            if not fits:
+                return "plain"
+            bioes = bioes or tag[0] in "ES"
+        if not bioes:
+            before = (OUTSIDE, "")
+            for tag in tags:
+                prefix, label = split_tag(tag)
+                continues = before[0] in "BI" and before[1] == label
+                count["IOB1"] += prefix == "B" and not continues
+                count["IOB2"] += prefix == "I" and not continues
+                before = (prefix, label)
+    if bioes:
+        return "BIOES"
+    return "IOB1" if count["IOB1"] < count["IOB2"] else "IOB2"
+
+
+def labels_of(tags: Iterable[str], scheme: str = "BIOES") -> list[str]:
+    """The labels that occur in tags, sorted, without prefixes and ``O``.
+
+    >>> labels_of(["O", "B-PER", "I-PER", "B-LOC"])
+    ['LOC', 'PER']
+    """
+    return sorted({split_tag(tag, scheme)[1] for tag in set(tags) if tag != OUTSIDE})
+
+
+def tag_set(labels: Iterable[str], scheme: str) -> list[str]:
+    """Every tag that a scheme has for these labels, ``O`` first: the classes of a tagger.
+
+    >>> tag_set(["LOC", "PER"], "IOB2")
+    ['O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER']
+    """
+    scheme = parse_scheme(scheme)
+    if scheme == "plain":
+        return [OUTSIDE, *(x for x in labels if x != OUTSIDE)]
+    prefixes = "BIES" if scheme == "BIOES" else "BI"
+    return [OUTSIDE, *(f"{p}-{label}" for label in labels for p in prefixes)]
+
+
+def transition_mask(tag_names: Sequence[str], scheme: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which tags may start, follow each other, and end a sentence: the ban of impossible tags for a CRF.
+
+    >>> start, follow, end = transition_mask(["O", "B-X", "I-X"], "IOB2")
+    >>> start.tolist(), follow[0].tolist(), end.tolist()
+    ([True, True, False], [True, True, False], [True, True, True])
+
+    Args:
+        tag_names: The n tags, in the order of their ids.
+        scheme: One of the schemes; ``plain`` allows everything.
+
+    Returns:
+        ``start`` bool[n], ``transitions`` bool[n, n] (row: the tag before, column: the tag after) and ``end``
+        bool[n]; True is allowed.
+
+    Raises:
+        InputError: A tag with a prefix that is none of the scheme's, or an unknown scheme.
+    """
+    scheme = parse_scheme(scheme)
+    start = np.array([allowed(None, tag, scheme) for tag in tag_names], bool)
+    end = np.array([allowed(tag, None, scheme) for tag in tag_names], bool)
+    follow = np.array([[allowed(a, b, scheme) for b in tag_names] for a in tag_names], bool)
+    return start, follow.reshape(len(tag_names), len(tag_names)), end

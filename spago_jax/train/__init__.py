@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Experiments: a YAML config that trains, checkpoints, resumes, evaluates and writes a report.
+
+from spago_jax.train import fit, load_experiment
+result = fit(load_experiment("configs/quickstart.yaml"), "runs/quickstart")
+"""
+
+from typing import Any
+
+_NAMES = {
+    "Experiment": "spago_jax.train.schema",
+    "Interrupted": "spago_jax.train.interrupt",
+    "Recipe": "spago_jax.train.recipe",
+    "Result": "spago_jax.train.loop",
+    "RunFolder": "spago_jax.train.run_folder",
+    "TrainingError": "spago_jax.train.history",
+    "fit": "spago_jax.train.loop",
+    "load_experiment": "spago_jax.train.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Found when asked for: `spago_jax.train.metrics` must not pull in Orbax.
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_NAMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NAMES])

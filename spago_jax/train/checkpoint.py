@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checkpoints by Orbax, written in the background: the last ones and the best. The only file that touches Orbax."""
+
+import contextlib
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from spago_jax.core import flat, unflat
+from spago_jax.errors import CheckpointError, InputError
+
+Tree = TypeVar("Tree")
+_POLICIES = ocp.training.preservation_policies
+
+
+class Checkpoints:
+    """The checkpoints of one run: the latest two, and the one with the best dev score.
+
+    Each is self-contained: arrays by their dotted path, and JSON beside them (scores so far, position in the data,
+    the resolved config). Orbax writes beside and renames, so a crash leaves the ones before it whole.
+
+    Args:
+        folder: ``RUN/checkpoints``.
+        larger_is_better: how dev scores compare.
+    """
+
+    def __init__(self, folder: str | Path, *, larger_is_better: bool = True, keep: int = 2, read_only: bool = False):
+        self.folder = Path(folder).resolve()
+        sign = 1.0 if larger_is_better else -1.0
+        best = _POLICIES.BestN(
+            # Of equal scores the earlier checkpoint is the best one.
+            get_metric_fn=lambda m: (sign * m["score"], -m["order"]),  # type: ignore[arg-type, return-value]
+            n=1,
+            keep_checkpoints_without_metrics=False,
+        )
+        if read_only and not self.folder.is_dir():
+            raise CheckpointError(f"{self.folder}: no checkpoints here; is this the folder of a run?")
+        # Orbax logs each deletion and each missing sharding file; neither is news to the user.
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._sign = sign
+        with _explained(f"cannot open the checkpoints in {self.folder}"):
+            self._orbax = ocp.training.Checkpointer(
+                str(self.folder),
+                preservation_policy=_POLICIES.AnyPreservationPolicy([_POLICIES.LatestN(keep), best]),  # pyright: ignore
+                cleanup_tmp_directories=not read_only,
+            )
+        self._pending: Any = None
+
+    def save(self, step: int, state: Any, about: dict[str, Any], score: float | None = None) -> None:
+        """Starts writing a checkpoint; returns once the arrays are copied, before they are on disk.
+
+        Raises:
+            CheckpointError: when this or the previous write failed (full disk, unwritable folder).
+        """
+        self.wait()
+        # A host copy: the state is donated to the next step, and a checkpoint must open on any number of devices.
+        arrays = {path: np.array(leaf) for path, leaf in flat(state).items()}
+        metrics = None if score is None else {"score": float(score), "order": step}
+        with _explained(f"cannot write checkpoint {step} to {self.folder}"):
+            self._pending = self._orbax.save_async(
+                step, {"arrays": arrays}, force=True, overwrite=True, metrics=metrics, custom_metadata=about
+            )
+
+    def wait(self) -> None:
+        """Waits until the last save is on disk.
+
+        Raises:
+            CheckpointError: when it failed.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            with _explained(f"cannot write a checkpoint to {self.folder}"):
+                pending.result()
+
+    def close(self) -> None:
+        """Waits for the last save and frees Orbax's threads."""
+        self.wait()
+        self._orbax.close()
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, oldest first."""
+        return sorted(int(c.step) for c in self._orbax.checkpoints)
+
+    def latest(self) -> int | None:
+        """The step of the newest checkpoint."""
+        steps = self.steps()
+        return steps[-1] if steps else None
+
+    def best(self) -> int | None:
+        """The step of the checkpoint with the best dev score; the newest one where none has a score."""
+        scored = [c for c in self._orbax.checkpoints if c.metrics is not None]
+        if not scored:
+            return self.latest()
+        return int(max(scored, key=lambda c: (self._sign * c.metrics["score"], -c.metrics["order"])).step)  # type: ignore[index]
+
+    def load(self, step: int, skeleton: Tree, part: str = "") -> tuple[Tree, dict[str, Any]]:
+        """Reads one checkpoint into the shape of ``skeleton``.
+
+        Args:
+            step: one of ``steps()``.
+            skeleton: a tree of arrays or ``ShapeDtypeStruct``.
+            part: only the arrays under this path (``"model"``), for prediction.
+
+        Raises:
+            CheckpointError: for a damaged checkpoint, or one of another model, naming the array that differs.
+        """
+        where = f"checkpoint {step} in {self.folder}"
+        with _explained(f"{where} cannot be read; it may be truncated"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            about = self._orbax.metadata(step).custom_metadata
+            stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
+        prefix = f"{part}." if part else ""
+        arrays = {
+            path.removeprefix(prefix): np.asarray(leaf) for path, leaf in stored.items() if path.startswith(prefix)
+        }
+        try:
+            return unflat(skeleton, arrays), dict(about or {})  # type: ignore[arg-type]
+        except InputError as error:
+            raise CheckpointError(f"{where} is of another model: {error}") from None
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Any:
+    """Turns whatever Orbax, TensorStore or the system raise into one line that says what failed and why."""
+    try:
+        yield
+    except (CheckpointError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{what}: {_short(reason)}") from error
+
+
+def _short(reason: str) -> str:
+    for sign, meaning in (
+        ("No space left", "the disk is full"),
+        ("Permission denied", "permission denied"),
+        ("Read-only file system", "the file system is read-only"),
+    ):
+        if sign in reason:
+            return meaning
+    return reason if len(reason) < 300 else reason[:300] + "..."
+
+
+def json_safe(value: Any) -> Any:
+    """The value as JSON would give it back, so that what is saved equals what is restored."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a user sees while a model trains: a progress bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class TrainingConsole:
+    """Prints lines, and one bar for the epoch with its rate and the time that remains.
+
+    Args:
+        file: where; standard error by default, so that standard output holds results alone.
+        quiet: print nothing.
+    """
+
+    def __init__(self, file: IO[str] | None = None, *, quiet: bool = False):
+        self._console = Console(file=file or sys.stderr, quiet=quiet, highlight=False, soft_wrap=True)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._start = time.perf_counter()
+
+    def __enter__(self) -> "TrainingConsole":
+        if self._console.is_terminal:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("steps, {task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def line(self, text: str) -> None:
+        """One line that stays; rich markup is not read in it."""
+        self._console.print(text, markup=False)
+
+    def begin(self, description: str, total: int, done: int = 0) -> None:
+        """Starts the bar of an epoch."""
+        if self._progress is None:
+            return
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(description, total=total, completed=done, rate="")
+
+    def advance(self, steps: int, rate: str, description: str | None = None) -> None:
+        """Moves the bar."""
+        if self._progress is not None and self._task is not None:
+            fields: dict[str, Any] = {"rate": rate}
+            if description is not None:
+                fields["description"] = description
+            self._progress.update(self._task, advance=steps, **fields)
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people.
+
+    >>> seconds_text(7.25), seconds_text(75), seconds_text(4000)
+    ('7.2 s', '1 min 15 s', '1 h 6 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def rate_text(count: float, seconds: float, unit: str) -> str:
+    """A rate for people.
+
+    >>> rate_text(12000, 2.0, "tokens")
+    '6.0k tokens/s'
+    """
+    rate = count / max(seconds, 1e-9)
+    return f"{rate / 1000:.1f}k {unit}/s" if rate >= 1000 else f"{rate:.3g} {unit}/s"

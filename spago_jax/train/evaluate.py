@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs a model over one part of the data and scores it; outputs are fetched one block behind the device."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from spago_jax.compiler import Program
+from spago_jax.core.sharding import put_split
+from spago_jax.train.recipe import Recipe, Scores
+
+
+def evaluate(recipe: Recipe, program: Program, model: Any, split: str, mesh: Mesh) -> Scores:
+    """Scores ``model`` on a part of the data."""
+    batches = recipe.batches(split, training=False)
+    scorer = recipe.scorer(split)
+    size = recipe.experiment.train.eval_batch_size
+    carry = fresh_carry(recipe, size, mesh)
+    waiting: tuple[Any, Any] | None = None
+    for block in batches.epoch(0):
+        if getattr(block, "first", False):
+            carry = fresh_carry(recipe, size, mesh)
+        arrays = place(
+            pad_steps(recipe.collate(split, block, training=False), recipe.experiment.train.steps_per_call), mesh
+        )
+        outputs, carry = program(model, arrays, carry)
+        if waiting is not None:
+            scorer.update(waiting[0], jax.device_get(waiting[1]))
+        waiting = (block, outputs)
+    if waiting is not None:
+        scorer.update(waiting[0], jax.device_get(waiting[1]))
+    return scorer.compute()
+
+
+def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
+    """Fills up a block with zero batches, so that full and partial blocks have one shape."""
+
+    def one(array: np.ndarray) -> np.ndarray:
+        missing = steps - array.shape[0]
+        return array if missing == 0 else np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
+
+    return {name: one(array) for name, array in arrays.items()}
+
+
+def place(arrays: dict[str, np.ndarray], mesh: Mesh) -> Any:
+    """Hands a block to the devices: split over the batch axis where there are several."""
+    return put_split(arrays, mesh, axis=1) if mesh.size > 1 else arrays
+
+
+def fresh_carry(recipe: Recipe, batch_size: int, mesh: Mesh) -> Any:
+    """The carry that a text begins with, on the devices."""
+    carry = recipe.initial_carry(batch_size)
+    return put_split(carry, mesh, axis=0) if mesh.size > 1 else jax.device_put(carry)

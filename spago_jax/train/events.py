@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where the numbers of a run go: ``metrics.jsonl``, and TensorBoard where asked for."""
+
+import math
+from types import TracebackType
+from typing import Any
+
+from spago_jax.errors import InputError
+from spago_jax.train.run_folder import RunFolder
+
+
+class Events:
+    """Writes one record at a time; a record has ``step``, ``kind`` (train, dev, test) and numbers."""
+
+    def __init__(self, run: RunFolder, tensorboard: bool = False):
+        self._run = run
+        self._writer: Any = None
+        if tensorboard:
+            try:
+                from tensorboardX import SummaryWriter
+            except ImportError:
+                raise InputError(
+                    "train.tensorboard needs the extra 'tensorboard': pip install 'spago_jax[tensorboard]'"
+                ) from None
+            self._writer = SummaryWriter(str(run / "tensorboard"))
+
+    def __enter__(self) -> "Events":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Adds a record."""
+        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+        self._run.append("metrics.jsonl", clean)
+        if self._writer is not None:
+            for name, value in record.items():
+                if name not in ("step", "kind", "epoch"):
+                    self._writer.add_scalar(f"{record['kind']}/{name}", value, record["step"])

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the loop remembers between steps beside the arrays: the loss window, the best score, the patience left."""
+
+import dataclasses
+from typing import Any
+
+from spago_jax.errors import SpagoError
+from spago_jax.train.recipe import Metric
+
+
+class TrainingError(SpagoError, RuntimeError):
+    """Training cannot go on: the loss or a gradient is not finite. Exit code 1."""
+
+
+@dataclasses.dataclass
+class History:
+    """Plain numbers, saved in every checkpoint as JSON, so that a resumed run goes on with the same ones."""
+
+    window_loss: float = 0.0
+    window_weight: float = 0.0
+    window_norm: float = 0.0
+    window_steps: int = 0
+    best_score: float | None = None
+    best_step: int | None = None
+    evaluations_without_gain: int = 0
+    finished: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, as JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "History":
+        """The inverse of ``to_json``."""
+        return cls(**value)
+
+    def add(self, totals: dict[str, Any], steps: int, last_step: int, advice: str) -> None:
+        """Adds the sums of one call of the train program.
+
+        Raises:
+            TrainingError: when a step's loss or gradient was not finite, naming the step.
+        """
+        bad = int(totals["bad_step"])
+        if bad >= 0:
+            raise TrainingError(
+                f"the loss or its gradient is not finite at step {bad}. {advice} "
+                f"Try a lower optimizer.learning_rate, a warm-up, or optimizer.clip_norm."
+            )
+        self.window_loss += float(totals["loss"])
+        self.window_weight += float(totals["weight"])
+        self.window_norm += float(totals["gradient_norm"])
+        self.window_steps += steps
+
+    def close_window(self) -> dict[str, float]:
+        """The mean loss and gradient norm since the last line of the log; starts a new window."""
+        line = {
+            "loss": self.window_loss / max(self.window_weight, 1e-8),
+            "gradient_norm": self.window_norm / max(self.window_steps, 1),
+        }
+        self.window_loss = self.window_weight = self.window_norm = 0.0
+        self.window_steps = 0
+        return line
+
+    def judge(self, score: float, step: int, metric: Metric, min_delta: float) -> bool:
+        """Takes a dev score; whether it is the best so far."""
+        if metric.better(score, self.best_score, min_delta):
+            self.best_score, self.best_step = score, step
+            self.evaluations_without_gain = 0
+            return True
+        self.evaluations_without_gain += 1
+        return False

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The training loop: blocks of steps on the device, evaluation, checkpoints, early stopping, resuming."""
+
+import dataclasses
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from spago_jax.compiler import CompileCounter, Program, compile
+from spago_jax.core import Precision
+from spago_jax.core.sharding import check_divides, data_mesh, put_replicated, put_split
+from spago_jax.core.summary import count_parameters, rows
+from spago_jax.data.stream import BlockStream
+from spago_jax.errors import CheckpointError, InputError
+from spago_jax.optim import build_optimizer, plateau_update, trained_paths
+from spago_jax.train.checkpoint import Checkpoints, json_safe
+from spago_jax.train.config import dump
+from spago_jax.train.console import TrainingConsole, rate_text, seconds_text
+from spago_jax.train.evaluate import evaluate, fresh_carry, pad_steps, place
+from spago_jax.train.events import Events
+from spago_jax.train.history import History
+from spago_jax.train.interrupt import Interrupted, StopSignal
+from spago_jax.train.recipe import Recipe, Scores
+from spago_jax.train.registry import recipe_class
+from spago_jax.train.run_folder import RunFolder
+from spago_jax.train.schema import Experiment
+from spago_jax.train.state import TrainState
+from spago_jax.train.step import evaluation_program, train_program
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    run: RunFolder
+    steps: int
+    best_step: int
+    scores: dict[str, Scores]
+    baselines: dict[str, Scores]
+
+
+def fit(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    console: TrainingConsole | None = None,
+) -> Result:
+    """Trains an experiment into a run folder, and scores the best checkpoint on every part of the data.
+
+    Args:
+        experiment: from ``load_experiment``.
+        out: the run folder.
+        resume: go on from the last checkpoint in ``out``; starts anew where there is none yet.
+        overwrite: delete a run that is there.
+        command: what to write into the report as the command.
+        console: where progress is shown.
+
+    Raises:
+        InputError: for bad data or a folder that cannot be used, before anything is trained.
+        TrainingError: when the loss is not finite.
+        CheckpointError: when a checkpoint cannot be written or read.
+        Interrupted: after Ctrl-C, with a checkpoint written.
+    """
+    mesh = data_mesh(experiment.train.devices)
+    check_divides(experiment.train.batch_size, mesh, "train.batch_size")
+    check_divides(experiment.train.eval_batch_size, mesh, "train.eval_batch_size")
+    precision = Precision.parse(experiment.train.precision)
+    resumable = resume and (Path(out) / "config.yaml").exists()
+    if resumable:
+        _same_experiment(RunFolder.open(out).experiment(), experiment)
+    recipe = recipe_class(experiment.model.kind).prepare(experiment)
+    if "train" not in recipe.splits():
+        raise InputError("data.train is missing: there is nothing to train on")
+    run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
+    run.write("config.yaml", dump(experiment))
+    run.write_about(command)
+    with console or TrainingConsole() as shown, StopSignal() as stop:
+        return _Training(recipe, run, mesh, precision, shown, stop).run_all(resume=resumable)
+
+
+class _Training:
+    """One call of ``fit``: holds what its parts share."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: RunFolder,
+        mesh: Mesh,
+        precision: Precision,
+        console: TrainingConsole,
+        stop: StopSignal,
+    ):
+        self.recipe, self.run, self.mesh, self.console, self.stop = recipe, run, mesh, console, stop
+        self.config = recipe.experiment.train
+        self.metric = recipe.chosen_metric()
+        self.batches = recipe.batches("train", training=True)
+        self.blocks_per_epoch = len(self.batches.epoch(0))
+        self.steps_per_epoch = sum(block.steps for block in self.batches.epoch(0))
+        seed = recipe.experiment.seed
+        model = jax.jit(recipe.init_model)(jax.random.key(seed))
+        model = precision.to_params(recipe.pretrained(model))
+        self.optimizer = build_optimizer(
+            recipe.experiment.optimizer,
+            model,
+            total_steps=self.config.epochs * self.steps_per_epoch,
+            steps_per_epoch=self.steps_per_epoch,
+        )
+        paths = trained_paths(recipe.experiment.optimizer, model)
+        averaged = self.config.average is not None
+        carry = recipe.initial_carry(self.config.batch_size)
+        self.state = TrainState.init(model, self.optimizer, lambda _: paths, carry, seed, averaged=averaged)
+        self.train = train_program(
+            recipe, self.optimizer, lambda _: paths, mesh, precision, average=self.config.average
+        )
+        self.plateau = self._plateau_program()
+        self.evaluation = evaluation_program(recipe, mesh, precision)
+        self.history = History()
+        self.position = {"epoch": 0, "block": 0}
+        self.step = 0
+        self.units = 0
+        self.warmup_compilations = self.later_compilations = 0
+        self.pending: list[tuple[Any, int, int]] = []
+
+    def run_all(self, *, resume: bool) -> Result:
+        larger = self.metric.mode == "max"
+        with self._checkpoints(larger) as self.checkpoints, Events(self.run, self.config.tensorboard) as self.events:
+            self._begin(resume)
+            with CompileCounter() as counter:
+                self._warm_up()
+            self.warmup_compilations = counter.compilations
+            self.console.line(
+                f"{counter.compilations} programs compiled in {seconds_text(counter.seconds)}; "
+                f"{self.steps_per_epoch} steps an epoch, {self.config.epochs} epochs"
+            )
+            with CompileCounter() as counter:
+                try:
+                    self._epochs()
+                finally:
+                    self.later_compilations = counter.compilations
+            return self._finish()
+
+    def _plateau_program(self) -> Program | None:
+        config = self.recipe.experiment.optimizer.plateau
+        if config is None:
+            return None
+        if "mode" not in config.model_fields_set:
+            config = config.model_copy(update={"mode": self.metric.mode})
+
+        def follow_plateau(memory: Any, score: Any) -> Any:
+            return plateau_update(config, memory, score)
+
+        return compile(follow_plateau)
+
+    def _checkpoints(self, larger: bool) -> Any:
+        return closing(Checkpoints(self.run.checkpoints, larger_is_better=larger))
+
+    # -- before the first step -------------------------------------------------------------------------------------
+
+    def _begin(self, resume: bool) -> None:
+        latest = self.checkpoints.latest() if resume else None
+        self.run.write_json("model.json", [dataclasses.asdict(row) for row in rows(self.state.model)])
+        if latest is not None:
+            self.state, about = self.checkpoints.load(latest, self.state)
+            self.history = History.from_json(about["history"])
+            self.position, self.step = about["position"], latest
+            self.run.keep_until("metrics.jsonl", latest)
+            self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
+        else:
+            for name in ("metrics.jsonl", "timings.jsonl"):
+                (self.run / name).unlink(missing_ok=True)
+            self.run.assets.mkdir(exist_ok=True)
+            self.recipe.save_assets(self.run.assets)
+        self.console.line(
+            f"{self.recipe.experiment.name}: {count_parameters(self.state.model):,} parameters, "
+            f"{self.mesh.size} device(s), run folder {self.run.path}"
+        )
+        carry = self.state.carry
+        self.state = put_replicated(self.state.replace(carry=()), self.mesh)
+        self.state = self.state.replace(carry=self._placed_carry(carry))
+
+    def _placed_carry(self, carry: Any) -> Any:
+        return put_split(carry, self.mesh, axis=0) if self.mesh.size > 1 else jax.device_put(carry)
+
+    def _warm_up(self) -> None:
+        """Compiles every shape that training and evaluation will meet, then forbids any other."""
+        for arrays in self._one_block_a_shape("train", self.batches, training=True):
+            self.train.add(self.state, arrays, np.int32(0))
+        self.train.freeze()
+        if self.plateau is not None:
+            self.plateau.add(self.state.optimizer, np.float32(0)).freeze()
+        model = self.state.model_for_evaluation()
+        for split in self.recipe.splits():
+            carry = fresh_carry(self.recipe, self.config.eval_batch_size, self.mesh)
+            for arrays in self._one_block_a_shape(split, self.recipe.batches(split, training=False), training=False):
+                self.evaluation.add(model, arrays, carry)
+
+    def _one_block_a_shape(self, split: str, batches: Any, *, training: bool) -> Any:
+        seen = set()
+        for block in batches.epoch(0):
+            if block.length not in seen:
+                seen.add(block.length)
+                yield place(self._padded(split, block, training=training), self.mesh)
+
+    def _padded(self, split: str, block: Any, *, training: bool) -> dict[str, np.ndarray]:
+        return pad_steps(self.recipe.collate(split, block, training=training), self.config.steps_per_call)
+
+    # -- epochs ----------------------------------------------------------------------------------------------------
+
+    def _epochs(self) -> None:
+        def collate(block: Any) -> tuple[Any, Any]:
+            return block, self._padded("train", block, training=True)
+
+        with BlockStream(self.batches, collate) as stream:  # type: ignore[arg-type]
+            stream.seek(self.position)
+            while self.position["epoch"] < self.config.epochs and not self.history.finished:
+                self._epoch(stream)
+
+    def _epoch(self, stream: BlockStream) -> None:
+        epoch, first = self.position["epoch"], self.position["block"]
+        started, units, steps = time.perf_counter(), 0, 0
+        label = f"epoch {epoch + 1}/{self.config.epochs}"
+        self.console.begin(label, self.steps_per_epoch, self.step - epoch * self.steps_per_epoch)
+        for _ in range(first, self.blocks_per_epoch):
+            _, (block, arrays) = next(stream)
+            if getattr(block, "first", False):
+                fresh = self.recipe.initial_carry(self.config.batch_size)
+                self.state = self.state.replace(carry=self._placed_carry(fresh))
+            self.state, totals = self.train(self.state, place(arrays, self.mesh), np.int32(block.steps))
+            self.step += block.steps
+            steps += block.steps
+            units += self.recipe.units("train", block)
+            self.position = stream.position
+            self.pending.append((totals, block.steps, self.step))
+            if len(self.pending) > 2:  # the device stays busy with the newer ones
+                self._fetch(self.pending.pop(0))
+            self.console.advance(block.steps, rate_text(units, time.perf_counter() - started, self.recipe.unit))
+            if self.stop.asked:
+                self._save()
+                self.checkpoints.wait()
+                raise Interrupted(
+                    f"interrupted at step {self.step}; a checkpoint is written. Go on with: "
+                    f"spago-jax train {self.run / 'config.yaml'} --out {self.run.path} --resume"
+                )
+            every = self.config.checkpoint_every
+            if every and self.step // every > (self.step - block.steps) // every and self.position["block"] > 0:
+                self._save()
+        self._flush()
+        seconds = time.perf_counter() - started
+        last = epoch + 1 == self.config.epochs
+        if "dev" in self.recipe.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
+            self._evaluate(label, seconds, units)
+        else:
+            self.console.line(f"{label}: {rate_text(units, seconds, self.recipe.unit)}")
+            self._save()
+        self.run.append(
+            "timings.jsonl",
+            {
+                "step": self.step,
+                "epoch": epoch + 1,
+                "seconds": round(seconds, 3),
+                "steps": steps,
+                "units": units,
+                "unit": self.recipe.unit,
+                "total_seconds": round(time.perf_counter() - started, 3),
+            },
+        )
+
+    def _fetch(self, waiting: tuple[Any, int, int]) -> None:
+        totals, steps, step = waiting
+        latest = self.checkpoints.latest()
+        advice = f"The last good checkpoint is step {latest}." if latest else "There is no checkpoint before it."
+        self.history.add(jax.device_get(totals), steps, step, advice)
+        if self.history.window_steps >= self.config.log_every:
+            self.events.write(
+                {
+                    "step": step,
+                    "kind": "train",
+                    **self.history.close_window(),
+                    "learning_rate": float(totals["learning_rate"]),
+                }
+            )
+
+    def _flush(self) -> None:
+        while self.pending:
+            self._fetch(self.pending.pop(0))
+
+    # -- evaluation and checkpoints --------------------------------------------------------------------------------
+
+    def _evaluate(self, label: str, seconds: float, units: int) -> None:
+        model = self.state.model_for_evaluation()
+        scores = evaluate(self.recipe, self.evaluation, model, "dev", self.mesh)
+        if self.metric.name not in scores.values:
+            raise InputError(f"train.metric = {self.metric.name!r}: the dev scores are {', '.join(scores.values)}")
+        self.evaluation.freeze()
+        score = scores.values[self.metric.name]
+        stopping = self.config.early_stopping
+        best = self.history.judge(score, self.step, self.metric, stopping.min_delta if stopping else 0.0)
+        if stopping and self.history.evaluations_without_gain >= stopping.patience:
+            self.history.finished = True
+        if self.plateau is not None:
+            self.state = self.state.replace(optimizer=self.plateau(self.state.optimizer, np.float32(score)))
+        self.events.write({"step": self.step, "kind": "dev", "epoch": self.position["epoch"], **scores.values})
+        self._save(score)
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.values.items())
+        rate = rate_text(units, seconds, self.recipe.unit)
+        self.console.line(f"{label}: dev {shown}{' *' if best else ''}  ({seconds_text(seconds)}, {rate})")
+        if self.history.finished and stopping:
+            self.console.line(f"no gain in {stopping.patience} evaluations: stopped early")
+
+    def _save(self, score: float | None = None) -> None:
+        self._flush()
+        about = {
+            "history": self.history.to_json(),
+            "position": self.position,
+            "config": self.recipe.experiment.model_dump(mode="json"),
+        }
+        self.checkpoints.save(self.step, self.state, json_safe(about), score)
+
+    def _finish(self) -> Result:
+        self.checkpoints.wait()
+        best = self.checkpoints.best()
+        if best is None:
+            raise CheckpointError(f"no checkpoint in {self.run.checkpoints}")
+        state, _ = self.checkpoints.load(best, self.state)
+        model = put_replicated(state.model_for_evaluation(), self.mesh)
+        scores, baselines = {}, {}
+        for split in [name for name in self.recipe.splits() if name != "train"]:
+            scores[split] = evaluate(self.recipe, self.evaluation, model, split, self.mesh)
+            baseline = self.recipe.baseline(split)
+            if baseline is not None:
+                baselines[split] = baseline
+        written = {(r["kind"], r["step"]) for r in self.run.lines("metrics.jsonl")}
+        if "test" in scores and ("test", best) not in written:
+            self.events.write({"step": best, "kind": "test", **scores["test"].values})
+        self.run.write_json("details.json", {split: score.details for split, score in scores.items()})
+        self.run.write_json(
+            "scores.json",
+            {
+                "best_step": best,
+                "metric": dataclasses.asdict(self.metric),
+                "scores": {split: score.values for split, score in scores.items()},
+                "baselines": {split: score.values for split, score in baselines.items()},
+            },
+        )
+        self.run.write_json("programs.json", self._programs())
+        return Result(self.run, self.step, best, scores, baselines)
+
+    def _programs(self) -> dict[str, Any]:
+        def one(program: Program) -> dict[str, Any]:
+            report = program.report()
+            return {
+                "name": report.name,
+                "traces": report.traces,
+                "signatures": [dataclasses.asdict(cost) for cost in report.costs],
+            }
+
+        return {
+            "compilations_in_warm_up": self.warmup_compilations,
+            "compilations_after_warm_up": self.later_compilations,
+            "programs": [one(self.train), one(self.evaluation)],
+        }
+
+
+def _same_experiment(old: Experiment, new: Experiment) -> None:
+    """Refuses to resume with other data, model, optimizer or seed: the numbers would mean nothing."""
+    for section in ("seed", "data", "model", "optimizer"):
+        before, after = getattr(old, section), getattr(new, section)
+        if before != after:
+            what = section
+            if hasattr(before, "model_fields_set"):
+                changed = [k for k, v in before.model_dump().items() if after.model_dump().get(k) != v]
+                what = ", ".join(f"{section}.{k}" for k in changed) or section
+            raise InputError(
+                f"cannot resume: {what} differs from the run's own config. Resume with the same settings "
+                f"(train.epochs and train.devices may change), or start another run with --out"
+            )
+    for key in ("batch_size", "buckets", "max_length", "steps_per_call", "average", "precision"):
+        if getattr(old.train, key) != getattr(new.train, key):
+            raise InputError(
+                f"cannot resume: train.{key} was {getattr(old.train, key)!r}, now {getattr(new.train, key)!r}"
+            )
+
+
+__all__ = ["Result", "fit"]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The folder of one run: config, metrics, checkpoints, assets. Nothing else is needed to use it."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from spago_jax.errors import CheckpointError, InputError
+from spago_jax.train.config import dump, load_experiment
+from spago_jax.train.schema import Experiment
+
+
+class RunFolder:
+    """Names and writes the files of a run.
+
+    ``config.yaml`` the resolved experiment; ``metrics.jsonl`` losses and scores (the same bytes for a run that was
+    interrupted and one that was not); ``timings.jsonl`` how long things took; ``details.json`` tables for the report;
+    ``about.json`` the command and the versions; ``programs.json`` what was compiled; ``model.json`` the table of
+    parameters; ``assets/`` vocabularies and labels; ``checkpoints/``; ``report.html``.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @classmethod
+    def create(cls, path: str | Path, experiment: Experiment, *, overwrite: bool = False) -> "RunFolder":
+        """Makes the folder and writes the config.
+
+        Raises:
+            InputError: when it holds a run already, or cannot be written.
+        """
+        run = cls(path)
+        try:
+            if (run / "config.yaml").exists():
+                if not overwrite:
+                    raise InputError(
+                        f"{path} holds a run already; go on with it by --resume, start anew by --overwrite, "
+                        f"or write elsewhere by --out"
+                    )
+                shutil.rmtree(run.path)
+            run.path.mkdir(parents=True, exist_ok=True)
+            run.write("config.yaml", dump(experiment))
+        except OSError as error:
+            raise InputError(f"cannot write the run folder {path}: {error.strerror}") from None
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """An existing run.
+
+        Raises:
+            InputError: when there is no run at that path.
+        """
+        run = cls(path)
+        if not (run / "config.yaml").is_file():
+            raise InputError(f"{path} is not the folder of a run (it has no config.yaml)")
+        return run
+
+    def experiment(self, overrides: tuple[str, ...] = ()) -> Experiment:
+        """The experiment of this run."""
+        return load_experiment(self / "config.yaml", overrides)
+
+    @property
+    def assets(self) -> Path:
+        """Vocabularies and labels."""
+        return self / "assets"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Orbax's folder."""
+        return self / "checkpoints"
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a small file whole or not at all."""
+        replace_file(self / name, text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file whole or not at all."""
+        self.write(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+    def append(self, name: str, record: dict[str, Any]) -> None:
+        """Adds one line to a JSON-lines file.
+
+        Raises:
+            CheckpointError: when the disk is full or the folder cannot be written.
+        """
+        try:
+            with open(self / name, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise CheckpointError(f"cannot write {self / name}: {error.strerror}") from None
+
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """The records of a JSON-lines file; a last line that was cut off by a crash is passed over."""
+        path = self / name
+        if not path.exists():
+            return
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+    def keep_until(self, name: str, step: int) -> None:
+        """Drops the records after a step: a resumed run writes them again."""
+        kept = [json.dumps(r, ensure_ascii=False) + "\n" for r in self.lines(name) if r["step"] <= step]
+        if (self / name).exists():
+            self.write(name, "".join(kept))
+
+    def write_about(self, command: str) -> None:
+        """Adds the command that ran, with the versions and the machine, to ``about.json``."""
+        path = self / "about.json"
+        about = json.loads(path.read_text()) if path.exists() else {"commands": []}
+        about["commands"].append(command)
+        about |= {"versions": versions(), "machine": machine()}
+        self.write_json("about.json", about)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Writes a file beside its place, then renames it, so that a crash leaves the old one or the new one."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    names = ("spago_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on: system, cores, devices."""
+    import jax
+
+    devices = jax.local_devices()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "argv0": Path(sys.argv[0]).name,
+    }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""TrainState: everything that a training step changes, as one pytree."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from spago_jax.core import Array, Module, combine, partition
+from spago_jax.core.partition import Where
+
+
+class TrainState(Module):
+    """The model, the optimizer's memory, the averaged weights, the carried text state, and the step number.
+
+    The random numbers of step ``n`` come from ``fold_in(key, n)``, so a resumed run draws what it would have drawn.
+    """
+
+    model: Any
+    optimizer: Any
+    average: Any
+    carry: Any
+    step: Array
+    key: Array
+
+    @classmethod
+    def init(
+        cls,
+        model: Any,
+        optimizer: optax.GradientTransformation,
+        trained: Where,
+        carry: Any,
+        seed: int,
+        *,
+        averaged: bool,
+    ) -> "TrainState":
+        """The state before the first step; ``trained`` chooses the arrays that are updated."""
+        params, _ = partition(model, trained)
+        return cls(
+            model=model,
+            optimizer=optimizer.init(params),
+            # A copy: donating the state would otherwise hand one buffer over twice.
+            average=jax.tree.map(jnp.copy, params) if averaged else None,
+            carry=carry,
+            step=jnp.zeros((), jnp.int32),
+            key=jax.random.key_data(jax.random.key(seed)),
+        )
+
+    def model_for_evaluation(self) -> Any:
+        """The model with its averaged weights, where there are any."""
+        return self.model if self.average is None else combine(self.average, self.model)

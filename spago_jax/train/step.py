@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The train step and the evaluation step, each a Program; many training steps run in one call of the device."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, PartitionSpec
+
+from spago_jax.compiler import Program, compile
+from spago_jax.core import Array, Precision, Rng, combine, partition
+from spago_jax.core.partition import Where
+from spago_jax.core.sharding import AXIS
+from spago_jax.optim import current_learning_rate
+from spago_jax.train.recipe import Recipe
+from spago_jax.train.state import TrainState
+
+Totals = dict[str, Array]
+
+
+def no_totals() -> Totals:
+    """The sums that a call of the train program starts from."""
+    return {
+        "loss": jnp.zeros((), jnp.float32),
+        "weight": jnp.zeros((), jnp.float32),
+        "gradient_norm": jnp.zeros((), jnp.float32),
+        "learning_rate": jnp.zeros((), jnp.float32),
+        "bad_step": jnp.full((), -1, jnp.int32),
+    }
+
+
+def train_program(
+    recipe: Recipe,
+    optimizer: optax.GradientTransformation,
+    trained: Where,
+    mesh: Mesh,
+    precision: Precision,
+    *,
+    average: float | None = None,
+) -> Program:
+    """A Program ``(state, block, count) -> (state, totals)`` that takes ``count`` training steps.
+
+    The arrays of ``block`` are [steps, batch, ...]; ``count`` of the steps are real, so that one program serves full
+    and partial blocks. The state is donated. Each device differentiates its rows of the batch; sums are added up
+    over the devices before the division, so the gradient is that of the whole batch.
+    """
+    several = mesh.size > 1
+
+    def everywhere(tree: Any) -> Any:
+        return jax.lax.psum(tree, AXIS) if several else tree
+
+    def one_step(state: TrainState, totals: Totals, batch: Any) -> tuple[TrainState, Totals]:
+        params, rest = partition(state.model, trained)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        if several:
+            key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
+
+        def loss(params: Any) -> tuple[Array, Any]:
+            model = precision.to_compute(combine(params, rest))
+            found = recipe.loss(model, batch, state.carry, Rng(key))
+            return found.total.astype(jnp.float32), (found.weight.astype(jnp.float32), found.carry)
+
+        (total, (weight, carry)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        total, weight, gradients = everywhere((total, weight, gradients))
+        divisor = jnp.maximum(weight, 1e-8)
+        gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
+        norm = optax.global_norm(gradients)
+        updates, memory = optimizer.update(gradients, state.optimizer, params)
+        params = optax.apply_updates(params, updates)
+        step = state.step + 1
+        averaged = state.average
+        if average is not None:
+            decay = jnp.minimum(average, (1.0 + step) / (10.0 + step))
+            averaged = jax.tree.map(lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), averaged, params)
+        bad = ~jnp.isfinite(total) | ~jnp.isfinite(norm)
+        totals = {
+            "loss": totals["loss"] + total,
+            "weight": totals["weight"] + weight,
+            "gradient_norm": totals["gradient_norm"] + norm.astype(jnp.float32),
+            "learning_rate": current_learning_rate(memory).astype(jnp.float32),
+            "bad_step": jnp.where((totals["bad_step"] < 0) & bad, step, totals["bad_step"]),
+        }
+        state = state.replace(model=combine(params, rest), optimizer=memory, average=averaged, carry=carry, step=step)
+        return state, totals
+
+    def train_block(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
+        steps = jax.tree.leaves(block)[0].shape[0]
+        if steps == 1:
+            return one_step(state, no_totals(), jax.tree.map(lambda a: a[0], block))
+
+        def body(i: Array, carried: tuple[TrainState, Totals]) -> tuple[TrainState, Totals]:
+            batch = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), block)
+            return one_step(*carried, batch)
+
+        return jax.lax.fori_loop(0, count, body, (state, no_totals()))
+
+    if not several:
+        return compile(train_block, donate="state")
+
+    def specs(state: TrainState) -> TrainState:
+        plain = jax.tree.map(lambda _: PartitionSpec(), state)
+        return plain.replace(carry=jax.tree.map(lambda _: PartitionSpec(AXIS), state.carry))
+
+    def train_block_on_mesh(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
+        return jax.shard_map(
+            train_block,
+            mesh=mesh,
+            in_specs=(specs(state), PartitionSpec(None, AXIS), PartitionSpec()),
+            out_specs=(specs(state), PartitionSpec()),
+            check_vma=False,
+        )(state, block, count)
+
+    return compile(train_block_on_mesh, donate="state", name="train_block")
+
+
+def evaluation_program(recipe: Recipe, mesh: Mesh, precision: Precision) -> Program:
+    """A Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the leading axes [steps, batch]."""
+
+    def evaluate_block(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
+        model = precision.to_compute(model)
+
+        def body(carry: Any, batch: Any) -> tuple[Any, Any]:
+            outputs, carry = recipe.evaluate(model, batch, carry)
+            return carry, outputs
+
+        carry, outputs = jax.lax.scan(body, carry, block)
+        return outputs, carry
+
+    if mesh.size == 1:
+        return compile(evaluate_block)
+
+    def evaluate_block_on_mesh(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
+        return jax.shard_map(
+            evaluate_block,
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(None, AXIS), PartitionSpec(AXIS)),
+            out_specs=(PartitionSpec(None, AXIS), PartitionSpec(AXIS)),
+            check_vma=False,
+        )(model, block, carry)
+
+    return compile(evaluate_block_on_mesh, name="evaluate_block")

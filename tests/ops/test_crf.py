@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The CRF against enumeration of every path, and its gradients against finite differences."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spago_jax.errors import InputError
+from spago_jax.nn import CRF
+from spago_jax.ops import crf
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def enumerate_paths(emissions, transitions, allowed=None):
+    """Every path's score in NumPy float64, in lexicographic order; a banned transition scores -inf."""
+    time, count = emissions.shape
+    scores = np.array(transitions, np.float64)
+    if allowed is not None:
+        scores = np.where(allowed, scores, -np.inf)
+    paths = list(itertools.product(range(count), repeat=time))
+    values = []
+    for path in paths:
+        score = scores[0, path[0] + 1] + scores[path[-1] + 1, 0]
+        score += sum(emissions[t, tag] for t, tag in enumerate(path))
+        score += sum(scores[a + 1, b + 1] for a, b in itertools.pairwise(path))
+        values.append(score)
+    return paths, np.array(values)
+
+
+def logsumexp(values):
+    top = values.max()
+    return top + np.log(np.exp(values - top).sum())
+
+
+def brute(emissions, transitions, allowed=None):
+    """Log partition, marginals and the best path (the lexicographically first of equals is spaGO's from the end)."""
+    paths, values = enumerate_paths(emissions, transitions, allowed)
+    total = logsumexp(values)
+    unary = np.zeros_like(emissions)
+    for path, value in zip(paths, values, strict=True):
+        unary[np.arange(len(path)), path] += np.exp(value - total)
+    return total, unary, values.max()
+
+
+def draw(seed, time, count, scale, bans):
+    rng = np.random.default_rng(seed)
+    emissions = rng.normal(size=(time, count)) * scale
+    transitions = rng.normal(size=(count + 1, count + 1)) * scale
+    allowed = None
+    if bans:
+        allowed = rng.random((count + 1, count + 1)) > 0.3
+        allowed[1, :] = allowed[:, 1] = allowed[0, 1] = allowed[1, 0] = True  # tag 0 may go anywhere
+    return emissions, transitions, allowed
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    time=st.integers(1, 4),
+    count=st.integers(1, 4),
+    scale=st.sampled_from([0.0, 1.0, 30.0, 1000.0]),
+    bans=st.booleans(),
+)
+def test_partition_marginals_likelihood_and_viterbi_equal_enumeration(seed, time, count, scale, bans):
+    with jax.enable_x64(True):
+        emissions, transitions, allowed = draw(seed, time, count, scale, bans)
+        total, unary, best = brute(emissions, transitions, allowed)
+        args = jnp.array(emissions), jnp.array(transitions)
+        np.testing.assert_allclose(crf.log_partition(*args, allowed=allowed), total, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(crf.marginals(*args, allowed=allowed), unary, rtol=1e-6, atol=1e-9)
+        tags, score = crf.viterbi(*args, allowed=allowed)
+        np.testing.assert_allclose(score, best, rtol=1e-9, atol=1e-9)
+        paths, values = enumerate_paths(emissions, transitions, allowed)
+        np.testing.assert_allclose(values[paths.index(tuple(tags.tolist()))], best, rtol=1e-9, atol=1e-9)
+        for path, value in list(zip(paths, values, strict=True))[:: max(1, len(paths) // 5)]:
+            if np.isfinite(value):
+                got = crf.log_likelihood(args[0], jnp.array(path), args[1], allowed=allowed)
+                np.testing.assert_allclose(got, value - total, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0, 400.0])
+@pytest.mark.parametrize("bans", [False, True])
+def test_float32_stays_right_at_extreme_scores(scale, bans):
+    with jax.enable_x64(False):
+        for seed in range(6):
+            emissions, transitions, allowed = draw(seed, 4, 4, scale, bans)
+            emissions, transitions = emissions.astype(np.float32), transitions.astype(np.float32)
+            total, unary, best = brute(emissions.astype(np.float64), transitions, allowed)
+            args = jnp.array(emissions), jnp.array(transitions)
+            np.testing.assert_allclose(crf.log_partition(*args, allowed=allowed), total, rtol=1e-6, atol=1e-5)
+            np.testing.assert_allclose(crf.marginals(*args, allowed=allowed), unary, atol=2e-6 * max(1, scale))
+            np.testing.assert_allclose(crf.viterbi(*args, allowed=allowed)[1], best, rtol=1e-6)
+
+
+def test_a_forced_path_through_an_unlikely_tag():
+    # Tag 1 is reached only from tag 1, whose first emission is 500 below: the sum over predecessors that a
+    # product of exponentials takes would underflow to zero in float32.
+    with jax.enable_x64(False):
+        emissions = jnp.array([[0.0, -500.0], [-500.0, 0.0], [-500.0, 0.0]])
+        allowed = np.ones((3, 3), bool)
+        allowed[1, 2] = False
+        total, unary, _ = brute(np.asarray(emissions, np.float64), np.zeros((3, 3)), allowed)
+        np.testing.assert_allclose(crf.log_partition(emissions, jnp.zeros((3, 3)), allowed=allowed), total, rtol=1e-6)
+        got = crf.marginals(emissions, jnp.zeros((3, 3)), allowed=allowed)
+        np.testing.assert_allclose(got, unary, atol=1e-6)
+
+
+@pytest.mark.parametrize("bans", [False, True])
+def test_gradients_equal_finite_differences(bans):
+    emissions, transitions, allowed = draw(5, 5, 3, 1.0, bans)
+    tags = jnp.zeros(5, int)
+
+    def value(emissions, transitions):
+        return crf.log_likelihood(emissions, tags, transitions, allowed=allowed)
+
+    grads = jax.grad(value, (0, 1))(jnp.array(emissions), jnp.array(transitions))
+    for number, array in enumerate((emissions, transitions)):
+        for index in np.ndindex(*array.shape):
+            step = np.zeros_like(array)
+            step[index] = 1e-5
+            args = [emissions, transitions]
+            up = value(*[jnp.array(a + (step if k == number else 0)) for k, a in enumerate(args)])
+            down = value(*[jnp.array(a - (step if k == number else 0)) for k, a in enumerate(args)])
+            np.testing.assert_allclose(grads[number][index], (up - down) / 2e-5, rtol=1e-6, atol=1e-8)
+    if allowed is not None:
+        assert np.all(np.asarray(grads[1])[~allowed] == 0)
+
+
+def test_a_second_derivative_exists_and_agrees_with_finite_differences():
+    emissions, transitions, _ = draw(7, 4, 3, 1.0, False)
+
+    def norm(emissions):
+        return jnp.sum(crf.marginals(emissions, jnp.array(transitions)) ** 2)
+
+    grad = jax.grad(norm)(jnp.array(emissions))
+    step = np.zeros_like(emissions)
+    step[2, 1] = 1e-5
+    numeric = (norm(jnp.array(emissions + step)) - norm(jnp.array(emissions - step))) / 2e-5
+    np.testing.assert_allclose(grad[2, 1], numeric, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bans", [False, True])
+def test_a_batch_equals_its_rows_and_padding_is_not_read(bans):
+    rng = np.random.default_rng(3)
+    _, transitions, allowed = draw(1, 1, 4, 1.0, bans)
+    lengths = np.array([6, 1, 0, 4])
+    emissions = rng.normal(size=(4, 6, 4))
+    tags = rng.integers(0, 4, (4, 6))
+    if bans:
+        tags[:] = 0
+    for row, length in enumerate(lengths):
+        emissions[row, length:] = np.nan
+        tags[row, length:] = -1
+    args = jnp.array(emissions), jnp.array(tags), jnp.array(transitions), jnp.array(lengths)
+    value, grads = jax.value_and_grad(
+        lambda e, t: jnp.sum(crf.log_likelihood(e, args[1], t, args[3], allowed=allowed)), (0, 1)
+    )(args[0], args[2])
+    own = [
+        crf.log_likelihood(args[0][r, :n], args[1][r, :n], args[2], allowed=allowed)
+        for r, n in enumerate(lengths)
+        if n
+    ]
+    np.testing.assert_allclose(value, sum(own), rtol=1e-12)
+    assert np.isfinite(grads[0]).all()
+    assert np.isfinite(grads[1]).all()
+    batch = crf.log_likelihood(*args, allowed=allowed)
+    assert batch[2] == 0.0
+    paths, scores = crf.viterbi(args[0], args[2], args[3], allowed=allowed)
+    unary = crf.marginals(args[0], args[2], args[3], allowed=allowed)
+    assert scores[2] == 0.0
+    for row, length in enumerate(lengths):
+        assert not paths[row, length:].any()
+        assert not unary[row, length:].any()
+        assert not grads[0][row, length:].any()
+        if length:
+            one, score = crf.viterbi(args[0][row, :length], args[2], allowed=allowed)
+            assert paths[row, :length].tolist() == one.tolist()
+            np.testing.assert_allclose(scores[row], score, rtol=1e-12)
+            np.testing.assert_allclose(unary[row].sum(-1)[:length], 1.0, rtol=1e-9)
+
+
+def test_ties_go_to_the_first_tag():
+    tags, _ = crf.viterbi(jnp.zeros((5, 3)), jnp.zeros((4, 4)))
+    assert tags.tolist() == [0] * 5
+
+
+def test_many_tags_and_steps():
+    emissions, transitions, allowed = draw(2, 40, 45, 2.0, True)
+    args = jnp.array(emissions), jnp.array(transitions)
+    scores = np.where(allowed, transitions, -np.inf)
+    alpha = scores[0, 1:] + emissions[0]
+    for emission in emissions[1:]:
+        alpha = np.logaddexp.reduce(alpha[:, None] + scores[1:, 1:], axis=0) + emission
+    expected = np.logaddexp.reduce(alpha + scores[1:, 0])
+    np.testing.assert_allclose(crf.log_partition(*args, allowed=allowed), expected, rtol=1e-12)
+    np.testing.assert_allclose(crf.marginals(*args, allowed=allowed).sum(-1), 1.0, rtol=1e-9)
+
+
+def test_bfloat16_emissions_are_summed_in_float32():
+    emissions, transitions, _ = draw(2, 9, 4, 2.0, False)
+    low = jnp.array(emissions, jnp.bfloat16)
+    got = crf.log_partition(low, jnp.array(transitions, jnp.float32))
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, crf.log_partition(low.astype(float), jnp.array(transitions)), rtol=1e-5)
+
+
+def test_errors():
+    with pytest.raises(InputError, match=r"transitions have shape \(3, 3\), expected \(5, 5\) for 4 tags: row 0"):
+        crf.log_partition(jnp.zeros((2, 4)), jnp.zeros((3, 3)))
+    with pytest.raises(InputError, match=r"lengths have shape \(3,\), expected \(2,\): one for each sequence"):
+        crf.log_partition(jnp.zeros((2, 5, 4)), jnp.zeros((5, 5)), jnp.ones(3, int))
+    with pytest.raises(InputError, match=r"tags have shape \(3,\), expected \(2,\) as the emissions"):
+        crf.sequence_score(jnp.zeros((2, 4)), jnp.zeros(3, int), jnp.zeros((5, 5)))
+    with pytest.raises(InputError, match=r"emissions have shape \(4,\), expected \[..., time, tags\]"):
+        crf.log_partition(jnp.zeros(4), jnp.zeros((5, 5)))
+
+
+def test_layer_init_checks_its_masks():
+    key = jax.random.key(0)
+    yes = np.ones(2, bool)
+    layer = CRF.init(key, 2, allowed=(yes, np.ones((2, 2), bool), yes))
+    assert layer.allowed.shape == (3, 3)
+    with pytest.raises(InputError, match=r"CRF: allowed transitions have shapes \(2,\), \(3, 3\), \(2,\), expected"):
+        CRF.init(key, 2, allowed=(yes, np.ones((3, 3), bool), yes))
+    with pytest.raises(InputError, match="leave no path from START to END"):
+        CRF.init(key, 2, allowed=(np.array([True, False]), np.eye(2, dtype=bool), np.array([False, True])))
+    with pytest.raises(InputError, match="CRF: tags is 0, expected a whole number of at least 1"):
+        CRF.init(key, 0)
