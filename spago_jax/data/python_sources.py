@@ -2,6 +2,7 @@
 """Python source as a corpus: the standard library that every installation carries, cut into tagged windows."""
 
 import hashlib
+import os
 import sysconfig
 import tokenize
 from collections import Counter
@@ -85,11 +86,10 @@ def python_sources(root: Path | None = None) -> list[Path]:
         InputError: The folder holds no Python files.
     """
     root = root or _library()
-    found = [
-        path
-        for path in root.rglob("*.py")
-        if _SKIP_FOLDERS.isdisjoint(path.relative_to(root).parts[:-1]) and not path.name.startswith("_sysconfigdata")
-    ]
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _SKIP_FOLDERS]  # installed packages can be many
+        found += [Path(folder, f) for f in files if f.endswith(".py") and not f.startswith("_sysconfigdata")]
     if not found:
         raise InputError("no Python files (*.py) in this folder", path=root)
     return sorted(found, key=lambda path: (_fraction(module_name(path, root)), module_name(path, root)))

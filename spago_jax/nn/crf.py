@@ -2,6 +2,7 @@
 """The linear-chain conditional random field as a layer: see ``spago_jax.ops.crf`` for the equations."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from spago_jax.core import Array, Module, buffer
 from spago_jax.core.initializers import xavier_uniform
@@ -43,7 +44,7 @@ class CRF(Module):
         check_sizes("CRF", tags=tags)
         matrix = None
         if allowed is not None:
-            start, follow, end = (jnp.asarray(part, bool) for part in allowed)
+            start, follow, end = (np.asarray(part, bool) for part in allowed)  # NumPy: init may be traced
             if start.shape != (tags,) or follow.shape != (tags, tags) or end.shape != (tags,):
                 raise InputError(
                     f"CRF: allowed transitions have shapes {start.shape}, {follow.shape}, {end.shape}, expected "

@@ -189,7 +189,7 @@ def viterbi(
     last = _first(best == score[:, None])
 
     def backward(tag, pointer):
-        before = jnp.sum(jnp.where(identity == tag[:, None], pointer, 0), axis=-1)
+        before = jnp.sum(jnp.where(identity == tag[:, None], pointer, 0), axis=-1, dtype=jnp.int32)
         return before, tag
 
     first, rest = lax.scan(backward, last, pointers, reverse=True)

@@ -21,6 +21,7 @@ class PlateauState(NamedTuple):
 
     scale: jax.Array
     best: jax.Array
+    seen: jax.Array
     bad: jax.Array
     cooldown: jax.Array
 
@@ -47,9 +48,8 @@ def scale_by_rates(
     def init(params: Any) -> RateState:
         del params
         dtype = jnp.result_type(float)
-        plateau = PlateauState(
-            jnp.ones((), dtype), jnp.full((), jnp.nan, dtype), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
-        )
+        # `seen` says whether there is a best score: a NaN in its place would make equal states unequal.
+        plateau = PlateauState(jnp.ones((), dtype), jnp.zeros((), dtype), *(jnp.zeros((), jnp.int32) for _ in range(3)))
         return RateState(jnp.zeros((), jnp.int32), jnp.asarray(learning_rate * schedule(0), dtype), plateau)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, RateState]:
@@ -112,7 +112,7 @@ def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, s
         old = rate.plateau
         value = jnp.asarray(score, old.best.dtype)
         better = sign * (value - old.best) > plateau.threshold * jnp.abs(old.best)
-        better = better | (jnp.isnan(old.best) & ~jnp.isnan(value))
+        better = jnp.where(old.seen > 0, better, ~jnp.isnan(value))
         bad = jnp.where(better, 0, old.bad + 1)
         cooling = old.cooldown > 0
         cooldown = jnp.where(cooling, old.cooldown - 1, 0)
@@ -121,6 +121,7 @@ def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, s
         new = PlateauState(
             scale=jnp.where(reduce, jnp.maximum(old.scale * plateau.factor, plateau.final), old.scale),
             best=jnp.where(better, value, old.best),
+            seen=jnp.where(better, 1, old.seen).astype(jnp.int32),
             bad=jnp.where(reduce, 0, bad).astype(jnp.int32),
             cooldown=jnp.where(reduce, plateau.cooldown, cooldown).astype(jnp.int32),
         )

@@ -21,7 +21,7 @@ class Token(NamedTuple):
 _PATTERN = re.compile(
     r"""
       (?:https?://|www\.)[^\s<>"']*[^\s<>"'.,;:!?)\]}…]     # links, without the stop that ends the sentence
-    | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                          # e-mail addresses
+    | [\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+           # e-mail addresses (bounded: no quadratic search)
     | [@\#]\w+                                              # @mentions and #tags
     | <\/?[A-Za-z][^<>\s]*>                                 # <tags>
     | [:;=8][-o'^]?[)(\]\[dDpP/\\|*](?!\w)                  # :-) and the like

@@ -98,6 +98,11 @@ class Checkpoints:
             return self.latest()
         return int(max(scored, key=lambda c: (self._sign * c.metrics["score"], -c.metrics["order"])).step)  # type: ignore[index]
 
+    def paths(self, step: int) -> set[str]:
+        """The dotted paths of the arrays in one checkpoint."""
+        with _explained(f"checkpoint {step} in {self.folder} cannot be read; it may be truncated"):
+            return set(self._orbax.metadata(step).metadata["state"]["arrays"])  # type: ignore[index]
+
     def load(self, step: int, skeleton: Tree, part: str = "") -> tuple[Tree, dict[str, Any]]:
         """Reads one checkpoint into the shape of ``skeleton``.
 

@@ -65,7 +65,7 @@ def check(case, model, run, assert_grads):
         ys = run(model, xs)
         return jnp.sum(ys * stacked(case["output_grads"])), ys
 
-    (_, ys), (grads, x_grad) = jax.value_and_grad(loss, (0, 1), has_aux=True)(model, stacked(case["inputs"]))
+    (_, ys), (grads, x_grad) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(model, stacked(case["inputs"]))
     np.testing.assert_allclose(ys, stacked(case["outputs"]), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(x_grad, stacked(case["input_grads"]), rtol=1e-9, atol=1e-9)
     assert_grads(grads, arrays(case["param_grads"]))
@@ -80,7 +80,7 @@ def check_initial_state(case, model):
         return jnp.sum(ys * stacked(case["output_grads"])), ys
 
     state = LSTMState(hidden=stacked([hidden_init])[0], cell=stacked([cell_init])[0])
-    (_, ys), grads = jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(model, stacked(inputs), state)
+    (_, ys), grads = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(model, stacked(inputs), state)
     np.testing.assert_allclose(ys, stacked(case["outputs"]), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(grads[1], stacked(input_grads), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(grads[2].hidden, stacked([hidden_grad])[0], rtol=1e-9, atol=1e-9)
@@ -110,7 +110,8 @@ def test_birnn(golden, version, kind, merge):
     base = "gru" if kind == "bigru" else "lstm"
     for case in chosen:
         weights = arrays(case["params"])
-        prefixes = ("L.0.", "L.1.") if kind == "bibilstm" else ("",)
+        stack = "L" if "L.0.Positive.WIn" in weights else "Layers"
+        prefixes = (f"{stack}.0.", f"{stack}.1.") if kind == "bibilstm" else ("",)
         merges = ("concat", merge) if kind == "bibilstm" else (merge,)
         model = tuple(
             BiRNN(cell(base, weights, f"{prefix}Positive."), cell(base, weights, f"{prefix}Negative."), merge=how)
@@ -140,7 +141,7 @@ def test_crf(golden, version):
         def loss(crf, emissions, target=target):
             return -crf.log_likelihood(emissions, target)
 
-        value, (crf_grad, grad) = jax.value_and_grad(loss, (0, 1))(CRF(transitions), emissions)
+        value, (crf_grad, grad) = jax.jit(jax.value_and_grad(loss, (0, 1)))(CRF(transitions), emissions)
         np.testing.assert_allclose(value, case["outputs"][0]["data"][0], rtol=1e-9)
         np.testing.assert_allclose(scale * grad, stacked(case["input_grads"]), rtol=1e-9, atol=1e-9)
         expected = arrays(case["param_grads"])["TransitionScores"]

@@ -84,7 +84,7 @@ def test_same_weights_same_outputs_states_and_gradients(kind, bidirectional, lay
         total = jnp.sum(ys * numpy(weights)) + sum(jnp.sum(jnp.square(s)) for s in mixed)
         return total, (ys, jnp.stack(mixed))
 
-    (_, (ys, states)), (model_grad, x_grad) = jax.value_and_grad(loss, (0, 1), has_aux=True)(
+    (_, (ys, states)), (model_grad, x_grad) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
         ours, jnp.array(numpy(x))
     )
     assert_same(ys, y)

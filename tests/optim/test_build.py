@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 import spago_jax.core as core
 from spago_jax.errors import InputError
-from spago_jax.optim import OptimizerConfig, apply_updates, build_optimizer, trained_paths
+from spago_jax.optim import OptimizerConfig, apply_updates, build_optimizer, plateau_update, trained_paths
 
 
 class Affine(core.Module):
@@ -178,6 +178,25 @@ def test_value_clipping_comes_before_norm_clipping():
     gradients = {"a": jnp.array([30.0, 0.4])}
     ours, _ = one_update({"name": "sgd", "learning_rate": 1, "clip_value": 0.3, "clip_norm": 0.1}, gradients, gradients)
     np.testing.assert_allclose(ours["a"], -0.1 / np.sqrt(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "radam", "rmsprop", "adagrad", "lamb"])
+def test_the_state_keeps_its_types_so_that_steps_can_be_scanned(name, x64):
+    with jax.enable_x64(x64):
+        section = {"name": name, "schedule": {"name": "cosine", "warmup": 0.1}, "plateau": {}, "clip_norm": 1}
+        for accumulate in (1, 2):
+            config = OptimizerConfig.model_validate(section | {"accumulate": accumulate})
+            for dtype in (jnp.bfloat16, jnp.float32):
+                tree = jax.eval_shape(lambda dtype=dtype: model(dtype))
+                optimizer = build_optimizer(config, tree, total_steps=10, steps_per_epoch=5)
+                state = jax.eval_shape(optimizer.init, tree)
+                updates, after = jax.eval_shape(optimizer.update, tree, state, tree)
+                after = jax.eval_shape(lambda s, config=config: plateau_update(config, s, 0.5), after)
+                kinds = [[(x.shape, x.dtype) for x in jax.tree.leaves(t)] for t in (state, after)]
+                assert kinds[0] == kinds[1]
+                new = jax.eval_shape(apply_updates, tree, updates)
+                assert [x.dtype for x in jax.tree.leaves(new)] == [x.dtype for x in jax.tree.leaves(tree)]
 
 
 def test_a_pattern_that_covers_nothing_is_an_error():

@@ -4,7 +4,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spago_jax.errors import InputError
@@ -64,6 +64,7 @@ def some_spans(draw):
     return found, length
 
 
+@settings(deadline=None)
 @given(some_spans(), st.sampled_from(["IOB1", "IOB2", "BIOES"]), st.sampled_from(["IOB1", "IOB2", "BIOES"]))
 def test_round_trips_and_conversions_keep_the_spans(case, one, other):
     found, length = case
@@ -119,6 +120,7 @@ def test_detect_scheme(sentences, scheme):
     assert detect_scheme(sentences) == scheme
 
 
+@settings(deadline=None)
 @given(some_spans(), st.sampled_from(["IOB1", "IOB2", "BIOES"]))
 def test_detected_scheme_is_one_the_tags_obey(case, scheme):
     found, length = case

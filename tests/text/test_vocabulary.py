@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spago_jax.errors import InputError
@@ -24,6 +24,7 @@ def test_the_last_term_is_reachable_and_len_counts_terms():
     assert v.id("c") == 2
 
 
+@settings(deadline=None)
 @given(TERMS)
 def test_encode_and_decode_are_inverse(terms):
     v = Vocabulary(tuple(terms))
@@ -33,6 +34,7 @@ def test_encode_and_decode_are_inverse(terms):
     assert v.decode(ids) == terms
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"))), st.integers(1, 4), st.integers(2, 9))
 def test_build_against_brute_force(sequences, min_count, max_size):
     v = Vocabulary.build(sequences, min_count=min_count, max_size=max_size)

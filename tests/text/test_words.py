@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spago_jax.text import normalise, tokenize, word_shape, words
@@ -36,6 +36,7 @@ def test_cases(text, expected):
     assert words(text, lower=False) == expected
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="ab'n’t.-:)(#@0 _/http<>"))
 def test_offsets_hold_and_only_white_space_is_lost(text):
     tokens = tokenize(text)
@@ -50,7 +51,9 @@ def test_offsets_hold_and_only_white_space_is_lost(text):
 def test_long_text_is_linear():
     # A pattern that backtracks would not come back from this.
     assert len(tokenize("a" * 50_000 + "'" * 50_000)) == 50_001
-    assert len(tokenize(":" * 50_000)) == 50_000
+    for piece in (":", "+", "<", "@", "#", "a.", "a-", "www.", "1,", "f@", "_@", "'s", "<a", "http://"):
+        text = piece * 50_000
+        assert "".join(words(text, lower=False)) == text
 
 
 def test_normalise():

@@ -139,12 +139,15 @@ class NatsScorer:
         """Takes the sums of one block."""
         steps = block.steps
         self._state = self._metric.update(
-            self._state, float(np.float64(outputs["nats"][:steps]).sum()), int(outputs["count"][:steps].sum())
+            self._state,
+            nll=float(np.asarray(outputs["nats"][:steps], np.float64).sum()),
+            tokens=int(outputs["count"][:steps].sum()),
         )
 
     def compute(self) -> Scores:
         """The scores so far."""
-        return Scores(self._metric.compute(self._state))
+        found = self._metric.compute(self._state)
+        return Scores({"nats": found["nll"], **{name: found[name] for name in ("bits_per_character", "perplexity")}})
 
 
 def _like(carry: Any, model: CharacterLM) -> Any:

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from spago_jax.train.metrics.details import confusion_details, label_rows
+from spago_jax.train.details import SAMPLES, UNSEEN, confusion_table, label_table
 from spago_jax.train.metrics.token_scores import TokenScores
 from spago_jax.train.recipe import Scores
-
-_SAMPLES = 30
 
 
 class ClassScorer:
@@ -24,7 +22,8 @@ class ClassScorer:
 
     def __init__(self, gold: np.ndarray, names: Sequence[str], show: Callable[[int], Any]):
         self._gold, self._names, self._show = gold, list(names), show
-        self._metric = TokenScores(self._names)
+        # A class that training never saw is one of its own, so that it counts as missed.
+        self._metric = TokenScores((*self._names, UNSEEN))
         self._state = self._metric.init()
         self._loss = 0.0
         self._wrong: list[dict[str, Any]] = []
@@ -36,20 +35,20 @@ class ClassScorer:
         found = np.asarray(outputs["class"])[: block.steps][held]
         gold = self._gold[indices[held]]
         self._loss += float(np.float64(np.asarray(outputs["loss"])[: block.steps][held]).sum())
-        self._state = self._metric.update(self._state, gold, found)
+        self._state = self._metric.update(self._state, np.where(gold < 0, len(self._names), gold), found)
         for index, g, f in zip(indices[held], gold, found, strict=True):
-            if g != f and len(self._wrong) < _SAMPLES:
-                gold_name = self._names[g] if g >= 0 else "(unseen label)"
+            if g != f and len(self._wrong) < SAMPLES:
+                gold_name = self._names[g] if g >= 0 else UNSEEN
                 self._wrong.append({**self._show(int(index)), "gold": gold_name, "predicted": self._names[f]})
 
     def compute(self) -> Scores:
         """The scores so far."""
         values = self._metric.compute(self._state)
-        count = max(int(self._state["total"]), 1)
-        short = {"accuracy": values["accuracy"], "macro_f1": values["macro_f1"], "loss": self._loss / count}
+        count = max(int(self._state.sum()), 1)
         details = {
-            "labels": label_rows(self._metric, self._state),
-            "confusions": confusion_details(self._metric, self._state),
+            "labels": label_table(self._metric.rows(self._state)),
+            "confusions": confusion_table(self._metric.labels, self._state),
             "samples": self._wrong,
         }
-        return Scores(short, details)
+        scores = {name: values[name] for name in ("accuracy", "macro_f1")}
+        return Scores({**scores, "loss": self._loss / count}, details)

@@ -170,13 +170,13 @@ class TextClassifierRecipe(Recipe):
         forms, lengths = part.corpus.forms.gather(rows, block.length, pad=-1, truncate=True)
         arrays = part.tables.batch(forms, lengths)
         if part.ngrams is not None:
-            width = self._ngram_width(block.length)
+            width = self.ngram_width(block.length)
             arrays["ngrams"], arrays["ngram_lengths"] = part.ngrams.gather(rows, width, truncate=True)
         arrays["labels"] = np.where(held, part.labels[np.maximum(block.indices, 0)], 0).astype(np.int32)
         arrays["weight"] = held.astype(np.float32)
         return arrays
 
-    def _ngram_width(self, length: int) -> int:
+    def ngram_width(self, length: int) -> int:
         """Room for the n-grams of a text of so many tokens; words have six letters or so."""
         return length * (self.config.ngram_order + (15 if self.config.character_ngrams else 0))
 

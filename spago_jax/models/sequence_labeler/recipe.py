@@ -178,7 +178,7 @@ class SequenceLabelerRecipe(Recipe):
         """The most frequent tag of each token in the training data."""
         if "train" not in self._corpora:
             return None
-        return majority_scores(self._corpora["train"], self._corpora[split], self.tags)
+        return majority_scores(self._corpora["train"], self._corpora[split], self._tags[split], self.tags)
 
 
 def _hint(path: str) -> str:

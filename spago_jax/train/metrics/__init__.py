@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Scores as mergeable states: entity F1, token scores, perplexity, means."""
+
+from spago_jax.train.metrics.entity_f1 import EntityF1 as EntityF1
+from spago_jax.train.metrics.entity_f1 import EntityRow as EntityRow
+from spago_jax.train.metrics.entity_f1 import score_conll_files as score_conll_files
+from spago_jax.train.metrics.mean import Mean as Mean
+from spago_jax.train.metrics.perplexity import Perplexity as Perplexity
+from spago_jax.train.metrics.protocol import Metric as Metric
+from spago_jax.train.metrics.token_scores import Confusion as Confusion
+from spago_jax.train.metrics.token_scores import LabelRow as LabelRow
+from spago_jax.train.metrics.token_scores import TokenScores as TokenScores
