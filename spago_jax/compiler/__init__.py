@@ -6,6 +6,7 @@ from spago_jax.compiler.cache import CompileCounter as CompileCounter
 from spago_jax.compiler.cache import cache as cache
 from spago_jax.compiler.program import Program as Program
 from spago_jax.compiler.program import compile as compile
+from spago_jax.compiler.program import compile_all as compile_all
 from spago_jax.compiler.signature import RetraceError as RetraceError
 from spago_jax.compiler.spec import Spec as Spec
 from spago_jax.compiler.spec import spec as spec

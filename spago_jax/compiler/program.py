@@ -2,9 +2,11 @@
 """Program: a pure function, traced once per input signature and compiled ahead of time."""
 
 import inspect
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -74,15 +76,24 @@ class Program:
 
     def add(self, *args: Any, **kwargs: Any) -> "Program":
         """Compiles one more signature now, from arrays or ``ShapeDtypeStruct``; the first real call finds it ready."""
+        self.prepare(*args, **kwargs)()
+        return self
+
+    def prepare(self, *args: Any, **kwargs: Any) -> Callable[[], None]:
+        """Traces one more signature now, and returns what compiles it; several may be compiled at once in threads."""
         cache_by_default()
         known = len(self._signatures)
-        start = time.perf_counter()
-        compiled = self._jit.lower(*args, **kwargs).compile()
-        seconds = time.perf_counter() - start
-        if len(self._signatures) > known:
-            signature, _, reason = self._signatures[-1]
-            self._costs[signature] = Cost.of(compiled, signature.inputs(), seconds, reason)
-        return self
+        lowered = self._jit.lower(*args, **kwargs)
+        added = self._signatures[known:]
+
+        def finish() -> None:
+            start = time.perf_counter()
+            compiled = lowered.compile()
+            seconds = time.perf_counter() - start
+            for signature, _, reason in added:
+                self._costs[signature] = Cost.of(compiled, signature.inputs(), seconds, reason)
+
+        return finish
 
     def warmup(self, sizes: Mapping[str, int] | None = None, **given: Any) -> "Program":
         """Compiles every combination of bucket sizes from the specs; ``sizes`` are the other named dimensions.
@@ -99,10 +110,12 @@ class Program:
         combinations: list[dict[str, int]] = [dict(sizes or {})]
         for dim, values in (self._buckets.sizes if self._buckets else {}).items():
             combinations = [{**combo, dim: value} for combo in combinations for value in values]
+        pending = []
         for combo in combinations:
             arguments = {name: spec.struct(combo) for name, spec in self._specs.items()}
             bound = self._parameters.bind(**{**given, **arguments})
-            self.add(*bound.args, **bound.kwargs)
+            pending.append(self.prepare(*bound.args, **bound.kwargs))
+        compile_all(pending)
         return self
 
     def freeze(self) -> "Program":
@@ -269,6 +282,16 @@ def compile(
     return program
 
 
+def compile_all(pending: Sequence[Callable[[], None]]) -> None:
+    """Compiles what ``Program.prepare`` returned, as many at a time as there are cores: XLA compiles on one each."""
+    if len(pending) == 1:
+        pending[0]()
+        return
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for done in [pool.submit(finish) for finish in pending]:
+            done.result()
+
+
 def _argument_names(
     program: str, role: str, names: str | Sequence[str], signature: inspect.Signature
 ) -> tuple[str, ...]:
@@ -292,4 +315,4 @@ def _struct(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf
 
 
-__all__ = ["Program", "RetraceError", "compile"]
+__all__ = ["Program", "RetraceError", "compile", "compile_all"]

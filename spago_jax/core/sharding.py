@@ -58,6 +58,8 @@ def check_divides(batch_size: int, mesh: Mesh, key: str) -> None:
 
 def put_replicated(tree: Any, mesh: Mesh) -> Any:
     """Puts a tree on every device of the mesh."""
+    if mesh.size == 1:
+        return jax.device_put(tree, mesh.devices.item())
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 

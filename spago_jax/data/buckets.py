@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The few lengths to pad to, chosen from the lengths there are."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spago_jax.errors import InputError
 
-__all__ = ["choose_buckets"]
+__all__ = ["choose_buckets", "shared_buckets"]
 
 _CANDIDATES = 1024  # the search takes (number of candidates)^2 x buckets operations
 
@@ -68,3 +70,12 @@ def choose_buckets(
         chosen.append(int(ends[at - 1]))
         at = int(choice[at])
     return tuple(reversed(chosen))
+
+
+def shared_buckets(parts: Sequence[ArrayLike], n: int, *, multiple: int = 8) -> tuple[int, ...]:
+    """Lengths to pad to for several parts of the data (train, dev, test), so that they share compiled programs.
+
+    >>> shared_buckets([[3, 4], [30, 31]], 2)
+    (8, 32)
+    """
+    return choose_buckets(np.concatenate([np.asarray(part) for part in parts]), n, multiple=multiple, max_padding=0.1)

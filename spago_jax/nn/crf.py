@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The linear-chain conditional random field as a layer: see ``spago_jax.ops.crf`` for the equations."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.core import Array, Module, buffer

@@ -84,17 +84,17 @@ class GRU(Module):
         new = gru_step(z, state, self.recurrent_weight, self.recurrent_bias, reset_after=self.reset_after)
         return new, new
 
-    def run(self, z: Array, initial: Array | None, lengths: Array | None, *, reverse: bool, dtype: Any):
-        """The kernel over projected, time-major inputs: see ``spago_jax.ops.gru``."""
+    def run(self, xs: Array, initial: Array | None, lengths: Array | None, *, reverse: bool):
+        """The kernel over time-major inputs: see ``spago_jax.ops.gru``."""
         return gru_scan(
-            z,
+            self.project(xs),
             self.recurrent_weight,
             initial,
             lengths,
             recurrent_bias=self.recurrent_bias,
             reset_after=self.reset_after,
             reverse=reverse,
-            dtype=dtype,
+            dtype=xs.dtype,
         )
 
 

@@ -90,9 +90,18 @@ class LSTM(Module):
         """One step from a projected input [..., 4 * out]."""
         return self.update(state, z + self.recur(state))
 
-    def run(self, z: Array, initial: LSTMState | None, lengths: Array | None, *, reverse: bool, dtype: Any):
-        """The kernel over projected, time-major inputs: see ``spago_jax.ops.lstm``."""
-        return lstm_scan(z, self.recurrent_weight, initial, lengths, reverse=reverse, dtype=dtype)
+    def run(self, xs: Array, initial: LSTMState | None, lengths: Array | None, *, reverse: bool):
+        """The kernel over time-major inputs: see ``spago_jax.ops.lstm_kernel``."""
+        ys, finals = lstm_scan(xs, [self._parameters()], [initial], lengths, reverses=[reverse])
+        return ys[0], finals[0]
+
+    def run_pair(self, backward: "LSTM", xs: Array, initials: tuple[LSTMState | None, ...], lengths: Array | None):
+        """This one forwards and another backwards, in one loop."""
+        parameters = [self._parameters(), backward._parameters()]
+        return lstm_scan(xs, parameters, initials, lengths, reverses=[False, True])
+
+    def _parameters(self) -> tuple[Array, Array, Array]:
+        return self.input_weight, self.recurrent_weight, self.bias
 
 
 def _blocks(key: Array, make: Any) -> Array:

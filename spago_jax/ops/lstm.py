@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The recurrence of the LSTM: one step, and the kernel that runs a sequence.
+"""The recurrence of the LSTM: one step, and whole sequences by the kernel.
 
     i, f, g, o = z + h_prev W'          (one block each, in this order, as in PyTorch)
     c = sigmoid(f) c_prev + sigmoid(i) tanh(g)
@@ -8,17 +8,16 @@
 Source: Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000); spaGO nn/recurrent/lstm.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from spago_jax.ops.linear import accumulation_dtype, matmul
+from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.lstm_kernel import lstm_columns
 from spago_jax.ops.masks import length_mask
-
-CLOSED = 1e9
-"""A gate's pre-activation that closes it for good: sigmoid(-1e9) is 0 and sigmoid(1e9) is 1 in every dtype."""
 
 
 class LSTMState(NamedTuple):
@@ -46,56 +45,50 @@ def lstm_update(gates: jax.Array, state: LSTMState) -> LSTMState:
     return LSTMState(hidden.astype(state.hidden.dtype), cell)
 
 
-def close_gates(z: jax.Array, lengths: jax.Array | None) -> jax.Array:
-    """Pre-activations [time, batch, 4 * out] whose padding steps keep the cell and put out zero.
-
-    With i and o shut and f open, ``c = c_prev`` and ``h = 0`` exactly, and all gradients of the gates are zero: the
-    loops need no mask.
-    """
-    if lengths is None:
-        return z
-    time, _, four = z.shape
-    block = jnp.arange(four) // (four // 4)
-    fill = jnp.where(block == 1, CLOSED, -CLOSED).astype(z.dtype)
-    return jnp.where(length_mask(lengths, time).T[..., None], z, fill)
-
-
 def lstm_scan(
-    z: jax.Array,
-    recurrent_weight: jax.Array,
-    initial: LSTMState | None = None,
+    xs: jax.Array,
+    parameters: Sequence[tuple[jax.Array, jax.Array, jax.Array]],
+    initials: Sequence[LSTMState | None],
     lengths: jax.Array | None = None,
     *,
-    reverse: bool = False,
-    dtype=None,
-) -> tuple[jax.Array, LSTMState]:
-    """Runs the LSTM over projected inputs.
+    reverses: Sequence[bool] = (False,),
+) -> tuple[list[jax.Array], list[LSTMState]]:
+    """Runs one LSTM, or several at once, over the same inputs by the kernel.
 
     Args:
-        z: [time, batch, 4 * out]: input projection and bias, in the accumulation dtype.
-        recurrent_weight: [4 * out, out].
-        initial: the state to start from; None: zeros.
+        xs: [time, batch, in], zeros beyond the lengths.
+        parameters: for each: input weight [4 * out, in], recurrent weight [4 * out, out], bias [4 * out].
+        initials: for each: the state to start from; None: zeros.
         lengths: int[batch]; None: all steps are real.
-        reverse: from the last real step to the first.
-        dtype: of the outputs; None: that of the weight.
+        reverses: for each: whether it reads from the last real step to the first.
 
     Returns:
-        ys [time, batch, out], zero beyond the lengths, and the state after the last step read.
+        For each: ys [time, batch, out], zero beyond the lengths, and the state after the last step read.
     """
-    dtype = dtype or recurrent_weight.dtype
-    batch, features = z.shape[1], recurrent_weight.shape[1]
-    state = initial if initial is not None else lstm_zero_state((batch,), features, dtype)
-    time = z.shape[0]
-    mask = None if lengths is None else length_mask(lengths, time).T[..., None]
-
-    def body(state: LSTMState, inputs):
-        z, real = inputs
-        new = lstm_update(z + matmul(state.hidden, recurrent_weight), state)
-        y = new.hidden
-        if real is not None:
-            new = LSTMState(*(jnp.where(real, a, b) for a, b in zip(new, state, strict=True)))
-            y = jnp.where(real, y, jnp.zeros((), y.dtype))
-        return new, y
-
-    final, ys = lax.scan(body, state, (z, mask), reverse=reverse, unroll=min(4, time))
-    return ys, final
+    time, batch, features = xs.shape
+    mask = None if lengths is None else length_mask(lengths, time).T
+    flat = xs.reshape(time * batch, features)
+    zs, weights, biases, hiddens, cells = [], [], [], [], []
+    for (input_weight, weight, bias), initial in zip(parameters, initials, strict=True):
+        dtype = jnp.promote_types(xs.dtype, weight.dtype)
+        z = lax.dot_general(
+            input_weight.astype(dtype),
+            flat.astype(dtype),
+            (((1,), (1,)), ((), ())),
+            preferred_element_type=accumulation_dtype(dtype),
+        )
+        zs.append(z.reshape(-1, time, batch))
+        weights.append(weight.astype(dtype))
+        biases.append(bias)
+        state = lstm_zero_state((batch,), weight.shape[1], dtype) if initial is None else initial
+        hiddens.append(state.hidden.T.astype(dtype))
+        cells.append(state.cell.T.astype(accumulation_dtype(dtype)))
+    results = lstm_columns(
+        tuple(reverses), tuple(zs), tuple(weights), tuple(biases), tuple(hiddens), tuple(cells), mask
+    )
+    ys, finals = [], []
+    for out, hidden, cell in zip(*results, strict=True):
+        y = out.transpose(1, 2, 0)
+        ys.append((y if mask is None else jnp.where(mask[..., None], y, 0)).astype(xs.dtype))
+        finals.append(LSTMState(hidden.T.astype(xs.dtype), cell.T))
+    return ys, finals

@@ -37,12 +37,12 @@ class Cell(Protocol):
 
 @runtime_checkable
 class KernelCell(Protocol):
-    """A cell with a kernel of its own over projected, time-major inputs."""
+    """A cell with a kernel of its own over time-major inputs."""
 
     def run(
-        self, z: Any, initial: State | None, lengths: jax.Array | None, *, reverse: bool, dtype: Any
+        self, xs: jax.Array, initial: State | None, lengths: jax.Array | None, *, reverse: bool
     ) -> tuple[jax.Array, State]:
-        """``z`` [time, batch, k] -> (ys [time, batch, out] in ``dtype``, the final state)."""
+        """``xs`` [time, batch, in], zeros beyond the lengths -> (ys [time, batch, out], the final state)."""
         ...
 
 
@@ -82,7 +82,7 @@ def scan_recurrence(
     flat, lengths = _fold(xs, lengths, lead)
     start = None if initial is None else _fold_state(initial, lead)
     if kernel and isinstance(cell, KernelCell):
-        ys, final = cell.run(cell.project(flat), start, lengths, reverse=reverse, dtype=xs.dtype)
+        ys, final = cell.run(flat, start, lengths, reverse=reverse)
     else:
         if start is None:
             start = cell.initial_state((flat.shape[1],), xs.dtype)

@@ -17,5 +17,5 @@ def label_table(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 def confusion_table(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any]:
     """The labels that occur, and how often each (row, gold) was taken for each (column, predicted)."""
-    held = np.flatnonzero(matrix.sum(0) + matrix.sum(1))
+    held = np.flatnonzero(matrix.sum(0) + matrix.sum(1)).tolist()
     return {"labels": [labels[i] for i in held], "matrix": matrix[np.ix_(held, held)].tolist()}

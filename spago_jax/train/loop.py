@@ -11,26 +11,25 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from spago_jax.compiler import CompileCounter, Program, compile
+from spago_jax.compiler import CompileCounter, Program
 from spago_jax.core import Precision
-from spago_jax.core.sharding import check_divides, data_mesh, put_replicated, put_split
+from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.stream import BlockStream
-from spago_jax.errors import CheckpointError, InputError
-from spago_jax.optim import build_optimizer, plateau_update, trained_paths
+from spago_jax.errors import CheckpointError, InputError, did_you_mean
 from spago_jax.train.checkpoint import Checkpoints, json_safe
 from spago_jax.train.config import dump
 from spago_jax.train.console import TrainingConsole, rate_text, seconds_text
-from spago_jax.train.evaluate import evaluate, fresh_carry, pad_steps, place
+from spago_jax.train.evaluate import evaluate, place
 from spago_jax.train.events import Events
 from spago_jax.train.history import History
 from spago_jax.train.interrupt import Interrupted, StopSignal
+from spago_jax.train.programs import Programs
 from spago_jax.train.recipe import Recipe, Scores
 from spago_jax.train.registry import recipe_class
+from spago_jax.train.report import write_report
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
-from spago_jax.train.state import TrainState
-from spago_jax.train.step import evaluation_program, train_program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +78,17 @@ def fit(
     recipe = recipe_class(experiment.model.kind).prepare(experiment)
     if "train" not in recipe.splits():
         raise InputError("data.train is missing: there is nothing to train on")
+    metric = recipe.chosen_metric()
+    if metric.name not in recipe.score_names():
+        raise InputError(f"train.metric = {metric.name!r}: {did_you_mean(metric.name, recipe.score_names())}")
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
     run.write_about(command)
     with console or TrainingConsole() as shown, StopSignal() as stop:
-        return _Training(recipe, run, mesh, precision, shown, stop).run_all(resume=resumable)
+        try:
+            return _Training(recipe, run, mesh, precision, shown, stop).run_all(resume=resumable)
+        finally:
+            write_report(run)  # also of a run that was interrupted or failed
 
 
 class _Training:
@@ -101,44 +106,27 @@ class _Training:
         self.recipe, self.run, self.mesh, self.console, self.stop = recipe, run, mesh, console, stop
         self.config = recipe.experiment.train
         self.metric = recipe.chosen_metric()
-        self.batches = recipe.batches("train", training=True)
-        self.blocks_per_epoch = len(self.batches.epoch(0))
-        self.steps_per_epoch = sum(block.steps for block in self.batches.epoch(0))
-        seed = recipe.experiment.seed
-        model = jax.jit(recipe.init_model)(jax.random.key(seed))
-        model = precision.to_params(recipe.pretrained(model))
-        self.optimizer = build_optimizer(
-            recipe.experiment.optimizer,
-            model,
-            total_steps=self.config.epochs * self.steps_per_epoch,
-            steps_per_epoch=self.steps_per_epoch,
-        )
-        paths = trained_paths(recipe.experiment.optimizer, model)
-        averaged = self.config.average is not None
-        carry = recipe.initial_carry(self.config.batch_size)
-        self.state = TrainState.init(model, self.optimizer, lambda _: paths, carry, seed, averaged=averaged)
-        self.train = train_program(
-            recipe, self.optimizer, lambda _: paths, mesh, precision, average=self.config.average
-        )
-        self.plateau = self._plateau_program()
-        self.evaluation = evaluation_program(recipe, mesh, precision)
+        self.programs = Programs(recipe, mesh, precision)
+        self.state = self.programs.state
         self.history = History()
         self.position = {"epoch": 0, "block": 0}
         self.step = 0
-        self.units = 0
         self.warmup_compilations = self.later_compilations = 0
         self.pending: list[tuple[Any, int, int]] = []
 
     def run_all(self, *, resume: bool) -> Result:
         larger = self.metric.mode == "max"
-        with self._checkpoints(larger) as self.checkpoints, Events(self.run, self.config.tensorboard) as self.events:
+        with (
+            closing(Checkpoints(self.run.checkpoints, larger_is_better=larger)) as self.checkpoints,
+            Events(self.run, self.config.tensorboard) as self.events,
+        ):
             self._begin(resume)
             with CompileCounter() as counter:
-                self._warm_up()
+                self.programs.warm_up(self.state)
             self.warmup_compilations = counter.compilations
             self.console.line(
                 f"{counter.compilations} programs compiled in {seconds_text(counter.seconds)}; "
-                f"{self.steps_per_epoch} steps an epoch, {self.config.epochs} epochs"
+                f"{self.programs.steps_per_epoch} steps an epoch, {self.config.epochs} epochs"
             )
             with CompileCounter() as counter:
                 try:
@@ -146,21 +134,6 @@ class _Training:
                 finally:
                     self.later_compilations = counter.compilations
             return self._finish()
-
-    def _plateau_program(self) -> Program | None:
-        config = self.recipe.experiment.optimizer.plateau
-        if config is None:
-            return None
-        if "mode" not in config.model_fields_set:
-            config = config.model_copy(update={"mode": self.metric.mode})
-
-        def follow_plateau(memory: Any, score: Any) -> Any:
-            return plateau_update(config, memory, score)
-
-        return compile(follow_plateau)
-
-    def _checkpoints(self, larger: bool) -> Any:
-        return closing(Checkpoints(self.run.checkpoints, larger_is_better=larger))
 
     # -- before the first step -------------------------------------------------------------------------------------
 
@@ -171,7 +144,8 @@ class _Training:
             self.state, about = self.checkpoints.load(latest, self.state)
             self.history = History.from_json(about["history"])
             self.position, self.step = about["position"], latest
-            self.run.keep_until("metrics.jsonl", latest)
+            for name in ("metrics.jsonl", "timings.jsonl"):
+                self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
         else:
             for name in ("metrics.jsonl", "timings.jsonl"):
@@ -184,41 +158,15 @@ class _Training:
         )
         carry = self.state.carry
         self.state = put_replicated(self.state.replace(carry=()), self.mesh)
-        self.state = self.state.replace(carry=self._placed_carry(carry))
-
-    def _placed_carry(self, carry: Any) -> Any:
-        return put_split(carry, self.mesh, axis=0) if self.mesh.size > 1 else jax.device_put(carry)
-
-    def _warm_up(self) -> None:
-        """Compiles every shape that training and evaluation will meet, then forbids any other."""
-        for arrays in self._one_block_a_shape("train", self.batches, training=True):
-            self.train.add(self.state, arrays, np.int32(0))
-        self.train.freeze()
-        if self.plateau is not None:
-            self.plateau.add(self.state.optimizer, np.float32(0)).freeze()
-        model = self.state.model_for_evaluation()
-        for split in self.recipe.splits():
-            carry = fresh_carry(self.recipe, self.config.eval_batch_size, self.mesh)
-            for arrays in self._one_block_a_shape(split, self.recipe.batches(split, training=False), training=False):
-                self.evaluation.add(model, arrays, carry)
-
-    def _one_block_a_shape(self, split: str, batches: Any, *, training: bool) -> Any:
-        seen = set()
-        for block in batches.epoch(0):
-            if block.length not in seen:
-                seen.add(block.length)
-                yield place(self._padded(split, block, training=training), self.mesh)
-
-    def _padded(self, split: str, block: Any, *, training: bool) -> dict[str, np.ndarray]:
-        return pad_steps(self.recipe.collate(split, block, training=training), self.config.steps_per_call)
+        self.state = self.state.replace(carry=self.programs.placed_carry(carry))
 
     # -- epochs ----------------------------------------------------------------------------------------------------
 
     def _epochs(self) -> None:
         def collate(block: Any) -> tuple[Any, Any]:
-            return block, self._padded("train", block, training=True)
+            return block, self.programs.padded("train", block, training=True)
 
-        with BlockStream(self.batches, collate) as stream:  # type: ignore[arg-type]
+        with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
             while self.position["epoch"] < self.config.epochs and not self.history.finished:
                 self._epoch(stream)
@@ -227,13 +175,12 @@ class _Training:
         epoch, first = self.position["epoch"], self.position["block"]
         started, units, steps = time.perf_counter(), 0, 0
         label = f"epoch {epoch + 1}/{self.config.epochs}"
-        self.console.begin(label, self.steps_per_epoch, self.step - epoch * self.steps_per_epoch)
-        for _ in range(first, self.blocks_per_epoch):
+        self.console.begin(label, self.programs.steps_per_epoch, self.step - epoch * self.programs.steps_per_epoch)
+        for _ in range(first, self.programs.blocks_per_epoch):
             _, (block, arrays) = next(stream)
             if getattr(block, "first", False):
-                fresh = self.recipe.initial_carry(self.config.batch_size)
-                self.state = self.state.replace(carry=self._placed_carry(fresh))
-            self.state, totals = self.train(self.state, place(arrays, self.mesh), np.int32(block.steps))
+                self.state = self.state.replace(carry=self.programs.fresh_carry())
+            self.state, totals = self.programs.train(self.state, place(arrays, self.mesh), np.int32(block.steps))
             self.step += block.steps
             steps += block.steps
             units += self.recipe.units("train", block)
@@ -242,16 +189,13 @@ class _Training:
             if len(self.pending) > 2:  # the device stays busy with the newer ones
                 self._fetch(self.pending.pop(0))
             self.console.advance(block.steps, rate_text(units, time.perf_counter() - started, self.recipe.unit))
-            if self.stop.asked:
-                self._save()
-                self.checkpoints.wait()
-                raise Interrupted(
-                    f"interrupted at step {self.step}; a checkpoint is written. Go on with: "
-                    f"spago-jax train {self.run / 'config.yaml'} --out {self.run.path} --resume"
-                )
+            if self.position["block"] == 0:
+                break  # the epoch's own checkpoint follows its evaluation
             every = self.config.checkpoint_every
-            if every and self.step // every > (self.step - block.steps) // every and self.position["block"] > 0:
+            due = every is not None and self.step // every > (self.step - block.steps) // every
+            if due or self.stop.asked:
                 self._save()
+            self._stop_if_asked()
         self._flush()
         seconds = time.perf_counter() - started
         last = epoch + 1 == self.config.epochs
@@ -272,6 +216,16 @@ class _Training:
                 "total_seconds": round(time.perf_counter() - started, 3),
             },
         )
+
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.asked:
+            self.checkpoints.wait()
+            raise Interrupted(
+                f"interrupted at step {self.step}; a checkpoint is written. Go on with: "
+                f"spago-jax train {self.run / 'config.yaml'} --out {self.run.path} --resume"
+            )
 
     def _fetch(self, waiting: tuple[Any, int, int]) -> None:
         totals, steps, step = waiting
@@ -296,17 +250,14 @@ class _Training:
 
     def _evaluate(self, label: str, seconds: float, units: int) -> None:
         model = self.state.model_for_evaluation()
-        scores = evaluate(self.recipe, self.evaluation, model, "dev", self.mesh)
-        if self.metric.name not in scores.values:
-            raise InputError(f"train.metric = {self.metric.name!r}: the dev scores are {', '.join(scores.values)}")
-        self.evaluation.freeze()
+        scores = evaluate(self.recipe, self.programs.evaluation, model, "dev", self.mesh)
         score = scores.values[self.metric.name]
         stopping = self.config.early_stopping
         best = self.history.judge(score, self.step, self.metric, stopping.min_delta if stopping else 0.0)
         if stopping and self.history.evaluations_without_gain >= stopping.patience:
             self.history.finished = True
-        if self.plateau is not None:
-            self.state = self.state.replace(optimizer=self.plateau(self.state.optimizer, np.float32(score)))
+        if self.programs.plateau is not None:
+            self.state = self.state.replace(optimizer=self.programs.plateau(self.state.optimizer, np.float32(score)))
         self.events.write({"step": self.step, "kind": "dev", "epoch": self.position["epoch"], **scores.values})
         self._save(score)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.values.items())
@@ -332,8 +283,8 @@ class _Training:
         state, _ = self.checkpoints.load(best, self.state)
         model = put_replicated(state.model_for_evaluation(), self.mesh)
         scores, baselines = {}, {}
-        for split in [name for name in self.recipe.splits() if name != "train"]:
-            scores[split] = evaluate(self.recipe, self.evaluation, model, split, self.mesh)
+        for split in self.programs.evaluated():
+            scores[split] = evaluate(self.recipe, self.programs.evaluation, model, split, self.mesh)
             baseline = self.recipe.baseline(split)
             if baseline is not None:
                 baselines[split] = baseline
@@ -365,7 +316,7 @@ class _Training:
         return {
             "compilations_in_warm_up": self.warmup_compilations,
             "compilations_after_warm_up": self.later_compilations,
-            "programs": [one(self.train), one(self.evaluation)],
+            "programs": [one(program) for program in self.programs.all()],
         }
 
 

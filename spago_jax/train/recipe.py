@@ -149,6 +149,10 @@ class Recipe(abc.ABC):
         """The outputs of one batch that a scorer needs, and the next carry; traced."""
 
     @abc.abstractmethod
+    def score_names(self) -> tuple[str, ...]:
+        """The names of the scores that a scorer computes."""
+
+    @abc.abstractmethod
     def scorer(self, split: str) -> Scorer:
         """A fresh scorer for one part of the data."""
 

@@ -123,6 +123,10 @@ class CharacterLMRecipe(Recipe):
         mask = length_mask(lengths, losses.shape[-1])
         return {"nats": jnp.where(mask, losses, 0.0).sum(-1), "count": lengths}, _as(state, carry)
 
+    def score_names(self) -> tuple[str, ...]:
+        """Nats and bits a character, and the perplexity."""
+        return ("nats", "bits_per_character", "perplexity")
+
     def scorer(self, split: str) -> "NatsScorer":
         """Nats and bits a character, perplexity."""
         return NatsScorer()

@@ -120,6 +120,10 @@ class MLPClassifierRecipe(Recipe):
         logits = model(batch["images"])
         return {"class": jnp.argmax(logits, -1), "loss": cross_entropy(logits, batch["labels"])}, carry
 
+    def score_names(self) -> tuple[str, ...]:
+        """As ``ClassScorer`` computes them."""
+        return ("accuracy", "macro_f1", "loss")
+
     def scorer(self, split: str) -> ClassScorer:
         """Accuracy and macro-F1."""
         images, labels = self._parts[split]

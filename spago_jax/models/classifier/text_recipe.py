@@ -12,6 +12,7 @@ import numpy as np
 
 from spago_jax.core import Array, Rng
 from spago_jax.data.batching import LengthBatches
+from spago_jax.data.buckets import shared_buckets
 from spago_jax.data.encoded import EncodedExamples, name_table
 from spago_jax.data.load import load_labelled
 from spago_jax.data.ragged import RaggedArray
@@ -153,10 +154,11 @@ class TextClassifierRecipe(Recipe):
     def batches(self, split: str, *, training: bool) -> LengthBatches:
         """By length, longer texts cut."""
         train = self.experiment.train
+        lengths = {name: np.minimum(part.lengths, train.max_length) for name, part in self._parts.items()}
         return LengthBatches(
-            np.minimum(self._parts[split].lengths, train.max_length),
+            lengths[split],
             train.batch_size if training else train.eval_batch_size,
-            max_buckets=train.buckets,
+            bucket_lengths=shared_buckets(list(lengths.values()), train.buckets),
             steps_per_block=train.steps_per_call,
             seed=self.experiment.seed,
             order="shuffled" if training else "sequential",
@@ -193,6 +195,10 @@ class TextClassifierRecipe(Recipe):
         logits = model(batch)
         gold = jnp.maximum(batch["labels"], 0)
         return {"class": jnp.argmax(logits, -1), "loss": cross_entropy(logits, gold)}, carry
+
+    def score_names(self) -> tuple[str, ...]:
+        """As ``ClassScorer`` computes them."""
+        return ("accuracy", "macro_f1", "loss")
 
     def scorer(self, split: str) -> ClassScorer:
         """Accuracy and macro-F1."""

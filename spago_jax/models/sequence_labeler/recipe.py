@@ -9,6 +9,7 @@ import numpy as np
 
 from spago_jax.core import Array, Rng
 from spago_jax.data.batching import LengthBatches
+from spago_jax.data.buckets import shared_buckets
 from spago_jax.data.encoded import EncodedSentences
 from spago_jax.errors import InputError
 from spago_jax.models.sequence_labeler import data as corpora
@@ -126,7 +127,7 @@ class SequenceLabelerRecipe(Recipe):
         return LengthBatches(
             self._corpora[split].lengths,
             train.batch_size if training else train.eval_batch_size,
-            max_buckets=train.buckets,
+            bucket_lengths=shared_buckets([c.lengths for c in self._corpora.values()], train.buckets),
             steps_per_block=train.steps_per_call,
             seed=self.experiment.seed,
             order="shuffled" if training else "sequential",
@@ -166,6 +167,12 @@ class SequenceLabelerRecipe(Recipe):
             gold = jnp.maximum(batch["tags"], 0)
             outputs["loss"] = -model.log_likelihood(emissions, gold, batch["lengths"])
         return outputs, carry
+
+    def score_names(self) -> tuple[str, ...]:
+        """Of spans, or of single tags."""
+        if self.tags.scheme == "plain":
+            return ("accuracy", "macro_f1", "loss")
+        return ("f1", "precision", "recall", "accuracy", "loss")
 
     def scorer(self, split: str) -> TagScorer:
         """Entity F1 where tags are spans, accuracy and macro-F1 where not."""

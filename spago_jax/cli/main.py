@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Entry point: commands, and how errors become messages and exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from spago_jax.errors import InputError, SpagoError
+
+# The base of typer's usage errors; older versions take it from click, newer ones bring their own.
+_USAGE: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="spago-jax",
+    help="Train, evaluate and use neural models, for language first, from YAML configs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0, 1 failure, 2 bad input, 130 interrupted after a clean checkpoint."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line and returns its exit code; every expected error is one message without a traceback."""
+    from spago_jax.cli import configs, evaluate, inspect, predict, train  # noqa: F401  (they add their commands)
+
+    try:
+        result = app(arguments, prog_name="spago-jax", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except typer.Exit as error:
+        return error.exit_code
+    except _USAGE as error:
+        error.show(sys.stderr)  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", 130)
+    except BrokenPipeError:
+        # `spago-jax predict | head` is no error; the null device keeps Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SpagoError as error:
+        return _say(str(error), _code(error))
+    except OSError as error:
+        return _say(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+
+
+def _code(error: SpagoError) -> int:
+    # Interrupted lives with the training loop; its name saves an import of JAX for commands that need none.
+    if type(error).__name__ == "Interrupted":
+        return 130
+    return 2 if isinstance(error, InputError) else 1
+
+
+def _say(message: str, code: int) -> int:
+    print(f"spago-jax: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`spago-jax train`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spago_jax.cli.main import app
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML experiment.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings such as train.epochs=3.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the final scores only.")] = False,
+) -> None:
+    """Trains an experiment: writes a run folder with checkpoints, metrics and a report."""
+    from spago_jax.core.sharding import ask_for_cpu_devices
+    from spago_jax.train.config import load_experiment
+
+    experiment = load_experiment(config, overrides or ())
+    folder = out or Path("runs") / experiment.name
+    ask_for_cpu_devices(experiment.train.devices)
+
+    from spago_jax.cli.tables import scores_table
+    from spago_jax.train.console import TrainingConsole
+    from spago_jax.train.loop import fit
+
+    command = shlex.join(["spago-jax", *sys.argv[1:]])
+    result = fit(
+        experiment,
+        folder,
+        resume=resume,
+        overwrite=overwrite,
+        command=command,
+        console=TrainingConsole(quiet=quiet),
+    )
+    print(scores_table(result.scores, result.baselines))
+    print(f"best checkpoint: step {result.best_step}")
+    print(f"run folder:      {folder}")
+    print(f"report:          {folder / 'report.html'}")

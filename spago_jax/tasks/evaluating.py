@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Scores a trained run on data."""
+
+from pathlib import Path
+
+from spago_jax.core import Precision
+from spago_jax.core.sharding import data_mesh
+from spago_jax.errors import InputError
+from spago_jax.tasks.run import open_run
+from spago_jax.train.evaluate import evaluate
+from spago_jax.train.recipe import Scores
+from spago_jax.train.registry import recipe_class
+from spago_jax.train.run_folder import RunFolder
+from spago_jax.train.step import evaluation_program
+
+
+def evaluate_run(path: str | Path, *, data: str | None = None, step: int | None = None) -> dict[str, Scores]:
+    """The scores of a run's best checkpoint.
+
+    Args:
+        path: the run folder.
+        data: a file in the format of the run's own data; by default the dev and test parts of its config.
+        step: another checkpoint.
+
+    Raises:
+        InputError: for a missing or bad file, or where the config names neither dev nor test.
+        CheckpointError: where the checkpoint cannot be read.
+    """
+    if data is not None:
+        if "," not in data and not Path(data).is_file():
+            raise InputError("no such file", path=data)
+        trained = open_run(path, step=step)
+        trained.recipe.load_split("data", data)
+        splits = ["data"]
+    else:
+        experiment = RunFolder.open(path).experiment()
+        recipe = recipe_class(experiment.model.kind).prepare(experiment)
+        trained = open_run(path, step=step, recipe=recipe)
+        splits = [name for name in recipe.splits() if name != "train"]
+        if not splits:
+            raise InputError(f"{path}: its config names neither dev nor test data; give a file by --data")
+    mesh = data_mesh(1)
+    precision = Precision.parse(trained.experiment.train.precision)
+    program = evaluation_program(trained.recipe, mesh, precision)
+    return {split: evaluate(trained.recipe, program, trained.model, split, mesh) for split in splits}

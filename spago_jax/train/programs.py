@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The programs of one experiment and the state that they start from: everything that is compiled before training."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from spago_jax.compiler import Program, compile, compile_all
+from spago_jax.core import Precision
+from spago_jax.core.sharding import put_split
+from spago_jax.optim import build_optimizer, plateau_update, trained_paths
+from spago_jax.train.evaluate import fresh_carry, pad_steps, place
+from spago_jax.train.recipe import Recipe
+from spago_jax.train.state import TrainState
+from spago_jax.train.step import evaluation_program, train_program
+
+
+class Programs:
+    """The train step, the evaluation step, and the plateau rule of an experiment.
+
+    Attributes:
+        batches: the training batches.
+        steps_per_epoch: their number.
+        state: the state before the first step, on the host's default device.
+        train: ``(state, block, count) -> (state, totals)``.
+        evaluation: ``(model, block, carry) -> (outputs, carry)``.
+        plateau: ``(optimizer state, score) -> optimizer state``, or None.
+    """
+
+    def __init__(self, recipe: Recipe, mesh: Mesh, precision: Precision):
+        self.recipe, self.mesh = recipe, mesh
+        experiment = recipe.experiment
+        self.config = experiment.train
+        self.batches = recipe.batches("train", training=True)
+        blocks = self.batches.epoch(0)
+        self.blocks_per_epoch, self.steps_per_epoch = len(blocks), sum(block.steps for block in blocks)
+        model = jax.jit(recipe.init_model)(jax.random.key(experiment.seed))
+        model = precision.to_params(recipe.pretrained(model))
+        optimizer = build_optimizer(
+            experiment.optimizer,
+            model,
+            total_steps=self.config.epochs * self.steps_per_epoch,
+            steps_per_epoch=self.steps_per_epoch,
+        )
+        paths = trained_paths(experiment.optimizer, model)
+        average = self.config.average
+        self.state = TrainState.init(
+            model,
+            optimizer,
+            lambda _: paths,
+            recipe.initial_carry(self.config.batch_size),
+            experiment.seed,
+            averaged=average is not None,
+        )
+        self.train = train_program(recipe, optimizer, lambda _: paths, mesh, precision, average=average)
+        self.evaluation = evaluation_program(recipe, mesh, precision)
+        self.plateau = self._plateau()
+
+    def all(self) -> list[Program]:
+        """The programs that there are."""
+        return [program for program in (self.train, self.evaluation, self.plateau) if program is not None]
+
+    def evaluated(self) -> list[str]:
+        """The parts of the data that are scored."""
+        return [split for split in self.recipe.splits() if split != "train"]
+
+    def warm_up(self, state: TrainState) -> None:
+        """Compiles every shape that training and evaluation will meet, then forbids any other.
+
+        Args:
+            state: as training will start with it, on the devices.
+        """
+        pending = [
+            self.train.prepare(state, arrays, np.int32(0)) for arrays in self._one_block_a_shape("train", training=True)
+        ]
+        if self.plateau is not None:
+            pending.append(self.plateau.prepare(state.optimizer, np.float32(0)))
+        model = state.model_for_evaluation()
+        carry = fresh_carry(self.recipe, self.config.eval_batch_size, self.mesh)
+        for split in self.evaluated():
+            for arrays in self._one_block_a_shape(split, training=False):
+                pending.append(self.evaluation.prepare(model, arrays, carry))
+        compile_all(pending)
+        for program in self.all():
+            program.freeze()
+
+    def padded(self, split: str, block: Any, *, training: bool) -> dict[str, np.ndarray]:
+        """A block's arrays, filled up to the number of steps of a call."""
+        return pad_steps(self.recipe.collate(split, block, training=training), self.config.steps_per_call)
+
+    def fresh_carry(self) -> Any:
+        """The carry that a training text begins with, on the devices."""
+        return self.placed_carry(self.recipe.initial_carry(self.config.batch_size))
+
+    def placed_carry(self, carry: Any) -> Any:
+        """Hands a carry to the devices, split over its batch axis where there are several."""
+        return put_split(carry, self.mesh, axis=0) if self.mesh.size > 1 else jax.device_put(carry)
+
+    def _one_block_a_shape(self, split: str, *, training: bool) -> Iterator[Any]:
+        seen = set()
+        for block in self.recipe.batches(split, training=training).epoch(0):
+            if block.length not in seen:
+                seen.add(block.length)
+                yield place(self.padded(split, block, training=training), self.mesh)
+
+    def _plateau(self) -> Program | None:
+        config = self.recipe.experiment.optimizer.plateau
+        if config is None:
+            return None
+        if "mode" not in config.model_fields_set:
+            config = config.model_copy(update={"mode": self.recipe.chosen_metric().mode})
+
+        def follow_plateau(memory: Any, score: Any) -> Any:
+            return plateau_update(config, memory, score)
+
+        return compile(follow_plateau)
