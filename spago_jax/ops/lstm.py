@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from spago_jax.ops.linear import accumulation_dtype
 from spago_jax.ops.lstm_kernel import lstm_columns
@@ -67,24 +66,24 @@ def lstm_scan(
     """
     time, batch, features = xs.shape
     mask = None if lengths is None else length_mask(lengths, time).T
-    flat = xs.reshape(time * batch, features)
-    zs, weights, biases, hiddens, cells = [], [], [], [], []
+    dtype = jnp.promote_types(xs.dtype, parameters[0][1].dtype)
+    inputs, weights, biases, hiddens, cells = [], [], [], [], []
     for (input_weight, weight, bias), initial in zip(parameters, initials, strict=True):
-        dtype = jnp.promote_types(xs.dtype, weight.dtype)
-        z = lax.dot_general(
-            input_weight.astype(dtype),
-            flat.astype(dtype),
-            (((1,), (1,)), ((), ())),
-            preferred_element_type=accumulation_dtype(dtype),
-        )
-        zs.append(z.reshape(-1, time, batch))
+        inputs.append(input_weight.astype(dtype))
         weights.append(weight.astype(dtype))
         biases.append(bias)
         state = lstm_zero_state((batch,), weight.shape[1], dtype) if initial is None else initial
         hiddens.append(state.hidden.T.astype(dtype))
         cells.append(state.cell.T.astype(accumulation_dtype(dtype)))
     results = lstm_columns(
-        tuple(reverses), tuple(zs), tuple(weights), tuple(biases), tuple(hiddens), tuple(cells), mask
+        tuple(reverses),
+        xs.reshape(time * batch, features).astype(dtype),
+        tuple(inputs),
+        tuple(weights),
+        tuple(biases),
+        tuple(hiddens),
+        tuple(cells),
+        mask,
     )
     ys, finals = [], []
     for out, hidden, cell in zip(*results, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from spago_jax.core import Precision, combine, flat
+from spago_jax.core import Precision
 from spago_jax.errors import CheckpointError
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.recipe import Recipe
@@ -55,17 +55,5 @@ def open_run(path: str | Path, *, step: int | None = None, recipe: Recipe | None
         skeleton = jax.eval_shape(recipe.init_model, jax.random.key(0))
         precision = Precision.parse(experiment.train.precision)
         skeleton = jax.eval_shape(precision.to_params, skeleton)
-        model, _ = checkpoints.load(chosen, skeleton, "model")
-        if experiment.train.average is not None:
-            averaged, _ = checkpoints.load(chosen, _trained_part(skeleton, checkpoints.paths(chosen)), "average")
-            model = combine(averaged, model)
+        model, _ = checkpoints.load(chosen, skeleton, ("model", "average"))
     return TrainedRun(run, experiment, recipe, jax.device_put(model), chosen)
-
-
-def _trained_part(skeleton: Any, paths: set[str]) -> Any:
-    """The arrays of the skeleton that the checkpoint holds an average of; None for the others."""
-    from spago_jax.core.paths import map_named
-
-    held = {path.removeprefix("average.") for path in paths if path.startswith("average.")}
-    assert held <= set(flat(skeleton))
-    return map_named(lambda path, leaf: leaf if path in held else None, skeleton)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,18 +99,14 @@ class Checkpoints:
             return self.latest()
         return int(max(scored, key=lambda c: (self._sign * c.metrics["score"], -c.metrics["order"])).step)  # type: ignore[index]
 
-    def paths(self, step: int) -> set[str]:
-        """The dotted paths of the arrays in one checkpoint."""
-        with _explained(f"checkpoint {step} in {self.folder} cannot be read; it may be truncated"):
-            return set(self._orbax.metadata(step).metadata["state"]["arrays"])  # type: ignore[index]
-
-    def load(self, step: int, skeleton: Tree, part: str = "") -> tuple[Tree, dict[str, Any]]:
+    def load(self, step: int, skeleton: Tree, parts: Sequence[str] = ()) -> tuple[Tree, dict[str, Any]]:
         """Reads one checkpoint into the shape of ``skeleton``.
 
         Args:
             step: one of ``steps()``.
             skeleton: a tree of arrays or ``ShapeDtypeStruct``.
-            part: only the arrays under this path (``"model"``), for prediction.
+            parts: only the arrays under these paths, a later one over an earlier: ``("model", "average")`` is the
+                model with its averaged weights, where there are any.
 
         Raises:
             CheckpointError: for a damaged checkpoint, or one of another model, naming the array that differs.
@@ -119,10 +116,10 @@ class Checkpoints:
             warnings.simplefilter("ignore", UserWarning)
             about = self._orbax.metadata(step).custom_metadata
             stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
-        prefix = f"{part}." if part else ""
-        arrays = {
-            path.removeprefix(prefix): np.asarray(leaf) for path, leaf in stored.items() if path.startswith(prefix)
-        }
+        arrays: dict[str, Any] = {}
+        for prefix in [f"{part}." for part in parts] or [""]:
+            found = {path.removeprefix(prefix): leaf for path, leaf in stored.items() if path.startswith(prefix)}
+            arrays |= {path: np.asarray(leaf) for path, leaf in found.items()}
         try:
             return unflat(skeleton, arrays), dict(about or {})  # type: ignore[arg-type]
         except InputError as error:

@@ -65,7 +65,7 @@ def train_program(
         total, weight, gradients = everywhere((total, weight, gradients))
         divisor = jnp.maximum(weight, 1e-8)
         gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
-        norm = optax.global_norm(gradients)
+        norm = optax.tree.norm(gradients)
         updates, memory = optimizer.update(gradients, state.optimizer, params)
         params = optax.apply_updates(params, updates)
         step = state.step + 1

@@ -71,7 +71,7 @@ def confusion_map(labels: Sequence[str], matrix: Sequence[Sequence[float]]) -> H
         "the row's count."
     )
     if REST in names:
-        note += f" {len(labels) - MOST_LABELS} smaller labels are added up in {REST}, where taking one for another is not told apart."
+        note += f" {len(labels) - MOST_LABELS} smaller labels are added up in {REST}, mistakes among them as right."
     pairs = _pairs(labels, matrix)
     shape = "heat" if max(map(len, names)) <= MOST_UPRIGHT else "heat tilted"
     return join(

@@ -54,12 +54,13 @@ def render(run: RunData) -> str:
     ]
     present = [section for section in sections if section[2]]
     menu = el("nav", [el("a", name, href=f"#{key}") for name, key, _ in present])
-    absent = [name for name in run.missing]
     body = join(
         _guard(lambda: headline(run)),
         menu,
         [el("section", el("h2", name), content, id=key) for name, key, content in present],
-        el("footer", el("p", f"Not in the folder when this page was made: {', '.join(absent)}.")) if absent else None,
+        el("footer", el("p", f"Not in the folder when this page was made: {', '.join(run.missing)}."))
+        if run.missing
+        else None,
     )
     return _document(str(run.config.get("name") or run.folder), body)
 

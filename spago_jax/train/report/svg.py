@@ -49,7 +49,7 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
 
     >>> spread([10.0, 12.0, 50.0], 10, 0, 100)
     [10.0, 20.0, 50.0]
-    >>> spread([95.0, 99.0], 10, 0, 100)
+    >>> spread([95.0, 99.0], 10.0, 0.0, 100.0)
     [90.0, 100.0]
     """
     order = sorted(range(len(places)), key=lambda i: places[i])

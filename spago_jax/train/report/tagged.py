@@ -14,19 +14,22 @@ from spago_jax.train.report.html import Html, el, join
 MOST_SENTENCES = 60
 MOST_TOKENS = 200
 
+NOTES = {  # by whether the sentences have plain tags
+    False: "Boxes are predicted entities. A mistake has a red frame (dashed where missed, double where the boundary is "
+    "wrong) and says what it is; a dotted underline is the gold entity of a wrong box.",
+    True: "A coloured token has the colour of its predicted tag; a wrong one is underlined, with both tags beneath it.",
+}
+
 
 def tagged_samples(samples: Sequence[Mapping[str, Any]], colours: Colours) -> Html:
     """Sentences with their predicted tags, those with mistakes told apart."""
     used: Counter[str] = Counter()
     lines = [_sentence(sample, colours, used) for sample in samples[:MOST_SENTENCES]]
     wrong = sum(not fine for _, fine, _ in lines)
-    plain = any(is_plain for _, _, is_plain in lines)
-    note = f"{len(lines)} sentences, {wrong} with a mistake. " + (
-        "Each token has the colour of its predicted tag; a wrong one is underlined, with both tags beneath it."
-        if plain
-        else "Boxes are predicted entities. A mistake has a broken or double frame and says what it is; "
-        "a dotted underline is the gold entity of a wrong box."
-    )
+    kinds = {is_plain for _, _, is_plain in lines}
+    plain = True in kinds
+    notes = [f"{len(lines)} sentences, {wrong} with a mistake.", *(NOTES[kind] for kind in sorted(kinds))]
+    note = " ".join(notes)
     return el(
         "div",
         el("p", note, class_="note"),

@@ -18,6 +18,10 @@ optimizer: {{method: adam, learning_rate: 0.001}}
 """
 
 
+def words(line):
+    return line.split()
+
+
 class RunMaker:
     """Writes run folders under one folder."""
 
@@ -118,10 +122,10 @@ class RunMaker:
         run = self.folder("ner-made-up", about="Entities of made-up news, BiLSTM-CRF.")
         baseline = {"precision": 0.52, "recall": 0.31, "f1": 0.388}
         self.common(run, scores={"precision": 0.872, "recall": 0.845, "f1": 0.8583}, baseline=baseline)
-        tokens = "Ada Lovelace met Charles Babbage in London near the Royal Society of Arts .".split()
-        gold = "B-PER E-PER O B-PER E-PER O S-LOC O O B-ORG I-ORG I-ORG E-ORG O".split()
-        wrong = "B-PER E-PER O S-PER O O S-ORG O O O O O O O".split()
-        also = "B-PER E-PER S-MISC B-PER E-PER O S-LOC O O B-ORG E-ORG O O O".split()
+        tokens = words("Ada Lovelace met Charles Babbage in London near the Royal Society of Arts .")
+        gold = words("B-PER E-PER O B-PER E-PER O S-LOC O O B-ORG I-ORG I-ORG E-ORG O")
+        wrong = words("B-PER E-PER O S-PER O O S-ORG O O O O O O O")
+        also = words("B-PER E-PER S-MISC B-PER E-PER O S-LOC O O B-ORG E-ORG O O O")
         bad = {"tokens": [NASTY, "went", "home"], "gold": [f"S-{NASTY}", "O", "O"], "scheme": "BIOES"}
         samples = [
             {"tokens": tokens, "gold": gold, "predicted": wrong, "scheme": "BIOES"},
@@ -216,7 +220,14 @@ class RunMaker:
 
         samples = [{"image": ring(16, 3 + i % 4), "gold": "0", "predicted": str(i % 3)} for i in range(12)]
         labels = [
-            {"label": str(i), "precision": 0.99 - i / 300, "recall": 0.98, "f1": 0.983, "gold": 100 - i, "predicted": 99}
+            {
+                "label": str(i),
+                "precision": 0.99 - i / 300,
+                "recall": 0.98,
+                "f1": 0.983,
+                "gold": 100 - i,
+                "predicted": 99,
+            }
             for i in range(10)
         ]
         matrix = [[96 if i == j else int((i * 7 + j * 3) % 11 == 0) for j in range(10)] for i in range(10)]
@@ -230,14 +241,18 @@ class RunMaker:
         self.common(run, scores={"accuracy": 0.92, "macro_f1": 0.918}, metric="accuracy", baseline={"accuracy": 0.9136})
         names = [f"intent_with_a_rather_long_name_{i}" for i in range(count)]
         samples = [
-            {"text": f"Where is my card number {i}? I have waited for two weeks.", "gold": names[i], "predicted": names[1]}
+            {
+                "text": f"Where is my card number {i}? I have waited for two weeks.",
+                "gold": names[i],
+                "predicted": names[1],
+            }
             for i in range(30)
         ]
         samples.append({"text": f"{NASTY} & so on", "gold": NASTY, "predicted": "a<b"})
-        matrix = [[36 if i == j else (4 if j == (i * 5 + 1) % count else 0) for j in range(count)] for i in range(count)]
-        labels = [
-            {"label": n, "precision": 0.9, "recall": 0.9, "f1": 0.9, "gold": 40, "predicted": 40} for n in names
+        matrix = [
+            [36 if i == j else (4 if j == (i * 5 + 1) % count else 0) for j in range(count)] for i in range(count)
         ]
+        labels = [{"label": n, "precision": 0.9, "recall": 0.9, "f1": 0.9, "gold": 40, "predicted": 40} for n in names]
         confusions = {"labels": names, "matrix": matrix}
         run.write_json("details.json", {"test": {"labels": labels, "confusions": confusions, "samples": samples}})
         return run
