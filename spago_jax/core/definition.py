@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The traps of a dataclass that is a pytree, each caught where it is made, with the fix in the message."""
 
+import ast
 import dataclasses
 import enum
+import functools
 import inspect
+import re
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -11,13 +15,17 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import struct
 
-from spago_jax.core.fields import ROLE
 from spago_jax.errors import DefinitionError
 
-_SCALARS = (int, float, str, bool, bytes, complex, type, enum.Enum)
-_SCALAR_NAMES = {"int", "float", "str", "bool", "bytes", "complex", "Callable", "type"}
+_SCALARS = (int, float, str, bool, bytes, complex, type, enum.Enum, np.dtype)
+_SCALAR_NAMES = frozenset({"int", "float", "str", "bool", "bytes", "complex", "Callable", "type", "Literal", "dtype"})
 _ARRAYS = (jax.Array, np.ndarray)
+_ARRAY_NAMES = frozenset({"Array", "ndarray"})
+_CONTAINERS = (tuple, list, frozenset, set)
+_CONTAINER_NAMES = frozenset({"tuple", "list", "frozenset", "set", "Tuple", "List", "Sequence", "Iterable"})
+_MAPPING_NAMES = frozenset({"dict", "Dict", "Mapping"})
 
 
 def check_definition(cls: type) -> None:
@@ -26,7 +34,7 @@ def check_definition(cls: type) -> None:
     Raises:
         DefinitionError: naming the class, the field and the line to write instead.
     """
-    if "__post_init__" in cls.__dict__:
+    if hasattr(cls, "__post_init__"):
         raise DefinitionError(
             f"{cls.__name__} defines __post_init__, but JAX rebuilds a Module from tracers, None and strings, "
             f"so a check there breaks jit, vmap and tree.map. Validate in the classmethod `init` instead."
@@ -36,27 +44,43 @@ def check_definition(cls: type) -> None:
             f"{cls.__name__} defines __init__, but JAX rebuilds a Module by its dataclass constructor. "
             f"Make arrays in a classmethod: `@classmethod def init(cls, key, ...): ... return cls(...)`."
         )
-    for name, annotation in _own_annotations(cls).items():
+    annotations = _own_annotations(cls)
+    for name, annotation in annotations.items():
         if _is_classvar(annotation):
             continue
         default = cls.__dict__.get(name, dataclasses.MISSING)
-        is_field = isinstance(default, dataclasses.Field)
-        is_static = is_field and default.metadata.get("pytree_node", True) is False
-        if is_static and _holds(annotation, _ARRAYS, {"Array", "jax.Array", "np.ndarray"}):
+        static = isinstance(default, dataclasses.Field) and is_static(default)
+        if static and _holds(annotation, _ARRAYS, _ARRAY_NAMES):
             raise DefinitionError(
                 f"{cls.__name__}.{name}: an array cannot be static: it is compared at every call of a compiled "
                 f"program, and the second call fails. Declare {name}: Array = buffer()."
             )
-        if not is_static and _holds(annotation, _SCALARS, _SCALAR_NAMES):
+        if static and _holds(annotation, (struct.PyTreeNode,), frozenset({"Module"})):
+            raise DefinitionError(
+                f"{cls.__name__}.{name}: a Module cannot be static: its arrays would be constants of the compiled "
+                f"program. Declare {name}: {_text(annotation)}, or buffer() if it is not to be trained."
+            )
+        if not static and _holds(annotation, _SCALARS, _SCALAR_NAMES):
             raise DefinitionError(
                 f"{cls.__name__}.{name}: {_text(annotation)} is not an array; "
                 f"declare {name}: {_text(annotation)} = static()."
             )
-        value = default.default if is_field else default
-        if isinstance(value, _ARRAYS):
+        value = default.default if isinstance(default, dataclasses.Field) else default
+        if value is not dataclasses.MISSING and _has_array(value):
             raise DefinitionError(
                 f"{cls.__name__}.{name}: a default array would be shared by every instance. Make it in `init` instead."
             )
+    for name, value in cls.__dict__.items():
+        if name not in annotations and isinstance(value, (*_ARRAYS, dataclasses.Field)):
+            raise DefinitionError(
+                f"{cls.__name__}.{name} has no annotation, so it is no field of the Module; declare {name}: Array, "
+                f"or {name}: ClassVar[Array] for a constant of the class."
+            )
+
+
+def is_static(field: dataclasses.Field) -> bool:
+    """Whether a field is configuration, no part of the tree of arrays."""
+    return field.metadata.get("pytree_node", True) is False
 
 
 def check_instance(module: Any) -> None:
@@ -69,16 +93,8 @@ def check_instance(module: Any) -> None:
     name = type(module).__name__
     for field in dataclasses.fields(module):
         value = getattr(module, field.name)
-        if field.metadata.get(ROLE) == "static":
-            if isinstance(value, _ARRAYS):
-                raise DefinitionError(f"{name}.{field.name}: a static field holds an array; declare it as buffer().")
-            try:
-                hash(value)
-            except TypeError:
-                raise DefinitionError(
-                    f"{name}.{field.name} = {value!r}: a static value must be hashable; "
-                    f"use a tuple for a list, a frozen dataclass for a dict."
-                ) from None
+        if is_static(field):
+            _check_static(f"{name}.{field.name}", value)
             continue
         for leaf in jax.tree.leaves(value):
             if isinstance(leaf, str | bytes) or callable(leaf) or not hasattr(leaf, "dtype"):
@@ -97,52 +113,116 @@ def check_instance(module: Any) -> None:
             )
 
 
-def checked_init(init: classmethod) -> classmethod:
+def _check_static(name: str, value: Any) -> None:
+    if _has_array(value):
+        raise DefinitionError(f"{name}: a static field holds an array; declare it as buffer().")
+    try:
+        hash(value)
+    except TypeError:
+        raise DefinitionError(
+            f"{name} = {value!r}: a static value must be hashable; "
+            f"use a tuple for a list, a frozen dataclass for a dict."
+        ) from None
+    if value != value:
+        raise DefinitionError(f"{name} = {value!r} differs from itself, so every call would be traced anew; use None.")
+
+
+def _has_array(value: Any) -> bool:
+    return any(isinstance(leaf, _ARRAYS) for leaf in jax.tree.leaves(value))
+
+
+def checked_init(init: classmethod | staticmethod) -> classmethod | staticmethod:
     """Wraps a class's own ``init`` so that what it returns is checked once, at the place where it was made."""
     function = init.__func__
 
-    def wrapper(cls: type, *args: Any, **kwargs: Any) -> Any:
-        module = function(cls, *args, **kwargs)
-        if isinstance(module, cls):
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        module = function(*args, **kwargs)
+        if isinstance(module, struct.PyTreeNode):
             check_instance(module)
         return module
 
-    wrapper.__doc__ = function.__doc__
-    wrapper.__name__ = function.__name__
-    wrapper.__wrapped__ = function  # type: ignore[attr-defined]
-    wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    return classmethod(wrapper)
+    return type(init)(wrapper)
 
 
 def _own_annotations(cls: type) -> dict[str, Any]:
-    raw = inspect.get_annotations(cls)
+    """The annotations of the class itself, each evaluated where that is possible already, else as it was written."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # a forward reference would raise in inspect.get_annotations
+
+        raw = annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    else:
+        raw = inspect.get_annotations(cls)
+    names = {**vars(sys.modules[cls.__module__]), cls.__name__: cls} if cls.__module__ in sys.modules else {}
+    return {name: _evaluated(annotation, names) for name, annotation in raw.items()}
+
+
+def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if not isinstance(annotation, str):
+        return annotation
     try:
-        return {**raw, **{k: v for k, v in typing.get_type_hints(cls).items() if k in raw}}
-    except (NameError, TypeError, AttributeError):
-        return raw  # a forward reference: the text of the annotation is judged instead
+        return eval(annotation, dict(names))
+    except Exception:  # a name that is not defined yet, or not here: the text of the annotation is judged instead
+        return annotation
 
 
 def _is_classvar(annotation: Any) -> bool:
     if isinstance(annotation, str):
-        return "ClassVar" in annotation
+        return re.match(r"(\w+\.)*ClassVar\b", annotation.strip()) is not None
     return annotation is typing.ClassVar or typing.get_origin(annotation) is typing.ClassVar
 
 
-def _holds(annotation: Any, kinds: tuple[type, ...], names: set[str]) -> bool:
+def _holds(annotation: Any, kinds: tuple[type, ...], names: frozenset[str]) -> bool:
     """Whether the annotation allows nothing but the given kinds (None, unions and containers seen through)."""
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
-        parts = {part.strip() for part in annotation.split("|")} - {"None"}
-        return bool(parts) and all(part.split("[")[0].split(".")[-1] in names | {"Literal"} for part in parts)
-    origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
-        parts = [a for a in typing.get_args(annotation) if a is not type(None)]
-        return bool(parts) and all(_holds(a, kinds, names) for a in parts)
-    if origin in (tuple, list, frozenset, set):
-        parts = [a for a in typing.get_args(annotation) if a is not Ellipsis]
-        return bool(parts) and all(_holds(a, kinds, names) for a in parts)
+        try:
+            return _text_holds(ast.parse(annotation.strip(), mode="eval").body, names)
+        except SyntaxError:
+            return False
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _holds(arguments[0], kinds, names)
+    if origin in (typing.Union, types.UnionType, *_CONTAINERS) or getattr(origin, "__name__", "") in _CONTAINER_NAMES:
+        parts = [part for part in arguments if part not in (type(None), Ellipsis)]
+        return bool(parts) and all(_holds(part, kinds, names) for part in parts)
+    if getattr(origin, "__name__", "") in _MAPPING_NAMES:
+        return _holds(arguments[1], kinds, names)
     if kinds is _SCALARS and (origin in (typing.Literal, Callable, type) or annotation in (Callable, typing.Callable)):
         return True
-    return isinstance(annotation, type) and issubclass(annotation, kinds)
+    return origin is None and isinstance(annotation, type) and issubclass(annotation, kinds)
+
+
+def _text_holds(node: ast.expr, names: frozenset[str]) -> bool:
+    """``_holds`` for an annotation that cannot be evaluated yet."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return _text_holds(ast.parse(node.value.strip(), mode="eval").body, names)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        parts = [part for part in (node.left, node.right) if not _is_none(part)]
+        return bool(parts) and all(_text_holds(part, names) for part in parts)
+    if not isinstance(node, ast.Subscript):
+        return _last_name(node) in names
+    outer = _last_name(node.value)
+    inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if outer == "Annotated":
+        return _text_holds(inside[0], names)
+    if outer in _MAPPING_NAMES:
+        return len(inside) == 2 and _text_holds(inside[1], names)
+    if outer in _CONTAINER_NAMES | {"Optional", "Union"}:
+        parts = [part for part in inside if not _is_none(part)]
+        return bool(parts) and all(_text_holds(part, names) for part in parts)
+    return outer in names
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in (None, Ellipsis)
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _text(annotation: Any) -> str:

@@ -6,8 +6,11 @@ from functools import wraps
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from spago_jax.core.partition import Where, combine, partition, trainable
+from spago_jax.core.partition import Where, chosen, combine, partition, trainable
+from spago_jax.core.paths import flat
+from spago_jax.errors import InputError
 
 
 def value_and_grad(
@@ -19,12 +22,16 @@ def value_and_grad(
 
     Args:
         loss: returns a scalar, or ``(scalar, aux)`` with ``has_aux``.
-        wrt: which arrays: ``trainable`` (default), ``freeze("words.*")``, or path patterns.
+        wrt: which arrays: ``trainable`` (default), ``freeze("words.*")``, or path patterns, which choose among the
+            trainable ones. A function of the model that returns paths may choose buffers too.
         has_aux: as in ``jax.value_and_grad``.
 
     Returns:
         A function like ``loss`` that returns ``(value, gradients)``; the gradients are a copy of the model
         with ``None`` where nothing was differentiated.
+
+    Raises:
+        InputError: for a pattern that covers no array, or only arrays that are not trained.
 
     >>> import spago_jax as sj
     >>> class Line(sj.Module):
@@ -38,7 +45,7 @@ def value_and_grad(
 
     @wraps(loss)
     def wrapped(model: Any, *args: Any, **kwargs: Any) -> Any:
-        active, rest = partition(model, wrt)
+        active, rest = partition(model, lambda model: _differentiable(model, wrt))
 
         def inner(active: Any) -> Any:
             return loss(combine(active, rest), *args, **kwargs)
@@ -46,3 +53,17 @@ def value_and_grad(
         return jax.value_and_grad(inner, has_aux=has_aux)(active)
 
     return wrapped
+
+
+def _differentiable(model: Any, wrt: "Where | str | Iterable[str]") -> set[str]:
+    paths = chosen(model, wrt)
+    if callable(wrt):
+        return {path for path, leaf in flat(model).items() if path in paths and _is_float(leaf)}
+    found = paths & trainable(model)
+    if not found:
+        raise InputError(f"wrt {wrt!r}: nothing there is trained, only buffers and integers: {', '.join(sorted(paths))}")
+    return found
+
+
+def _is_float(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(jax.dtypes.result_type(leaf), jnp.inexact))

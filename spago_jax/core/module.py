@@ -7,8 +7,9 @@ from typing import Any, Self, dataclass_transform
 import jax
 from flax import struct
 
-from spago_jax.core.definition import check_definition, checked_init
-from spago_jax.core.fields import ROLE, buffer, param, static
+from spago_jax.core.definition import check_definition, checked_init, is_static
+from spago_jax.core.fields import buffer, param, static
+from spago_jax.errors import DefinitionError, did_you_mean
 
 Array = jax.Array
 
@@ -40,13 +41,21 @@ class Module(struct.PyTreeNode):
     def __init_subclass__(cls, **kwargs: Any):
         check_definition(cls)
         own_init = cls.__dict__.get("init")
-        if isinstance(own_init, classmethod):
-            cls.init = checked_init(own_init)
+        if isinstance(own_init, classmethod | staticmethod):
+            cls.init = checked_init(own_init)  # type: ignore[attr-defined]
         # An array has no truth value, so a generated __eq__ would fail; identity is the honest answer.
         super().__init_subclass__(repr=False, eq=False, **kwargs)
 
     def replace(self, **updates: Any) -> Self:
-        """A copy with some fields changed; a misspelt field is refused by the constructor."""
+        """A copy with some fields changed.
+
+        Raises:
+            DefinitionError: for a name that is no field, with the nearest one.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        for name in updates:
+            if name not in names:
+                raise DefinitionError(f"{type(self).__name__} has no field {name!r}: {did_you_mean(name, names)}")
         return dataclasses.replace(self, **updates)
 
     def __repr__(self) -> str:
@@ -55,25 +64,28 @@ class Module(struct.PyTreeNode):
 
 def render(module: Module, indent: int = 0) -> str:
     """One line a module, with the shapes and dtypes of its arrays; nested modules are indented."""
-    parts = []
+    parts, nested = [], False
     for field in dataclasses.fields(module):
         value = getattr(module, field.name)
-        if field.metadata.get(ROLE) == "static":
+        if is_static(field):
             parts.append(f"{field.name}={value!r}")
         else:
             parts.append(f"{field.name}={_render_value(value, indent + 2)}")
+            nested = nested or _contains_module(value)
     name = type(module).__name__
-    nested = any("\n" in part for part in parts) or any(
-        _contains_module(getattr(module, field.name)) for field in dataclasses.fields(module)
-    )
     if not nested:
         return f"{name}({', '.join(parts)})"
+    return f"{name}({_lines(parts, indent)})"
+
+
+def _lines(parts: list[str], indent: int) -> str:
     pad = " " * (indent + 2)
-    body = "".join(f"{pad}{part},\n" for part in parts)
-    return f"{name}(\n{body}{' ' * indent})"
+    return "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent
 
 
 def _contains_module(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = tuple(value.values())
     if isinstance(value, tuple | list):
         return any(_contains_module(v) for v in value)
     return isinstance(value, Module)
@@ -84,7 +96,11 @@ def _render_value(value: Any, indent: int) -> str:
         return render(value, indent)
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype.name}[{', '.join(map(str, value.shape))}]"
-    if isinstance(value, tuple | list):
-        inner = ", ".join(_render_value(v, indent) for v in value)
-        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+    if isinstance(value, tuple | list | dict):
+        if isinstance(value, dict):
+            parts, ends = [f"{key!r}: {_render_value(v, indent + 2)}" for key, v in value.items()], "{}"
+        else:
+            parts, ends = [_render_value(v, indent + 2) for v in value], "()" if isinstance(value, tuple) else "[]"
+        inside = _lines(parts, indent) if _contains_module(value) else ", ".join(parts)
+        return f"{ends[0]}{inside}{ends[1]}"
     return repr(value)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from spago_jax.core.fields import DECAY, ROLE, Role
 from spago_jax.core.module import Module
@@ -31,6 +32,9 @@ def path_name(path: Iterable[Any]) -> str:
 def flat(model: Any) -> dict[str, Any]:
     """Every array of a model (or any pytree) by its dotted path, in the order of its fields.
 
+    Raises:
+        InputError: for two arrays under one name (dict keys that hold dots).
+
     >>> import spago_jax as sj
     >>> class Pair(sj.Module):
     ...     left: sj.Array
@@ -38,7 +42,13 @@ def flat(model: Any) -> dict[str, Any]:
     >>> sorted(flat(Pair(jnp.zeros(2), (jnp.ones(1), jnp.ones(3)))))
     ['left', 'right.0', 'right.1']
     """
-    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(model)[0]}
+    named: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(model)[0]:
+        name = path_name(path)
+        if name in named:
+            raise InputError(f"two arrays have the path {name!r}; a dict key in a model may not hold a dot")
+        named[name] = leaf
+    return named
 
 
 def unflat(model: Tree, arrays: Mapping[str, Any], *, partial: bool = False) -> Tree:
@@ -53,20 +63,21 @@ def unflat(model: Tree, arrays: Mapping[str, Any], *, partial: bool = False) -> 
         InputError: for a missing path, an unknown path, or another shape, naming it.
     """
     leaves, treedef = jax.tree_util.tree_flatten_with_path(model)
-    names = [path_name(path) for path, _ in leaves]
+    names = list(flat(model))
+    known = set(names)
     for name in arrays:
-        if name not in set(names):
+        if name not in known:
             raise InputError(f"no array {name!r} in this model: {did_you_mean(name, names)}")
     new = []
     for name, (_, old) in zip(names, leaves, strict=True):
         if name not in arrays:
             if not partial:
-                raise InputError(f"array {name!r} is missing: the model has it with shape {tuple(old.shape)}")
+                raise InputError(f"array {name!r} is missing: the model has it with shape {np.shape(old)}")
             new.append(old)
             continue
         value = arrays[name]
-        if tuple(value.shape) != tuple(old.shape):
-            raise InputError(f"array {name!r} has shape {tuple(value.shape)}, the model expects {tuple(old.shape)}")
+        if np.shape(value) != np.shape(old):
+            raise InputError(f"array {name!r} has shape {np.shape(value)}, the model expects {np.shape(old)}")
         new.append(value)
     return jax.tree_util.tree_unflatten(treedef, new)
 
@@ -80,7 +91,7 @@ def roles(model: Any) -> dict[str, Role]:
 
 
 def _role(model: Any, path: Iterable[Any], leaf: Any) -> Role:
-    trainable = jnp.issubdtype(leaf.dtype, jnp.inexact)
+    trainable = jnp.issubdtype(jax.dtypes.result_type(leaf), jnp.inexact)
     decay = True
     node = model
     for key in path:
@@ -98,7 +109,9 @@ def _metadata(cls: type) -> dict[str, Mapping[str, Any]]:
 
 def _child(node: Any, key: Any) -> Any:
     if hasattr(key, "name"):
-        return getattr(node, key.name)
+        return getattr(node, key.name, None)
+    if isinstance(key, jax.tree_util.FlattenedIndexKey):
+        return None  # a node that JAX flattens without names: what hangs below it has no role of its own
     return node[key.key if hasattr(key, "key") else key.idx]
 
 

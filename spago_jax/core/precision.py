@@ -18,6 +18,9 @@ _SHORT = {"bf16": "bfloat16", "f32": "float32", "f64": "float64", "f16": "float1
 class Precision:
     """Names of three dtypes; ``Precision.parse("bfloat16")`` keeps parameters and outputs in float32.
 
+    Raises:
+        InputError: for an unknown dtype, or float64 without JAX's 64-bit mode.
+
     >>> Precision.parse("bfloat16")
     Precision(params='float32', compute='bfloat16', output='float32')
     >>> Precision.parse("params=bfloat16,compute=bfloat16").output
@@ -27,6 +30,10 @@ class Precision:
     params: str = "float32"
     compute: str = "float32"
     output: str = "float32"
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _dtype(getattr(self, field.name)))
 
     @classmethod
     def parse(cls, text: str) -> "Precision":
@@ -41,7 +48,7 @@ class Precision:
             return cls(params=wide, compute=dtype, output=wide)
         parts: dict[str, str] = {}
         for part in text.split(","):
-            name, _, value = part.strip().partition("=")
+            name, _, value = (word.strip() for word in part.partition("="))
             if name not in ("params", "compute", "output"):
                 choices = ("params", "compute", "output")
                 raise InputError(f"precision {text!r}: unknown part {name!r}, {did_you_mean(name, choices)}")
@@ -62,10 +69,14 @@ class Precision:
 
 
 def cast(tree: Tree, dtype: str) -> Tree:
-    """Casts the float arrays of a tree; integer and boolean arrays are left alone."""
+    """Casts the float arrays of a tree (or their ``ShapeDtypeStruct``); integers, booleans and keys are left alone."""
 
     def one(leaf: Any) -> Any:
-        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(dtype), sharding=leaf.sharding)
+        return leaf.astype(dtype)
 
     return jax.tree.map(one, tree)
 

@@ -79,9 +79,22 @@ class Checkpoints:
                 pending.result()
 
     def close(self) -> None:
-        """Waits for the last save and frees Orbax's threads."""
-        self.wait()
-        self._orbax.close()
+        """Waits for the last save and frees Orbax's threads.
+
+        Raises:
+            CheckpointError: when the save failed.
+        """
+        try:
+            self.wait()
+        finally:
+            with contextlib.suppress(Exception):  # it may only say again why the save failed
+                self._orbax.close()
+
+    def damaged(self, step: int, why: str) -> CheckpointError:
+        """The error of a checkpoint that cannot be used, with the way out."""
+        others = [other for other in self.steps() if other != step]
+        way_out = f"; delete {self.folder / str(step)} to use checkpoint {others[-1]}" if others else ""
+        return CheckpointError(f"checkpoint {step} in {self.folder} cannot be read; it may be truncated: {why}{way_out}")
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, oldest first."""

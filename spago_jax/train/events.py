@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where the numbers of a run go: ``metrics.jsonl``, and TensorBoard where asked for."""
 
+import importlib.util
 import math
 from types import TracebackType
 from typing import Any
@@ -15,14 +16,17 @@ class Events:
     def __init__(self, run: RunFolder, tensorboard: bool = False):
         self._run = run
         self._writer: Any = None
+        self.check(tensorboard)
         if tensorboard:
-            try:
-                from tensorboardX import SummaryWriter
-            except ImportError:
-                raise InputError(
-                    "train.tensorboard needs the extra 'tensorboard': pip install 'spago_jax[tensorboard]'"
-                ) from None
+            from tensorboardX import SummaryWriter
+
             self._writer = SummaryWriter(str(run / "tensorboard"))
+
+    @staticmethod
+    def check(tensorboard: bool) -> None:
+        """Raises InputError where TensorBoard is asked for and its package is not installed."""
+        if tensorboard and importlib.util.find_spec("tensorboardX") is None:
+            raise InputError("train.tensorboard needs the extra 'tensorboard': pip install 'spago_jax[tensorboard]'")
 
     def __enter__(self) -> "Events":
         return self

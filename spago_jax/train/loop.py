@@ -3,20 +3,21 @@
 
 import dataclasses
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from spago_jax.compiler import CompileCounter, Program
+from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
 from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.stream import BlockStream
-from spago_jax.errors import CheckpointError, InputError, did_you_mean
+from spago_jax.errors import CheckpointError, InputError, SpagoError, did_you_mean
 from spago_jax.train.checkpoint import Checkpoints, json_safe
 from spago_jax.train.config import dump
 from spago_jax.train.console import TrainingConsole, rate_text, seconds_text
@@ -28,7 +29,7 @@ from spago_jax.train.programs import Programs
 from spago_jax.train.recipe import Recipe, Scores
 from spago_jax.train.registry import recipe_class
 from spago_jax.train.report import write_report
-from spago_jax.train.run_folder import RunFolder
+from spago_jax.train.run_folder import RunFolder, explain_os_error
 from spago_jax.train.schema import Experiment
 
 
@@ -68,6 +69,8 @@ def fit(
         CheckpointError: when a checkpoint cannot be written or read.
         Interrupted: after Ctrl-C, with a checkpoint written.
     """
+    cache_by_default()  # before the first compilation: the initial weights are made by compiled functions too
+    Events.check(experiment.train.tensorboard)
     mesh = data_mesh(experiment.train.devices)
     check_divides(experiment.train.batch_size, mesh, "train.batch_size")
     check_divides(experiment.train.eval_batch_size, mesh, "train.eval_batch_size")
@@ -75,39 +78,41 @@ def fit(
     resumable = resume and (Path(out) / "config.yaml").exists()
     if resumable:
         _same_experiment(RunFolder.open(out).experiment(), experiment)
+    elif not overwrite:
+        RunFolder(out).refuse_existing()
     recipe = recipe_class(experiment.model.kind).prepare(experiment)
     if "train" not in recipe.splits():
         raise InputError("data.train is missing: there is nothing to train on")
     metric = recipe.chosen_metric()
     if metric.name not in recipe.score_names():
         raise InputError(f"train.metric = {metric.name!r}: {did_you_mean(metric.name, recipe.score_names())}")
+    _check_needs_dev(experiment, recipe)
+    programs = Programs(recipe, mesh, precision)
+    # From here on files are written: what the user got wrong has been found out before.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
     run.write_about(command)
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
-            return _Training(recipe, run, mesh, precision, shown, stop).run_all(resume=resumable)
-        finally:
-            write_report(run)  # also of a run that was interrupted or failed
+            result = _Training(programs, run, shown, stop).run_all(resume=resumable)
+        except (Exception, Interrupted):
+            with suppress(OSError, SpagoError):  # why training failed says more than why its report did
+                write_report(run)
+            raise
+        with explain_os_error(run / "report.html"):
+            write_report(run)
+        return result
 
 
 class _Training:
     """One call of ``fit``: holds what its parts share."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        run: RunFolder,
-        mesh: Mesh,
-        precision: Precision,
-        console: TrainingConsole,
-        stop: StopSignal,
-    ):
-        self.recipe, self.run, self.mesh, self.console, self.stop = recipe, run, mesh, console, stop
-        self.config = recipe.experiment.train
-        self.metric = recipe.chosen_metric()
-        self.programs = Programs(recipe, mesh, precision)
-        self.state = self.programs.state
+    def __init__(self, programs: Programs, run: RunFolder, console: TrainingConsole, stop: StopSignal):
+        self.programs, self.recipe, self.mesh = programs, programs.recipe, programs.mesh
+        self.run, self.console, self.stop = run, console, stop
+        self.config = programs.config
+        self.metric = self.recipe.chosen_metric()
+        self.state = programs.state
         self.history = History()
         self.position = {"epoch": 0, "block": 0}
         self.step = 0
@@ -142,16 +147,21 @@ class _Training:
         self.run.write_json("model.json", [dataclasses.asdict(row) for row in rows(self.state.model)])
         if latest is not None:
             self.state, about = self.checkpoints.load(latest, self.state)
-            self.history = History.from_json(about["history"])
-            self.position, self.step = about["position"], latest
+            try:
+                self.history = History.from_json(about["history"])
+                self.position = about["position"]
+            except (KeyError, TypeError):
+                raise self.checkpoints.damaged(latest, "its metadata are missing") from None
+            self.step = latest
             for name in ("metrics.jsonl", "timings.jsonl"):
                 self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
         else:
             for name in ("metrics.jsonl", "timings.jsonl"):
                 (self.run / name).unlink(missing_ok=True)
-            self.run.assets.mkdir(exist_ok=True)
-            self.recipe.save_assets(self.run.assets)
+            with explain_os_error(self.run.assets):
+                self.run.assets.mkdir(exist_ok=True)
+                self.recipe.save_assets(self.run.assets)
         self.console.line(
             f"{self.recipe.experiment.name}: {count_parameters(self.state.model):,} parameters, "
             f"{self.mesh.size} device(s), run folder {self.run.path}"
@@ -224,7 +234,7 @@ class _Training:
             self.checkpoints.wait()
             raise Interrupted(
                 f"interrupted at step {self.step}; a checkpoint is written. Go on with: "
-                f"spago-jax train {self.run / 'config.yaml'} --out {self.run.path} --resume"
+                f"spago-jax train {quote(str(self.run / 'config.yaml'))} --out {quote(str(self.run.path))} --resume"
             )
 
     def _fetch(self, waiting: tuple[Any, int, int]) -> None:
@@ -318,6 +328,20 @@ class _Training:
             "compilations_after_warm_up": self.later_compilations,
             "programs": [one(program) for program in self.programs.all()],
         }
+
+
+def _check_needs_dev(experiment: Experiment, recipe: Recipe) -> None:
+    """Refuses settings that follow the dev score where there is none: they would silently do nothing."""
+    if "dev" in recipe.splits():
+        return
+    asked = {
+        "train.early_stopping": experiment.train.early_stopping,
+        "train.metric": experiment.train.metric,
+        "optimizer.plateau": experiment.optimizer.plateau,
+    }
+    for key, value in asked.items():
+        if value is not None:
+            raise InputError(f"{key} follows the score on dev data, and data.dev is missing")
 
 
 def _same_experiment(old: Experiment, new: Experiment) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from typing import Any
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.train.config import dump, load_experiment
 from spago_jax.train.schema import Experiment
+
+
+# Everything that a run writes at the top of its folder; --overwrite deletes these and nothing else.
+_FILES = (
+    "config.yaml", "metrics.jsonl", "timings.jsonl", "details.json", "scores.json", "about.json", "programs.json",
+    "model.json", "report.html",
+)  # fmt: skip
+_FOLDERS = ("assets", "checkpoints", "tensorboard")
 
 
 class RunFolder:
@@ -40,19 +49,45 @@ class RunFolder:
             InputError: when it holds a run already, or cannot be written.
         """
         run = cls(path)
+        if not overwrite:
+            run.refuse_existing()
+        there = run.path.exists()
         try:
-            if (run / "config.yaml").exists():
-                if not overwrite:
-                    raise InputError(
-                        f"{path} holds a run already; go on with it by --resume, start anew by --overwrite, "
-                        f"or write elsewhere by --out"
-                    )
-                shutil.rmtree(run.path)
+            if overwrite:
+                run._clear()
             run.path.mkdir(parents=True, exist_ok=True)
-            run.write("config.yaml", dump(experiment))
+            replace_file(run / "config.yaml", dump(experiment))
         except OSError as error:
+            if not there:
+                with suppress(OSError):
+                    run.path.rmdir()
             raise InputError(f"cannot write the run folder {path}: {error.strerror}") from None
         return run
+
+    def refuse_existing(self) -> None:
+        """Raises InputError when the folder holds a run already, or is no folder."""
+        if (self / "config.yaml").exists():
+            raise InputError(
+                f"{self.path} holds a run already; go on with it by --resume, start anew by --overwrite, "
+                f"or write elsewhere by --out"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"cannot write the run folder {self.path}: a file of that name is there")
+
+    def _clear(self) -> None:
+        """Deletes what a run writes, and nothing else: the folder may hold files of the user's own."""
+        if not (self / "config.yaml").exists():
+            return
+        if not any((self / name).exists() for name in ("about.json", "checkpoints", "assets")):
+            raise InputError(
+                f"{self.path} has a config.yaml, but is not the folder of a run: --overwrite would delete "
+                f"a file that no run wrote; write elsewhere by --out"
+            )
+        for name in _FILES:
+            (self / name).unlink(missing_ok=True)
+        for name in _FOLDERS:
+            if (self / name).exists():
+                shutil.rmtree(self / name)
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
@@ -67,8 +102,8 @@ class RunFolder:
         return run
 
     def experiment(self, overrides: tuple[str, ...] = ()) -> Experiment:
-        """The experiment of this run."""
-        return load_experiment(self / "config.yaml", overrides)
+        """The experiment of this run; its data files need not be there any more."""
+        return load_experiment(self / "config.yaml", overrides, files=False)
 
     @property
     def assets(self) -> Path:
@@ -81,8 +116,13 @@ class RunFolder:
         return self / "checkpoints"
 
     def write(self, name: str, text: str) -> None:
-        """Writes a small file whole or not at all."""
-        replace_file(self / name, text)
+        """Writes a small file whole or not at all.
+
+        Raises:
+            CheckpointError: when the disk is full or the folder cannot be written.
+        """
+        with explain_os_error(self / name):
+            replace_file(self / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file whole or not at all."""
@@ -94,11 +134,8 @@ class RunFolder:
         Raises:
             CheckpointError: when the disk is full or the folder cannot be written.
         """
-        try:
-            with open(self / name, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise CheckpointError(f"cannot write {self / name}: {error.strerror}") from None
+        with explain_os_error(self / name), open(self / name, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
         """The records of a JSON-lines file; a last line that was cut off by a crash is passed over."""
@@ -124,6 +161,15 @@ class RunFolder:
         about["commands"].append(command)
         about |= {"versions": versions(), "machine": machine()}
         self.write_json("about.json", about)
+
+
+@contextmanager
+def explain_os_error(path: Path) -> Iterator[None]:
+    """Turns the system's refusal to write into a CheckpointError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def replace_file(path: Path, text: str) -> None:

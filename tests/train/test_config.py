@@ -60,7 +60,10 @@ def test_environment_variables(config, tmp_path, monkeypatch):
         ({"model": {"hiden": 3}}, r"unknown key 'model.hiden': did you mean 'hidden'\?"),
         ({"model": {"words": {"siz": 3}}}, r"unknown key 'model.words.siz': did you mean 'size'\?"),
         ({"model": {"output": "crff"}}, r"model.output = 'crff': should be 'crf' or 'softmax'"),
-        ({"model": {"kind": "sequence_labeller"}}, r"unknown model.kind 'sequence_labeller': did you mean 'sequence_la"),
+        (
+            {"model": {"kind": "sequence_labeller"}},
+            r"unknown model.kind 'sequence_labeller': did you mean 'sequ",
+        ),
         ({"data": {"kind": "conl"}}, r"data.kind = 'conl' does not fit model.kind = 'sequence_labeler': did you mean"),
         ({"optimizer": {"name": "adm"}}, r"optimizer.name = 'adm': should be 'sgd', 'adam'"),
         ({"optimizer": {"schedule": {"name": "cosine", "warm": 1}}}, r"'optimizer.schedule.warm': did you mean 'warmu"),

@@ -114,8 +114,8 @@ def test_a_loss_that_is_not_finite_ends_training_with_advice(config, tmp_path):
 
 
 def test_an_unknown_metric_is_refused_before_training(config, tmp_path):
-    with pytest.raises(InputError, match=r"train.metric = 'f2': did you mean 'f1'\?"):
-        run(config, tmp_path / "x", "train.metric=f2")
+    with pytest.raises(InputError, match=r"train.metric = 'precison': did you mean 'precision'\?"):
+        run(config, tmp_path / "x", "train.metric=precison")
     assert not (tmp_path / "x").exists()
 
 
@@ -152,7 +152,9 @@ def test_frozen_groups_do_not_move(config, tmp_path):
 
 
 def test_a_group_that_matches_nothing(config, tmp_path):
-    with pytest.raises(InputError, match=r"optimizer.groups\[0\].match 'encodr' matches no array.*did you mean 'encoder"):
+    with pytest.raises(
+        InputError, match=r"optimizer.groups\[0\].match 'encodr' matches no array.*did you mean 'enco"
+    ):
         run(config, tmp_path / "x", "optimizer.groups=[{match: encodr, scale: 0.1}]")
 
 
