@@ -4,6 +4,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Compiled programs and encoded corpora of the tests stay here, so that a second run is quick. Set before JAX is used.
+os.environ.setdefault("SPAGO_CACHE", str(ROOT / ".pytest_cache" / "spago_jax"))
+
+try:
+    from hypothesis import settings
+except ImportError:  # only the property tests need it
+    pass
+else:
+    settings.register_profile("spago", deadline=None)  # a compilation is slow once, and that is no failure
+    settings.load_profile("spago")
 
 
 def _shared() -> Path:
@@ -25,3 +35,7 @@ def golden() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the golden numbers of ../shared/golden")
     return folder
+
+
+# Tiny experiments and finished runs of them, for tests of training, of tasks and of the command line.
+from tiny_runs import config, corpus, letters, mood, moods, pictures, trained  # noqa: E402, F401

@@ -135,7 +135,15 @@ def _images(input: str) -> Any:
 
     if input == "-":
         raise InputError("an image classifier reads a file: --input FILE (.npy or IDX)")
-    return np.load(input, allow_pickle=False) if input.endswith(".npy") else read_idx(input)
+    if not input.endswith(".npy"):
+        return read_idx(input)
+    try:
+        images = np.load(input, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"not a NumPy array that can be read: {error}", path=input) from None
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "buif":
+        raise InputError("not a NumPy array of numbers", path=input)
+    return images
 
 
 def _written(writer: Writer, input: str, form: str, options: dict[str, Any]) -> Iterator[str]:
@@ -163,15 +171,25 @@ def _batch(input: str) -> int | None:
 
 
 def _lines(input: str) -> Iterator[str]:
-    if input == "-":
-        yield from (line.rstrip("\r\n") for line in sys.stdin)
+    if input != "-":
+        yield from read_lines(input)
         return
-    yield from read_lines(input)
+    number = 0
+    try:
+        for line in sys.stdin:
+            number += 1
+            yield line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        # The decoder works in blocks, so the line is at or after the next one.
+        raise InputError(f"not UTF-8 after line {number}: byte 0x{error.object[error.start]:02x}", path="-") from None
 
 
 def _whole(input: str) -> str:
     if input == "-":
-        return sys.stdin.read()
+        try:
+            return sys.stdin.read()
+        except UnicodeDecodeError as error:
+            raise InputError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", path="-") from None
     import tokenize
 
     try:

@@ -4,6 +4,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
@@ -33,6 +34,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         result = app(arguments, prog_name="spago-jax", standalone_mode=False)
+        sys.stdout.flush()  # here, where a broken pipe is known for what it is, and not at the interpreter's exit
         return result if isinstance(result, int) else 0
     except typer.Exit as error:
         return error.exit_code
@@ -43,7 +45,8 @@ def run(arguments: list[str]) -> int:
         return _say("interrupted", 130)
     except BrokenPipeError:
         # `spago-jax predict | head` is no error; the null device keeps Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError, ValueError):  # a stream of a test has no descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SpagoError as error:
         return _say(str(error), _code(error))

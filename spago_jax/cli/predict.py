@@ -2,6 +2,7 @@
 """`spago-jax predict`: streams answers, as they come, in three formats."""
 
 import enum
+import io
 import os
 import sys
 from pathlib import Path
@@ -26,11 +27,12 @@ def predict(
     input: Annotated[str, typer.Option(help="A file, or - for standard input.")] = "-",
     format: Annotated[Format, typer.Option(help="How answers are written.")] = Format.text,
     color: Annotated[
-        bool | None, typer.Option("--color/--no-color", help="Colours in text; by default on a terminal, and for source.")
+        bool | None,
+        typer.Option("--color/--no-color", help="Colours in text; by default on a terminal, and for source."),
     ] = None,
     characters: Annotated[int, typer.Option(min=1, help="Language model: how many characters to write.")] = 400,
     temperature: Annotated[float, typer.Option(help="Language model: 0 the most probable, 1 as learned.")] = 0.8,
-    seed: Annotated[int, typer.Option(help="Language model: seed of the drawing.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Language model: seed of the drawing.")] = 0,
 ) -> None:
     """Uses a trained run: tags sentences or source code, classifies texts, writes on from a prompt.
 
@@ -45,6 +47,9 @@ def predict(
     if input != "-" and not Path(input).is_file():
         raise InputError("no such file", path=input)
     trained = open_run(run)
+    for stream in (sys.stdin, sys.stdout):  # UTF-8 whatever the locale says: that is what models were trained on
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="strict")
     # A source text is shown in its colours wherever it goes; other answers only where colours are seen.
     source = trained.experiment.data.kind == "python_source" and not os.environ.get("NO_COLOR")
     coloured = color if color is not None else source or wants_colour()

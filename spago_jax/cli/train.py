@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from spago_jax.cli.main import app
+from spago_jax.errors import InputError
 
 
 @app.command()
@@ -26,6 +27,8 @@ def train(
     from spago_jax.core.sharding import ask_for_cpu_devices
     from spago_jax.train.config import load_experiment
 
+    if resume and overwrite:
+        raise InputError("--resume goes on with the run that is there and --overwrite deletes it; choose one")
     experiment = load_experiment(config, overrides or ())
     folder = out or Path("runs") / experiment.name
     ask_for_cpu_devices(experiment.train.devices)

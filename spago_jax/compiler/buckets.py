@@ -3,11 +3,12 @@
 
 import bisect
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from spago_jax.compiler.spec import Spec
 from spago_jax.errors import InputError
@@ -48,47 +49,77 @@ class Buckets:
 
 
 def pad_argument(spec: Spec, value: Any, sizes: Mapping[str, int]) -> Any:
-    """Pads one argument with zeros up to ``sizes``; on the host for NumPy, on the device for JAX arrays."""
+    """Pads one argument with zeros up to ``sizes``; on the host for NumPy and for arrays that lie there."""
     target = spec.shape(sizes)
-    if tuple(value.shape) == target:
+    if np.shape(value) == target:
         return value
-    widths = [(0, goal - size) for size, goal in zip(value.shape, target, strict=True)]
-    if isinstance(value, jax.Array):
+    widths = [(0, goal - size) for size, goal in zip(np.shape(value), target, strict=True)]
+    if isinstance(value, jax.Array) and not on_host(value):
         return jax.numpy.pad(value, widths)
     return np.pad(np.asarray(value), widths)
+
+
+def cut(leaf: Any, goal: tuple[int, ...]) -> Any:
+    """The first ``goal`` of an array; on the host where the array lies there."""
+    if leaf.shape == goal:
+        return leaf
+    window = tuple(slice(size) for size in goal)
+    if on_host(leaf):
+        return jax.device_put(np.asarray(leaf)[window])
+    return leaf[window]
+
+
+def on_host(value: jax.Array) -> bool:
+    """Whether NumPy sees an array's memory: there each new size would cost JAX a compilation, and NumPy nothing."""
+    if isinstance(value, Tracer):
+        return False
+    devices = value.devices()
+    return len(devices) == 1 and next(iter(devices)).platform == "cpu"
+
+
+Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class OutputAxes:
     """How each output axis grows with the named dimensions: size = base + sum(slope * size of dimension)."""
 
-    slopes: tuple[tuple[tuple[int, dict[str, int]], ...], ...]
-    treedef: Any
+    table: tuple[tuple[tuple[int, dict[str, int]], ...], ...]
 
     @classmethod
-    def probe(cls, shapes_at: Any, names: tuple[str, ...], at: Mapping[str, int]) -> "OutputAxes":
+    def probe(
+        cls, shapes_at: Callable[[Mapping[str, int]], Shapes], names: tuple[str, ...], at: Mapping[str, int]
+    ) -> "OutputAxes | None":
         """Reads the slopes off the output shapes at ``at`` and with each named dimension one larger.
 
         Args:
-            shapes_at: function of sizes that gives the output's shapes (``jax.eval_shape``).
+            shapes_at: the shapes of all outputs at some sizes (``jax.eval_shape``).
             names: the dimensions that have buckets.
             at: a size for every dimension.
+
+        Returns:
+            The rule, or None where there is none of this form (a stride, a pyramid, a size that must be even).
         """
-        leaves, treedef = jax.tree.flatten(shapes_at(at))
-        grown = {name: jax.tree.leaves(shapes_at({**at, name: at[name] + 1})) for name in names}
+        try:
+            start = shapes_at(at)
+            grown = {name: shapes_at({**at, name: at[name] + 1}) for name in names}
+            beyond = {**at, **{name: at[name] + 3 for name in names}}
+            check = shapes_at(beyond)
+        except Exception:  # the function may refuse a size that is no bucket
+            return None
         table = []
-        for i, leaf in enumerate(leaves):
+        for i, shape in enumerate(start):
             axes = []
-            for axis, size in enumerate(leaf.shape):
-                slope = {name: grown[name][i].shape[axis] - size for name in names}
+            for axis, size in enumerate(shape):
+                slope = {name: grown[name][i][axis] - size for name in names}
                 axes.append((size - sum(slope[n] * at[n] for n in names), {n: s for n, s in slope.items() if s}))
             table.append(tuple(axes))
-        return cls(tuple(table), treedef)
+        rule = cls(tuple(table))
+        return rule if rule.shapes(beyond) == check else None
 
-    def crop(self, output: Any, sizes: Mapping[str, int]) -> Any:
-        """Cuts the padding off a program's output."""
-        cropped = []
-        for leaf, axes in zip(jax.tree.leaves(output), self.slopes, strict=True):
-            goal = tuple(base + sum(slope * sizes[n] for n, slope in axis.items()) for base, axis in axes)
-            cropped.append(leaf if leaf.shape == goal else leaf[tuple(slice(size) for size in goal)])
-        return jax.tree.unflatten(self.treedef, cropped)
+    def shapes(self, sizes: Mapping[str, int]) -> Shapes:
+        """The shapes of all outputs at some sizes."""
+        return tuple(
+            tuple(base + sum(slope * sizes[n] for n, slope in axis.items()) for base, axis in axes)
+            for axes in self.table
+        )

@@ -3,13 +3,18 @@
 
 import dataclasses
 import os
+import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from spago_jax.core.paths_on_disk import cache_root
 
 SETTING = "SPAGO_COMPILE_CACHE"
+_decided = False
 _OFF = {"off", "0", "false", "no"}
 
 
@@ -24,29 +29,44 @@ def cache(folder: str | Path | bool | None = None) -> Path | None:
             variable set to ``off``) for no cache.
 
     Returns:
-        The folder in use, or None.
+        The folder in use, or None (no cache is wanted, or the folder cannot be written).
     """
-    setting = os.environ.get(SETTING, "")
-    if folder is False or (folder is None and setting.lower() in _OFF and setting):
-        jax.config.update("jax_compilation_cache_dir", None)
+    global _decided
+    _decided = True
+    setting = os.environ.get(SETTING, "").strip()
+    if folder is False or (folder is None and setting.lower() in _OFF):
+        _use(None)
         return None
-    path = Path(folder) if isinstance(folder, str | Path) else Path(setting) if setting else default_folder()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None  # a read-only home: compile in memory only
-    jax.config.update("jax_compilation_cache_dir", str(path))
+    chosen = Path(folder) if isinstance(folder, str | Path) else Path(setting) if setting else default_folder()
+    path = chosen.expanduser().absolute()
+    if not _writable(path):
+        _use(None)  # a read-only home: compile in memory only
+        return None
+    _use(path)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return path
 
 
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _use(folder: Path | None) -> None:
+    text = None if folder is None else str(folder)
+    if jax.config.jax_compilation_cache_dir != text:  # type: ignore[attr-defined]
+        jax.config.update("jax_compilation_cache_dir", text)
+        compilation_cache.reset_cache()  # JAX opens its cache once, and would stay with the folder of that time
+
+
 def default_folder() -> Path:
-    """``$XDG_CACHE_HOME/spago_jax/xla``, or ``~/.cache/spago_jax/xla``."""
+    """The folder ``xla`` of ``cache_root``: ``$SPAGO_CACHE``, else the user's cache folder."""
     return cache_root() / "xla"
-
-
-_decided = False
 
 
 def cache_by_default() -> None:
@@ -59,10 +79,14 @@ def cache_by_default() -> None:
 
 @dataclasses.dataclass
 class CompileCounter:
-    """Counts XLA compilations (of any function, ours or not) while it is open."""
+    """Counts XLA compilations (of any function, ours or not) while it is open.
+
+    A program that is read from the cache on disk counts too: it was not ready in memory.
+    """
 
     compilations: int = 0
     seconds: float = 0.0
+    _lock: Any = dataclasses.field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __enter__(self) -> "CompileCounter":
         jax.monitoring.register_event_duration_secs_listener(self._listen)
@@ -73,5 +97,6 @@ class CompileCounter:
 
     def _listen(self, event: str, duration_secs: float, **_: object) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
-            self.compilations += 1
-            self.seconds += duration_secs
+            with self._lock:  # programs are compiled in several threads
+                self.compilations += 1
+                self.seconds += duration_secs

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Program: a pure function, traced once per input signature and compiled ahead of time."""
 
+import functools
 import inspect
 import os
 import threading
@@ -11,8 +12,9 @@ from typing import Any
 
 import jax
 
-from spago_jax.compiler.buckets import Buckets, OutputAxes, pad_argument
+from spago_jax.compiler.buckets import Buckets
 from spago_jax.compiler.cache import cache_by_default
+from spago_jax.compiler.padding import Padding, struct_of
 from spago_jax.compiler.report import Cost, Report
 from spago_jax.compiler.signature import RetraceError, Signature, retrace_error
 from spago_jax.compiler.spec import Spec
@@ -42,23 +44,23 @@ class Program:
         name: str | None = None,
     ):
         self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.name = name or _name_of(function)
         self.traces = 0
         self.frozen = False
-        self._parameters = inspect.signature(function)
+        self._parameters = _signature_of(function)
         self._donate = _argument_names(self.name, "donate", donate, self._parameters)
         self._static = _argument_names(self.name, "static", static, self._parameters)
         self._specs = {spec.name: spec for spec in specs}
         for spec in specs:
             _argument_names(self.name, "spec", (spec.name,), self._parameters)
         self._buckets = buckets
+        self._padding: Padding | None = None
         if buckets is not None:
-            self._check_buckets(buckets)
+            self._padding = Padding(self.name, function, self._parameters, self._specs, buckets, self._static)
         self._signatures: list[tuple[Signature, dict[str, Any], str]] = []
         self._costs: dict[Signature, Cost] = {}
-        self._output_axes: OutputAxes | None = None
-        self._probing = False
         self._lock = threading.Lock()
+        self._thread = threading.local()
         self._jit = jax.jit(self._guarded(), donate_argnames=self._donate or None, static_argnames=self._static or None)
 
     def __repr__(self) -> str:
@@ -67,9 +69,12 @@ class Program:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the program; the first call of a new signature traces and compiles it."""
-        if self._buckets is not None:
-            return self._call_bucketed(*args, **kwargs)
         cache_by_default()
+        if self._padding is not None:
+            return self._padding.call(self._jit, args, kwargs)
+        if kwargs:  # f(x, y=2) and f(x, 2) are one signature, but two to jax.jit
+            bound = self._parameters.bind(*args, **kwargs)
+            args, kwargs = bound.args, bound.kwargs
         return self._jit(*args, **kwargs)
 
     # -- compiling ahead of time ---------------------------------------------------------------------------------
@@ -80,17 +85,26 @@ class Program:
         return self
 
     def prepare(self, *args: Any, **kwargs: Any) -> Callable[[], None]:
-        """Traces one more signature now, and returns what compiles it; several may be compiled at once in threads."""
+        """Traces one more signature now, and returns what compiles it; several may be compiled at once in threads.
+
+        With buckets, the signature is that of the bucket that holds the arguments.
+        """
         cache_by_default()
-        known = len(self._signatures)
-        lowered = self._jit.lower(*args, **kwargs)
-        added = self._signatures[known:]
+        if self._padding is not None:
+            bound = self._padding.fitted(args, kwargs)
+        else:
+            bound = self._parameters.bind(*args, **kwargs)
+        self._thread.added = added = []  # what this thread traces until the next lines are done
+        try:
+            lowered = self._jit.lower(*bound.args, **bound.kwargs)
+        finally:
+            self._thread.added = None
 
         def finish() -> None:
             start = time.perf_counter()
             compiled = lowered.compile()
             seconds = time.perf_counter() - start
-            for signature, _, reason in added:
+            for signature, reason in added:
                 self._costs[signature] = Cost.of(compiled, signature.inputs(), seconds, reason)
 
         return finish
@@ -103,17 +117,28 @@ class Program:
             given: the arguments without a spec (a model, say), as arrays or ``ShapeDtypeStruct``.
 
         Raises:
-            InputError: for a Program without specs, or a dimension without a size.
+            InputError: for a Program without specs, a dimension without a size, or an argument that is missing.
         """
         if not self._specs:
             raise InputError(f"{self.name}: warmup() needs specs, as in compile(f, spec('x', 'f32[batch, 8]'))")
+        named = {dim for spec in self._specs.values() for dim in spec.dims if isinstance(dim, str)}
+        for dim in sizes or {}:
+            if dim not in named:
+                raise InputError(f"{self.name}: {dim!r} is no dimension of a spec: {did_you_mean(dim, named)}")
+        _argument_names(self.name, "argument", tuple(given), self._parameters)
+        missing = [name for name in self._required() if name not in self._specs and name not in given]
+        if missing:
+            raise InputError(
+                f"{self.name}: warmup() needs {', '.join(missing)} by name, as arrays or ShapeDtypeStruct: "
+                f"there is no spec for it"
+            )
         combinations: list[dict[str, int]] = [dict(sizes or {})]
         for dim, values in (self._buckets.sizes if self._buckets else {}).items():
             combinations = [{**combo, dim: value} for combo in combinations for value in values]
         pending = []
         for combo in combinations:
             arguments = {name: spec.struct(combo) for name, spec in self._specs.items()}
-            bound = self._parameters.bind(**{**given, **arguments})
+            bound = self._bound({**given, **arguments})
             pending.append(self.prepare(*bound.args, **bound.kwargs))
         compile_all(pending)
         return self
@@ -140,7 +165,7 @@ class Program:
         for signature, arguments, reason in list(self._signatures):
             if signature not in self._costs:
                 start = time.perf_counter()
-                bound = self._parameters.bind(**arguments)
+                bound = self._bound(arguments)
                 compiled = self._jit.lower(*bound.args, **bound.kwargs).compile()
                 self._costs[signature] = Cost.of(
                     compiled, signature.inputs(), time.perf_counter() - start, f"{reason}; timed again for this report"
@@ -150,95 +175,52 @@ class Program:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    def _required(self) -> list[str]:
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        parameters = self._parameters.parameters.items()
+        return [name for name, p in parameters if p.default is p.empty and p.kind not in variadic]
+
+    def _bound(self, arguments: Mapping[str, Any]) -> inspect.BoundArguments:
+        return inspect.BoundArguments(self._parameters, dict(arguments))  # type: ignore[arg-type]
+
     def _guarded(self) -> Callable[..., Any]:
         function, parameters = self.function, self._parameters
 
         def body(*args: Any, **kwargs: Any) -> Any:
-            if not self._probing:
-                bound = parameters.bind(*args, **kwargs)
-                bound.apply_defaults()
-                self._record(dict(bound.arguments))
-            return function(*args, **kwargs)
+            arguments = dict(parameters.bind(*args, **kwargs).arguments)
+            signature = self._examine(arguments)
+            output = function(*args, **kwargs)
+            if _jax_accepts(output):  # else JAX raises next, and nothing was compiled
+                self._record(signature, arguments)
+            return output
 
-        body.__name__ = self.name
+        body.__name__ = body.__qualname__ = self.name
         body.__signature__ = parameters  # type: ignore[attr-defined]
         return body
 
-    def _record(self, arguments: dict[str, Any]) -> None:
-        dynamic = {name: value for name, value in arguments.items() if name not in self._static}
-        static = {name: repr(arguments[name]) for name in self._static if name in arguments}
-        signature = Signature.of(dynamic)
-        signature = Signature(signature.avals, signature.structure + repr(static))
+    def _examine(self, arguments: dict[str, Any]) -> Signature:
+        """The signature of a call that JAX is tracing; refused when the Program is frozen and it is a new one."""
+        static = {name: value for name, value in arguments.items() if name in self._static}
+        signature = Signature.of({name: v for name, v in arguments.items() if name not in static}, static)
         with self._lock:
             seen = [known for known, _, _ in self._signatures]
-            if self.frozen and signature not in seen:
-                raise retrace_error(self.name, seen, signature)
+        if self.frozen and signature not in seen:
+            raise retrace_error(self.name, seen, signature)
+        return signature
+
+    def _record(self, signature: Signature, arguments: dict[str, Any]) -> None:
+        structs = {
+            name: value if name in self._static else jax.tree.map(struct_of, value) for name, value in arguments.items()
+        }
+        with self._lock:
             self.traces += 1
+            seen = [known for known, _, _ in self._signatures]
             if signature in seen:
                 return
-            structs = {
-                name: value if name in self._static else jax.tree.map(_struct, value)
-                for name, value in arguments.items()
-            }
-            self._signatures.append((signature, structs, _reason(seen, signature)))
-
-    def _check_buckets(self, buckets: Buckets) -> None:
-        named = {dim for spec in self._specs.values() for dim in spec.dims if isinstance(dim, str)}
-        for dim in buckets.sizes:
-            if dim not in named:
-                raise InputError(
-                    f"{self.name}: bucket {dim!r} is no dimension of a spec "
-                    f"({', '.join(f'{n}: {s}' for n, s in self._specs.items()) or 'there are no specs'}): "
-                    f"{did_you_mean(dim, named)}"
-                )
-
-    def _call_bucketed(self, *args: Any, **kwargs: Any) -> Any:
-        assert self._buckets is not None
-        arguments = self._with_lengths(args, kwargs)
-        sizes: dict[str, int] = {}
-        for name, spec in self._specs.items():
-            if name in arguments:
-                spec.bind(tuple(arguments[name].shape), sizes)
-        fitted = self._buckets.fit(sizes)
-        padded = {
-            name: pad_argument(self._specs[name], value, fitted) if name in self._specs else value
-            for name, value in arguments.items()
-        }
-        if self._output_axes is None:
-            self._output_axes = self._probe_outputs(arguments, sizes)
-        bound = self._parameters.bind(**padded)
-        cache_by_default()
-        return self._output_axes.crop(self._jit(*bound.args, **bound.kwargs), sizes)
-
-    def _with_lengths(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments by name; ``lengths``, where the function takes it and the caller gave none, is made."""
-        spec = self._specs.get("lengths")
-        if spec is None or "lengths" in kwargs:
-            return dict(self._parameters.bind(*args, **kwargs).arguments)
-        partial = self._parameters.bind_partial(*args, **kwargs).arguments
-        if "lengths" in partial:
-            return dict(partial)
-        sizes: dict[str, int] = {}
-        for name, other in self._specs.items():
-            if name in partial:
-                other.bind(tuple(partial[name].shape), sizes)
-        time_dim = next((d for d in (self._buckets.sizes if self._buckets else ()) if d not in spec.dims), None)
-        if time_dim is None or time_dim not in sizes:
-            raise InputError(f"{self.name}: pass lengths: no bucketed dimension says how long a row is")
-        lengths = jax.numpy.full(spec.shape(sizes), sizes[time_dim], spec.dtype)
-        return {**partial, "lengths": lengths}
-
-    def _probe_outputs(self, arguments: dict[str, Any], sizes: dict[str, int]) -> OutputAxes:
-        def shapes_at(at: Mapping[str, int]) -> Any:
-            structs = {
-                name: self._specs[name].struct(at) if name in self._specs else value
-                for name, value in arguments.items()
-            }
-            bound = self._parameters.bind(**structs)
-            return jax.eval_shape(self.function, *bound.args, **bound.kwargs)
-
-        names = tuple(self._buckets.sizes) if self._buckets else ()
-        return OutputAxes.probe(shapes_at, tuple(n for n in names if n in sizes), self._buckets.fit(sizes))  # type: ignore[union-attr]
+            reason = _reason(seen, signature)
+            self._signatures.append((signature, structs, reason))
+        if getattr(self._thread, "added", None) is not None:
+            self._thread.added.append((signature, reason))
 
 
 def compile(
@@ -274,10 +256,7 @@ def compile(
     """
     program = Program(function, specs, donate=donate, static=static, buckets=buckets, name=name)
     open_dims = any(isinstance(dim, str) for spec in specs for dim in spec.dims)
-    required = {
-        n for n, p in program._parameters.parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD
-    }
-    if specs and not open_dims and required <= {spec.name for spec in specs}:
+    if specs and not open_dims and set(program._required()) <= {spec.name for spec in specs}:
         program.warmup()
     return program
 
@@ -311,8 +290,27 @@ def _reason(seen: list[Signature], new: Signature) -> str:
     return "; ".join(lines[:2]) + (f"; and {len(lines) - 2} more" if len(lines) > 2 else "")
 
 
-def _struct(leaf: Any) -> Any:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf
+def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (ValueError, TypeError):  # some builtins have none
+        kinds = {"args": inspect.Parameter.VAR_POSITIONAL, "kwargs": inspect.Parameter.VAR_KEYWORD}
+        return inspect.Signature([inspect.Parameter(name, kind) for name, kind in kinds.items()])
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _jax_accepts(output: Any) -> bool:
+    try:
+        for leaf in jax.tree.leaves(output):
+            jax.typeof(leaf)
+    except TypeError:
+        return False
+    return True
 
 
 __all__ = ["Program", "RetraceError", "compile", "compile_all"]

@@ -2,7 +2,10 @@
 """What compiled programs cost: operations, bytes, peak memory, compile time, one row a signature."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
+
+import jax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +26,15 @@ class Cost:
     @classmethod
     def of(cls, compiled: Any, inputs: str, seconds: float, reason: str) -> "Cost":
         """Reads the cost and memory analysis of a ``jax.stages.Compiled``; a backend may lack either."""
-        analysis = compiled.cost_analysis() or {}
-        if isinstance(analysis, list):
+        analysis = _asked(compiled.cost_analysis) or {}
+        if isinstance(analysis, list | tuple):  # one a partition, in some versions
             analysis = analysis[0]
-        memory = compiled.memory_analysis()
+        memory = _asked(compiled.memory_analysis)
 
         def size(name: str) -> int:
             return int(getattr(memory, name, 0) or 0)
 
+        # Before jaxlib reported a peak, and on backends that do not: everything at once, less what is reused.
         peak = size("peak_memory_in_bytes") or (
             size("argument_size_in_bytes")
             + size("output_size_in_bytes")
@@ -49,6 +53,14 @@ class Cost:
             compile_seconds=seconds,
             reason=reason,
         )
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    """The answer, or None from a backend that has none."""
+    try:
+        return question()
+    except (NotImplementedError, jax.errors.JaxRuntimeError):
+        return None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 """The signature of a call: what JAX traces for, by argument path, so that two calls can be compared in words."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -16,36 +17,55 @@ class RetraceError(SpagoError, RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """Shapes and dtypes of one call, by argument path, and its static configuration."""
+    """Shapes and dtypes of one call, by argument path, and its static configuration.
+
+    Attributes:
+        avals: ``(path, "float32[2, 3]")`` of every array.
+        structure: what JAX compares besides: the tree, with the static fields in it, and the static arguments.
+        settings: ``(path, value)`` of the static configuration in words, for messages.
+    """
 
     avals: tuple[tuple[str, str], ...]
-    structure: str
+    structure: Any
+    settings: tuple[tuple[str, str], ...] = dataclasses.field(compare=False, default=())
 
     @classmethod
-    def of(cls, arguments: dict[str, Any]) -> "Signature":
-        """The signature of arguments by name (arrays, tracers or ``ShapeDtypeStruct``)."""
-        leaves, treedef = jax.tree_util.tree_flatten_with_path(arguments)
-        return cls(tuple((path_name(path), _describe(leaf)) for path, leaf in leaves), str(treedef))
+    def of(cls, arguments: Mapping[str, Any], static: Mapping[str, Any] | None = None) -> "Signature":
+        """The signature of arguments by name.
+
+        Args:
+            arguments: arrays, tracers or ``ShapeDtypeStruct``.
+            static: the static arguments, hashable.
+        """
+        static = dict(sorted((static or {}).items()))
+        leaves, treedef = jax.tree_util.tree_flatten_with_path(dict(arguments))
+        avals = tuple((path_name(path), _describe(leaf)) for path, leaf in leaves)
+        settings = [*_settings(arguments, ""), *((name, _short(value)) for name, value in static.items())]
+        return cls(avals, (treedef, tuple(static.items())), tuple(settings))
 
     def difference(self, other: "Signature") -> list[str]:
         """What is different in ``other``, one line a path."""
-        mine, theirs = dict(self.avals), dict(other.avals)
         lines = [
             f"{path}: {mine.get(path, 'absent')} -> {theirs.get(path, 'absent')}"
+            for mine, theirs in (
+                (dict(self.avals), dict(other.avals)),
+                (dict(self.settings), dict(other.settings)),
+            )
             for path in dict.fromkeys([*mine, *theirs])
             if mine.get(path) != theirs.get(path)
         ]
         if not lines and self.structure != other.structure:
-            lines.append("static configuration of the arguments (same arrays, other static fields)")
+            lines.append("the tree of the arguments: other containers, or static values that only look alike")
         return lines
 
     def inputs(self, limit: int = 4) -> str:
-        """A short description: the largest few arguments that are not parameters of a model."""
+        """A short description: the last few arguments that are not deep inside a model, and how many more."""
         plain = [f"{path}: {aval}" for path, aval in self.avals if path.count(".") <= 1] or [
             f"{path}: {aval}" for path, aval in self.avals
         ]
-        more = f", and {len(self.avals) - limit} more" if len(self.avals) > limit else ""
-        return ", ".join(plain[-limit:]) + more
+        shown = plain[-limit:]
+        more = len(self.avals) - len(shown)
+        return (", ".join(shown) or "no arrays") + (f", and {more} more" if more else "")
 
 
 def retrace_error(name: str, seen: list[Signature], new: Signature) -> RetraceError:
@@ -64,5 +84,36 @@ def retrace_error(name: str, seen: list[Signature], new: Signature) -> RetraceEr
 
 def _describe(leaf: Any) -> str:
     aval = jax.typeof(leaf) if not isinstance(leaf, jax.ShapeDtypeStruct) else leaf
-    weak = "~" if getattr(aval, "weak_type", False) else ""
+    weak = "weak " if getattr(aval, "weak_type", False) else ""  # a Python number, or made of one
     return f"{weak}{aval.dtype.name}[{', '.join(map(str, aval.shape))}]"
+
+
+def _settings(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The static fields of every Module (and of any dataclass that JAX knows) below a node."""
+    if isinstance(node, type):
+        return
+    if dataclasses.is_dataclass(node):
+        for field in dataclasses.fields(node):
+            here = f"{path}.{field.name}" if path else field.name
+            value = getattr(node, field.name)
+            if field.metadata.get("static") or field.metadata.get("pytree_node", True) is False:
+                yield here, _short(value)
+            else:
+                yield from _settings(value, here)
+        return
+    children: Iterator[tuple[Any, Any]]
+    if isinstance(node, Mapping):
+        children = iter(node.items())
+    elif isinstance(node, tuple) and hasattr(node, "_fields"):
+        children = zip(node._fields, node, strict=True)  # type: ignore[attr-defined]
+    elif isinstance(node, tuple | list):
+        children = iter(enumerate(node))
+    else:
+        return
+    for key, value in children:
+        yield from _settings(value, f"{path}.{key}" if path else str(key))
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

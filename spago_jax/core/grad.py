@@ -61,7 +61,8 @@ def _differentiable(model: Any, wrt: "Where | str | Iterable[str]") -> set[str]:
         return {path for path, leaf in flat(model).items() if path in paths and _is_float(leaf)}
     found = paths & trainable(model)
     if not found:
-        raise InputError(f"wrt {wrt!r}: nothing there is trained, only buffers and integers: {', '.join(sorted(paths))}")
+        names = ", ".join(sorted(paths))
+        raise InputError(f"wrt {wrt!r}: nothing there is trained, only buffers and integers: {names}")
     return found
 
 

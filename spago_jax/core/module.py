@@ -43,8 +43,12 @@ class Module(struct.PyTreeNode):
         own_init = cls.__dict__.get("init")
         if isinstance(own_init, classmethod | staticmethod):
             cls.init = checked_init(own_init)  # type: ignore[attr-defined]
-        # An array has no truth value, so a generated __eq__ would fail; identity is the honest answer.
+        own_replace = cls.__dict__.get("replace")
         super().__init_subclass__(repr=False, eq=False, **kwargs)
+        if own_replace is None:  # Flax puts its own on every class
+            del cls.replace
+        else:
+            cls.replace = own_replace
 
     def replace(self, **updates: Any) -> Self:
         """A copy with some fields changed.
@@ -58,8 +62,18 @@ class Module(struct.PyTreeNode):
                 raise DefinitionError(f"{type(self).__name__} has no field {name!r}: {did_you_mean(name, names)}")
         return dataclasses.replace(self, **updates)
 
+    _replace = replace
+
+    # An array has no truth value, so a generated __eq__ would fail (and the one inherited from Flax's empty base
+    # class finds any two modules of a class equal); identity is the honest answer.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         return render(self)
+
+
+Module.replace = Module._replace  # over the one that Flax has put there
 
 
 def render(module: Module, indent: int = 0) -> str:

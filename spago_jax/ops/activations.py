@@ -24,6 +24,15 @@ def identity(x: jax.Array) -> jax.Array:
     return x
 
 
+def fast_sigmoid(x: jax.Array) -> jax.Array:
+    """The logistic function as ``tanh(x / 2) / 2 + 1 / 2``: exact, and XLA's CPU backend vectorises tanh only.
+
+    >>> fast_sigmoid(jnp.array([0.0, 100.0]))
+    Array([0.5, 1. ], dtype=float32)
+    """
+    return jnp.tanh(x * 0.5) * 0.5 + 0.5
+
+
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "identity": identity,
     "relu": jax.nn.relu,

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.activations import fast_sigmoid
+from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.masks import length_mask
 
 
@@ -43,7 +44,7 @@ def gru_step(
     out = hidden.shape[-1]
     if reset_after:
         product = matmul(hidden, recurrent_weight)
-        gates = jax.nn.sigmoid(z[..., : 2 * out] + product[..., : 2 * out])
+        gates = fast_sigmoid(z[..., : 2 * out] + product[..., : 2 * out])
         r, u = gates[..., :out], gates[..., out:]
         inner = product[..., 2 * out :]
         if recurrent_bias is not None:
@@ -51,7 +52,7 @@ def gru_step(
         c = jnp.tanh(z[..., 2 * out :] + r * inner)
         new = c + u * (hidden - c)
     else:
-        gates = jax.nn.sigmoid(z[..., : 2 * out] + matmul(hidden, recurrent_weight[: 2 * out]))
+        gates = fast_sigmoid(z[..., : 2 * out] + matmul(hidden, recurrent_weight[: 2 * out]))
         r, p = gates[..., :out], gates[..., out:]
         reset = (r * hidden).astype(hidden.dtype)
         c = jnp.tanh(z[..., 2 * out :] + matmul(reset, recurrent_weight[2 * out :]))
@@ -83,11 +84,12 @@ def gru_scan(
     def body(state: jax.Array, inputs):
         z, real = inputs
         new = gru_step(z, state, recurrent_weight, recurrent_bias, reset_after=reset_after)
-        y = new
+        # XLA's CPU backend has no update in place for 16-bit floats: the outputs are collected in float32.
+        y = new.astype(accumulation_dtype(new.dtype))
         if real is not None:
             new = jnp.where(real, new, state)
             y = jnp.where(real, y, jnp.zeros((), y.dtype))
         return new, y
 
-    final, ys = lax.scan(body, state, (z, mask), reverse=reverse, unroll=min(4, time))
-    return ys, final
+    final, ys = lax.scan(body, state, (z, mask), reverse=reverse)
+    return ys.astype(state.dtype), final

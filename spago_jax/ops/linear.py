@@ -33,11 +33,35 @@ def matmul(x: jax.Array, weight: jax.Array) -> jax.Array:
             f"and the last axis of x must be its `in`"
         )
     dtype = jnp.promote_types(x.dtype, weight.dtype)
-    flat = x.reshape(-1, x.shape[-1]).astype(dtype)
-    y = lax.dot_general(
-        flat, weight.astype(dtype), (((1,), (1,)), ((), ())), preferred_element_type=accumulation_dtype(dtype)
-    )
+    product = _flat_16 if dtype.itemsize == 2 else _flat
+    y = product(x.reshape(-1, x.shape[-1]).astype(dtype), weight.astype(dtype))
     return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def _flat(x: jax.Array, weight: jax.Array) -> jax.Array:
+    return lax.dot_general(x, weight, (((1,), (1,)), ((), ())), preferred_element_type=accumulation_dtype(x.dtype))
+
+
+@jax.custom_vjp
+def _flat_16(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """The product in 16 bits, whose weight gradient contracts along the last axis of its left side.
+
+    The gradient that JAX derives contracts along the first; XLA's CPU backend misses AMX there and is 7 times slower.
+    """
+    return _flat(x, weight)
+
+
+def _flat_16_backward(residuals: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, weight = residuals
+    gradient, wide = gradient.astype(x.dtype), accumulation_dtype(x.dtype)
+    dx = lax.dot_general(gradient, weight, (((1,), (0,)), ((), ())), preferred_element_type=wide)
+    dweight = lax.dot_general(
+        lax.optimization_barrier(x.T), gradient, (((1,), (0,)), ((), ())), preferred_element_type=wide
+    )
+    return dx.astype(x.dtype), dweight.T.astype(weight.dtype)
+
+
+_flat_16.defvjp(lambda x, weight: (_flat(x, weight), (x, weight)), _flat_16_backward)
 
 
 def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:

@@ -34,7 +34,9 @@ def evaluate_run(path: str | Path, *, data: str | None = None, step: int | None 
         splits = ["data"]
     else:
         experiment = RunFolder.open(path).experiment()
-        recipe = recipe_class(experiment.model.kind).prepare(experiment)
+        kind = recipe_class(experiment.model.kind)
+        kind.check(experiment)
+        recipe = kind.prepare(experiment)
         trained = open_run(path, step=step, recipe=recipe)
         splits = [name for name in recipe.splits() if name != "train"]
         if not splits:

@@ -16,7 +16,9 @@ from spago_jax.train.schema import Experiment
 def describe(experiment: Experiment, *, programs: bool = True) -> Iterator[str]:
     """The resolved config, the table of parameters, the batches, and the cost of each program, as text."""
     yield "# config\n" + dump(experiment)
-    recipe = recipe_class(experiment.model.kind).prepare(experiment)
+    kind = recipe_class(experiment.model.kind)
+    kind.check(experiment)
+    recipe = kind.prepare(experiment)
     yield "# parameters\n" + summary(jax.eval_shape(recipe.init_model, jax.random.key(experiment.seed))) + "\n"
     yield "# batches"
     for split in recipe.splits():

@@ -94,7 +94,8 @@ class Checkpoints:
         """The error of a checkpoint that cannot be used, with the way out."""
         others = [other for other in self.steps() if other != step]
         way_out = f"; delete {self.folder / str(step)} to use checkpoint {others[-1]}" if others else ""
-        return CheckpointError(f"checkpoint {step} in {self.folder} cannot be read; it may be truncated: {why}{way_out}")
+        where = f"checkpoint {step} in {self.folder}"
+        return CheckpointError(f"{where} cannot be read; it may be truncated: {why}{way_out}")
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, oldest first."""
@@ -124,11 +125,13 @@ class Checkpoints:
         Raises:
             CheckpointError: for a damaged checkpoint, or one of another model, naming the array that differs.
         """
-        where = f"checkpoint {step} in {self.folder}"
-        with _explained(f"{where} cannot be read; it may be truncated"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            about = self._orbax.metadata(step).custom_metadata
-            stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                about = self._orbax.metadata(step).custom_metadata
+                stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
+        except Exception as error:
+            raise self.damaged(step, _reason(error)) from error
         arrays: dict[str, Any] = {}
         for prefix in [f"{part}." for part in parts] or [""]:
             found = {path.removeprefix(prefix): leaf for path, leaf in stored.items() if path.startswith(prefix)}
@@ -136,7 +139,7 @@ class Checkpoints:
         try:
             return unflat(skeleton, arrays), dict(about or {})  # type: ignore[arg-type]
         except InputError as error:
-            raise CheckpointError(f"{where} is of another model: {error}") from None
+            raise CheckpointError(f"checkpoint {step} in {self.folder} is of another model: {error}") from None
 
 
 @contextlib.contextmanager
@@ -147,17 +150,20 @@ def _explained(what: str) -> Any:
     except (CheckpointError, KeyboardInterrupt):
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{what}: {_short(reason)}") from error
+        raise CheckpointError(f"{what}: {_reason(error)}") from error
 
 
-def _short(reason: str) -> str:
+def _reason(error: Exception) -> str:
+    """The first line of an error's message; what systems say when they cannot write, in plain words."""
+    text = str(error).strip()
+    reason = text.splitlines()[0] if text else type(error).__name__
     for sign, meaning in (
         ("No space left", "the disk is full"),
+        ("File too large", "the file is larger than the system's limit"),
         ("Permission denied", "permission denied"),
         ("Read-only file system", "the file system is read-only"),
     ):
-        if sign in reason:
+        if sign in text:
             return meaning
     return reason if len(reason) < 300 else reason[:300] + "..."
 

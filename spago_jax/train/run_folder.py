@@ -17,7 +17,6 @@ from spago_jax.errors import CheckpointError, InputError
 from spago_jax.train.config import dump, load_experiment
 from spago_jax.train.schema import Experiment
 
-
 # Everything that a run writes at the top of its folder; --overwrite deletes these and nothing else.
 _FILES = (
     "config.yaml", "metrics.jsonl", "timings.jsonl", "details.json", "scores.json", "about.json", "programs.json",

@@ -48,7 +48,7 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> Source:
             raise InputError(f"override {text!r} is not of the form key.sub=value")
         try:
             parsed = yaml.safe_load(value) if value.strip() else None
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise InputError(f"override {text!r}: the value is not YAML: {_first_line(error)}") from None
         _set(source, [int(k) if k.isdigit() else k for k in key.strip().split(".")], _expand(parsed, text), text)
     return source
@@ -67,7 +67,7 @@ def _read_into(source: Source, path: Path, seen: tuple[Path, ...]) -> None:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2024-13-01
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
         raise InputError(f"not valid YAML: {_first_line(error)}", path=path, line=line) from None
@@ -112,6 +112,8 @@ def _set(source: Source, keys: list[str | int], value: Any, text: str) -> None:
             if not isinstance(key, int) or key >= len(node):
                 raise InputError(f"override {text!r}: {'.'.join(map(str, keys[: i + 1]))} is no item of the list")
             node = node[key]
+            if not isinstance(node, dict | list):
+                raise InputError(f"override {text!r}: {'.'.join(map(str, keys[: i + 1]))} has no settings of its own")
             continue
         if not isinstance(node.get(key), dict | list):
             node[key] = {}

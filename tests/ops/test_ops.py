@@ -37,6 +37,18 @@ def test_linear_sums_bfloat16_in_float32():
     assert np.all(np.asarray(y, np.float32) == 4096)
 
 
+def test_linear_gradients_in_bfloat16_are_near_float32():
+    x, w, upstream = normal(2, 30, 16), normal(8, 16, seed=1), normal(2, 30, 8, seed=2)
+
+    def loss(x, w):
+        return jnp.sum(linear(x, w).astype(jnp.float32) * upstream)
+
+    low = jax.grad(loss, (0, 1))(jnp.array(x, jnp.bfloat16), jnp.array(w, jnp.bfloat16))
+    for a, b in zip(low, jax.grad(loss, (0, 1))(jnp.array(x), jnp.array(w)), strict=True):
+        assert a.dtype == jnp.bfloat16
+        assert np.linalg.norm(np.asarray(a, np.float32) - b) < 0.01 * np.linalg.norm(b)
+
+
 def test_linear_names_both_shapes():
     with pytest.raises(InputError, match=r"x has shape \(2, 3\) and weight \(5, 4\): a weight is \[out, in\]"):
         linear(jnp.ones((2, 3)), jnp.ones((5, 4)))

@@ -111,14 +111,14 @@ class CharacterLMRecipe(Recipe):
 
     def loss(self, model: CharacterLM, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """The cross-entropy of the next characters, in nats a character."""
-        logits, state = model(batch["inputs"], state=_like(carry, model), rng=rng)
+        logits, state = model(batch["inputs"], state=carry, rng=rng)
         losses = cross_entropy(logits, batch["targets"])
         return Loss(losses.sum(), jnp.asarray(losses.size, jnp.float32), _as(state, carry))
 
     def evaluate(self, model: CharacterLM, batch: Batch, carry: Any) -> tuple[Any, Any]:
         """The summed cross-entropy and the number of characters of each row."""
         lengths = batch["lengths"]
-        logits, state = model(batch["inputs"], lengths, state=_like(carry, model))
+        logits, state = model(batch["inputs"], lengths, state=carry)
         losses = cross_entropy(logits, batch["targets"])
         mask = length_mask(lengths, losses.shape[-1])
         return {"nats": jnp.where(mask, losses, 0.0).sum(-1), "count": lengths}, _as(state, carry)
@@ -154,10 +154,6 @@ class NatsScorer:
         return Scores({"nats": found["nll"], **{name: found[name] for name in ("bits_per_character", "perplexity")}})
 
 
-def _like(carry: Any, model: CharacterLM) -> Any:
-    """The carried state in the dtype of the computation."""
-    return jax.tree.map(lambda a: a.astype(model.decoder.weight.dtype), carry)
-
-
 def _as(state: Any, carry: Any) -> Any:
+    """The state in the carry's own dtypes: it is carried from one compiled step to the next."""
     return jax.tree.map(lambda new, old: new.astype(old.dtype), state, carry)

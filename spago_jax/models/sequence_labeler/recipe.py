@@ -179,7 +179,8 @@ class SequenceLabelerRecipe(Recipe):
         corpus = self._corpora[split]
         if corpus.tags is None:
             raise InputError(f"{split} has no tags to score against")
-        return TagScorer(corpus, self._tags[split], self.tags)
+        per_token = self.config.output == "softmax"
+        return TagScorer(corpus, self._tags[split], self.tags, loss_per_token=per_token)
 
     def baseline(self, split: str) -> Scores | None:
         """The most frequent tag of each token in the training data."""

@@ -22,10 +22,11 @@ class TagScorer:
         corpus: the gold corpus, its spans in the model's scheme.
         table: from the corpus's tag ids to the model's, -1 for a tag that training never saw.
         tags: the model's tags.
+        loss_per_token: divide the loss by tokens (single decisions) instead of sentences (a CRF), as in training.
     """
 
-    def __init__(self, corpus: EncodedSentences, table: np.ndarray, tags: TagSet):
-        self._corpus, self._table, self._tags = corpus, table, tags
+    def __init__(self, corpus: EncodedSentences, table: np.ndarray, tags: TagSet, *, loss_per_token: bool = False):
+        self._corpus, self._table, self._tags, self._per_token = corpus, table, tags, loss_per_token
         # A gold tag that training never saw is a class of its own, so that it counts as missed.
         self._tokens = TokenScores((*tags.names, UNSEEN))
         self._token_state = self._tokens.init()
@@ -42,7 +43,7 @@ class TagScorer:
         gold, lengths = self._corpus.tags.gather(rows, block.length)  # type: ignore[union-attr]
         if "loss" in outputs:
             self._loss += float(np.asarray(outputs["loss"])[: block.steps][held].astype(np.float64).sum())
-            self._loss_count += len(rows)
+            self._loss_count += int(lengths.sum()) if self._per_token else len(rows)
         ids = self._table[gold]
         ids = np.where(ids < 0, len(self._tags.names), ids)
         self._token_state = self._tokens.update(self._token_state, ids, found, lengths=lengths)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A call through buckets: the arguments are padded to a compiled size, and the outputs are cut back."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from spago_jax.compiler.buckets import Buckets, OutputAxes, Shapes, cut, pad_argument
+from spago_jax.compiler.spec import Spec
+from spago_jax.errors import InputError, did_you_mean
+
+
+class Padding:
+    """Pads the arguments of one function to its buckets, and cuts its outputs.
+
+    How an output's axes follow the named dimensions is read off its abstract shapes, once; where they follow by no
+    linear rule, the function is traced abstractly at each actual size.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        signature: inspect.Signature,
+        specs: Mapping[str, Spec],
+        buckets: Buckets,
+        static: Sequence[str],
+    ):
+        self.name, self.function, self.signature = name, function, signature
+        self.specs, self.buckets, self.static = specs, buckets, tuple(static)
+        self._rules: dict[Any, OutputAxes | None] = {}
+        self._exact: dict[Any, Shapes] = {}
+        named = {dim for spec in specs.values() for dim in spec.dims if isinstance(dim, str)}
+        for dim in buckets.sizes:
+            if dim not in named:
+                raise InputError(
+                    f"{name}: bucket {dim!r} is no dimension of a spec "
+                    f"({', '.join(f'{n}: {s}' for n, s in specs.items()) or 'there are no specs'}): "
+                    f"{did_you_mean(dim, named)}"
+                )
+
+    def call(self, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs a compiled function on padded arguments.
+
+        Raises:
+            InputError: for a size above the largest bucket, or shapes that do not fit the specs.
+        """
+        arguments = self._with_lengths(args, kwargs)
+        sizes = self._sizes(arguments)
+        fitted = self.buckets.fit(sizes)
+        padded = self._replaced(arguments, lambda spec, value: pad_argument(spec, value, fitted))
+        output = run(*padded.args, **padded.kwargs)
+        return output if sizes == fitted else self._crop(output, arguments, sizes, fitted)
+
+    def fitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        """The arguments with the shape that ``call`` would give them, for compiling ahead of time."""
+        arguments = self._with_lengths(args, kwargs)
+        sizes = self.buckets.fit(self._sizes(arguments))
+        return self._replaced(arguments, lambda spec, value: jax.ShapeDtypeStruct(spec.shape(sizes), value.dtype))
+
+    def _sizes(self, arguments: Mapping[str, Any]) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for name, spec in self.specs.items():
+            if name in arguments:
+                spec.bind(np.shape(arguments[name]), sizes)
+        return sizes
+
+    def _replaced(self, arguments: Mapping[str, Any], change: Callable[[Spec, Any], Any]) -> inspect.BoundArguments:
+        changed = {
+            name: change(self.specs[name], value) if name in self.specs else value for name, value in arguments.items()
+        }
+        return inspect.BoundArguments(self.signature, changed)  # type: ignore[arg-type]
+
+    def _with_lengths(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by name; ``lengths``, where there is a spec for it and the caller gave none, is made."""
+        spec = self.specs.get("lengths")
+        given = self.signature.bind_partial(*args, **kwargs).arguments
+        if spec is not None and given.get("lengths") is None:
+            given.pop("lengths", None)
+            sizes = self._sizes(given)
+            time = next((dim for dim in self.buckets.sizes if dim not in spec.dims), None)
+            if time is None or time not in sizes:
+                raise InputError(f"{self.name}: pass lengths: no bucketed dimension says how long a row is")
+            given["lengths"] = np.full(spec.shape(sizes), sizes[time], spec.dtype)
+        complete = inspect.BoundArguments(self.signature, given)  # type: ignore[arg-type]
+        self.signature.bind(*complete.args, **complete.kwargs)  # raises Python's own error for a missing argument
+        arrays = {name: _array(value, self.specs[name]) for name, value in given.items() if name in self.specs}
+        return {**given, **arrays}
+
+    # -- the way back ----------------------------------------------------------------------------------------------
+
+    def _crop(self, output: Any, arguments: Mapping[str, Any], sizes: dict[str, int], fitted: dict[str, int]) -> Any:
+        leaves, treedef = jax.tree.flatten(output)
+        free = tuple(sorted((dim, size) for dim, size in sizes.items() if dim not in self.buckets.sizes))
+        key = (free, tuple((name, arguments[name]) for name in self.static if name in arguments))
+        real = tuple(leaf.shape for leaf in leaves)
+        rule = self._rules.get(key)
+        if key not in self._rules or (rule is not None and rule.shapes(fitted) != real):
+            bucketed = tuple(name for name in self.buckets.sizes if name in sizes)
+            rule = OutputAxes.probe(lambda at: self._shapes(arguments, at), bucketed, fitted)
+            self._rules[key] = rule
+        if rule is not None:
+            goals = rule.shapes(sizes)
+        else:
+            goals = self._exact_shapes((key, real, tuple(sorted(sizes.items()))), arguments, sizes)
+        return treedef.unflatten([cut(leaf, goal) for leaf, goal in zip(leaves, goals, strict=True)])
+
+    def _exact_shapes(self, key: Any, arguments: Mapping[str, Any], sizes: dict[str, int]) -> Shapes:
+        if key not in self._exact:
+            try:
+                self._exact[key] = self._shapes(arguments, sizes)
+            except Exception as error:
+                raise InputError(
+                    f"{self.name}: cannot tell how to cut the padding off the outputs, because the function does not "
+                    f"take the sizes {sizes} themselves ({error}); pad the inputs before the call"
+                ) from error
+        return self._exact[key]
+
+    def _shapes(self, arguments: Mapping[str, Any], at: Mapping[str, int]) -> Shapes:
+        fixed = {name: value for name, value in arguments.items() if name in self.static}
+        moving = {
+            name: jax.ShapeDtypeStruct(self.specs[name].shape(at), value.dtype)
+            if name in self.specs
+            else jax.tree.map(struct_of, value)
+            for name, value in arguments.items()
+            if name not in fixed
+        }
+
+        def apply(moving: dict[str, Any]) -> Any:
+            bound = inspect.BoundArguments(self.signature, {**moving, **fixed})  # type: ignore[arg-type]
+            return self.function(*bound.args, **bound.kwargs)
+
+        return tuple(leaf.shape for leaf in jax.tree.leaves(jax.eval_shape(apply, moving)))
+
+
+def struct_of(leaf: Any) -> Any:
+    """What JAX knows of an array while it traces: shape, dtype, and whether it came from a Python number."""
+    if not hasattr(leaf, "dtype"):
+        return leaf
+    aval = leaf if isinstance(leaf, jax.ShapeDtypeStruct) else jax.typeof(leaf)
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
+
+
+def _array(value: Any, spec: Spec) -> Any:
+    """A list of numbers becomes an array of the spec's dtype."""
+    return value if hasattr(value, "dtype") else np.asarray(value, spec.dtype)

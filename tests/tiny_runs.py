@@ -1,0 +1,196 @@
+"""Tiny experiments of every kind, made up on the spot; finished runs are shared by the tests of a session."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CITIES = ["Paris", "Rome", "Oslo", "Lima", "Cairo"]
+PEOPLE = ["Ann", "Bob", "Eve", "Ida", "Max"]
+VERBS = ["visits", "likes", "leaves", "sees"]
+
+
+def sentences(seed: int, count: int) -> str:
+    """CoNLL text: people visit cities, now and then for a while."""
+    draw = random.Random(seed)
+    lines: list[str] = []
+    for _ in range(count):
+        lines += [f"{draw.choice(PEOPLE)}\tB-PER", f"{draw.choice(VERBS)}\tO"]
+        if draw.random() < 0.4:
+            lines += ["old\tO"] * draw.randint(1, 6)
+        lines += [f"{draw.choice(CITIES)}\tB-LOC"]
+        if draw.random() < 0.3:
+            lines += ["Centre\tI-LOC"]
+        lines += [".\tO", ""]
+    return "\n".join(lines) + "\n"
+
+
+LABELER = """
+name: tiny
+seed: 3
+data: {{kind: conll, train: {folder}/train.conll, dev: {folder}/dev.conll, test: {folder}/test.conll}}
+model:
+  kind: sequence_labeler
+  words: {{size: 8}}
+  characters: {{encoder: cnn, size: 4, filters: 4, max_length: 8}}
+  hidden: 8
+  dropout: 0.2
+optimizer: {{name: adam, learning_rate: 0.02, clip_norm: 5.0}}
+train: {{epochs: 4, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
+"""
+
+CHARACTERS = """
+name: letters
+seed: 5
+data: {{kind: text, train: {folder}/letters.txt, dev_fraction: 0.2}}
+model: {{kind: character_lm, embedding: 6, hidden: 12, chunk: 8, dropout: 0.1}}
+optimizer: {{name: adam, learning_rate: 0.02, clip_norm: 1.0}}
+train: {{epochs: 3, batch_size: 4, eval_batch_size: 1, steps_per_call: 4, log_every: 8}}
+"""
+
+IMAGES = """
+name: images
+data:
+  kind: idx
+  train_images: {folder}/images.idx
+  train_labels: {folder}/labels.idx
+  dev_examples: 24
+model: {{kind: mlp_classifier, hidden: [12]}}
+optimizer: {{name: adam, learning_rate: 0.01}}
+train: {{epochs: 6, batch_size: 8, eval_batch_size: 8, steps_per_call: 3, log_every: 6}}
+"""
+
+TEXTS = """
+name: moods
+data: {{kind: labelled_text, train: {folder}/texts.csv, dev_fraction: 0.2}}
+model:
+  kind: text_classifier
+  encoder: {encoder}
+  words: {{size: 6}}
+  characters: {{encoder: none}}
+  hidden: 6
+  ngrams: {ngrams}
+  ngram_size: 4
+  character_ngrams: true
+optimizer: {{name: adam, learning_rate: 0.02}}
+train: {{epochs: 4, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
+"""
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """An IDX file of unsigned bytes."""
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
+
+
+def images(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of 4 x 4 pixels whose bright quarter is their class."""
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(4, size=count).astype(np.uint8)
+    pixels = draw.integers(0, 90, size=(count, 4, 4)).astype(np.uint8)
+    for i, label in enumerate(labels):
+        row, column = divmod(int(label), 2)
+        pixels[i, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] += 150
+    return pixels, labels
+
+
+def texts(seed: int, count: int) -> list[tuple[str, str]]:
+    """Happy and sad texts of unequal length."""
+    draw = random.Random(seed)
+    moods = {"happy": ["sunshine", "laughing", "holidays"], "sad": ["raining", "crying", "homework"]}
+    found = []
+    for _ in range(count):
+        label = draw.choice(sorted(moods))
+        words = draw.choices(["it", "was", "a", "day", "of"], k=draw.randint(2, 14))
+        words.insert(draw.randrange(len(words)), draw.choice(moods[label]))
+        found.append((" ".join(words), label))
+    return found
+
+
+def _tiny_train(config: Path, folder: Path):
+    from spago_jax.train import fit, load_experiment
+    from spago_jax.train.console import TrainingConsole
+
+    return fit(load_experiment(config), folder, command="test", console=TrainingConsole(quiet=True)), folder
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Path:
+    """A folder with data and configs of every kind: tiny.yaml, letters.yaml, images.yaml, moods.yaml, ..."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for seed, (name, count) in enumerate({"train": 60, "dev": 16, "test": 16}.items()):
+        (folder / f"{name}.conll").write_text(sentences(seed, count))
+    (folder / "tiny.yaml").write_text(LABELER.format(folder=folder))
+    draw = random.Random(0)
+    verses = [f"{draw.choice(PEOPLE)} {draw.choice(VERBS)} {draw.choice(CITIES)}.\n" for _ in range(100)]
+    (folder / "letters.txt").write_text("".join(verses))
+    (folder / "letters.yaml").write_text(CHARACTERS.format(folder=folder))
+    pixels, labels = images(0, 120)
+    write_idx(folder / "images.idx", pixels)
+    write_idx(folder / "labels.idx", labels)
+    (folder / "images.yaml").write_text(IMAGES.format(folder=folder))
+    rows = "".join(f"{text},{label}\n" for text, label in texts(0, 90))
+    (folder / "texts.csv").write_text("text,label\n" + rows)
+    for encoder, ngrams in (("mean", 50), ("cnn", 0), ("bilstm", 0)):
+        (folder / f"moods-{encoder}.yaml").write_text(TEXTS.format(folder=folder, encoder=encoder, ngrams=ngrams))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(corpus) -> Path:
+    """The tiny labeler's."""
+    return corpus / "tiny.yaml"
+
+
+@pytest.fixture(scope="session")
+def trained(config, tmp_path_factory):
+    """A finished run of the tiny labeler: (result, folder)."""
+    return _tiny_train(config, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def letters(corpus, tmp_path_factory):
+    """A finished run of the character language model: (result, folder)."""
+    return _tiny_train(corpus / "letters.yaml", tmp_path_factory.mktemp("runs") / "letters")
+
+
+@pytest.fixture(scope="session")
+def pictures(corpus, tmp_path_factory):
+    """A finished run of the image classifier: (result, folder)."""
+    return _tiny_train(corpus / "images.yaml", tmp_path_factory.mktemp("runs") / "images")
+
+
+@pytest.fixture(scope="session", params=["mean", "cnn", "bilstm"])
+def moods(request, corpus, tmp_path_factory):
+    """A finished run of a text classifier, of every encoder: (result, folder)."""
+    return _tiny_train(corpus / f"moods-{request.param}.yaml", tmp_path_factory.mktemp("runs") / "moods")
+
+
+@pytest.fixture(scope="session")
+def mood(corpus, tmp_path_factory):
+    """A finished run of one text classifier: (result, folder)."""
+    return _tiny_train(corpus / "moods-mean.yaml", tmp_path_factory.mktemp("runs") / "mood")
+
+
+def stored(folder: Path, step: int | None = None) -> dict[str, np.ndarray]:
+    """Every array of a run's last checkpoint, or of the one of a step."""
+    from contextlib import closing
+
+    from spago_jax.train.checkpoint import Checkpoints
+
+    with closing(Checkpoints(folder / "checkpoints", read_only=True)) as checkpoints:
+        found = checkpoints._orbax.load(checkpoints.latest() if step is None else step)["arrays"]
+        return {path: np.asarray(value) for path, value in found.items()}
+
+
+def same_bits(first: Path, second: Path) -> None:
+    """Asserts that two runs ended with the same bits: every stored array, and the log of losses and scores."""
+    one, two = stored(first), stored(second)
+    assert sorted(one) == sorted(two)
+    for path, value in one.items():
+        assert value.dtype == two[path].dtype, path
+        assert value.tobytes() == two[path].tobytes(), path
+    assert (first / "metrics.jsonl").read_bytes() == (second / "metrics.jsonl").read_bytes()
+    scores = [json.loads((folder / "scores.json").read_text()) for folder in (first, second)]
+    assert scores[0] == scores[1]
