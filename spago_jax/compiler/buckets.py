@@ -82,9 +82,15 @@ Shapes = tuple[tuple[int, ...], ...]
 
 @dataclasses.dataclass(frozen=True)
 class OutputAxes:
-    """How each output axis grows with the named dimensions: size = base + sum(slope * size of dimension)."""
+    """How each output axis grows with the named dimensions: size = base + sum(slope * size of dimension).
+
+    Attributes:
+        table: ``(base, {dimension: slope})`` of every axis of every output.
+        linear: whether that rule held at a third size (a stride, say, has no such rule).
+    """
 
     table: tuple[tuple[tuple[int, dict[str, int]], ...], ...]
+    linear: bool
 
     @classmethod
     def probe(
@@ -98,7 +104,7 @@ class OutputAxes:
             at: a size for every dimension.
 
         Returns:
-            The rule, or None where there is none of this form (a stride, a pyramid, a size that must be even).
+            The rule, or None where the function does not take these sizes (one that must be even, say).
         """
         try:
             start = shapes_at(at)
@@ -114,8 +120,19 @@ class OutputAxes:
                 slope = {name: grown[name][i][axis] - size for name in names}
                 axes.append((size - sum(slope[n] * at[n] for n in names), {n: s for n, s in slope.items() if s}))
             table.append(tuple(axes))
-        rule = cls(tuple(table))
-        return rule if rule.shapes(beyond) == check else None
+        rule = cls(tuple(table), True)
+        return rule if rule.shapes(beyond) == check else dataclasses.replace(rule, linear=False)
+
+    def joined(self) -> tuple[int, list[str]] | None:
+        """The first output with an axis that joins dimensions, or one with itself: ``(output, dimensions)``.
+
+        The padding lies inside such an axis, not at its end.
+        """
+        for output, axes in enumerate(self.table):
+            for _, slope in axes:
+                if len(slope) > 1 or any(s not in (0, 1) for s in slope.values()):
+                    return output, sorted(slope)
+        return None
 
     def shapes(self, sizes: Mapping[str, int]) -> Shapes:
         """The shapes of all outputs at some sizes."""

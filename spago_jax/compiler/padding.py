@@ -99,14 +99,23 @@ class Padding:
         real = tuple(leaf.shape for leaf in leaves)
         rule = self._rules.get(key)
         if key not in self._rules or (rule is not None and rule.shapes(fitted) != real):
-            bucketed = tuple(name for name in self.buckets.sizes if name in sizes)
-            rule = OutputAxes.probe(lambda at: self._shapes(arguments, at), bucketed, fitted)
-            self._rules[key] = rule
-        if rule is not None:
+            rule = self._rules[key] = self._rule(arguments, fitted)
+        if rule is not None and rule.linear:
             goals = rule.shapes(sizes)
         else:
             goals = self._exact_shapes((key, real, tuple(sorted(sizes.items()))), arguments, sizes)
         return treedef.unflatten([cut(leaf, goal) for leaf, goal in zip(leaves, goals, strict=True)])
+
+    def _rule(self, arguments: Mapping[str, Any], fitted: dict[str, int]) -> OutputAxes | None:
+        bucketed = tuple(name for name in self.buckets.sizes if name in fitted)
+        rule = OutputAxes.probe(lambda at: self._shapes(arguments, at), bucketed, fitted)
+        joined = rule.joined() if rule is not None else None
+        if joined is not None:
+            raise InputError(
+                f"{self.name}: output {joined[0]} joins {' and '.join(joined[1])} in one axis, so that padding lies "
+                f"inside it and cannot be cut off; keep the axes apart, or pad the inputs before the call"
+            )
+        return rule
 
     def _exact_shapes(self, key: Any, arguments: Mapping[str, Any], sizes: dict[str, int]) -> Shapes:
         if key not in self._exact:

@@ -38,10 +38,13 @@ class Signature:
             static: the static arguments, hashable.
         """
         static = dict(sorted((static or {}).items()))
-        leaves, treedef = jax.tree_util.tree_flatten_with_path(dict(arguments))
-        avals = tuple((path_name(path), _describe(leaf)) for path, leaf in leaves)
+        avals, trees = [], []
+        for name, argument in arguments.items():  # one by one: a dict of them would be sorted by name
+            leaves, treedef = jax.tree_util.tree_flatten_with_path(argument)
+            avals += [(".".join(filter(None, (name, path_name(path)))), _describe(leaf)) for path, leaf in leaves]
+            trees.append((name, treedef))
         settings = [*_settings(arguments, ""), *((name, _short(value)) for name, value in static.items())]
-        return cls(avals, (treedef, tuple(static.items())), tuple(settings))
+        return cls(tuple(avals), (tuple(sorted(trees, key=_first)), tuple(static.items())), tuple(settings))
 
     def difference(self, other: "Signature") -> list[str]:
         """What is different in ``other``, one line a path."""
@@ -80,6 +83,10 @@ def retrace_error(name: str, seen: list[Signature], new: Signature) -> RetraceEr
         f"The nearest one differs in (compiled -> called):\n  {shown}\n"
         f"Pad the inputs to a compiled shape, give the Program buckets, or add(...) this shape before freeze()."
     )
+
+
+def _first(pair: tuple[str, Any]) -> str:
+    return pair[0]
 
 
 def _describe(leaf: Any) -> str:

@@ -2,6 +2,7 @@
 """Initial values for parameters. Matrices are [out, in]; the gain follows the activation that comes after."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,17 @@ def normal(key: Array, shape: tuple[int, ...], std: float = 1.0, dtype=jnp.float
 
 def orthogonal(key: Array, shape: tuple[int, int], gain: float = 1.0, dtype=jnp.float32) -> Array:
     """Rows (or columns) that are orthonormal, times gain (Saxe et al., 2013)."""
-    return gain * jax.nn.initializers.orthogonal()(key, shape, dtype)
+    wide = jnp.promote_types(dtype, jnp.float32)  # the QR decomposition behind it knows no shorter floats
+    return (gain * jax.nn.initializers.orthogonal()(key, shape, wide)).astype(dtype)
+
+
+def blocks(key: Array, count: int, make: Callable[[Array], Array]) -> Array:
+    """``count`` matrices, each from a key of its own, one under the other: the gates of a recurrent cell.
+
+    Under ``vmap``, because a QR decomposition compiled once is quicker to compile than one a gate.
+    """
+    made = jax.vmap(make)(jax.random.split(key, count))
+    return made.reshape(-1, *made.shape[2:])
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, param, static
-from spago_jax.core.initializers import orthogonal, xavier_uniform
+from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.gru import gru_scan, gru_step
 from spago_jax.ops.linear import accumulation_dtype, matmul
@@ -48,8 +48,8 @@ class GRU(Module):
         check_sizes("GRU", in_features=in_features, out_features=out_features)
         inputs, recurrent = jax.random.split(key)
         return cls(
-            input_weight=_blocks(inputs, lambda k: xavier_uniform(k, (out_features, in_features))),
-            recurrent_weight=_blocks(recurrent, lambda k: orthogonal(k, (out_features, out_features))),
+            input_weight=blocks(inputs, 3, lambda k: xavier_uniform(k, (out_features, in_features))),
+            recurrent_weight=blocks(recurrent, 3, lambda k: orthogonal(k, (out_features, out_features))),
             bias=jnp.zeros(3 * out_features),
             recurrent_bias=jnp.zeros(out_features) if reset_after else None,
             reset_after=reset_after,
@@ -96,7 +96,3 @@ class GRU(Module):
             reverse=reverse,
             dtype=xs.dtype,
         )
-
-
-def _blocks(key: Array, make: Any) -> Array:
-    return jnp.concatenate([make(k) for k in jax.random.split(key, 3)])

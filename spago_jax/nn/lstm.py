@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, param
-from spago_jax.core.initializers import orthogonal, xavier_uniform
+from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_scan, lstm_update, lstm_zero_state
@@ -43,8 +43,8 @@ class LSTM(Module):
         check_sizes("LSTM", in_features=in_features, out_features=out_features)
         inputs, recurrent = jax.random.split(key)
         return cls(
-            input_weight=_blocks(inputs, lambda k: xavier_uniform(k, (out_features, in_features))),
-            recurrent_weight=_blocks(recurrent, lambda k: orthogonal(k, (out_features, out_features))),
+            input_weight=blocks(inputs, 4, lambda k: xavier_uniform(k, (out_features, in_features))),
+            recurrent_weight=blocks(recurrent, 4, lambda k: orthogonal(k, (out_features, out_features))),
             bias=jnp.zeros(4 * out_features).at[out_features : 2 * out_features].set(forget_bias),
         )
 
@@ -102,7 +102,3 @@ class LSTM(Module):
 
     def _parameters(self) -> tuple[Array, Array, Array]:
         return self.input_weight, self.recurrent_weight, self.bias
-
-
-def _blocks(key: Array, make: Any) -> Array:
-    return jnp.concatenate([make(k) for k in jax.random.split(key, 4)])

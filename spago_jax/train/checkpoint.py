@@ -4,6 +4,8 @@
 import contextlib
 import json
 import logging
+import shutil
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,8 +43,10 @@ class Checkpoints:
         )
         if read_only and not self.folder.is_dir():
             raise CheckpointError(f"{self.folder}: no checkpoints here; is this the folder of a run?")
-        # Orbax logs each deletion and each missing sharding file; neither is news to the user.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        # Orbax logs each deletion and each missing sharding file, which is no news to the user, and the traceback of
+        # a failed write from its thread, which the CheckpointError says in one line.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        _hush_closed_loops()
         self._sign = sign
         with _explained(f"cannot open the checkpoints in {self.folder}"):
             self._orbax = ocp.training.Checkpointer(
@@ -75,8 +79,15 @@ class Checkpoints:
         """
         pending, self._pending = self._pending, None
         if pending is not None:
-            with _explained(f"cannot write a checkpoint to {self.folder}"):
-                pending.result()
+            try:
+                with _explained(f"cannot write a checkpoint to {self.folder}"):
+                    pending.result()
+            except CheckpointError as error:
+                for part in self.folder.glob("*.orbax-checkpoint-tmp*"):  # what was written of it fills the disk
+                    shutil.rmtree(part, ignore_errors=True)
+                kept = [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
+                rest = f"; the last good checkpoint is step {max(kept)}, --resume goes on from it" if kept else ""
+                raise CheckpointError(f"{error}{rest}") from error.__cause__
 
     def close(self) -> None:
         """Waits for the last save and frees Orbax's threads.
@@ -166,6 +177,22 @@ def _reason(error: Exception) -> str:
         if sign in text:
             return meaning
     return reason if len(reason) < 300 else reason[:300] + "..."
+
+
+def _hush_closed_loops() -> None:
+    """Keeps one line of noise off standard error: after a failed read or write, TensorStore reports what it still had
+    under way to Orbax's event loop, which is closed by then, and Python prints a traceback of that for each array.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "hushes_closed_loops", False):
+        return
+
+    def hook(unraisable: Any) -> None:
+        if not (unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"):
+            before(unraisable)
+
+    hook.hushes_closed_loops = True  # type: ignore[attr-defined]
+    sys.unraisablehook = hook
 
 
 def json_safe(value: Any) -> Any:

@@ -47,14 +47,12 @@ class Programs:
         )
         paths = trained_paths(experiment.optimizer, model)
         average = self.config.average
-        self.state = TrainState.init(
-            model,
-            optimizer,
-            lambda _: paths,
-            recipe.initial_carry(self.config.batch_size),
-            experiment.seed,
-            averaged=average is not None,
-        )
+        # One program for the whole state: made leaf by leaf it would be dozens of small ones.
+        self.state = jax.jit(
+            lambda model, carry: TrainState.init(
+                model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
+            )
+        )(model, recipe.initial_carry(self.config.batch_size))
         self.train = train_program(recipe, optimizer, lambda _: paths, mesh, precision, average=average)
         self.evaluation = evaluation_program(recipe, mesh, precision)
         self.plateau = self._plateau()

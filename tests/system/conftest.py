@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from spago_jax.cli import main; main()"]
+MAIN = "from spago_jax.cli import main; main()"
+COMMAND = [sys.executable, "-c", MAIN]
 
 
-def spago(*arguments: object, env: dict[str, str] | None = None, **options) -> subprocess.CompletedProcess:
-    """Runs the command to its end."""
+def spago(
+    *arguments: object, env: dict[str, str] | None = None, before: str = "pass", **options
+) -> subprocess.CompletedProcess:
+    """Runs the command to its end, after a line of Python."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [sys.executable, "-c", f"{before}\n{MAIN}", *map(str, arguments)],
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,

@@ -10,8 +10,8 @@ from spago_jax.cli.main import run
 from spago_jax.train import Interrupted, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 
-LONGER = ["train.epochs=10", "train.average=0.9", "optimizer.plateau={factor: 0.5, patience: 1}"]
-STEPS = 8  # an epoch
+LONGER = ["train.epochs=10", "train.buckets=1", "train.average=0.9", "optimizer.plateau={factor: 0.5, patience: 1}"]
+STEPS = 8  # an epoch, in blocks of 2
 LETTERS = ["train.epochs=4"]
 
 

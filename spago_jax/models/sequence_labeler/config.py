@@ -58,4 +58,9 @@ class SequenceLabelerConfig(TokensConfig):
     word_dropout: float = Field(default=0.05, ge=0, lt=1, description="chance that a whole token is dropped")
     output: Literal["crf", "softmax"] = Field(default="crf", description="joint or single decisions")
     scheme: Literal["IOB2", "BIOES", "same"] = Field(default="BIOES", description="how spans are written for the model")
+    recall_bias: float = Field(
+        default=0.0,
+        ge=0,
+        description="cost, in nats a token, of reading an entity as O while training: finds more, with less precision",
+    )
     ban_impossible: bool = Field(default=True, description="a CRF never emits what the scheme does not allow")

@@ -154,6 +154,8 @@ class SequenceLabelerRecipe(Recipe):
     def loss(self, model: SequenceLabeler, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """Minus the log-likelihood of the gold tags, by token for a softmax and by sentence for a CRF."""
         emissions = model(batch, rng=rng)
+        if self.config.recall_bias and self.tags.scheme != "plain":
+            emissions = recall_oriented(emissions, batch["tags"], self.config.recall_bias)
         likelihood = model.log_likelihood(emissions, batch["tags"], batch["lengths"])
         if model.crf is None:
             return Loss(-likelihood.sum(), batch["lengths"].sum())
@@ -187,6 +189,19 @@ class SequenceLabelerRecipe(Recipe):
         if "train" not in self._corpora:
             return None
         return majority_scores(self._corpora["train"], self._corpora[split], self._tags[split], self.tags)
+
+
+def recall_oriented(emissions: Array, tags: Array, cost: float) -> Array:
+    """Raises the score of O by ``cost`` where the gold tag is an entity's, so that training must overcome it.
+
+    The softmax-margin loss with a cost for missed entities alone. Source: Mohit et al. (2012), "Recall-oriented
+    learning of named entities in Arabic Wikipedia". O has id 0.
+
+    >>> recall_oriented(jnp.zeros((2, 3)), jnp.array([0, 2]), 1.5)
+    Array([[0. , 0. , 0. ],
+           [1.5, 0. , 0. ]], dtype=float32)
+    """
+    return emissions.at[..., 0].add(jnp.where(tags != 0, cost, 0.0).astype(emissions.dtype))
 
 
 def _hint(path: str) -> str:

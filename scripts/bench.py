@@ -1,0 +1,83 @@
+#!/usr/bin/env python
+# SPDX-License-Identifier: BSD-2-Clause
+"""This library beside PyTorch on the same work, in one run, interleaved; 2 threads each.
+
+    OMP_WAIT_POLICY=PASSIVE .venv/bin/python scripts/bench.py [ROW ...] [--rounds N] [--write docs/benchmarks.md]
+
+The passive wait keeps PyTorch's threads from spinning through the turns of the others.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+import jax
+import torch
+from bench.lstm_rows import character_lm, layer
+from bench.measure import interleave
+from bench.mlp_rows import mlp
+from bench.tagger_rows import tagger
+
+ROWS = {
+    "lstm-forward-fp32": ("LSTM 256, 32 x 64, forward, fp32", lambda: layer("fp32", False)),
+    "lstm-train-fp32": ("LSTM 256, 32 x 64, all gradients, fp32", lambda: layer("fp32", True)),
+    "lstm-forward-bf16": ("LSTM 256, 32 x 64, forward, bf16", lambda: layer("bf16", False)),
+    "lstm-train-bf16": ("LSTM 256, 32 x 64, all gradients, bf16", lambda: layer("bf16", True)),
+    "tagger-train-fp32": ("BiLSTM-CRF 256, batch 32, training, fp32", lambda: tagger("fp32", True)),
+    "tagger-infer-fp32": ("BiLSTM-CRF 256, batch 32, inference, fp32", lambda: tagger("fp32", False)),
+    "tagger-train-bf16": ("BiLSTM-CRF 256, batch 32, training, bf16", lambda: tagger("bf16", True)),
+    "tagger-infer-bf16": ("BiLSTM-CRF 256, batch 32, inference, bf16", lambda: tagger("bf16", False)),
+    "charlm-train-fp32": ("character LM, LSTM 512, 128 x 32, training, fp32", lambda: character_lm("fp32")),
+    "charlm-train-bf16": ("character LM, LSTM 512, 128 x 32, training, bf16", lambda: character_lm("bf16")),
+    "mlp-train-fp32": ("MLP 784-100-10, batch 32, Adam, 100 steps, fp32", mlp),
+}
+MARK = "<!-- table: scripts/bench.py -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", help=f"which rows: {', '.join(ROWS)}; none: all")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--write", type=Path, help="put the table into this page, after its marker")
+    args = parser.parse_args()
+    unknown = [row for row in args.rows if row not in ROWS]
+    if unknown:
+        parser.error(f"unknown row {unknown[0]!r}; known: {', '.join(ROWS)}")
+    torch.set_num_threads(2)
+    lines = [
+        f"jax {jax.__version__}, torch {torch.__version__}, {os.cpu_count()} cores, {platform.machine()}, "
+        f"{args.rounds} rounds; milliseconds; ratio = ours / PyTorch, below 1 is ahead.",
+        "",
+        "| work | PyTorch median | ours median | ratio | ratio of the fastest rounds |",
+        "|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    for name in args.rows or ROWS:
+        title, make = ROWS[name]
+        times = interleave(make(), rounds=args.rounds)
+        ours = times.pop("jax")
+        theirs = min(times.values(), key=lambda t: t.median)
+        fastest = min(t.best for t in times.values())
+        lines.append(
+            f"| {title} | {1e3 * theirs.median:.1f} | {1e3 * ours.median:.1f} | "
+            f"**{ours.median / theirs.median:.2f}** | {ours.best / fastest:.2f} |"
+        )
+        print(lines[-1], flush=True)
+    if args.write:
+        page = args.write.read_text(encoding="utf-8")
+        head, _, tail = page.partition(MARK)
+        rest = tail.partition("<!-- end -->")[2]
+        beside = args.write.with_suffix(".tmp")
+        beside.write_text(f"{head}{MARK}\n" + "\n".join(lines) + f"\n<!-- end -->{rest}", encoding="utf-8")
+        os.replace(beside, args.write)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

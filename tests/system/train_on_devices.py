@@ -1,0 +1,35 @@
+"""Run by test_devices.py in a process with eight host devices: ``python train_on_devices.py CORPUS OUT``."""
+
+import sys
+from pathlib import Path
+
+from spago_jax.cli.main import run
+
+
+def main(corpus: Path, out: Path) -> None:
+    plain = ["model.dropout=0"]
+    for kind, changes in {
+        "tiny": [*plain, "train.epochs=3", "model.word_dropout=0", "model.words.unknown_rate=0", "train.average=0.9",
+                 "optimizer.plateau={factor: 0.5, patience: 0}"],
+        "letters": [*plain, "train.epochs=2", "train.batch_size=8", "train.eval_batch_size=8"],
+        "images": ["train.epochs=3"],
+    }.items():  # fmt: skip
+        for devices in (1, 8):
+            folder = out / f"{kind}-{devices}"
+            code = run(["train", str(corpus / f"{kind}.yaml"), *changes, f"train.devices={devices}", "--out", str(folder)])
+            assert code == 0, (kind, devices)
+    # begun on two devices, gone on with on one and on four
+    import shutil
+
+    changes = [*plain, "train.batch_size=8", "train.eval_batch_size=8"]
+    config = str(corpus / "letters.yaml")
+    assert run(["train", config, *changes, "train.epochs=1", "train.devices=2", "--out", str(out / "begun")]) == 0
+    for devices in (1, 4):
+        folder = out / f"resumed-{devices}"
+        shutil.copytree(out / "begun", folder)
+        more = ["train.epochs=2", f"train.devices={devices}", "--out", str(folder), "--resume"]
+        assert run(["train", config, *changes, *more]) == 0
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
