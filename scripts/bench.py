@@ -2,27 +2,34 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """This library beside PyTorch on the same work, in one run, interleaved; 2 threads each.
 
-    OMP_WAIT_POLICY=PASSIVE .venv/bin/python scripts/bench.py [ROW ...] [--rounds N] [--write docs/benchmarks.md]
+    .venv/bin/python scripts/bench.py [ROW ...] [--rounds N] [--devices 2] [--write docs/benchmarks.md]
 
-The passive wait keeps PyTorch's threads from spinning through the turns of the others.
+PyTorch waits passively (OMP_WAIT_POLICY), which keeps its threads from spinning through the turns of the others.
 """
 
 import argparse
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+ONE_CORE = "--one-core" in sys.argv
+os.environ.setdefault("OMP_NUM_THREADS", "1" if ONE_CORE else "2")
+if ONE_CORE:  # before XLA counts the cores
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "--devices" in sys.argv[:-1]:  # XLA reads this when it starts, before the arguments can be parsed
+    count = sys.argv[sys.argv.index("--devices") + 1]
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
-import jax
-import torch
-from bench.lstm_rows import character_lm, layer
-from bench.measure import interleave
-from bench.mlp_rows import mlp
-from bench.tagger_rows import tagger
+import jax  # noqa: E402
+import torch  # noqa: E402
+from bench.lstm_rows import character_lm, layer  # noqa: E402
+from bench.measure import interleave  # noqa: E402
+from bench.mlp_rows import mlp  # noqa: E402
+from bench.tagger_rows import tagger  # noqa: E402
 
 ROWS = {
     "lstm-forward-fp32": ("LSTM 256, 32 x 64, forward, fp32", lambda: layer("fp32", False)),
@@ -44,14 +51,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", help=f"which rows: {', '.join(ROWS)}; none: all")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--devices", type=int, default=1, help="split our batches over this many host devices")
+    parser.add_argument(
+        "--one-core", action="store_true", help="one thread each, processor time: hardly disturbed by a busy machine"
+    )
     parser.add_argument("--write", type=Path, help="put the table into this page, after its marker")
     args = parser.parse_args()
     unknown = [row for row in args.rows if row not in ROWS]
     if unknown:
         parser.error(f"unknown row {unknown[0]!r}; known: {', '.join(ROWS)}")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if args.one_core else 2)
     lines = [
         f"jax {jax.__version__}, torch {torch.__version__}, {os.cpu_count()} cores, {platform.machine()}, "
+        f"{'one core, processor time' if args.one_core else f'{jax.device_count()} devices, wall time'}, "
         f"{args.rounds} rounds; milliseconds; ratio = ours / PyTorch, below 1 is ahead.",
         "",
         "| work | PyTorch median | ours median | ratio | ratio of the fastest rounds |",
@@ -60,7 +72,7 @@ def main() -> int:
     print("\n".join(lines), flush=True)
     for name in args.rows or ROWS:
         title, make = ROWS[name]
-        times = interleave(make(), rounds=args.rounds)
+        times = interleave(make(), rounds=args.rounds, clock=time.process_time if args.one_core else time.perf_counter)
         ours = times.pop("jax")
         theirs = min(times.values(), key=lambda t: t.median)
         fastest = min(t.best for t in times.values())

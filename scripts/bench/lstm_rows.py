@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One LSTM layer, forward and with all gradients, and training of a character language model."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
 import torch
 
+from bench.parallel import split_forward, split_gradient
 from spago_jax.nn import LSTM, Embedding, Linear
 from spago_jax.ops.losses import cross_entropy
 
@@ -30,7 +33,7 @@ def layer(precision: str, train: bool):
 
     model = jax.tree.map(lambda leaf: leaf.astype(ours), LSTM.init(jax.random.key(0), 256, 256))
     xs = jnp.asarray(x.detach().float().numpy(), ours)
-    forward = jax.jit(lambda model, xs: model(xs)[0])
+    forward = jax.jit(split_forward(lambda model, xs: model(xs)[0], 1))
     grads = jax.jit(jax.grad(lambda m, x: jnp.sum(jnp.square(m(x)[0].astype(jnp.float32))), (0, 1)))
     function = grads if train else forward
     return {"torch": torch_train if train else torch_forward, "jax": lambda: jax.block_until_ready(function(model, xs))}
@@ -75,9 +78,9 @@ def character_lm(precision: str):
         ys, _ = lstm(embedding(tokens[:, :-1]))
         return jnp.mean(cross_entropy(decoder(ys), tokens[:, 1:]))
 
-    @jax.jit
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
     def step(model, state, tokens):
-        updates, state = adam.update(jax.grad(loss)(model, tokens), state)
+        updates, state = adam.update(split_gradient(jax.grad(loss), 1)(model, tokens), state)
         return optax.apply_updates(model, updates), state
 
     holder = [(model, adam.init(model))]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Training a small MLP: many steps in one call."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +38,7 @@ def mlp():
     def loss(layers, x, y):
         return jnp.mean(cross_entropy(layers[1](jax.nn.relu(layers[0](x))), y))
 
-    @jax.jit
+    @functools.partial(jax.jit, donate_argnums=0)
     def steps(carry, xs, ys):
         def one(carry, batch):
             layers, state = carry

@@ -12,7 +12,7 @@ from spago_jax.cli.main import app
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
     data: Annotated[str | None, typer.Option(help="A file to score on; dev and test of the config by default.")] = None,
     step: Annotated[int | None, typer.Option(help="A checkpoint; the best one by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

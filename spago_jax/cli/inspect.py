@@ -12,7 +12,7 @@ from spago_jax.cli.main import app
 @app.command()
 def inspect(
     what: Annotated[Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML experiment or a run folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
     programs: Annotated[bool, typer.Option(help="Compile the programs and show their cost.")] = True,
 ) -> None:
     """Shows the resolved config, the table of parameters, and the programs with their cost."""

@@ -23,7 +23,7 @@ class Format(enum.StrEnum):
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
     input: Annotated[str, typer.Option(help="A file, or - for standard input.")] = "-",
     format: Annotated[Format, typer.Option(help="How answers are written.")] = Format.text,
     color: Annotated[

@@ -10,9 +10,9 @@ def scores_table(scores: Mapping[str, Scores], baselines: Mapping[str, Scores]) 
     """One row a part of the data, the baseline's row under the model's.
 
     >>> print(scores_table({"test": Scores({"f1": 0.5, "loss": 1.0})}, {"test": Scores({"f1": 0.25})}))
-                     f1    loss
-    test         0.5000  1.0000
-      baseline   0.2500       -
+                     f1     loss
+    test         0.5000   1.0000
+      baseline   0.2500        -
     """
     names = list(dict.fromkeys(name for score in scores.values() for name in score.values))
     rows: list[tuple[str, Mapping[str, float]]] = []

@@ -14,9 +14,9 @@ from spago_jax.errors import InputError
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML experiment.", show_default=False)],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML experiment.", show_default=False)],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings such as train.epochs=3.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings such as train.epochs=3.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,

@@ -239,7 +239,7 @@ def compile(
         donate: names of arguments whose memory the outputs may take over (a train state). They are gone after.
         static: names of hashable arguments that are part of the signature.
         buckets: the sizes that named dimensions are padded to. Rows added by padding have ``lengths`` 0, and
-            the padding is cut off the outputs again.
+            the padding is cut off the ends of the outputs' axes again.
         name: for reports and errors.
 
     Raises:

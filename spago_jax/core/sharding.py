@@ -34,8 +34,8 @@ def data_mesh(count: int | str = 1) -> Mesh:
     Raises:
         InputError: when there are fewer devices, saying how to get more on a CPU.
 
-    >>> data_mesh(1).shape
-    OrderedDict({'data': 1})
+    >>> data_mesh(1).size
+    1
     """
     devices = jax.local_devices()
     wanted = len(devices) if count == "all" else int(count)
@@ -64,6 +64,12 @@ def put_replicated(tree: Any, mesh: Mesh) -> Any:
 
 
 def put_split(tree: Any, mesh: Mesh, axis: int) -> Any:
-    """Puts a tree on the mesh with one axis of every array split over the devices."""
+    """Puts a tree on the mesh with one axis of every array split over the devices.
+
+    On one device too it is put there by name: JAX compiles again for arrays that may be anywhere, where the process
+    has other devices.
+    """
+    if mesh.size == 1:
+        return jax.device_put(tree, mesh.devices.item())
     spec = PartitionSpec(*[None] * axis, AXIS)
     return jax.device_put(tree, NamedSharding(mesh, spec))

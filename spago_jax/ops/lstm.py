@@ -64,7 +64,7 @@ def lstm_scan(
     Returns:
         For each: ys [time, batch, out], zero beyond the lengths, and the state after the last step read.
     """
-    time, batch, features = xs.shape
+    time, batch, _ = xs.shape
     mask = None if lengths is None else length_mask(lengths, time).T
     dtype = jnp.promote_types(xs.dtype, parameters[0][1].dtype)
     inputs, weights, biases, hiddens, cells = [], [], [], [], []
@@ -77,7 +77,7 @@ def lstm_scan(
         cells.append(state.cell.T.astype(accumulation_dtype(dtype)))
     results = lstm_columns(
         tuple(reverses),
-        xs.reshape(time * batch, features).astype(dtype),
+        xs.astype(dtype),
         tuple(inputs),
         tuple(weights),
         tuple(biases),
@@ -87,7 +87,7 @@ def lstm_scan(
     )
     ys, finals = [], []
     for out, hidden, cell in zip(*results, strict=True):
-        y = out.transpose(1, 2, 0)
+        y = out.swapaxes(1, 2)
         ys.append((y if mask is None else jnp.where(mask[..., None], y, 0)).astype(xs.dtype))
         finals.append(LSTMState(hidden.T.astype(xs.dtype), cell.T))
     return ys, finals

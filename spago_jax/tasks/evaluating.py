@@ -30,7 +30,12 @@ def evaluate_run(path: str | Path, *, data: str | None = None, step: int | None 
         if "," not in data and not Path(data).is_file():
             raise InputError("no such file", path=data)
         trained = open_run(path, step=step)
-        trained.recipe.load_split("data", data)
+        try:
+            trained.recipe.load_split("data", data)
+        except InputError as error:
+            if error.path is not None or data in str(error):
+                raise
+            raise InputError(str(error), path=data) from None
         splits = ["data"]
     else:
         experiment = RunFolder.open(path).experiment()

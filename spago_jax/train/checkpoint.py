@@ -43,10 +43,7 @@ class Checkpoints:
         )
         if read_only and not self.folder.is_dir():
             raise CheckpointError(f"{self.folder}: no checkpoints here; is this the folder of a run?")
-        # Orbax logs each deletion and each missing sharding file, which is no news to the user, and the traceback of
-        # a failed write from its thread, which the CheckpointError says in one line.
-        logging.getLogger("absl").setLevel(logging.CRITICAL)
-        _hush_closed_loops()
+        _hush()
         self._sign = sign
         with _explained(f"cannot open the checkpoints in {self.folder}"):
             self._orbax = ocp.training.Checkpointer(
@@ -164,10 +161,12 @@ def _explained(what: str) -> Any:
         raise CheckpointError(f"{what}: {_reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
-    """The first line of an error's message; what systems say when they cannot write, in plain words."""
-    text = str(error).strip()
-    reason = text.splitlines()[0] if text else type(error).__name__
+def _reason(error: BaseException) -> str:
+    """What went wrong at the root of it, on one line; what systems say when they cannot write, in plain words."""
+    chain = [error]
+    while (deeper := chain[-1].__cause__ or chain[-1].__context__) is not None and deeper not in chain:
+        chain.append(deeper)
+    text = " ".join(str(found) for found in chain)
     for sign, meaning in (
         ("No space left", "the disk is full"),
         ("File too large", "the file is larger than the system's limit"),
@@ -176,13 +175,21 @@ def _reason(error: Exception) -> str:
     ):
         if sign in text:
             return meaning
-    return reason if len(reason) < 300 else reason[:300] + "..."
+    root = next((str(found).strip() for found in reversed(chain) if str(found).strip()), type(error).__name__)
+    first = root.splitlines()[0]
+    return first if len(first) < 300 else first[:300] + "..."
 
 
-def _hush_closed_loops() -> None:
-    """Keeps one line of noise off standard error: after a failed read or write, TensorStore reports what it still had
-    under way to Orbax's event loop, which is closed by then, and Python prints a traceback of that for each array.
+def _hush() -> None:
+    """Keeps what a failed read or write leaves behind off standard error; the CheckpointError says it in one line.
+
+    TensorStore reports what it still had under way to Orbax's event loop, which is closed by then, and Python prints
+    a traceback for each array; asyncio logs the tasks of Orbax whose failure nobody asked for; Orbax logs its own.
     """
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    tasks = logging.getLogger("asyncio")
+    if _not_of_orbax not in tasks.filters:
+        tasks.addFilter(_not_of_orbax)
     before = sys.unraisablehook
     if getattr(before, "hushes_closed_loops", False):
         return
@@ -193,6 +200,12 @@ def _hush_closed_loops() -> None:
 
     hook.hushes_closed_loops = True  # type: ignore[attr-defined]
     sys.unraisablehook = hook
+
+
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    ours = any(name in message for name in ("OCDBT", "orbax", "tensorstore", "zarr"))
+    return not ("was never retrieved" in message and ours)
 
 
 def json_safe(value: Any) -> Any:

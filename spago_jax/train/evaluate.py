@@ -51,5 +51,4 @@ def place(arrays: dict[str, np.ndarray], mesh: Mesh) -> Any:
 
 def fresh_carry(recipe: Recipe, batch_size: int, mesh: Mesh) -> Any:
     """The carry that a text begins with, on the devices."""
-    carry = recipe.initial_carry(batch_size)
-    return put_split(carry, mesh, axis=0) if mesh.size > 1 else jax.device_put(carry)
+    return put_split(recipe.initial_carry(batch_size), mesh, axis=0)

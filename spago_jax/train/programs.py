@@ -95,7 +95,7 @@ class Programs:
 
     def placed_carry(self, carry: Any) -> Any:
         """Hands a carry to the devices, split over its batch axis where there are several."""
-        return put_split(carry, self.mesh, axis=0) if self.mesh.size > 1 else jax.device_put(carry)
+        return put_split(carry, self.mesh, axis=0)
 
     def _one_block_a_shape(self, split: str, *, training: bool) -> Iterator[Any]:
         seen = set()

@@ -86,8 +86,7 @@ def _overlay(base: dict[str, Any], new: dict[str, Any]) -> None:
     for key, value in new.items():
         old = base.get(key)
         # Another kind of data or model has other keys: the parent's would be refused, so they are dropped.
-        same_kind = isinstance(value, dict) and value.get("kind", (old or {}).get("kind")) == (old or {}).get("kind")
-        if isinstance(value, dict) and isinstance(old, dict) and same_kind:
+        if isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind"):
             _overlay(old, value)
         else:
             base[key] = value
@@ -117,6 +116,7 @@ def _set(source: Source, keys: list[str | int], value: Any, text: str) -> None:
             continue
         if not isinstance(node.get(key), dict | list):
             node[key] = {}
+            source.places[tuple(keys[: i + 1])] = (f"override {text!r}", 0)
         node = node[key]
     last: Any = keys[-1]
     if isinstance(node, list) and (not isinstance(last, int) or last >= len(node)):

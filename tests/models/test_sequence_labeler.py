@@ -101,19 +101,21 @@ SENTENCES = [["Ann", "visits", "Bob", "today"], ["Bob"], ["Ann", "visits"]]
 @pytest.mark.parametrize(("output", "encoder"), [("crf", "cnn"), ("softmax", "lstm"), ("crf", "none")])
 def test_a_batch_equals_its_sentences_one_by_one_and_padding_changes_nothing(output, encoder):
     made, model = labeler(output, encoder)
-    apply = jax.jit(lambda model, batch: model(batch))
-    batch = batch_of(made, SENTENCES, 6)
-    emissions = apply(model, batch)
-    tags = jnp.array(np.random.default_rng(0).integers(0, 2, (3, 6)))
-    likelihood = model.log_likelihood(emissions, tags, batch["lengths"])
-    found = model.decode(emissions, batch["lengths"])
+
+    @jax.jit  # compiled twice: for the batch, and for one sentence of four tokens or fewer
+    def apply(model, batch, tags):
+        emissions = model(batch)
+        likelihood = model.log_likelihood(emissions, tags, batch["lengths"])
+        return emissions, model.decode(emissions, batch["lengths"]), likelihood
+
+    tags = np.random.default_rng(0).integers(0, 2, (3, 6))
+    emissions, found, likelihood = apply(model, batch_of(made, SENTENCES, 6), tags)
     for row, tokens in enumerate(SENTENCES):
-        one = batch_of(made, [tokens], len(tokens))
-        alone = apply(model, one)
-        np.testing.assert_allclose(alone[0], emissions[row, : len(tokens)], rtol=2e-5, atol=2e-6)
-        np.testing.assert_array_equal(model.decode(alone, one["lengths"])[0], found[row, : len(tokens)])
-        one_likelihood = model.log_likelihood(alone, tags[row : row + 1, : len(tokens)], one["lengths"])
-        np.testing.assert_allclose(one_likelihood[0], likelihood[row], rtol=1e-4, atol=1e-5)
+        alone = apply(model, batch_of(made, [tokens], 4), tags[row : row + 1, :4])
+        size = len(tokens)
+        np.testing.assert_allclose(alone[0][0, :size], emissions[row, :size], rtol=2e-5, atol=2e-6)
+        np.testing.assert_array_equal(alone[1][0, :size], found[row, :size])
+        np.testing.assert_allclose(alone[2][0], likelihood[row], rtol=1e-4, atol=1e-5)
 
 
 def test_a_crf_with_bans_gives_tags_that_the_scheme_allows():

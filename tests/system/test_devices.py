@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from tiny_runs import stored
 
-# float32, and sums in another order: a few units in the last place of the gradients, which Adam, dividing by their
-# size, carries into the weights. Weights are of size 0.1 to 1, a step is up to 0.02.
-TOLERANCE = {"rtol": 2e-3, "atol": 2e-4}
+# float32, and sums in another order: 1e-6 was the largest difference seen, 5e-6 in carried states. The weights are of
+# size 0.1 to 1 and have moved by 0.02 a step.
+TOLERANCE = {"rtol": 1e-5, "atol": 2e-5}
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,12 @@ def test_eight_devices_give_the_parameters_of_one(runs, kind):
 def test_the_work_was_shared(runs, kind):
     about = json.loads((runs / f"{kind}-8" / "about.json").read_text())
     assert about["machine"]["devices"].startswith("8 x ")
-    programs = json.loads((runs / f"{kind}-8" / "programs.json").read_text())
-    (train,) = [p for p in programs["programs"] if p["name"] == "train_block"]
-    (alone,) = [
-        p for p in json.loads((runs / f"{kind}-1" / "programs.json").read_text())["programs"] if p["name"] == "train_block"
-    ]
-    # XLA counts the work of one device
-    assert train["signatures"][0]["flops"] < 0.5 * alone["signatures"][0]["flops"]
+    flops = {}
+    for devices in (1, 8):
+        programs = json.loads((runs / f"{kind}-{devices}" / "programs.json").read_text())["programs"]
+        (train,) = [program for program in programs if program["name"] == "train_block"]
+        flops[devices] = train["signatures"][0]["flops"]  # XLA counts the work of one device
+    assert flops[8] < 0.5 * flops[1]
 
 
 @pytest.mark.parametrize("kind", ["tiny", "letters", "images"])

@@ -10,7 +10,9 @@ from tiny_runs import same_bits
 from spago_jax.cli.main import run
 
 CHANGES = ["train.epochs=4", "train.buckets=1", "model.dropout=0"]
-FAILED = re.compile(r"spago-jax: cannot write .*: (.*); the last good checkpoint is step (\d+), --resume goes on from it")
+FAILED = re.compile(
+    r"spago-jax: cannot write .*: (.*); the last good checkpoint is step (\d+), --resume goes on from it"
+)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ def main(corpus: Path, out: Path) -> None:
     }.items():  # fmt: skip
         for devices in (1, 8):
             folder = out / f"{kind}-{devices}"
-            code = run(["train", str(corpus / f"{kind}.yaml"), *changes, f"train.devices={devices}", "--out", str(folder)])
-            assert code == 0, (kind, devices)
+            config, where = str(corpus / f"{kind}.yaml"), ["--out", str(folder)]
+            assert run(["train", config, *changes, f"train.devices={devices}", *where]) == 0, (kind, devices)
     # begun on two devices, gone on with on one and on four
     import shutil
 

@@ -177,9 +177,7 @@ def test_a_function_that_takes_its_buckets_alone_cannot_be_cut():
         name="windows",
     )
     assert program(np.ones((2, 8), np.float32)).shape == (2, 2)  # as it is: nothing to cut
-    with pytest.raises(
-        InputError, match=r"^windows: cannot tell how to cut .*\{'batch': 2, 'time': 7\} .*pad "
-    ):
+    with pytest.raises(InputError, match=r"^windows: cannot tell how to cut .*\{'batch': 2, 'time': 7\} .*pad "):
         program(np.ones((2, 7), np.float32))
 
 
