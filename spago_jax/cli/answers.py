@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from spago_jax.cli.colours import paint, paint_source, palette
 from spago_jax.data.lines import read_lines
@@ -147,7 +147,7 @@ def _images(input: str) -> Any:
 
 
 def _written(writer: Writer, input: str, form: str, options: dict[str, Any]) -> Iterator[str]:
-    prompts = _lines(input) if input != "-" or not sys.stdin.isatty() else iter([""])
+    prompts = _lines(input) if input != "-" or not _stdin().isatty() else iter([""])
     for prompt in prompts:
         pieces = writer.write(prompt, options["characters"], temperature=options["temperature"], seed=options["seed"])
         if form == "json":
@@ -167,7 +167,13 @@ def _suffix(input: str) -> str:
 
 def _batch(input: str) -> int | None:
     """Answers come line by line where a person types, and in batches from a file or a pipe."""
-    return 1 if input == "-" and sys.stdin.isatty() else None
+    return 1 if input == "-" and _stdin().isatty() else None
+
+
+def _stdin() -> TextIO:
+    if sys.stdin is None:  # closed by the caller: `<&-`
+        raise InputError("standard input is closed; give a file by --input")
+    return sys.stdin
 
 
 def _lines(input: str) -> Iterator[str]:
@@ -176,7 +182,7 @@ def _lines(input: str) -> Iterator[str]:
         return
     number = 0
     try:
-        for line in sys.stdin:
+        for line in _stdin():
             number += 1
             yield line.rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -187,7 +193,7 @@ def _lines(input: str) -> Iterator[str]:
 def _whole(input: str) -> str:
     if input == "-":
         try:
-            return sys.stdin.read()
+            return _stdin().read()
         except UnicodeDecodeError as error:
             raise InputError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", path="-") from None
     import tokenize

@@ -13,9 +13,7 @@ from spago_jax.cli.main import app
 
 @app.command()
 def configs(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="A kind of model; all of them by default.")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="A kind of model; all of them by default.")] = None,
 ) -> None:
     """Lists what an experiment can set: key, type, default and meaning."""
     from spago_jax.train.registry import kinds, recipe_class

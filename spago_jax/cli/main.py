@@ -33,7 +33,10 @@ def run(arguments: list[str]) -> int:
     from spago_jax.cli import configs, evaluate, inspect, predict, train  # noqa: F401  (they add their commands)
 
     try:
-        result = app(arguments, prog_name="spago-jax", standalone_mode=False)
+        # Not app(arguments): that would end the process with code 1 on a broken pipe.
+        command = typer.main.get_command(app)
+        with command.make_context("spago-jax", arguments) as context:
+            result = command.invoke(context)
         sys.stdout.flush()  # here, where a broken pipe is known for what it is, and not at the interpreter's exit
         return result if isinstance(result, int) else 0
     except typer.Exit as error:

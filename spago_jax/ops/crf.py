@@ -13,6 +13,7 @@ no gradient comes from there, and all numbers stay finite.
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from spago_jax.errors import InputError
 from spago_jax.ops.linear import accumulation_dtype
@@ -22,7 +23,7 @@ BANNED = -1e30
 """The score of a transition that is not allowed. Not -inf, whose gradients are NaN; e to this power is exactly 0."""
 
 
-def allowed_matrix(start: jax.Array, follow: jax.Array, end: jax.Array) -> jax.Array:
+def allowed_matrix(start: ArrayLike, follow: ArrayLike, end: ArrayLike) -> jax.Array:
     """One boolean matrix [(n + 1), (n + 1)] from what may start [n], follow [n, n] and end [n].
 
     >>> allowed_matrix(jnp.array([True, False]), jnp.eye(2, dtype=bool), jnp.array([True, True]))

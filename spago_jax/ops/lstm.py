@@ -9,7 +9,7 @@ Source: Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +75,7 @@ def lstm_scan(
         state = lstm_zero_state((batch,), weight.shape[1], dtype) if initial is None else initial
         hiddens.append(state.hidden.T.astype(dtype))
         cells.append(state.cell.T.astype(accumulation_dtype(dtype)))
-    results = lstm_columns(
+    results: Any = lstm_columns(
         tuple(reverses),
         xs.astype(dtype),
         tuple(inputs),

@@ -185,8 +185,9 @@ def _backward_rule(reverses, residuals, gradients):
             t = step if reverses[number] else time - 1 - step
             slot = t + 1 if reverses[number] else t
             real = None if mask is None else _at(mask, t)
-            parts = (transposed_inputs[number], transposed[number], *saved[number], gradients[0][number])
-            new.append(one(t, slot, real, *parts, carry))
+            gates, cells = saved[number]
+            weight_pair = transposed_inputs[number], transposed[number]
+            new.append(one(t, slot, real, *weight_pair, gates, cells, gradients[0][number], carry))
         return tuple(new)
 
     # One slot more than there are steps: it stays zero, lines dz up with the states before each step, and keeps
@@ -202,7 +203,7 @@ def _backward_rule(reverses, residuals, gradients):
         for dhidden, dcell, cell, out in zip(gradients[1], gradients[2], last_cells, outputs, strict=True)
     )
     ends = lax.fori_loop(0, time, body, first)
-    dxs = sum(end[4] for end in ends).swapaxes(1, 2)
+    dxs = functools.reduce(jnp.add, [end[4] for end in ends]).swapaxes(1, 2)
     dinputs, dweights, dbiases = [], [], []
     for reverse, end, out, hidden, inputs, weight, bias in zip(
         reverses, ends, outputs, hiddens, input_weights, weights, biases, strict=True

@@ -60,8 +60,9 @@ class TextLabeler:
             flat = RaggedArray.from_lengths(
                 np.array([n for row in grams for n in row], np.int32), np.array([len(row) for row in grams])
             )
-            room = recipe.ngram_width(width)
-            batch["ngrams"], batch["ngram_lengths"] = flat.gather(rows, room, truncate=True)
+            # Room for all of them: what is cut off must not depend on the texts beside this one.
+            room = -(-max(int(flat.lengths.max()), 1) // 256) * 256
+            batch["ngrams"], batch["ngram_lengths"] = flat.gather(rows, room)
         found = np.asarray(jax.device_get(self._program(self._model, batch)))
         return [_ranked(row, recipe.classes, self._top) for row in found[: len(texts)]]
 

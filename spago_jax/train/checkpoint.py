@@ -7,7 +7,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +63,7 @@ class Checkpoints:
         # A host copy: the state is donated to the next step, and a checkpoint must open on any number of devices.
         arrays = {path: np.array(leaf) for path, leaf in flat(state).items()}
         metrics = None if score is None else {"score": float(score), "order": step}
-        with _explained(f"cannot write checkpoint {step} to {self.folder}"):
+        with self._writing():
             self._pending = self._orbax.save_async(
                 step, {"arrays": arrays}, force=True, overwrite=True, metrics=metrics, custom_metadata=about
             )
@@ -76,15 +76,20 @@ class Checkpoints:
         """
         pending, self._pending = self._pending, None
         if pending is not None:
-            try:
-                with _explained(f"cannot write a checkpoint to {self.folder}"):
-                    pending.result()
-            except CheckpointError as error:
-                for part in self.folder.glob("*.orbax-checkpoint-tmp*"):  # what was written of it fills the disk
-                    shutil.rmtree(part, ignore_errors=True)
-                kept = [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
-                rest = f"; the last good checkpoint is step {max(kept)}, --resume goes on from it" if kept else ""
-                raise CheckpointError(f"{error}{rest}") from error.__cause__
+            with self._writing():
+                pending.result()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with _explained(f"cannot write a checkpoint to {self.folder}"):
+                yield
+        except CheckpointError as error:
+            for part in self.folder.glob("*.orbax-checkpoint-tmp*"):  # what was written of it fills the disk
+                shutil.rmtree(part, ignore_errors=True)
+            kept = [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
+            rest = f"; the last good checkpoint is step {max(kept)}, --resume goes on from it" if kept else ""
+            raise CheckpointError(f"{error}{rest}") from error.__cause__
 
     def close(self) -> None:
         """Waits for the last save and frees Orbax's threads.
@@ -151,7 +156,7 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _explained(what: str) -> Any:
+def _explained(what: str) -> Iterator[None]:
     """Turns whatever Orbax, TensorStore or the system raise into one line that says what failed and why."""
     try:
         yield

@@ -293,8 +293,11 @@ class _Training:
         state, _ = self.checkpoints.load(best, self.state)
         model = put_replicated(state.model_for_evaluation(), self.mesh)
         scores, baselines = {}, {}
-        for split in self.programs.evaluated():
-            scores[split] = evaluate(self.recipe, self.programs.evaluation, model, split, self.mesh)
+        with CompileCounter() as counter:
+            for split in self.programs.evaluated():
+                scores[split] = evaluate(self.recipe, self.programs.evaluation, model, split, self.mesh)
+        self.later_compilations += counter.compilations
+        for split in scores:
             baseline = self.recipe.baseline(split)
             if baseline is not None:
                 baselines[split] = baseline

@@ -60,10 +60,11 @@ def test_the_work_was_shared(runs, kind):
     assert flops[8] < 0.5 * flops[1]
 
 
-@pytest.mark.parametrize("kind", ["tiny", "letters", "images"])
+@pytest.mark.parametrize("kind", ["tiny", "letters", "images", "begun", "resumed"])
 def test_nothing_compiles_after_warm_up_on_several_devices(runs, kind):
-    for devices in (1, 8):
-        programs = json.loads((runs / f"{kind}-{devices}" / "programs.json").read_text())
+    folders = {"begun": ["begun"], "resumed": ["resumed-1", "resumed-4"]}.get(kind, [f"{kind}-1", f"{kind}-8"])
+    for folder in folders:
+        programs = json.loads((runs / folder / "programs.json").read_text())
         assert programs["compilations_in_warm_up"] > 0
         assert programs["compilations_after_warm_up"] == 0
         for program in programs["programs"]:
