@@ -31,6 +31,7 @@ class CharactersConfig(Section):
     widths: tuple[PositiveInt, ...] = Field(default=(3,), description="widths of the filters")
     max_length: PositiveInt = Field(default=20, description="characters beyond this are cut from the middle of a word")
     min_count: PositiveInt = Field(default=1, description="rarer characters are unknown")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of the character vectors")
 
 
 class TokensConfig(Section):

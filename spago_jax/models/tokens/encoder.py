@@ -50,11 +50,20 @@ class TokenEncoder(Module):
         characters: CharacterCNN | CharacterLSTM | None = None
         if spelling.encoder == "cnn":
             characters = CharacterCNN.init(
-                keys[0], alphabet, embedding_features=spelling.size, filters=spelling.filters, widths=spelling.widths
+                keys[0],
+                alphabet,
+                embedding_features=spelling.size,
+                filters=spelling.filters,
+                widths=spelling.widths,
+                dropout=spelling.dropout,
             )
         elif spelling.encoder == "lstm":
             characters = CharacterLSTM.init(
-                keys[0], alphabet, embedding_features=spelling.size, hidden=spelling.filters
+                keys[0],
+                alphabet,
+                embedding_features=spelling.size,
+                hidden=spelling.filters,
+                dropout=spelling.dropout,
             )
         table = Embedding.init(keys[1], words, config.words.size, padding=0)
         return cls(
