@@ -95,7 +95,7 @@ def fit(
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
             result = _Training(programs, run, shown, stop).run_all(resume=resumable)
-        except (Exception, Interrupted):
+        except Exception:  # a second Ctrl-C is none: it ends at once
             with suppress(OSError, SpagoError):  # why training failed says more than why its report did
                 write_report(run)
             raise
