@@ -152,9 +152,7 @@ def test_frozen_groups_do_not_move(config, tmp_path):
 
 
 def test_a_group_that_matches_nothing(config, tmp_path):
-    with pytest.raises(
-        InputError, match=r"optimizer.groups\[0\].match 'encodr' matches no array.*did you mean 'enco"
-    ):
+    with pytest.raises(InputError, match=r"optimizer.groups\[0\].match 'encodr' matches no array.*did you mean 'enco"):
         run(config, tmp_path / "x", "optimizer.groups=[{match: encodr, scale: 0.1}]")
 
 

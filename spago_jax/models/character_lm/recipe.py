@@ -37,6 +37,7 @@ class CharacterLMRecipe(Recipe):
         self.alphabet = alphabet
         self._ids: dict[str, np.ndarray] = {}
         self._chunks: dict[tuple[str, bool], TextChunks] = {}
+        self._states: dict[int, Any] = {}
 
     @classmethod
     def check(cls, experiment: Experiment) -> None:
@@ -104,10 +105,10 @@ class CharacterLMRecipe(Recipe):
 
     def initial_carry(self, batch_size: int) -> Any:
         """Zero states."""
-        model = jax.eval_shape(self.init_model, jax.random.key(0))
-        ids = jax.ShapeDtypeStruct((batch_size, 1), jnp.int32)
-        _, state = jax.eval_shape(lambda model, ids: model(ids), model, ids)
-        return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), state)
+        if batch_size not in self._states:
+            model = jax.eval_shape(self.init_model, jax.random.key(0))
+            self._states[batch_size] = jax.eval_shape(lambda m: m.initial_state((batch_size,)), model)
+        return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), self._states[batch_size])
 
     def loss(self, model: CharacterLM, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """The cross-entropy of the next characters, in nats a character."""

@@ -124,9 +124,11 @@ class TextClassifierRecipe(Recipe):
         return RaggedArray.from_lengths(values, np.array([len(row) for row in found]))
 
     def ngrams_of(self, tokens: Sequence[str]) -> list[int]:
-        """The hashed n-grams of one text."""
-        config = self.config
-        return hashed_ngrams(tokens, config.ngrams, order=config.ngram_order, characters=config.character_ngrams)
+        """The hashed n-grams of one text, as many as there is room for in a batch of texts of its length."""
+        config, tokens = self.config, tokens[: self.experiment.train.max_length]
+        found = hashed_ngrams(tokens, config.ngrams, order=config.ngram_order, characters=config.character_ngrams)
+        # Cut here and not in the batch, so that a text's n-grams do not depend on its neighbours.
+        return found[: self.ngram_width(max(len(tokens), 1))]
 
     # -- the model -------------------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ class TextClassifierRecipe(Recipe):
         arrays = part.tables.batch(forms, lengths)
         if part.ngrams is not None:
             width = self.ngram_width(block.length)
-            arrays["ngrams"], arrays["ngram_lengths"] = part.ngrams.gather(rows, width, truncate=True)
+            arrays["ngrams"], arrays["ngram_lengths"] = part.ngrams.gather(rows, width)
         arrays["labels"] = np.where(held, part.labels[np.maximum(block.indices, 0)], 0).astype(np.int32)
         arrays["weight"] = held.astype(np.float32)
         return arrays

@@ -9,7 +9,7 @@ from spago_jax.data.cache import cached
 from spago_jax.data.conll import read_conll
 from spago_jax.data.conllu import read_conllu
 from spago_jax.data.encoded import EncodedSentences, encode_sentences
-from spago_jax.data.python_sources import ModuleSplit, python_sources, read_python, read_sources, split_modules
+from spago_jax.data.python_sources import ModuleSplit, python_sources, read_sources, split_modules
 from spago_jax.data.sentence import Sentence
 from spago_jax.errors import InputError
 from spago_jax.models.sequence_labeler.config import ConllData, ConlluData, PythonData
@@ -49,6 +49,8 @@ def load(data: Data, split: str, path: str | None, written: str, wanted: str, ma
     """
     if isinstance(data, PythonData):
         files = [Path(path)] if path else list(getattr(_modules(data), split))
+        if not files:
+            raise InputError(f"too few Python modules: none falls to the {split} part", path=data.folder)
         limit = None if path else data.train_tokens if split == "train" else data.eval_tokens
         window = min(data.window, max_length)
         settings = {"window": window, "limit": limit}
@@ -68,7 +70,11 @@ def load(data: Data, split: str, path: str | None, written: str, wanted: str, ma
     def sentences() -> Iterator[Sentence]:
         for sentence in _read(data, file):
             if sentence.tags is not None and written != wanted:
-                sentence = Sentence(sentence.tokens, convert(sentence.tags, wanted, scheme=written), sentence.line)
+                try:
+                    tags = convert(sentence.tags, wanted, scheme=written)
+                except InputError as error:
+                    raise InputError(f"in the sentence from here: {error}", path=file, line=sentence.line) from None
+                sentence = Sentence(sentence.tokens, tags, sentence.line)
             yield from _pieces(sentence, max_length, wanted)
 
     return _encode("tagged", [Path(file)], settings, sentences)
@@ -79,12 +85,6 @@ def splits(data: Data) -> list[str]:
     if isinstance(data, PythonData):
         return ["train", "dev", "test"]
     return [name for name in ("train", "dev", "test") if getattr(data, name) is not None]
-
-
-def tokens_of(data: Data, text: Iterable[str]) -> Iterator[Sentence]:
-    """Python windows of a source text, without tags."""
-    for unit in read_python("".join(text), max_tokens=data.window if isinstance(data, PythonData) else 64):
-        yield Sentence(list(unit.tokens), None, unit.line)
 
 
 def _modules(data: PythonData) -> ModuleSplit:

@@ -14,6 +14,8 @@ from spago_jax.train.metrics.entity_f1 import EntityF1
 from spago_jax.train.metrics.token_scores import TokenScores
 from spago_jax.train.recipe import Scores
 
+_COUNTED = 1 << 20  # tokens counted at a time
+
 
 class TagScorer:
     """Compares predicted tags with a corpus's gold ones.
@@ -100,8 +102,12 @@ def majority_scores(train: EncodedSentences, corpus: EncodedSentences, table: np
     """What the most frequent training tag of each token form scores; an unseen form gets the commonest tag of all."""
     assert train.tags is not None
     classes = len(train.tag_names)
-    pairs = train.forms.values.astype(np.int64) * classes + train.tags.values
-    counts = np.bincount(pairs, minlength=len(train.lexicon) * classes).reshape(-1, classes)
+    cells = len(train.lexicon) * classes
+    counts = np.zeros(cells, np.int64)
+    for at in range(0, len(train.forms.values), _COUNTED):  # in pieces: the corpus may be larger than memory
+        forms, found = train.forms.values[at : at + _COUNTED], train.tags.values[at : at + _COUNTED]
+        counts += np.bincount(forms.astype(np.int64) * classes + found, minlength=cells)
+    counts = counts.reshape(-1, classes)
     names = train.tag_names
     order = sorted(range(classes), key=lambda i: names[i])  # ties go to the first name, on every machine alike
     best = np.array(order)[counts[:, order].argmax(axis=1)]
