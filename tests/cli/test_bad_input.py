@@ -281,7 +281,10 @@ def test_other_tags(refused, trained, tmp_path):
     assert "is one of the model's (O, " in message
     (tmp_path / "pos.conll").write_text("Ann\tNOUN\nsees\tVERB\n")
     message = refused(2, "evaluate", trained[1], "--data", tmp_path / "pos.conll")
-    assert f"{tmp_path}/pos.conll: tag 'NOUN' is not of the scheme IOB2: expected O, B-LABEL, I-LABEL" in message
+    assert (
+        f"{tmp_path}/pos.conll:1: in the sentence from here: tag 'NOUN' is not of the scheme IOB2: expected O"
+        in message
+    )
 
 
 def test_data_of_another_kind(refused, trained, letters, pictures, corpus):
