@@ -9,6 +9,7 @@ from flax import struct
 
 from spago_jax.core.definition import check_definition, checked_init, is_static
 from spago_jax.core.fields import buffer, param, static
+from spago_jax.core.scopes import name_methods
 from spago_jax.errors import DefinitionError, did_you_mean
 
 Array = jax.Array
@@ -43,6 +44,7 @@ class Module(struct.PyTreeNode):
         own_init = cls.__dict__.get("init")
         if isinstance(own_init, classmethod | staticmethod):
             cls.init = checked_init(own_init)  # type: ignore[attr-defined]
+        name_methods(cls)
         own_replace = cls.__dict__.get("replace")
         super().__init_subclass__(repr=False, eq=False, **kwargs)
         if own_replace is None:  # Flax puts its own on every class

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The one file that touches JAX's traced programs (jaxprs): reading, running and rewriting them.
+
+A jaxpr is a list of equations ``outputs = primitive(inputs, params)``. It is rewritten by running it again under a
+trace with another rule for some equations: nothing here builds equations by hand, so JAX checks every one.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import source_info_util
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+
+__all__ = [
+    "Atom",
+    "ClosedJaxpr",
+    "Jaxpr",
+    "JaxprEqn",
+    "Literal",
+    "Loop",
+    "Place",
+    "Var",
+    "bind",
+    "bodies",
+    "branches",
+    "call_body",
+    "constant",
+    "inline",
+    "is_backward",
+    "is_dropped",
+    "place",
+    "retrace",
+    "run",
+    "scan_loop",
+    "scope",
+    "trace",
+    "used_equations",
+    "while_loop",
+]
+
+Atom = Var | Literal
+Rule = Callable[[JaxprEqn, list[Any]], "Sequence[Any] | None"]
+
+# Equations that only call a body with their own inputs, and the parameter that holds it.
+_PLAIN_CALLS = ("jit", "pjit", "closed_call", "core_call", "xla_call")
+_CUSTOM_CALLS = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
+_REMAT_CALLS = ("checkpoint", "remat", "remat2")
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where in the source an operation was written."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} ({self.function})"
+
+
+def trace(function: Callable[..., Any], *args: Any) -> tuple[ClosedJaxpr, Any]:
+    """Traces a function of pytrees of arrays or ``ShapeDtypeStruct``: its jaxpr, and the tree of its outputs."""
+    return jax.make_jaxpr(function, return_shape=True)(*args)
+
+
+def bodies(eqn: JaxprEqn) -> dict[str, ClosedJaxpr]:
+    """The programs inside an equation by parameter name: a call's, a scan's, both of a while, each branch of a cond."""
+    found: dict[str, ClosedJaxpr] = {}
+    for name, value in eqn.params.items():
+        several = isinstance(value, tuple | list)
+        for index, item in enumerate(value if several else (value,)):
+            if isinstance(item, Jaxpr):
+                item = ClosedJaxpr(item, ())
+            if isinstance(item, ClosedJaxpr):
+                found[f"{name}.{index}" if several else name] = item
+    return found
+
+
+def call_body(eqn: JaxprEqn, *, custom: bool = True, remat: bool = True) -> ClosedJaxpr | None:
+    """The body of an equation that only calls it with its own inputs (``jit``, ...), or None.
+
+    Args:
+        eqn: the equation.
+        custom: also see through functions with a derivative of their own (which is lost by inlining them).
+        remat: also see through ``jax.checkpoint``.
+    """
+    name = eqn.primitive.name
+    if name in _PLAIN_CALLS or (custom and name in _CUSTOM_CALLS) or (remat and name in _REMAT_CALLS):
+        for body in bodies(eqn).values():
+            if len(body.jaxpr.invars) == len(eqn.invars) and len(body.jaxpr.outvars) == len(eqn.outvars):
+                return body
+    return None
+
+
+def bind(eqn: JaxprEqn, inputs: Sequence[Any]) -> list[Any]:
+    """Runs one equation on values (or tracers), keeping its place in the source and its name scope."""
+    params = eqn.primitive.get_bind_params(eqn.params)
+    functions: Sequence[Any] = ()
+    if isinstance(params, tuple):  # JAX before 0.10 hands the functions over apart
+        functions, params = params
+    names = source_info_util.current_name_stack() + eqn.source_info.name_stack
+    with source_info_util.user_context(eqn.source_info.traceback, name_stack=names), eqn.ctx.manager:
+        output = eqn.primitive.bind(*functions, *inputs, **params)
+    return list(output) if eqn.primitive.multiple_results else [output]
+
+
+def run(closed: ClosedJaxpr, inputs: Sequence[Any], rule: Rule | None = None) -> list[Any]:
+    """Runs a jaxpr equation by equation.
+
+    Args:
+        closed: the program.
+        inputs: one value for each of its inputs.
+        rule: given an equation and its input values, returns its outputs, or None to have it run as it stands.
+    """
+    jaxpr = closed.jaxpr
+    values: dict[Var, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    values.update(zip(jaxpr.invars, inputs, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return atom.val if isinstance(atom, Literal) else values[atom]
+
+    for eqn in jaxpr.eqns:
+        given = [read(atom) for atom in eqn.invars]
+        outputs = rule(eqn, given) if rule else None
+        if outputs is None:
+            outputs = bind(eqn, given)
+        values.update(zip(eqn.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def retrace(closed: ClosedJaxpr, rule: Rule) -> ClosedJaxpr:
+    """The jaxpr that comes of running ``closed`` under ``rule``: the way programs are rewritten."""
+    inputs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in closed.jaxpr.invars]
+    return jax.make_jaxpr(lambda *values: run(closed, values, rule))(*inputs)
+
+
+def inline(closed: ClosedJaxpr, *, custom: bool = False, remat: bool = False) -> ClosedJaxpr:
+    """The same program with the bodies of its calls written out (not those of loops and branches)."""
+
+    def rule(eqn: JaxprEqn, given: list[Any]) -> Sequence[Any] | None:
+        body = call_body(eqn, custom=custom, remat=remat)
+        if body is None:
+            return None
+        names = source_info_util.current_name_stack() + eqn.source_info.name_stack
+        with source_info_util.user_context(None, name_stack=names):
+            return run(body, given, rule)
+
+    return retrace(closed, rule)
+
+
+def constant(atom: Atom, consts: dict[Var, Any] | None = None) -> np.ndarray | None:
+    """The value of a literal or of a captured constant; None where it is computed."""
+    if isinstance(atom, Literal):
+        return np.asarray(atom.val)
+    if consts and atom in consts:
+        return np.asarray(consts[atom])
+    return None
+
+
+def is_dropped(var: Var) -> bool:
+    """Whether an output is thrown away."""
+    return type(var).__name__ == "DropVar"
+
+
+def used_equations(closed: ClosedJaxpr) -> set[int]:
+    """The numbers of the equations that the outputs need, or that have effects."""
+    needed = {atom for atom in closed.jaxpr.outvars if isinstance(atom, Var)}
+    used: set[int] = set()
+    for index in reversed(range(len(closed.jaxpr.eqns))):
+        eqn = closed.jaxpr.eqns[index]
+        if eqn.effects or any(var in needed for var in eqn.outvars):
+            used.add(index)
+            needed.update(atom for atom in eqn.invars if isinstance(atom, Var))
+    return used
+
+
+_SUMMARY = re.compile(r"^(.*?):(\d+)(?::\d+)?(?: \((.*)\))?$")
+
+
+def place(eqn: JaxprEqn) -> Place | None:
+    """Where in the source an equation comes from: the innermost line outside JAX."""
+    match = _SUMMARY.match(source_info_util.summarize(eqn.source_info))
+    return None if match is None else Place(match[1], int(match[2]), match[3] or "")
+
+
+def scope(eqn: JaxprEqn) -> tuple[str, ...]:
+    """The name scopes around an equation, outermost first, without those of ``grad`` and ``vmap``.
+
+    Those of modules are their class or their path below the module that called them (see ``core.scopes``).
+    """
+    stack = re.sub(r"\w+\(|\)", "", str(eqn.source_info.name_stack))
+    return tuple(part for part in stack.split("/") if part)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """The parts of a ``scan``: ``carry, y = body(constants, carry, x)`` for each x.
+
+    Attributes:
+        body: one step.
+        constants: how many of the inputs every step reads as they are.
+        carried: how many of the next inputs, and of the first outputs, go from step to step.
+        length: the number of steps.
+        reverse: whether the last x comes first.
+    """
+
+    body: ClosedJaxpr
+    constants: int
+    carried: int
+    length: int
+    reverse: bool
+
+
+def scan_loop(eqn: JaxprEqn) -> Loop | None:
+    """The parts of a scan; None for any other equation."""
+    if eqn.primitive.name != "scan":
+        return None
+    params = eqn.params
+    return Loop(params["jaxpr"], params["num_consts"], params["num_carry"], params["length"], params["reverse"])
+
+
+def while_loop(eqn: JaxprEqn) -> tuple[ClosedJaxpr, int, ClosedJaxpr, int] | None:
+    """The condition of a while loop with its number of constants, its body with its number; None for any other.
+
+    The inputs are the condition's constants, the body's constants, and the carry, which is also the outputs.
+    """
+    if eqn.primitive.name != "while":
+        return None
+    params = eqn.params
+    return params["cond_jaxpr"], params["cond_nconsts"], params["body_jaxpr"], params["body_nconsts"]
+
+
+def branches(eqn: JaxprEqn) -> tuple[ClosedJaxpr, ...] | None:
+    """The branches of a cond or switch, whose first input is the index; None for any other equation."""
+    return tuple(eqn.params["branches"]) if eqn.primitive.name == "cond" else None
+
+
+def is_backward(eqn: JaxprEqn) -> bool:
+    """Whether an equation belongs to the backward half of a derivative."""
+    return "transpose(" in str(eqn.source_info.name_stack)
