@@ -59,6 +59,8 @@ def refused_training(refused, config, tmp_path):
         ({"model": {"kind": "tagger"}}, "x.yaml:2: unknown model.kind 'tagger'"),
         ({"model": None}, "x.yaml:2: model should be a mapping with a 'kind', got None"),
         ({"data": {"train": "/nowhere/a.conll"}}, "/nowhere/a.conll: data.train: no such file"),
+        ({"data": {"train": ["/nowhere/b.conll"]}}, "/nowhere/b.conll: data.train: no such file"),
+        ({"data": {"train": []}}, "data.train is missing: there is nothing to train on"),
         ({"model": {"words": {"vectors": "/nowhere/v.txt"}}}, "/nowhere/v.txt: model.words.vectors: no such file"),
         ({"data": {"token_column": 7}}, "train.conll:1: token_column 7 is not there: 2 columns, numbered 0 to 1"),
         ({"optimizer": {"groups": [{"match": "encodr", "scale": 2}]}}, "optimizer.groups[0].match 'encodr' matches no"),

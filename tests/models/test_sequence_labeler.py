@@ -10,7 +10,8 @@ from spago_jax.data.lexicon import LexiconBuilder
 from spago_jax.data.python_sources import majority_baseline
 from spago_jax.data.sentence import Sentence
 from spago_jax.errors import InputError
-from spago_jax.models.sequence_labeler.config import SequenceLabelerConfig
+from spago_jax.models.sequence_labeler import data as corpora
+from spago_jax.models.sequence_labeler.config import ConllData, SequenceLabelerConfig
 from spago_jax.models.sequence_labeler.model import SequenceLabeler
 from spago_jax.models.sequence_labeler.scores import TagScorer, majority_scores
 from spago_jax.models.sequence_labeler.tag_set import TagSet
@@ -180,3 +181,22 @@ def test_a_gold_tag_that_training_never_saw_counts_as_missed(tmp_path):
     scores = scorer.compute()
     assert scores.values["accuracy"] == 0.5
     assert {row["label"]: row["recall"] for row in scores.details["labels"]} == {"NOUN": 1.0, "(unseen label)": 0.0}
+
+
+def test_several_training_files_are_read_as_one(tmp_path):
+    (tmp_path / "a.conll").write_text("Ann\tB-PER\nsings\tO\n")
+    (tmp_path / "b.conll").write_text("in\tO\nRome\tB-LOC\n\nBob\tB-PER\n")
+    both = ConllData(kind="conll", train=(str(tmp_path / "a.conll"), str(tmp_path / "b.conll")))
+    (tmp_path / "c.conll").write_text("Ann\tB-PER\nsings\tO\n\nin\tO\nRome\tB-LOC\n\nBob\tB-PER\n")
+    one = ConllData(kind="conll", train=str(tmp_path / "c.conll"))
+    assert corpora.schemes(both, "BIOES") == corpora.schemes(one, "BIOES") == ("IOB2", "BIOES")
+    first, second = (corpora.load(data, "train", None, "IOB2", "BIOES", 64) for data in (both, one))
+    assert list(first.lexicon) == list(second.lexicon)
+    assert first.tag_names == second.tag_names
+    np.testing.assert_array_equal(first.lengths, second.lengths)
+    np.testing.assert_array_equal(first.tags.values, second.tags.values)
+
+
+def test_no_training_file_at_all():
+    with pytest.raises(InputError, match=r"data\.train is missing: there is nothing to train on"):
+        corpora.files_of(ConllData(kind="conll", train=()), "train")

@@ -13,8 +13,10 @@ class ConllData(Section):
     """CoNLL column files."""
 
     kind: Literal["conll"]
-    train: str | None = Field(default=None, description="training file (.gz is read too)")
-    dev: str | None = Field(default=None, description="file that picks the best checkpoint")
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
     test: str | None = Field(default=None, description="file for the final scores")
     token_column: int = Field(default=0, description="column of the token, from 0")
     tag_column: int = Field(default=-1, description="column of the tag; -1 is the last")
@@ -27,8 +29,10 @@ class ConlluData(Section):
     """Universal Dependencies files in CoNLL-U format."""
 
     kind: Literal["conllu"]
-    train: str | None = Field(default=None, description="training file (.gz is read too)")
-    dev: str | None = Field(default=None, description="file that picks the best checkpoint")
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
     test: str | None = Field(default=None, description="file for the final scores")
     column: str = Field(default="upos", description="what to predict: upos, xpos, deprel, ...")
 

@@ -29,7 +29,8 @@ def schemes(data: Data, wanted: str) -> tuple[str, str]:
         return "plain", "plain"
     scheme = data.scheme
     if scheme == "auto":
-        sentences = itertools.islice(_read(data, _train_path(data)), _LOOKED_AT)
+        read = itertools.chain.from_iterable(_read(data, file) for file in files_of(data, "train"))
+        sentences = itertools.islice(read, _LOOKED_AT)
         scheme = detect_scheme(sentence.tags or [] for sentence in sentences)
     if scheme == "plain":
         return scheme, scheme
@@ -63,12 +64,12 @@ def load(data: Data, split: str, path: str | None, written: str, wanted: str, ma
                 for unit in read_sources(files, max_tokens=window, total_tokens=limit)
             ),
         )
-    file = path or getattr(data, split)
+    sources = [path] if path else files_of(data, split)
     section = {k: v for k, v in data.model_dump().items() if k not in ("train", "dev", "test", "scheme")}
     settings = {**section, "written": written, "wanted": wanted, "max_length": max_length}
 
     def sentences() -> Iterator[Sentence]:
-        for sentence in _read(data, file):
+        for file, sentence in ((source, read) for source in sources for read in _read(data, source)):
             if sentence.tags is not None and written != wanted:
                 try:
                     tags = convert(sentence.tags, wanted, scheme=written)
@@ -77,14 +78,14 @@ def load(data: Data, split: str, path: str | None, written: str, wanted: str, ma
                 sentence = Sentence(sentence.tokens, tags, sentence.line)
             yield from _pieces(sentence, max_length, wanted)
 
-    return _encode("tagged", [Path(file)], settings, sentences)
+    return _encode("tagged", [Path(file) for file in sources], settings, sentences)
 
 
 def splits(data: Data) -> list[str]:
     """The parts that the section names."""
     if isinstance(data, PythonData):
         return ["train", "dev", "test"]
-    return [name for name in ("train", "dev", "test") if getattr(data, name) is not None]
+    return [name for name in ("train", "dev", "test") if getattr(data, name)]
 
 
 def _modules(data: PythonData) -> ModuleSplit:
@@ -94,10 +95,17 @@ def _modules(data: PythonData) -> ModuleSplit:
     return split_modules(python_sources(root), root=root)
 
 
-def _train_path(data: ConllData) -> str:
-    if data.train is None:
-        raise InputError("data.train is missing: there is nothing to train on")
-    return data.train
+def files_of(data: ConllData | ConlluData, split: str) -> list[str]:
+    """The files of one part of the data.
+
+    Raises:
+        InputError: where the section names none.
+    """
+    named = getattr(data, split)
+    if not named:
+        consequence = "there is nothing to train on" if split == "train" else "there is nothing to read"
+        raise InputError(f"data.{split} is missing: {consequence}")
+    return [named] if isinstance(named, str) else list(named)
 
 
 def _read(data: ConllData | ConlluData, path: str) -> Iterator[Sentence]:

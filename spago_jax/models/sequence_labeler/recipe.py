@@ -50,9 +50,10 @@ class SequenceLabelerRecipe(Recipe):
     def check(cls, experiment: Experiment) -> None:
         """Files must be there before any work."""
         for key in ("train", "dev", "test"):
-            path = getattr(experiment.data, key, None)
-            if path is not None and not Path(path).is_file():
-                raise InputError(f"data.{key}: no such file{_hint(path)}", path=path)
+            named = getattr(experiment.data, key, None) or ()
+            for path in (named,) if isinstance(named, str) else named:
+                if not Path(path).is_file():
+                    raise InputError(f"data.{key}: no such file{_hint(path)}", path=path)
         vectors = experiment.model.words.vectors
         if vectors is not None and not Path(vectors).is_file():
             raise InputError(f"model.words.vectors: no such file{_hint(vectors)}", path=vectors)
