@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
+from spago_jax.compiler.bucket_sizes import choose_buckets, padding_waste
 from spago_jax.compiler.spec import Spec
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, did_you_mean
 
 
 class Buckets:
@@ -27,6 +29,37 @@ class Buckets:
             if not values or any(int(v) != v or v < 1 for v in values):
                 raise InputError(f"bucket {name!r}: sizes must be whole numbers of at least 1, got {values!r}")
         self.sizes = {name: tuple(sorted({int(v) for v in values})) for name, values in sizes.items()}
+
+    @classmethod
+    def for_lengths(cls, n: int = 8, *, multiple: int = 8, **lengths: ArrayLike) -> "Buckets":
+        """The sizes that waste the least padding, for the lengths that were seen of each dimension.
+
+        Args:
+            n: at most this many sizes a dimension.
+            multiple: each size is a multiple of this.
+            lengths: by dimension, the length of each example (a histogram, spelled out).
+
+        Raises:
+            InputError: for no lengths, or a negative one.
+
+        >>> buckets = Buckets.for_lengths(2, time=[3, 4, 4, 5, 30, 31])
+        >>> buckets, round(buckets.waste(time=[3, 4, 4, 5, 30, 31]), 3)
+        (Buckets(time=(8, 32)), 0.198)
+        """
+        return cls(**{name: choose_buckets(seen, n, multiple=multiple) for name, seen in lengths.items()})
+
+    def waste(self, **lengths: ArrayLike) -> float:
+        """The share of positions that are padding for examples of these lengths, one list a dimension.
+
+        Raises:
+            InputError: for a dimension without buckets, or a length beyond the largest.
+        """
+        kept = 1.0
+        for name, seen in lengths.items():
+            if name not in self.sizes:
+                raise InputError(f"no buckets for {name!r}: {did_you_mean(name, self.sizes)}")
+            kept *= 1.0 - padding_waste(seen, self.sizes[name])
+        return 1.0 - kept
 
     def __repr__(self) -> str:
         return f"Buckets({', '.join(f'{name}={sizes}' for name, sizes in self.sizes.items())})"

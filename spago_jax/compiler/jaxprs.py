@@ -5,15 +5,17 @@ A jaxpr is a list of equations ``outputs = primitive(inputs, params)``. It is re
 trace with another rule for some equations: nothing here builds equations by hand, so JAX checks every one.
 """
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.interpreters import partial_eval
 
 __all__ = [
     "Atom",
@@ -32,7 +34,10 @@ __all__ = [
     "inline",
     "is_backward",
     "is_dropped",
+    "is_plain_call",
+    "located",
     "place",
+    "rebind",
     "retrace",
     "run",
     "scan_loop",
@@ -40,6 +45,7 @@ __all__ = [
     "trace",
     "used_equations",
     "while_loop",
+    "without_dead",
 ]
 
 Atom = Var | Literal
@@ -243,3 +249,42 @@ def branches(eqn: JaxprEqn) -> tuple[ClosedJaxpr, ...] | None:
 def is_backward(eqn: JaxprEqn) -> bool:
     """Whether an equation belongs to the backward half of a derivative."""
     return "transpose(" in str(eqn.source_info.name_stack)
+
+
+@contextlib.contextmanager
+def located(eqn: JaxprEqn) -> Iterator[None]:
+    """What is traced inside bears the place in the source, and the name scope, of an equation."""
+    names = source_info_util.current_name_stack() + eqn.source_info.name_stack
+    with source_info_util.user_context(eqn.source_info.traceback, name_stack=names), eqn.ctx.manager:
+        yield
+
+
+def rebind(eqn: JaxprEqn, inputs: Sequence[Any], changed: Mapping[str, ClosedJaxpr]) -> list[Any]:
+    """Runs one equation with other programs inside it, by the names of ``bodies``, of the same inputs and outputs."""
+    params = dict(eqn.params)
+    for name, body in changed.items():
+        key, _, index = name.partition(".")
+        old = params[key]
+        if index:
+            items = list(old)
+            items[int(index)] = body.jaxpr if isinstance(items[int(index)], Jaxpr) else body
+            params[key] = type(old)(items)
+        else:
+            params[key] = body.jaxpr if isinstance(old, Jaxpr) else body
+    return bind(eqn.replace(params=params), inputs)
+
+
+def without_dead(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same inputs and outputs without what the outputs do not need, inside loops and branches too."""
+    jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    return ClosedJaxpr(jaxpr, closed.consts)
+
+
+def is_plain_call(eqn: JaxprEqn) -> bool:
+    """Whether an equation does nothing but call its body: no sharding, layout or compiler option is lost without it."""
+    if eqn.primitive.name not in _PLAIN_CALLS:
+        return False
+    shardings = (*eqn.params.get("in_shardings", ()), *eqn.params.get("out_shardings", ()))
+    layouts = (*eqn.params.get("in_layouts", ()), *eqn.params.get("out_layouts", ()))
+    free = all(type(sharding).__name__ == "UnspecifiedValue" for sharding in shardings)
+    return free and not any(layouts) and not eqn.params.get("compiler_options_kvs", ())

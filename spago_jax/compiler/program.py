@@ -6,22 +6,29 @@ import inspect
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from spago_jax.compiler.buckets import Buckets
 from spago_jax.compiler.cache import cache_by_default
+from spago_jax.compiler.donation import DonationWarning, unused_donations
+from spago_jax.compiler.inspection import Inspection
 from spago_jax.compiler.padding import Padding, struct_of
+from spago_jax.compiler.peaks import measured_peaks
+from spago_jax.compiler.placement import Placement, Rules
 from spago_jax.compiler.report import Cost, Report
 from spago_jax.compiler.signature import RetraceError, Signature, retrace_error
 from spago_jax.compiler.spec import Spec
+from spago_jax.compiler.spec import spec as read_spec
 from spago_jax.errors import InputError, did_you_mean
 
 
-class Program:
+class Program(Inspection):
     """A compiled function; make one with ``compile``.
 
     Dispatch is left to ``jax.jit``'s C++ path. The guard that counts traces, and refuses them once the program is
@@ -41,10 +48,16 @@ class Program:
         donate: str | Sequence[str] = (),
         static: str | Sequence[str] = (),
         buckets: Buckets | None = None,
+        mesh: Mesh | None = None,
+        rules: Rules = (),
         name: str | None = None,
     ):
         self.function = function
         self.name = name or _name_of(function)
+        if rules and mesh is None:
+            raise InputError(f"{self.name}: rules say how arrays lie on a mesh, and there is none: give mesh= too")
+        self._placement = None if mesh is None else Placement(self.name, mesh, rules)
+        self._not_reused: list[str] = []
         self.traces = 0
         self.frozen = False
         self._parameters = _signature_of(function)
@@ -70,6 +83,9 @@ class Program:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the program; the first call of a new signature traces and compiles it."""
         cache_by_default()
+        if self._placement is not None:
+            bound = self._placed(args, kwargs)
+            args, kwargs = bound.args, bound.kwargs
         if self._padding is not None:
             return self._padding.call(self._jit, args, kwargs)
         if kwargs:  # f(x, y=2) and f(x, 2) are one signature, but two to jax.jit
@@ -90,13 +106,9 @@ class Program:
         With buckets, the signature is that of the bucket that holds the arguments.
         """
         cache_by_default()
-        if self._padding is not None:
-            bound = self._padding.fitted(args, kwargs)
-        else:
-            bound = self._parameters.bind(*args, **kwargs)
         self._thread.added = added = []  # what this thread traces until the next lines are done
         try:
-            lowered = self._jit.lower(*bound.args, **bound.kwargs)
+            lowered = self.lowered(*args, **kwargs)
         finally:
             self._thread.added = None
 
@@ -105,9 +117,26 @@ class Program:
             compiled = lowered.compile()
             seconds = time.perf_counter() - start
             for signature, reason in added:
-                self._costs[signature] = Cost.of(compiled, signature.inputs(), seconds, reason)
+                self._costs[signature] = self._cost(compiled, signature, seconds, reason)
 
         return finish
+
+    def lowered(self, *args: Any, **kwargs: Any) -> Any:
+        """JAX's ``Lowered``, which can show StableHLO and compile; of the first signature where nothing is given."""
+        if not args and not kwargs:
+            args = self.arguments()
+        if self._padding is not None:
+            bound = self._padding.fitted(args, kwargs)
+        else:
+            bound = self._parameters.bind(*args, **kwargs)
+        return self._lower(bound)
+
+    def _lower(self, bound: inspect.BoundArguments) -> Any:
+        if self._placement is not None:
+            bound = self._placed(bound.args, bound.kwargs)
+        with warnings.catch_warnings():  # DonationWarning says it with the paths
+            warnings.filterwarnings("ignore", "Some donated buffers were not usable")
+            return self._jit.lower(*bound.args, **bound.kwargs)
 
     def warmup(self, sizes: Mapping[str, int] | None = None, **given: Any) -> "Program":
         """Compiles every combination of bucket sizes from the specs; ``sizes`` are the other named dimensions.
@@ -160,20 +189,47 @@ class Program:
         """Why it traced, once per signature."""
         return [reason for _, _, reason in self._signatures]
 
-    def report(self) -> Report:
-        """Cost, memory and compile time of every compiled signature, by XLA's own analysis."""
+    def arguments(self) -> tuple[Any, ...]:
+        """The arguments of the first signature, as ``ShapeDtypeStruct``.
+
+        Raises:
+            InputError: where there is none yet.
+        """
+        if not self._signatures:
+            raise InputError(f"{self.name} has no signature yet: call it, or add() one")
+        return self._bound(self._signatures[0][1]).args
+
+    def report(self, *, roofline: bool = True) -> Report:
+        """Cost, memory and compile time of every compiled signature, by XLA's own analysis.
+
+        Args:
+            roofline: say what limits each, against peaks of this machine, which are measured once a process (seconds).
+        """
         for signature, arguments, reason in list(self._signatures):
             if signature not in self._costs:
                 start = time.perf_counter()
                 bound = self._bound(arguments)
-                compiled = self._jit.lower(*bound.args, **bound.kwargs).compile()
-                self._costs[signature] = Cost.of(
-                    compiled, signature.inputs(), time.perf_counter() - start, f"{reason}; timed again for this report"
+                compiled = self._lower(bound).compile()
+                seconds = time.perf_counter() - start
+                self._costs[signature] = self._cost(
+                    compiled, signature, seconds, f"{reason}; timed again for this report"
                 )
         costs = tuple(self._costs[signature] for signature, _, _ in self._signatures if signature in self._costs)
-        return Report(self.name, self.traces, self.frozen, costs)
+        peaks = measured_peaks() if roofline else None
+        return Report(self.name, self.traces, self.frozen, costs, peaks, tuple(self._not_reused))
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _cost(self, compiled: Any, signature: Signature, seconds: float, reason: str) -> Cost:
+        partitioned = self._placement is not None
+        return Cost.of(compiled, signature.inputs(), seconds, reason, partitioned=partitioned)
+
+    def _placed(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        assert self._placement is not None
+        bound = self._parameters.bind(*args, **kwargs)
+        moved = {name: value for name, value in bound.arguments.items() if name not in self._static}
+        bound.arguments.update(self._placement.put(moved))
+        return bound
 
     def _required(self) -> list[str]:
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -192,6 +248,7 @@ class Program:
             output = function(*args, **kwargs)
             if _jax_accepts(output):  # else JAX raises next, and nothing was compiled
                 self._record(signature, arguments)
+                self._check_donation(arguments, output)
             return output
 
         body.__name__ = body.__qualname__ = self.name
@@ -207,6 +264,16 @@ class Program:
         if self.frozen and signature not in seen:
             raise retrace_error(self.name, seen, signature)
         return signature
+
+    def _check_donation(self, arguments: dict[str, Any], output: Any) -> None:
+        self._not_reused = unused_donations(arguments, self._donate, output)
+        if self._not_reused:
+            warnings.warn(
+                f"{self.name}: donated, but no output has that shape and dtype: {', '.join(self._not_reused)}; "
+                f"the memory cannot be reused",
+                DonationWarning,
+                stacklevel=2,
+            )
 
     def _record(self, signature: Signature, arguments: dict[str, Any]) -> None:
         structs = {
@@ -225,21 +292,28 @@ class Program:
 
 def compile(
     function: Callable[..., Any],
-    *specs: Spec,
+    *specs: Any,
     donate: str | Sequence[str] = (),
     static: str | Sequence[str] = (),
     buckets: Buckets | None = None,
+    stabilize: bool = False,
+    mesh: Mesh | None = None,
+    rules: Rules = (),
     name: str | None = None,
 ) -> Program:
     """Makes a Program of a pure function; with specs and no named dimension left open, compiles it at once.
 
     Args:
         function: pure; its arguments are pytrees of arrays (Modules among them).
-        specs: what arguments look like, ``spec("x", "f32[batch, 8]")``; dimensions are sizes or names.
+        specs: what arguments look like: ``spec("x", "f32[batch, 8]")``, whose dimensions are sizes or names; or, for
+            the argument in that place, the text alone, arrays, or ``ShapeDtypeStruct``.
         donate: names of arguments whose memory the outputs may take over (a train state). They are gone after.
         static: names of hashable arguments that are part of the signature.
         buckets: the sizes that named dimensions are padded to. Rows added by padding have ``lengths`` 0, and
             the padding is cut off the ends of the outputs' axes again.
+        stabilize: rewrite what overflows or cancels before it is compiled and differentiated; see ``Graph.stabilize``.
+        mesh: the devices that share the work.
+        rules: how arrays are split over them: ``(regular expression on the path, partition)``, first match first.
         name: for reports and errors.
 
     Raises:
@@ -254,11 +328,38 @@ def compile(
     ...
     spago_jax.compiler.signature.RetraceError: double is frozen with 1 compiled signature(s), and this call fits none...
     """
-    program = Program(function, specs, donate=donate, static=static, buckets=buckets, name=name)
-    open_dims = any(isinstance(dim, str) for spec in specs for dim in spec.dims)
-    if specs and not open_dims and set(program._required()) <= {spec.name for spec in specs}:
-        program.warmup()
+    if stabilize:
+        from spago_jax.compiler.rewrite import stabilized
+
+        function = stabilized(function)
+    named, given = _read_specs(function, specs)
+    program = Program(function, named, donate=donate, static=static, buckets=buckets, mesh=mesh, rules=rules, name=name)
+    open_dims = any(isinstance(dim, str) for spec in named for dim in spec.dims)
+    if specs and not open_dims and set(program._required()) <= {spec.name for spec in named} | set(given):
+        if named:
+            program.warmup(**given)
+        else:
+            bound = program._bound(given)
+            program.add(*bound.args, **bound.kwargs)
     return program
+
+
+def _read_specs(function: Callable[..., Any], specs: Sequence[Any]) -> tuple[list[Spec], dict[str, Any]]:
+    """The specs by name, and what other arguments look like."""
+    names = list(_signature_of(function).parameters)
+    named: list[Spec] = []
+    given: dict[str, Any] = {}
+    for place, one in enumerate(specs):
+        if isinstance(one, Spec):
+            named.append(one)
+            continue
+        if place >= len(names):
+            raise InputError(f"{_name_of(function)}: {len(specs)} specs, but {len(names)} argument(s)")
+        if isinstance(one, str):
+            named.append(read_spec(names[place], one))
+        else:
+            given[names[place]] = jax.tree.map(struct_of, one)
+    return named, given
 
 
 def compile_all(pending: Sequence[Callable[[], None]]) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import jax
 
+from spago_jax.compiler.peaks import Peaks
+from spago_jax.compiler.placement import count_collectives
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -22,10 +25,14 @@ class Cost:
     donated_bytes: int
     compile_seconds: float
     reason: str
+    collectives: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, compiled: Any, inputs: str, seconds: float, reason: str) -> "Cost":
-        """Reads the cost and memory analysis of a ``jax.stages.Compiled``; a backend may lack either."""
+    def of(cls, compiled: Any, inputs: str, seconds: float, reason: str, *, partitioned: bool = False) -> "Cost":
+        """Reads the cost and memory analysis of a ``jax.stages.Compiled``; a backend may lack either.
+
+        The collectives are counted where the program is ``partitioned`` over devices.
+        """
         analysis = _asked(compiled.cost_analysis) or {}
         if isinstance(analysis, list | tuple):  # one a partition, in some versions
             analysis = analysis[0]
@@ -52,6 +59,7 @@ class Cost:
             donated_bytes=size("alias_size_in_bytes"),
             compile_seconds=seconds,
             reason=reason,
+            collectives=count_collectives(compiled.as_text()) if partitioned else {},
         )
 
 
@@ -71,10 +79,14 @@ class Report:
     traces: int
     frozen: bool
     costs: tuple[Cost, ...]
+    peaks: Peaks | None = None
+    not_reused: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         state = "frozen" if self.frozen else "open"
         lines = [f"{self.name}: {len(self.costs)} compiled signature(s), {self.traces} trace(s), {state}"]
+        if self.not_reused:
+            lines.append(f"  donated, but no output can take it over: {', '.join(self.not_reused)}")
         for cost in self.costs:
             lines.append(
                 f"  {cost.inputs}\n"
@@ -83,16 +95,33 @@ class Report:
                 f"temporaries {quantity(cost.temporary_bytes, 'B')}, reused {quantity(cost.donated_bytes, 'B')}), "
                 f"compiled in {cost.compile_seconds:.2f} s: {cost.reason}"
             )
+            if cost.collectives:
+                lines.append("    collectives: " + ", ".join(f"{n} {kind}" for kind, n in cost.collectives.items()))
+            if self.peaks is not None:
+                lines.append("    " + roofline(cost, self.peaks))
         return "\n".join(lines)
+
+
+def roofline(cost: Cost, peaks: Peaks) -> str:
+    """What limits a program on this machine, and the least time that its work takes there."""
+    intensity = cost.flops / max(cost.bytes_accessed, 1.0)
+    balance = peaks.flops["float32"] / peaks.bytes
+    bound = peaks.bound(cost.flops, cost.bytes_accessed)
+    least = max(peaks.seconds(cost.flops, cost.bytes_accessed), peaks.call_seconds)
+    return (
+        f"{bound} bound: {intensity:.2g} FLOP a byte (this machine balances at {balance:.2g}), "
+        f"at least {quantity(least, 's')} a call"
+    )
 
 
 def quantity(value: float, unit: str) -> str:
     """A number with a metric prefix.
 
-    >>> quantity(1_234_567, "FLOP"), quantity(12, "B")
-    ('1.23 MFLOP', '12 B')
+    >>> quantity(1_234_567, "FLOP"), quantity(12, "B"), quantity(0.00025, "s")
+    ('1.23 MFLOP', '12 B', '250 us')
     """
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    small = ((1e-3, "m"), (1e-6, "u"), (1e-9, "n")) if unit == "s" else ()
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), *small):
         if value >= factor:
             return f"{value / factor:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}"

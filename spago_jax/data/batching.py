@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spago_jax.data.buckets import choose_buckets
+from spago_jax.compiler.bucket_sizes import choose_buckets
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["Batches", "Block", "LengthBatches", "UniformBatches"]

@@ -29,4 +29,4 @@ def describe(experiment: Experiment, *, programs: bool = True) -> Iterator[str]:
     built.warm_up(built.state)
     yield "\n# programs"
     for program in built.all():
-        yield str(program.report())
+        yield str(program.report(roofline=False))

@@ -319,7 +319,7 @@ class _Training:
 
     def _programs(self) -> dict[str, Any]:
         def one(program: Program) -> dict[str, Any]:
-            report = program.report()
+            report = program.report(roofline=False)
             return {
                 "name": report.name,
                 "traces": report.traces,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spago_jax.data.buckets import choose_buckets
+from spago_jax.compiler.bucket_sizes import choose_buckets
 
 
 def padded(lengths, buckets):

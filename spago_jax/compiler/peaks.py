@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What this machine can do at most, measured: matrix products and memory traffic, and a call's own cost."""
+
+import dataclasses
+import functools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Seconds of several runs that were waited for, one after the other.
+
+    >>> timing = Timing((0.003, 0.001, 0.002))
+    >>> timing.median, timing.best
+    (0.002, 0.001)
+    """
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle run."""
+        return statistics.median(self.seconds)
+
+    @property
+    def best(self) -> float:
+        """The fastest run: the least disturbed by what else the machine did."""
+        return min(self.seconds)
+
+    def __str__(self) -> str:
+        return f"median {_seconds(self.median)}, best {_seconds(self.best)} of {len(self.seconds)} runs"
+
+
+def time_calls(
+    function: Callable[..., Any], n: int = 10, *, warmup: int = 1, setup: Callable[[], tuple[Any, ...]] = tuple
+) -> Timing:
+    """Times ``n`` calls, each waited for to the end: JAX returns before a result is computed.
+
+    Args:
+        function: what to time.
+        n: how often.
+        warmup: calls before, which are not counted.
+        setup: makes the arguments of each call, outside of the time taken.
+    """
+    seconds = []
+    for run in range(warmup + n):
+        arguments = jax.block_until_ready(setup())
+        start = time.perf_counter()
+        jax.block_until_ready(function(*arguments))
+        if run >= warmup:
+            seconds.append(time.perf_counter() - start)
+    return Timing(tuple(seconds))
+
+
+@dataclasses.dataclass(frozen=True)
+class Peaks:
+    """The best that was measured on one device.
+
+    Attributes:
+        flops: floating point operations a second in a large matrix product, by dtype.
+        bytes: bytes a second read and written by a large elementwise operation.
+        call_seconds: of the smallest program there is.
+    """
+
+    flops: dict[str, float]
+    bytes: float
+    call_seconds: float
+
+    def seconds(self, flops: float, moved: float, dtype: str = "float32") -> float:
+        """The least time for so much work: the roofline."""
+        return max(flops / self.flops.get(dtype, self.flops["float32"]), moved / self.bytes)
+
+    def bound(self, flops: float, moved: float, dtype: str = "float32") -> str:
+        """What limits such a program: "compute", "memory", or "dispatch" where it is shorter than a call.
+
+        Source: Williams, Waterman and Patterson (2009), "Roofline".
+
+        >>> peaks = Peaks({"float32": 1e11}, 1e10, 1e-5)
+        >>> peaks.bound(1e9, 1e6), peaks.bound(1e6, 1e7), peaks.bound(10, 10)
+        ('compute', 'memory', 'dispatch')
+        """
+        if self.seconds(flops, moved, dtype) < self.call_seconds:
+            return "dispatch"
+        compute = flops / self.flops.get(dtype, self.flops["float32"])
+        return "compute" if compute > moved / self.bytes else "memory"
+
+
+@functools.cache
+def measured_peaks(dtypes: Sequence[str] = ("float32", "bfloat16")) -> Peaks:
+    """Measures the default device; a few seconds, once a process."""
+    flops = {}
+    for dtype in dtypes:
+        size = 4096 if jax.default_backend() != "cpu" else 1024
+        a = jnp.ones((size, size), dtype)
+        product = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32))
+        flops[dtype] = 2.0 * size**3 / time_calls(functools.partial(product, a), 8, warmup=2).best
+    numbers = jnp.ones((64 << 20) // 4, jnp.float32)  # larger than any cache
+    add = jax.jit(lambda x: x + 1.0)
+    moved = 2.0 * numbers.nbytes / time_calls(functools.partial(add, numbers), 6).best
+    one = jnp.ones(())
+    call = time_calls(functools.partial(add, one), 200).median
+    return Peaks(flops, moved, call)
+
+
+def _seconds(value: float) -> str:
+    for factor, unit in ((1.0, "s"), (1e-3, "ms")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value * 1e6:.3g} us"
