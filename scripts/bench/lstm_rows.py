@@ -36,7 +36,10 @@ def layer(precision: str, train: bool):
     forward = jax.jit(split_forward(lambda model, xs: model(xs)[0], 1))
     grads = jax.jit(jax.grad(lambda m, x: jnp.sum(jnp.square(m(x)[0].astype(jnp.float32))), (0, 1)))
     function = grads if train else forward
-    return {"torch": torch_train if train else torch_forward, "jax": lambda: jax.block_until_ready(function(model, xs))}
+    return {
+        "PyTorch": torch_train if train else torch_forward,
+        "ours": lambda: jax.block_until_ready(function(model, xs)),
+    }
 
 
 VOCABULARY, HIDDEN, EMBEDDING, STREAMS, STEPS = 100, 512, 64, 32, 128
@@ -88,4 +91,4 @@ def character_lm(precision: str):
     def jax_step():
         holder[0] = jax.block_until_ready(step(*holder[0], tokens))
 
-    return {"torch": torch_step, "jax": jax_step}
+    return {"PyTorch": torch_step, "ours": jax_step}

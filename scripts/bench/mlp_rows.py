@@ -53,4 +53,4 @@ def mlp():
     def jax_steps():
         holder[0] = jax.block_until_ready(steps(holder[0], jx, jy))
 
-    return {"torch": torch_steps, "jax": jax_steps}
+    return {"PyTorch": torch_steps, "ours": jax_steps}

@@ -139,4 +139,4 @@ def tagger(precision: str, train: bool):
         else:
             jax.block_until_ready([decode(parts, x, lengths) for x, _, lengths in jax_data])
 
-    return {"torch": lambda: torch_run(False), "torch packed": lambda: torch_run(True), "jax": jax_run}
+    return {"PyTorch": lambda: torch_run(False), "torch packed": lambda: torch_run(True), "ours": jax_run}
