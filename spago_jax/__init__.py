@@ -6,6 +6,9 @@
 ``sj.Module`` is a frozen dataclass of arrays; ``sj.compile`` makes a ``Program`` of a pure function.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from spago_jax.compiler import Buckets as Buckets
 from spago_jax.compiler import Program as Program
 from spago_jax.compiler import RetraceError as RetraceError
@@ -32,4 +35,24 @@ from spago_jax.core import trainable as trainable
 from spago_jax.core import unflat as unflat
 from spago_jax.core import value_and_grad as value_and_grad
 
+if TYPE_CHECKING:
+    from spago_jax.compiler.graph import Graph as Graph
+    from spago_jax.compiler.graph import graph as graph
+    from spago_jax.compiler.ship import export as export
+    from spago_jax.compiler.ship import load_program as load_program
+
 __version__ = "0.1.0"
+
+# Loaded when they are first asked for, so that the import of the package stays light.
+_LATER = {
+    "Graph": "spago_jax.compiler.graph",
+    "graph": "spago_jax.compiler.graph",
+    "export": "spago_jax.compiler.ship",
+    "load_program": "spago_jax.compiler.ship",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'spago_jax' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which padded lengths waste the least, for a histogram of lengths."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike
 
 from spago_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _CANDIDATES = 1024  # the search takes (number of candidates)^2 x buckets operations
 
 
 def choose_buckets(
-    lengths: ArrayLike, n: int = 8, *, multiple: int = 8, max_padding: float | None = None
+    lengths: "ArrayLike", n: int = 8, *, multiple: int = 8, max_padding: float | None = None
 ) -> tuple[int, ...]:
     """The at most ``n`` lengths that waste the fewest padded positions, each example going to the next longer one.
 
@@ -68,7 +72,7 @@ def choose_buckets(
     return tuple(reversed(chosen))
 
 
-def padding_waste(lengths: ArrayLike, buckets: tuple[int, ...]) -> float:
+def padding_waste(lengths: "ArrayLike", buckets: tuple[int, ...]) -> float:
     """The share of positions that are padding, 0 to 1, when each length is padded to the next bucket.
 
     Raises:

@@ -4,16 +4,18 @@
 import bisect
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
-from numpy.typing import ArrayLike
 
 from spago_jax.compiler.bucket_sizes import choose_buckets, padding_waste
 from spago_jax.compiler.spec import Spec
 from spago_jax.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Buckets:
@@ -31,7 +33,7 @@ class Buckets:
         self.sizes = {name: tuple(sorted({int(v) for v in values})) for name, values in sizes.items()}
 
     @classmethod
-    def for_lengths(cls, n: int = 8, *, multiple: int = 8, **lengths: ArrayLike) -> "Buckets":
+    def for_lengths(cls, n: int = 8, *, multiple: int = 8, **lengths: "ArrayLike") -> "Buckets":
         """The sizes that waste the least padding, for the lengths that were seen of each dimension.
 
         Args:
@@ -48,7 +50,7 @@ class Buckets:
         """
         return cls(**{name: choose_buckets(seen, n, multiple=multiple) for name, seen in lengths.items()})
 
-    def waste(self, **lengths: ArrayLike) -> float:
+    def waste(self, **lengths: "ArrayLike") -> float:
         """The share of positions that are padding for examples of these lengths, one list a dimension.
 
         Raises:

@@ -104,7 +104,7 @@ class Inspection:
                     call()
         return path
 
-    def evaluate(self, *args: Any, watch: Any = (), check: str | None = None) -> Any:
+    def evaluate(self, *args: Any, watch: Any = (), check: Any = None) -> Any:
         """Runs node by node, for debugging; see ``Graph.evaluate``."""
         return self.graph_of(*args).evaluate(*args, watch=watch, check=check)
 
