@@ -310,7 +310,8 @@ class _Drawing:
         attached = list(dict.fromkeys(attached))
         lines = [f"{len(operations)} operations" if len(operations) != 1 else operations[0].title]
         if work.flops or work.transcendentals:
-            lines.append(("≥ " if not work.exact else "") + amount(work.flops + work.transcendentals, "FLOP"))
+            cost = amount(work.flops, "FLOP") if work.flops else f"{amount(work.transcendentals)} transcendental"
+            lines.append(("" if work.exact else "≥ ") + cost)
         tooltip = [path, lines[0], str(work), *attached[:20]]
         if len(attached) > 20:
             tooltip.append(f"and {len(attached) - 20} more")

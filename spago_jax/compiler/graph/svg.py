@@ -194,7 +194,8 @@ class _Page:
         """The colours that occur, in as many rows as it takes."""
         parts, x, y = [], 0.0, 0.0
         entries = [(f"box {kind}", name) for kind, name in KINDS.items() if kind in self.kinds]
-        entries.append(("", "parameter"))
+        if any(box.attached for box in self.drawn.root.leaves()):
+            entries.append(("", "parameter"))
         for css, name in entries:
             needed = text_width(name, _SMALL) + (18.0 if css else 0.0) + 16.0
             if x and x + needed > width:

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`spago-jax graph`: draws a program of an experiment or a run."""
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spago_jax.cli.main import app
+from spago_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from spago_jax.compiler.graph import Graph
+    from spago_jax.train.recipe import Recipe
+    from spago_jax.train.schema import Experiment
+
+
+class Which(enum.StrEnum):
+    """What is drawn."""
+
+    train = "train"
+    eval = "eval"
+    predict = "predict"
+
+
+class Format(enum.StrEnum):
+    """How it is drawn."""
+
+    svg = "svg"
+    dot = "dot"
+    mermaid = "mermaid"
+    text = "text"
+
+
+@app.command()
+def graph(
+    what: Annotated[Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML experiment or a run folder.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
+    program: Annotated[Which, typer.Option(help="The training step, the scoring of a batch, or the answer.")] = (
+        Which.predict
+    ),
+    format: Annotated[Format, typer.Option(help="svg for a browser, dot, mermaid, or a table as text.")] = Format.svg,
+    gradient: Annotated[
+        bool, typer.Option("--gradient", help="The derivative of the training loss, with --program train.")
+    ] = False,
+    level: Annotated[
+        int | None, typer.Option(min=0, help="How deep modules and loops are open; all the way by default.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A file; standard output by default.")] = None,
+) -> None:
+    """Draws a program with the modules, shapes and costs of its operations, for one batch.
+
+    A run is drawn from its own vocabularies where --program is predict; the other programs read its data.
+    """
+    if gradient and program is not Which.train:
+        raise InputError(f"--gradient needs a loss, and {program.value} has none; use it with --program train")
+    if level is not None and format is Format.text:
+        raise InputError("--level folds pictures; a table (--format text) shows every operation")
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        why = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
+        raise InputError(f"--out: cannot write there: {why}", path=out)
+    found = traced(what, overrides or [], program, gradient)
+    text = found.text() + "\n" if format is Format.text else getattr(found, format.value)(level)
+    if out is None:
+        print(text, end="")
+        return
+    from spago_jax.train.run_folder import replace_file
+
+    replace_file(out, text)
+    print(f"{found!r}\nwritten to {out}")
+
+
+def traced(what: Path, overrides: list[str], program: Which, gradient: bool = False) -> "Graph":
+    """The graph of a program of an experiment.
+
+    Args:
+        what: a YAML experiment, or a run folder.
+        overrides: texts like ``model.hidden=8``.
+        program: which one.
+        gradient: the derivative of the training loss instead of the training step.
+
+    Raises:
+        InputError: for a config with mistakes, or data that are not there.
+    """
+    from spago_jax.train.config import load_experiment
+    from spago_jax.train.registry import recipe_class
+    from spago_jax.train.run_folder import RunFolder
+
+    run = RunFolder.open(what) if what.is_dir() else None
+    if run is not None:
+        experiment = run.experiment(tuple(overrides))
+    else:
+        experiment = load_experiment(what, overrides)
+    kind = recipe_class(experiment.model.kind)
+    if run is not None and program is Which.predict:
+        return _predict(kind.open(experiment, run.assets), experiment, what)
+    kind.check(experiment)
+    recipe = kind.prepare(experiment)
+    if program is Which.predict:
+        return _predict(recipe, experiment, what)
+    if program is Which.eval:
+        return _eval(recipe, experiment)
+    return _loss(recipe, experiment).gradient(_trained(recipe, experiment)) if gradient else _train(recipe, experiment)
+
+
+def _predict(recipe: "Recipe", experiment: "Experiment", what: Path) -> "Graph":
+    """What an export ships, for a batch of the size of evaluation; needs no weights."""
+    import jax
+
+    from spago_jax.compiler import spec
+    from spago_jax.compiler.graph import graph
+    from spago_jax.tasks.exporting import prediction
+    from spago_jax.tasks.run import TrainedRun
+    from spago_jax.train.run_folder import RunFolder
+
+    model = _model(recipe, experiment)
+    found = prediction(TrainedRun(RunFolder(what), experiment, recipe, model, 0))
+    characters = getattr(getattr(experiment.model, "characters", None), "max_length", 16)
+    sizes = {"batch": experiment.train.eval_batch_size, "characters": characters, "ngrams": 256}
+    sizes["time"] = getattr(experiment.model, "chunk", 32)
+
+    def struct(leaf: Any) -> jax.ShapeDtypeStruct:
+        if isinstance(leaf, str):
+            return spec("input", leaf).struct(sizes)
+        shape = tuple(size if isinstance(size, int) else sizes[str(size)] for size in leaf.shape)
+        return jax.ShapeDtypeStruct(shape, leaf.dtype)
+
+    inputs = jax.tree.map(struct, found.inputs, is_leaf=lambda leaf: isinstance(leaf, str))
+    return graph(found.function, model, *inputs, name=f"{experiment.name}: {found.name}")
+
+
+def _eval(recipe: "Recipe", experiment: "Experiment") -> "Graph":
+    from spago_jax.compiler.graph import graph
+    from spago_jax.core import Precision
+
+    precision = Precision.parse(experiment.train.precision)
+    split = next((name for name in recipe.splits() if name != "train"), "train")
+
+    def evaluate(model: Any, batch: Any, carry: Any) -> Any:
+        return recipe.evaluate(precision.to_compute(model), batch, carry)
+
+    carry = recipe.initial_carry(experiment.train.eval_batch_size)
+    batch = {name: array[0] for name, array in _block(recipe, split, training=False).items()}
+    return graph(evaluate, _model(recipe, experiment), batch, carry, name=f"{experiment.name}: eval")
+
+
+def _train(recipe: "Recipe", experiment: "Experiment") -> "Graph":
+    """One step: loss, gradients and update, as the train program takes it many times in a call."""
+    import numpy as np
+
+    from spago_jax.compiler.graph import graph
+    from spago_jax.core import Precision
+    from spago_jax.core.sharding import data_mesh
+    from spago_jax.train.programs import Programs
+
+    programs = Programs(recipe, data_mesh(1), Precision.parse(experiment.train.precision))
+    block = {name: array[:1] for name, array in _block(recipe, "train", training=True).items()}
+
+    def train(state: Any, batch: Any) -> Any:
+        return programs.train.function(state, batch, np.int32(1))
+
+    return graph(train, programs.state, block, name=f"{experiment.name}: train")
+
+
+def _loss(recipe: "Recipe", experiment: "Experiment") -> "Graph":
+    import jax
+    import jax.numpy as jnp
+
+    from spago_jax.compiler.graph import graph
+    from spago_jax.core import Precision, Rng
+
+    precision = Precision.parse(experiment.train.precision)
+
+    def loss(model: Any, batch: Any, carry: Any, key: Any) -> Any:
+        found = recipe.loss(precision.to_compute(model), batch, carry, Rng(jax.random.wrap_key_data(key)))
+        return (found.total / jnp.maximum(found.weight, 1e-8)).astype(jnp.float32)
+
+    batch = {name: array[0] for name, array in _block(recipe, "train", training=True).items()}
+    carry = recipe.initial_carry(experiment.train.batch_size)
+    key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+    return graph(loss, _model(recipe, experiment), batch, carry, key, name=f"{experiment.name}: loss")
+
+
+def _trained(recipe: "Recipe", experiment: "Experiment") -> list[str]:
+    """The paths of the arrays that training differentiates for."""
+    from spago_jax.optim import trained_paths
+
+    return [f"model.{path}" for path in sorted(trained_paths(experiment.optimizer, _model(recipe, experiment)))]
+
+
+def _model(recipe: "Recipe", experiment: "Experiment") -> Any:
+    """The model without its arrays."""
+    import jax
+
+    from spago_jax.core import Precision
+
+    precision = Precision.parse(experiment.train.precision)
+    return jax.eval_shape(lambda key: precision.to_params(recipe.init_model(key)), jax.random.key(0))
+
+
+def _block(recipe: "Recipe", split: str, *, training: bool) -> dict[str, Any]:
+    """The arrays of the first block of a part of the data, [steps, batch, ...]."""
+    block = recipe.batches(split, training=training).epoch(0)[0]
+    return recipe.collate(split, block, training=training)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""spaGO's golden numbers, computed again by this library: ``scripts/parity DIR``."""

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Every layer once: the conformance suite, the documentation and ``spago-jax layers`` read this table."""
+
+from spago_jax.errors import InputError, did_you_mean
+from spago_jax.nn.catalogue import first
+from spago_jax.nn.catalogue.entry import Entry as Entry
+
+# One table a subject; each layer is named once, and a name stands for one layer.
+CATALOGUE: dict[str, Entry] = {entry.name: entry for table in (first.ENTRIES,) for entry in table}
+
+
+def find(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        InputError: for an unknown name, with the nearest.
+
+    >>> find("lstm").title
+    'LSTM'
+    """
+    if name not in CATALOGUE:
+        raise InputError(f"unknown layer {name!r}: {did_you_mean(name, CATALOGUE)}")
+    return CATALOGUE[name]
