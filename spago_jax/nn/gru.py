@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, param, static
 from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
 from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.gru import gru_scan, gru_step
 from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.recurrence import scan_recurrence
@@ -77,7 +78,8 @@ class GRU(Module):
 
     def project(self, xs: Array) -> Array:
         """``W x + b``: [..., in] -> [..., 3 * out], in the accumulation dtype."""
-        return matmul(xs, self.input_weight) + self.bias.astype(accumulation_dtype(self.bias.dtype))
+        z = matmul(xs, self.input_weight)
+        return z + over(self.bias.astype(accumulation_dtype(self.bias.dtype)), z)
 
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
         """One step from a projected input [..., 3 * out]."""

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, param, static
 from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype
 
 
@@ -37,4 +38,4 @@ class LayerNorm(Module):
         wide = x.astype(accumulation_dtype(x.dtype))
         centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
         scale = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps)
-        return (centred * scale * self.weight + self.bias).astype(x.dtype)
+        return (centred * scale * over(self.weight, x) + over(self.bias, x)).astype(x.dtype)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, param
 from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
 from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_scan, lstm_update, lstm_zero_state
 from spago_jax.ops.recurrence import scan_recurrence
@@ -75,7 +76,8 @@ class LSTM(Module):
 
     def project(self, xs: Array) -> Array:
         """``W x + b``: [..., in] -> [..., 4 * out], in the accumulation dtype."""
-        return matmul(xs, self.input_weight) + self.bias.astype(accumulation_dtype(self.bias.dtype))
+        z = matmul(xs, self.input_weight)
+        return z + over(self.bias.astype(accumulation_dtype(self.bias.dtype)), z)
 
     def recur(self, state: LSTMState) -> Array:
         """The recurrent product ``W' h``: [..., 4 * out]."""

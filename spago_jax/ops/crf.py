@@ -16,6 +16,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from spago_jax.errors import InputError
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype
 from spago_jax.ops.masks import length_mask, zero_padding
 
@@ -67,12 +68,11 @@ def log_partition(
 
     def body(alpha, inputs):
         emission, real = inputs
-        new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow, axis=1)
+        new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow[None], axis=1)
         return jnp.where(real, new, alpha), None
 
-    alpha = start + emissions[0]
-    alpha, _ = lax.scan(body, alpha, (emissions[1:], mask[1:]))
-    total = jax.nn.logsumexp(alpha + end, axis=-1)
+    alpha, _ = lax.scan(body, over(start, emissions[0]) + emissions[0], (emissions, _after_first(mask)))
+    total = jax.nn.logsumexp(alpha + over(end, alpha), axis=-1)
     return jnp.where(lengths > 0, total, 0).reshape(lead)
 
 
@@ -110,12 +110,12 @@ def sequence_score(
     mask = length_mask(lengths, time).T
     path = jnp.where(mask, tags.reshape(batch, time).T, -1)
     # One-hot rows (zeros for padding): products instead of gathers, whose gradients would be scatters.
-    hot = (path[..., None] == jnp.arange(count)).astype(emissions.dtype)
+    hot = (path[..., None] == over(jnp.arange(count), path[..., None])).astype(emissions.dtype)
     score = jnp.sum(hot * emissions, axis=(0, 2))
-    score = score + jnp.sum(_choose(hot[:-1], follow) * hot[1:], axis=(0, 2))
-    score = score + jnp.sum(hot[0] * start, axis=-1)
-    last = jnp.arange(time)[:, None, None] == (lengths - 1)[:, None]
-    score = score + jnp.sum(jnp.where(last, hot, 0) * end, axis=(0, 2))
+    score = score + jnp.sum(_choose(hot, follow)[:-1] * hot[1:], axis=(0, 2))
+    score = score + jnp.sum(hot[0] * over(start, hot[0]), axis=-1)
+    last = jnp.arange(time)[:, None, None] == (lengths - 1)[None, :, None]
+    score = score + jnp.sum(jnp.where(last, hot, 0) * over(end, hot), axis=(0, 2))
     return score.reshape(lead)
 
 
@@ -184,8 +184,8 @@ def viterbi(
         pointer = _first(into == highest[..., None])
         return jnp.where(real, highest + emission, best), jnp.where(real, pointer, identity)
 
-    best, pointers = lax.scan(forward, start + emissions[0], (emissions[1:], mask[1:]))
-    best = best + end
+    best, pointers = lax.scan(forward, over(start, emissions[0]) + emissions[0], (emissions, _after_first(mask)))
+    best = best + over(end, best)
     score = jnp.max(best, axis=-1)
     last = _first(best == score[:, None])
 
@@ -193,10 +193,18 @@ def viterbi(
         before = jnp.sum(jnp.where(identity == tag[:, None], pointer, 0), axis=-1, dtype=jnp.int32)
         return before, tag
 
-    first, rest = lax.scan(backward, last, pointers, reverse=True)
-    tags = jnp.concatenate([first[None], rest], axis=0)
+    _, tags = lax.scan(backward, last, pointers, reverse=True)
     tags = jnp.where(mask[..., 0], tags, 0).T
     return tags.reshape(*lead, time), jnp.where(lengths > 0, score, 0).reshape(lead)
+
+
+def _after_first(mask: jax.Array) -> jax.Array:
+    """The mask without its first step, at which the scans hold what they start with.
+
+    They pass over all steps, not over ``time - 1`` of them: a scan of a length that may be 0 cannot be exported with a
+    free ``time``.
+    """
+    return mask & (jnp.arange(mask.shape[0]) > 0)[:, None, None]
 
 
 def _first(hit: jax.Array) -> jax.Array:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.ops.activations import fast_sigmoid
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.masks import length_mask
 
@@ -48,7 +49,7 @@ def gru_step(
         r, u = gates[..., :out], gates[..., out:]
         inner = product[..., 2 * out :]
         if recurrent_bias is not None:
-            inner = inner + recurrent_bias
+            inner = inner + over(recurrent_bias, inner)
         c = jnp.tanh(z[..., 2 * out :] + r * inner)
         new = c + u * (hidden - c)
     else:

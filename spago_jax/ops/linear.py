@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.errors import InputError
+from spago_jax.ops.broadcast import over
 
 
 def accumulation_dtype(dtype) -> jnp.dtype:
@@ -86,5 +87,5 @@ def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> ja
     """
     y = matmul(x, weight)
     if bias is not None:
-        y = y + bias.astype(y.dtype)
+        y = y + over(bias.astype(y.dtype), y)
     return y.astype(x.dtype)

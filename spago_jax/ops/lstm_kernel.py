@@ -217,9 +217,8 @@ def _backward_rule(reverses, residuals, gradients):
         dweights.append(_product(dz, before, 1).astype(weight.dtype))
         dbiases.append(jnp.sum(dz, axis=1, dtype=accumulation_dtype(dz.dtype)).astype(bias.dtype))
     dhiddens = tuple(end[0].astype(hidden.dtype) for end, hidden in zip(ends, hiddens, strict=True))
-    dmask = None if mask is None else np.zeros(mask.shape, jax.dtypes.float0)
     dcells = tuple(end[1] for end in ends)
-    return dxs.astype(xs.dtype), tuple(dinputs), tuple(dweights), tuple(dbiases), dhiddens, dcells, dmask
+    return dxs.astype(xs.dtype), tuple(dinputs), tuple(dweights), tuple(dbiases), dhiddens, dcells, None
 
 
 lstm_columns.defvjp(_forward_rule, _backward_rule)

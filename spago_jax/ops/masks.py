@@ -4,6 +4,8 @@
 import jax
 import jax.numpy as jnp
 
+from spago_jax.ops.broadcast import over
+
 
 def length_mask(lengths: jax.Array, time: int) -> jax.Array:
     """Which steps are real: bool[..., time] from integer lengths [...].
@@ -12,7 +14,8 @@ def length_mask(lengths: jax.Array, time: int) -> jax.Array:
     Array([[ True,  True, False],
            [False, False, False]], dtype=bool)
     """
-    return jnp.arange(time) < jnp.asarray(lengths)[..., None]
+    lengths = jnp.asarray(lengths)[..., None]
+    return over(jnp.arange(time), lengths) < lengths
 
 
 def zero_padding(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
@@ -35,7 +38,7 @@ def reverse_by_length(x: jax.Array, lengths: jax.Array | None = None) -> jax.Arr
     """
     if lengths is None:
         return jnp.flip(x, axis=-2)
-    time = jnp.arange(x.shape[-2])
     lengths = jnp.broadcast_to(jnp.asarray(lengths), x.shape[:-2])[..., None]
+    time = over(jnp.arange(x.shape[-2]), lengths)
     index = jnp.where(time < lengths, lengths - 1 - time, time)
     return jnp.take_along_axis(x, index[..., None], axis=-2)

@@ -65,14 +65,15 @@ def train_program(
         total, weight, gradients = everywhere((total, weight, gradients))
         divisor = jnp.maximum(weight, 1e-8)
         gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
-        norm = optax.tree.norm(gradients)
-        updates, memory = optimizer.update(gradients, state.optimizer, params)
-        params = optax.apply_updates(params, updates)
-        step = state.step + 1
-        averaged = state.average
-        if average is not None:
-            decay = jnp.minimum(average, (1.0 + step) / (10.0 + step))
-            averaged = jax.tree.map(lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), averaged, params)
+        with jax.named_scope("optimizer"):  # one box in pictures and profiles, as a module is
+            norm = optax.tree.norm(gradients)
+            updates, memory = optimizer.update(gradients, state.optimizer, params)
+            params = optax.apply_updates(params, updates)
+            step = state.step + 1
+            averaged = state.average
+            if average is not None:
+                decay = jnp.minimum(average, (1.0 + step) / (10.0 + step))
+                averaged = jax.tree.map(lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), averaged, params)
         bad = ~jnp.isfinite(total) | ~jnp.isfinite(norm)
         totals = {
             "loss": totals["loss"] + total,

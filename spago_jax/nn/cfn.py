@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The chaos-free network."""
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import Array, param
+from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
+from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.activations import fast_sigmoid
+from spago_jax.ops.linear import matmul
+
+
+class CFN(Recurrent):
+    """Chaos-free network: [..., time, in] -> [..., time, out] and the final state [..., out].
+
+        i = sigmoid(Wi x + bi + Wi' h),  f = sigmoid(Wf x + bf + Wf' h)
+        h = i tanh(Wc x) + f tanh(h)
+
+    The fused arrays hold the blocks input, forget, candidate: ``input_weight`` [3 * out, in]; the candidate has no
+    recurrence and no bias: ``recurrent_weight`` [2 * out, out], ``bias`` [2 * out]. Source: Laurent and von Brecht, "A
+    recurrent neural network without chaos" (2016); spaGO nn/recurrent/cfn.
+
+    >>> cell = CFN(input_weight=jnp.ones((3, 1)), recurrent_weight=jnp.ones((2, 1)), bias=jnp.zeros(2))
+    >>> ys, state = cell(jnp.array([[1.0], [0.0]]))
+    >>> ys[:, 0].round(4)
+    Array([0.5568, 0.3213], dtype=float32)
+    """
+
+    input_weight: Array
+    recurrent_weight: Array
+    bias: Array = param(decay=False)
+
+    @classmethod
+    def init(cls, key: Array, in_features: int, out_features: int, *, forget_bias: float = 1.0) -> "CFN":
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), the forget gate's bias 1.
+
+        Raises:
+            InputError: for a size below 1.
+        """
+        check_sizes("CFN", in_features=in_features, out_features=out_features)
+        inputs, recurrent = jax.random.split(key)
+        return cls(
+            input_weight=blocks(inputs, 3, lambda k: xavier_uniform(k, (out_features, in_features))),
+            recurrent_weight=blocks(recurrent, 2, lambda k: orthogonal(k, (out_features, out_features))),
+            bias=jnp.zeros(2 * out_features).at[out_features:].set(forget_bias),
+        )
+
+    @property
+    def in_features(self) -> int:
+        """The size of an input."""
+        return self.input_weight.shape[1]
+
+    @property
+    def out_features(self) -> int:
+        """The size of an output."""
+        return self.recurrent_weight.shape[1]
+
+    def project(self, xs: Array) -> tuple[Array, Array]:
+        """The gates' inputs [..., 2 * out] and ``tanh(Wc x)`` [..., out], in the accumulation dtype."""
+        z = matmul(xs, self.input_weight)
+        gates, candidate = jnp.split(z, [2 * self.out_features], axis=-1)
+        return gates + self.bias.astype(z.dtype), jnp.tanh(candidate)
+
+    def recur(self, state: Array) -> Array:
+        """The recurrent product of both gates: [..., 2 * out]."""
+        return affine(state, self.recurrent_weight)
+
+    def update(self, state: Array, gates: Array, candidate: Array) -> tuple[Array, Array]:
+        """The elementwise half of a step, given the gates' pre-activations and the candidate."""
+        i, f = jnp.split(fast_sigmoid(gates), 2, axis=-1)
+        new = (i * candidate + f * jnp.tanh(state.astype(gates.dtype))).astype(state.dtype)
+        return new, new
+
+    def step(self, state: Array, z: tuple[Array, Array]) -> tuple[Array, Array]:
+        """One step from a projected input."""
+        gates, candidate = z
+        return self.update(state, gates + self.recur(state), candidate)
