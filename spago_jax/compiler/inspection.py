@@ -112,6 +112,12 @@ class Inspection:
         """A hash of what the first signature computes, the same in every process; see ``Graph.fingerprint``."""
         return self.graph.fingerprint()
 
+    def export(self, folder: str | Path, *arguments: Any, **options: Any) -> Path:
+        """Writes a folder that runs with JAX and NumPy alone; see ``sj.export``."""
+        from spago_jax.compiler.ship import export
+
+        return export(self, folder, *arguments, **options)  # type: ignore[arg-type]
+
     def _fresh(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, or copies that may be donated."""
         return jax.tree.map(jax.numpy.copy, (args, kwargs)) if getattr(self, "_donate", ()) else (args, kwargs)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`spago-jax export`."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spago_jax.cli.main import app
+
+
+class Format(enum.StrEnum):
+    """What is written."""
+
+    stablehlo = "stablehlo"
+    onnx = "onnx"
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write.", show_default=False)],
+    format: Annotated[
+        Format, typer.Option(help="stablehlo runs with jax and numpy alone; onnx with onnxruntime.")
+    ] = Format.stablehlo,
+    platforms: Annotated[str, typer.Option(help="Where a stablehlo artefact shall run.")] = "cpu,cuda,tpu",
+    differentiable: Annotated[
+        bool, typer.Option("--differentiable", help="Ship the gradient too, for fine-tuning.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported program that is there.")] = False,
+) -> None:
+    """Exports what a trained run predicts, with its vocabularies, to a folder that works without this library."""
+    from spago_jax.compiler.ship.export import check_platforms
+    from spago_jax.compiler.ship.folder import check_target
+    from spago_jax.tasks.exporting import export_run
+    from spago_jax.tasks.run import open_run
+
+    chosen = check_platforms([name.strip() for name in platforms.split(",") if name.strip()])
+    check_target(folder, overwrite)
+    written = export_run(
+        open_run(run),
+        folder,
+        format=format.value,
+        platforms=chosen,
+        differentiable=differentiable,
+        overwrite=overwrite,
+    )
+    for path in sorted(path for path in written.rglob("*") if path.is_file()):
+        print(f"{path.stat().st_size:>12,}  {path}")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A folder that appears complete or not at all."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from spago_jax.errors import InputError
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuses a folder that is in the way, before any work is done.
+
+    Raises:
+        InputError: where something exists and ``overwrite`` is False, or it is no exported program.
+    """
+    if not target.exists() and not target.is_symlink():
+        return
+    if not target.is_dir() or target.is_symlink():
+        raise InputError("exists and is no folder; choose another place", path=target)
+    if not any(target.iterdir()):
+        return
+    if not (target / "manifest.json").is_file():
+        raise InputError("the folder holds other things than an exported program; choose another one", path=target)
+    if not overwrite:
+        raise InputError("the folder exists; choose another one, or allow it to be replaced (overwrite)", path=target)
+
+
+@contextlib.contextmanager
+def appearing(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder beside ``target`` to write into; it takes the target's place when the block ends without an error."""
+    check_target(target, overwrite)
+    target = target.absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        beside.chmod(0o777 & ~_umask())
+        yield beside
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+            os.replace(target, old)  # an empty folder may be replaced
+            os.replace(beside, target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(beside, target)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

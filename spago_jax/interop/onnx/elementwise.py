@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Operations on each number by itself."""
+
+from typing import Any
+
+import numpy as np
+
+from spago_jax.interop.onnx.graph import Graph, Value
+from spago_jax.interop.onnx.table import Unsupported, converts
+
+_ONE_TO_ONE = {
+    "abs": "Abs",
+    "acos": "Acos",
+    "acosh": "Acosh",
+    "add": "Add",
+    "add_any": "Add",
+    "asin": "Asin",
+    "asinh": "Asinh",
+    "atan": "Atan",
+    "atanh": "Atanh",
+    "ceil": "Ceil",
+    "cos": "Cos",
+    "cosh": "Cosh",
+    "div": "Div",
+    "erf": "Erf",
+    "exp": "Exp",
+    "floor": "Floor",
+    "ge": "GreaterOrEqual",
+    "gt": "Greater",
+    "le": "LessOrEqual",
+    "log": "Log",
+    "logistic": "Sigmoid",
+    "lt": "Less",
+    "mul": "Mul",
+    "neg": "Neg",
+    "pow": "Pow",
+    "sign": "Sign",
+    "sin": "Sin",
+    "sinh": "Sinh",
+    "sqrt": "Sqrt",
+    "sub": "Sub",
+    "tan": "Tan",
+    "tanh": "Tanh",
+}
+
+
+@converts(*_ONE_TO_ONE)
+def one_to_one(g: Graph, eqn: Any, *inputs: Value) -> Value:
+    """What ONNX has under another name."""
+    return g.node(_ONE_TO_ONE[eqn.primitive.name], *inputs)
+
+
+@converts("copy", "copy_p", "device_put", "name", "optimization_barrier", "reduce_precision", "stop_gradient")
+def unchanged(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
+    """What only matters to JAX."""
+    if eqn.primitive.name == "reduce_precision":
+        info = np.finfo(eqn.outvars[0].aval.dtype)
+        if eqn.params["exponent_bits"] < info.iexp or eqn.params["mantissa_bits"] < info.nmant:
+            raise Unsupported("to fewer bits")
+    return list(inputs)
+
+
+@converts("convert_element_type")
+def convert(g: Graph, eqn: Any, x: Value) -> Value:
+    """Another dtype."""
+    if eqn.invars[0].aval.dtype == eqn.params["new_dtype"]:
+        return x
+    return g.cast(x, eqn.params["new_dtype"])
+
+
+@converts("eq", "ne")
+def equal(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+    """Equal, or not."""
+    same = g.node("Equal", x, y)
+    return same if eqn.primitive.name == "eq" else g.node("Not", same)
+
+
+@converts("and", "or", "xor", "not")
+def logic(g: Graph, eqn: Any, *inputs: Value) -> Value:
+    """Of truth values, or bit by bit."""
+    kind = eqn.primitive.name.capitalize()
+    boolean = eqn.invars[0].aval.dtype == bool
+    return g.node(kind if boolean else f"Bitwise{kind}", *inputs)
+
+
+@converts("max", "min")
+def extreme(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+    """The larger or the smaller of two."""
+    kind = eqn.primitive.name
+    if eqn.invars[0].aval.dtype == bool:
+        return g.node("Or" if kind == "max" else "And", x, y)
+    return g.node(kind.capitalize(), x, y)
+
+
+@converts("clamp")
+def clamp(g: Graph, eqn: Any, low: Value, x: Value, high: Value) -> Value:
+    """Between two bounds."""
+    return g.node("Max", g.node("Min", x, high), low)
+
+
+@converts("rem")
+def remainder(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+    """With the sign of the dividend."""
+    return g.node("Mod", x, y, fmod=1)
+
+
+@converts("integer_pow")
+def integer_power(g: Graph, eqn: Any, x: Value) -> Value:
+    """Products for small powers, which are exact."""
+    power, dtype = eqn.params["y"], eqn.invars[0].aval.dtype
+    if power == 0:
+        return g.node("Add", g.node("Mul", x, np.zeros((), dtype)), np.ones((), dtype))
+    result, base, left = None, x, abs(power)
+    while left:
+        if left % 2:
+            result = base if result is None else g.node("Mul", result, base)
+        left //= 2
+        base = g.node("Mul", base, base) if left else base
+    assert result is not None
+    return result if power > 0 else g.node("Reciprocal", result)
+
+
+@converts("square")
+def square(g: Graph, eqn: Any, x: Value) -> Value:
+    """x x."""
+    return g.node("Mul", x, x)
+
+
+@converts("rsqrt")
+def inverse_root(g: Graph, eqn: Any, x: Value) -> Value:
+    """1 / sqrt(x)."""
+    return g.node("Reciprocal", g.node("Sqrt", x))
+
+
+@converts("cbrt")
+def cube_root(g: Graph, eqn: Any, x: Value) -> Value:
+    """With the sign of x."""
+    third = np.asarray(1 / 3, eqn.invars[0].aval.dtype)
+    return g.node("Mul", g.node("Sign", x), g.node("Pow", g.node("Abs", x), third))
+
+
+@converts("exp2")
+def power_of_two(g: Graph, eqn: Any, x: Value) -> Value:
+    """exp(x log 2)."""
+    return g.node("Exp", g.node("Mul", x, np.asarray(np.log(2), eqn.invars[0].aval.dtype)))
+
+
+@converts("erfc")
+def complementary_error(g: Graph, eqn: Any, x: Value) -> Value:
+    """1 - erf(x): absolute, not relative, precision for large x."""
+    return g.node("Sub", np.ones((), eqn.invars[0].aval.dtype), g.node("Erf", x))
+
+
+@converts("log1p")
+def log_of_one_plus(g: Graph, eqn: Any, x: Value) -> Value:
+    """Precise near 0: ``log(u) x / (u - 1)`` with u = 1 + x, and x where u is 1 (Kahan)."""
+    one = np.ones((), eqn.invars[0].aval.dtype)
+    u = g.node("Add", x, one)
+    rounded = g.node("Equal", u, one)
+    less = g.node("Where", rounded, one, g.node("Sub", u, one))
+    precise = g.node("Mul", g.node("Log", u), g.node("Div", x, less))
+    infinite = g.node("IsInf", x, detect_negative=0)
+    return g.node("Where", rounded, x, g.node("Where", infinite, x, precise))
+
+
+@converts("expm1")
+def exp_less_one(g: Graph, eqn: Any, x: Value) -> Value:
+    """Precise near 0: with t = tanh(x / 2), ``2 t / (1 - t)``; ``exp(x) - 1`` further out."""
+    dtype = eqn.invars[0].aval.dtype
+    one, half = np.ones((), dtype), np.asarray(0.5, dtype)
+    near = g.node("Less", g.node("Abs", x), half)
+    t = g.node("Tanh", g.node("Mul", g.node("Where", near, x, np.zeros((), dtype)), half))
+    close = g.node("Div", g.node("Add", t, t), g.node("Sub", one, t))
+    return g.node("Where", near, close, g.node("Sub", g.node("Exp", x), one))
+
+
+@converts("round")
+def rounded(g: Graph, eqn: Any, x: Value) -> Value:
+    """Halves to the even number, or away from zero."""
+    if int(eqn.params["rounding_method"]) == 1:
+        return g.node("Round", x)
+    half = np.asarray(0.5, eqn.invars[0].aval.dtype)
+    return g.node("Mul", g.node("Sign", x), g.node("Floor", g.node("Add", g.node("Abs", x), half)))
+
+
+@converts("is_finite")
+def finite(g: Graph, eqn: Any, x: Value) -> Value:
+    """Neither infinite nor NaN."""
+    return g.node("Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x)))
+
+
+@converts("select_n")
+def select(g: Graph, eqn: Any, which: Value, *cases: Value) -> Value:
+    """``cases[which]``, number by number."""
+    dtype = eqn.outvars[0].aval.dtype
+    if eqn.invars[0].aval.dtype == bool:
+        return where(g, dtype, which, cases[1], cases[0])
+    result = cases[0]
+    for index, case in enumerate(cases[1:], 1):
+        hit = g.node("GreaterOrEqual", which, np.asarray(index, eqn.invars[0].aval.dtype))
+        result = where(g, dtype, hit, case, result)
+    return result
+
+
+def where(g: Graph, dtype: Any, condition: Value, yes: Value, no: Value) -> Value:
+    """``Where``; of truth values as logic, which runtimes have for every shape."""
+    if np.dtype(dtype).kind == "b":
+        return g.node("Or", g.node("And", condition, yes), g.node("And", g.node("Not", condition), no))
+    return g.node("Where", condition, yes, no)
