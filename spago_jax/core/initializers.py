@@ -27,15 +27,23 @@ def xavier_uniform(key: Array, shape: tuple[int, ...], gain: float = 1.0, dtype=
     >>> bool(jnp.abs(w).max() <= (6 / 300) ** 0.5)
     True
     """
-    out_features, in_features = _fans(shape)
-    bound = gain * math.sqrt(6.0 / (in_features + out_features))
+    bound = xavier_bound(shape, gain)
     return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def xavier_bound(shape: tuple[int, ...], gain: float = 1.0) -> float:
+    """The a of ``xavier_uniform``."""
+    return gain * math.sqrt(6.0 / sum(_fans(shape)))
 
 
 def xavier_normal(key: Array, shape: tuple[int, ...], gain: float = 1.0, dtype=jnp.float32) -> Array:
     """N(0, s^2) with s = gain * sqrt(2 / (fan_in + fan_out))."""
-    out_features, in_features = _fans(shape)
-    return gain * math.sqrt(2.0 / (in_features + out_features)) * jax.random.normal(key, shape, dtype)
+    return xavier_std(shape, gain) * jax.random.normal(key, shape, dtype)
+
+
+def xavier_std(shape: tuple[int, ...], gain: float = 1.0) -> float:
+    """The s of ``xavier_normal``."""
+    return gain * math.sqrt(2.0 / sum(_fans(shape)))
 
 
 def uniform(key: Array, shape: tuple[int, ...], bound: float, dtype=jnp.float32) -> Array:
@@ -85,3 +93,19 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
         return shape[0], 1
     window = math.prod(shape[2:])
     return shape[0] * window, shape[1] * window
+
+
+def achlioptas(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """-sqrt(3), 0 or sqrt(3) with probabilities 1/6, 2/3, 1/6: a sparse random projection (Achlioptas, 2003).
+
+    >>> values = achlioptas(jax.random.key(0), (100, 100))
+    >>> sorted({round(float(v), 3) for v in values.ravel()})
+    [-1.732, 0.0, 1.732]
+    """
+    return achlioptas_of(jax.random.uniform(key, shape, dtype))
+
+
+def achlioptas_of(u: Array) -> Array:
+    """The rule of ``achlioptas`` for numbers drawn uniformly from [0, 1)."""
+    root = jnp.asarray(math.sqrt(3.0), u.dtype)
+    return jnp.where(u < 1 / 6, -root, jnp.where(u > 5 / 6, root, jnp.zeros((), u.dtype)))

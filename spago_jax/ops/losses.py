@@ -105,3 +105,60 @@ def mae(prediction: jax.Array, target: jax.Array) -> jax.Array:
     Array(1., dtype=float32)
     """
     return jnp.mean(jnp.abs(prediction - target), axis=-1)
+
+
+def weighted_focal(logits: jax.Array, labels: jax.Array, class_weights: jax.Array, gamma: float = 2.0) -> jax.Array:
+    """``class_weights[label] * focal``, one number an example; spaGO's WeightedFocalLoss."""
+    return class_weights[labels] * focal(logits, labels, gamma)
+
+
+def perplexity(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """``exp(cross_entropy)``, one number an example.
+
+    >>> perplexity(jnp.zeros(8), jnp.array(3)).round(4)
+    Array(8., dtype=float32)
+    """
+    return jnp.exp(cross_entropy(logits, labels))
+
+
+def zero_one_quantization(x: jax.Array) -> jax.Array:
+    """``sum(x^2 (1 - x)^2)`` over the last axis: zero where every number is 0 or 1.
+
+    >>> zero_one_quantization(jnp.array([0.0, 1.0, 2.0]))
+    Array(4., dtype=float32)
+    """
+    return jnp.sum(jnp.square(x * (1 - x)), axis=-1)
+
+
+def norm2_quantization(x: jax.Array) -> jax.Array:
+    """``(sum(x^2) - 1)^2`` over the last axis: zero where the vector has length 1.
+
+    >>> norm2_quantization(jnp.array([1.0, 1.0]))
+    Array(1., dtype=float32)
+    """
+    return jnp.square(jnp.sum(jnp.square(x), axis=-1) - 1)
+
+
+def one_hot_quantization(x: jax.Array, weight: float = 1e-5) -> jax.Array:
+    """``weight (zero_one_quantization + norm2_quantization)``: zero where the vector is one-hot.
+
+    Source: spaGO's OneHotQuantization, after the Tensor Product Recurrent Network (Palangi et al., 2018).
+    """
+    return weight * (zero_one_quantization(x) + norm2_quantization(x))
+
+
+def distance(x: jax.Array, target: jax.typing.ArrayLike) -> jax.Array:
+    """``|target - x|`` for each number.
+
+    >>> float(distance(jnp.array(0.25), 1.0))
+    0.75
+    """
+    return jnp.abs(target - x)
+
+
+def scaled_policy_gradient(action_log_probabilities: jax.Array, target_log_probabilities: jax.Array) -> jax.Array:
+    """``-sum_t a_t r_t`` over the last axis: log-probabilities of actions, weighted by what they led to.
+
+    Source: spaGO's SPG, for the skip connections of LSTM-SC.
+    """
+    return -jnp.sum(action_log_probabilities * target_log_probabilities, axis=-1)

@@ -26,7 +26,7 @@ import optax
 
 from spago_jax.optim.config import OptimizerConfig
 
-__all__ = ["DEFAULT_EPSILON", "build_method", "scale_by_adagrad", "scale_by_radam"]
+__all__ = ["DEFAULT_EPSILON", "build_method", "scale_by_adagrad", "scale_by_radam", "variance_length"]
 
 DEFAULT_EPSILON = {"adagrad": 1e-10, "lamb": 1e-6}
 
@@ -91,8 +91,8 @@ def scale_by_radam(beta1: float, beta2: float, epsilon: float) -> optax.Gradient
     return optax.GradientTransformation(init, update)
 
 
-def _rectification(t: jax.Array, beta2: float, rho_inf: float) -> tuple[jax.Array, jax.Array]:
-    """Whether rho_t > 5, and r sqrt(1 - b2^t).
+def variance_length(t: jax.Array, beta2: float) -> tuple[jax.Array, jax.Array]:
+    """``rho_t``, and ``1 - b2^t``, with all their digits.
 
     As it is written rho_t is the small difference of two large numbers, and float32 has three digits of it left.
     With x = - t log b2 and b2^t / (1 - b2^t) = 1 / expm1(x) = 1/x - 1/2 + h(x), the large parts cancel exactly:
@@ -102,11 +102,17 @@ def _rectification(t: jax.Array, beta2: float, rho_inf: float) -> tuple[jax.Arra
     x = t * rate
     series = x * (1 / 12 - x**2 * (1 / 720 - x**2 * (1 / 30240 - x**2 / 1209600)))
     h = jnp.where(x < 0.5, series, 1 / jnp.expm1(jnp.maximum(x, 0.5)) - 1 / x + 0.5)
-    rho = (rho_inf - 2 / rate) + t - 2 * t * h
+    rho_inf = 2 / (1 - beta2) - 1
+    return (rho_inf - 2 / rate) + t - 2 * t * h, -jnp.expm1(-x)
+
+
+def _rectification(t: jax.Array, beta2: float, rho_inf: float) -> tuple[jax.Array, jax.Array]:
+    """Whether rho_t > 5, and r sqrt(1 - b2^t)."""
+    rho, complement = variance_length(t, beta2)
     rectified = rho > 5
     safe = jnp.where(rectified, rho, 6.0)
     ratio = (safe - 4) * (safe - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * safe)
-    return rectified, jnp.sqrt(ratio * -jnp.expm1(-x))
+    return rectified, jnp.sqrt(ratio * complement)
 
 
 def build_method(config: OptimizerConfig, decay: optax.GradientTransformation) -> optax.GradientTransformation:
