@@ -26,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 import jax  # noqa: E402
 import torch  # noqa: E402
+from bench.evolution_rows import evolution  # noqa: E402
 from bench.lstm_rows import character_lm, layer  # noqa: E402
 from bench.measure import interleave  # noqa: E402
 from bench.mlp_rows import mlp  # noqa: E402
@@ -43,6 +44,7 @@ ROWS = {
     "tagger-infer-bf16": ("BiLSTM-CRF 256, batch 32, inference, bf16", lambda: tagger("bf16", False)),
     "charlm-train-fp32": ("character LM, LSTM 512, 128 x 32, training, fp32", lambda: character_lm("fp32")),
     "charlm-train-bf16": ("character LM, LSTM 512, 128 x 32, training, bf16", lambda: character_lm("bf16")),
+    "evolution": ("differential evolution, 1,000 members of 9,997 numbers, 3 generations", evolution),
     "eager-100": ("100 eager operations, forward and backward", eager_chain),
     "dispatch-100": ("200 calls of a compiled Program with 100 arrays", dispatch),
     "import": ("a new process that imports the package", imports),

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.errors import InputError
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype
 
 
@@ -33,8 +34,10 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, *, label_smoothing: floa
     if not 0.0 <= label_smoothing < 1.0:
         raise InputError(f"label_smoothing is {label_smoothing}, expected at least 0 and less than 1")
     logits = logits.astype(accumulation_dtype(logits.dtype))
-    total = jax.nn.logsumexp(logits, axis=-1)
-    hit = jnp.arange(logits.shape[-1]) == labels[..., None]
+    # Less the largest: the difference of two numbers near 1000 would keep four digits of a small loss.
+    logits = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    total = jnp.log(jnp.sum(jnp.exp(logits), axis=-1))
+    hit = over(jnp.arange(logits.shape[-1]), logits) == labels[..., None]
     # A sum over `where` fuses with what surrounds it; a gather would have a scatter for its gradient.
     gold = jnp.sum(jnp.where(hit, logits, 0), axis=-1)
     if label_smoothing:
