@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""nn.birnn, nn.birnncrf, nn.crf: models over whole sequences."""
+
+import jax.numpy as jnp
+
+from spago_jax.interop.spago.golden import Case
+from spago_jax.interop.spago.handlers.recurrent_cells import BUILDERS, build_lstm
+from spago_jax.interop.spago.registry import Computation, Params, golden
+from spago_jax.interop.spago.shapes import column, columns, sequence, vector
+from spago_jax.nn import CRF, BiRNN, BiRNNCRF, Linear, StackedRNN
+
+
+@golden("nn.birnn")
+def birnn(case: Case) -> Computation:
+    """Two cells and their merge; ``bibilstm`` is a stack of two, of which the first concatenates."""
+    kind, how = str(case.config["cell"]), str(case.config["merge"])
+    build = BUILDERS["lstm" if kind == "bibilstm" else kind]
+
+    def pair(params: Params, prefix: str, merge: str) -> BiRNN:
+        first, second = (build(params, f"{prefix}{side}.", case.config) for side in ("Positive", "Negative"))
+        return BiRNN(forward=first, backward=second, merge=merge)
+
+    def model(params: Params) -> BiRNN | StackedRNN:
+        if kind != "bibilstm":
+            return pair(params, "", how)
+        stack = "L" if any(name.startswith("L.") for name in params) else "Layers"
+        return StackedRNN(layers=(pair(params, f"{stack}.0.", "concat"), pair(params, f"{stack}.1.", how)))
+
+    def function(params, inputs):
+        ys, _ = model(params)(sequence(inputs))
+        return columns(ys)
+
+    return Computation(function)
+
+
+@golden("nn.crf")
+def crf(case: Case) -> Computation:
+    """The negative log-likelihood of a tag path."""
+    target = jnp.asarray(case.config["target"], jnp.int32)
+
+    def function(params, inputs):
+        return [column(-CRF(transitions=params["TransitionScores"]).log_likelihood(sequence(inputs), target))]
+
+    return Computation(function)
+
+
+@golden("nn.birnncrf")
+def birnn_crf(case: Case) -> Computation:
+    """The negative log-likelihood of a tag path under a BiLSTM-CRF."""
+    target = jnp.asarray(case.config["target"], jnp.int32)
+
+    def function(params, inputs):
+        model = BiRNNCRF(
+            rnn=BiRNN(
+                forward=build_lstm(params, "BiRNN.Positive."),
+                backward=build_lstm(params, "BiRNN.Negative."),
+                merge=str(case.config.get("merge", "concat")),
+            ),
+            scorer=Linear(weight=params["Scorer.W"], bias=vector(params["Scorer.B"])),
+            crf=CRF(transitions=params["CRF.TransitionScores"]),
+        )
+        return [column(-model.log_likelihood(sequence(inputs), target))]
+
+    return Computation(function)
