@@ -141,8 +141,8 @@ def test_a_stabilized_program_is_right_where_the_formula_overflows():
         return jnp.log(1 + jnp.exp(x))
 
     program = sj.compile(naive, "f32[2]", stabilize=True, name="softplus")
-    x = jnp.array([800.0, -90.0])
+    x = jnp.array([800.0, -80.0])
     np.testing.assert_allclose(program.freeze()(x), np.logaddexp(0.0, np.asarray(x, np.float64)), rtol=1e-6)
     assert not np.isfinite(sj.compile(naive)(x)[0])
     total = sj.compile(lambda x: jnp.log(1 + jnp.exp(x)).sum(), "f32[2]", stabilize=True)
-    np.testing.assert_allclose(total.grad("x")(x)["x"], [1.0, np.exp(-90.0)], rtol=1e-5)
+    np.testing.assert_allclose(total.grad("x")(x)["x"], [1.0, np.exp(-80.0)], rtol=1e-5)
