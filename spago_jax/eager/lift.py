@@ -2,6 +2,8 @@
 """Any function of arrays, and any Module, as an operation on Vars."""
 
 import functools
+import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from spago_jax import ops as own
 from spago_jax.core.partition import trainable
 from spago_jax.core.paths import map_named
 from spago_jax.eager.record import Operation, operation
@@ -160,22 +163,27 @@ class Ops:
     """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        for library in _libraries():
-            function = getattr(library, name, None)
-            if callable(function) and not isinstance(function, type):
-                lifted = _Lifted(function)
-                setattr(self, name, lifted)
-                return lifted
-        raise AttributeError(f"eager.ops has no function {name!r}: {did_you_mean(name, dir(self))}")
+        function = _own_functions().get(name) or getattr(jax.nn, name, None) or getattr(jnp, name, None)
+        if name.startswith("_") or not callable(function) or isinstance(function, type):
+            raise AttributeError(f"eager.ops has no function {name!r}: {did_you_mean(name, dir(self))}")
+        lifted = _Lifted(function)
+        setattr(self, name, lifted)
+        return lifted
 
     def __dir__(self) -> list[str]:
-        return sorted({name for library in _libraries() for name in dir(library) if not name.startswith("_")})
+        return sorted(name for name in {*_own_functions(), *dir(jax.nn), *dir(jnp)} if not name.startswith("_"))
 
 
-def _libraries() -> tuple[Any, ...]:
-    from spago_jax import ops as own
-
-    return own, jax.nn, jnp
+@functools.cache
+def _own_functions() -> dict[str, Callable[..., Any]]:
+    """The public functions in the modules of ``spago_jax.ops``."""
+    found: dict[str, Callable[..., Any]] = {}
+    for module in pkgutil.iter_modules(own.__path__):
+        source = importlib.import_module(f"{own.__name__}.{module.name}")
+        for name, function in vars(source).items():
+            if callable(function) and getattr(function, "__module__", None) == source.__name__:
+                found[name] = function
+    return found
 
 
 ops = Ops()
