@@ -10,6 +10,7 @@ from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import gain, uniform, xavier_uniform
 from spago_jax.nn.recurrent import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.ring import push
 
 
@@ -79,6 +80,9 @@ class FSMN(Recurrent):
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
         """One step from a projected input [..., out]; all of it is elementwise."""
         past = (jax.lax.stop_gradient(state) if self.detach else state).astype(z.dtype)
-        memory = jnp.sum(past * self.memory_weight.astype(z.dtype), axis=-2)
-        new = jax.nn.relu(z + self.recurrent_weight.astype(z.dtype) * memory).astype(state.dtype)
+        weight = self.memory_weight.astype(z.dtype)
+        memory = jnp.zeros_like(z)
+        for i in range(self.order):  # a reduction over the axis would be slow: XLA's CPU backend runs it in scalars
+            memory = memory + over(weight[i], z) * past[..., i, :]
+        new = jax.nn.relu(z + over(self.recurrent_weight.astype(z.dtype), memory) * memory).astype(state.dtype)
         return push(state, new), new

@@ -9,6 +9,7 @@ from spago_jax.core.initializers import gain, xavier_uniform
 from spago_jax.nn.recurrent import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import activation, parse_activation
+from spago_jax.ops.broadcast import over
 
 
 class IndRNN(Recurrent):
@@ -64,6 +65,6 @@ class IndRNN(Recurrent):
 
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
         """One step from a projected input [..., out]; all of it is elementwise."""
-        gates = z + self.recurrent_weight.astype(z.dtype) * state.astype(z.dtype)
+        gates = z + over(self.recurrent_weight.astype(z.dtype), z) * state.astype(z.dtype)
         new = activation(self.activation)(gates).astype(state.dtype)
         return new, new

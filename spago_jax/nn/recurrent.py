@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module
+from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import matmul
 from spago_jax.ops.recurrence import scan_recurrence
 
@@ -54,4 +55,4 @@ def affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
     dtype('float32')
     """
     y = matmul(x, weight)
-    return y if bias is None else y + bias.astype(y.dtype)
+    return y if bias is None else y + over(bias.astype(y.dtype), y)

@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.ops.linear import linear
+from spago_jax.ops.broadcast import over
+from spago_jax.ops.linear import accumulation_dtype, linear
 from spago_jax.ops.masks import length_mask, zero_padding
 
 PADDINGS = ("same", "valid")
@@ -18,22 +19,26 @@ def conv1d(
     *,
     lengths: jax.Array | None = None,
     padding: str = "same",
+    stride: int = 1,
+    groups: int = 1,
 ) -> jax.Array:
-    """Cross-correlation over time, ``y[t] = b + sum_k W[:, :, k] x[t + k - before]``.
+    """Cross-correlation over time, ``y[t] = b + sum_k W[:, :, k] x[t * stride + k - before]``.
 
     The windows are laid side by side and multiplied once: on a CPU that is one flat matrix product, forward and
     backward, where XLA's convolution is several times slower for such short sequences.
 
     Args:
         x: [..., time, in].
-        weight: [out, in, width], as in PyTorch.
+        weight: [out, in / groups, width], as in PyTorch.
         bias: [out], or None.
         lengths: int[...], the real steps; what lies beyond counts as zero.
         padding: ``same`` keeps the time (``(width - 1) // 2`` zeros before, the rest after);
             ``valid`` gives ``time - width + 1`` steps.
+        stride: every how many of these steps are computed, from the first on.
+        groups: the features are split into so many groups, each with its own outputs; ``in`` is depth-wise.
 
     Returns:
-        [..., time or time - width + 1, out].
+        [..., steps, out].
 
     Raises:
         InputError: for an unknown padding, shapes that do not fit, or fewer steps than the width when ``valid``.
@@ -44,8 +49,11 @@ def conv1d(
     """
     if padding not in PADDINGS:
         raise InputError(f"unknown padding {padding!r}, {did_you_mean(padding, PADDINGS)}")
-    if weight.ndim != 3 or weight.shape[1] != x.shape[-1]:
-        raise InputError(f"x has shape {tuple(x.shape)} and weight {tuple(weight.shape)}, expected [out, in, width]")
+    if weight.ndim != 3 or weight.shape[1] * groups != x.shape[-1] or weight.shape[0] % groups:
+        grouped = f" with {groups} groups" if groups > 1 else ""
+        raise InputError(
+            f"x has shape {tuple(x.shape)} and weight {tuple(weight.shape)}{grouped}, expected [out, in, width]"
+        )
     out, features, width = weight.shape
     time = x.shape[-2]
     x = zero_padding(x, lengths)
@@ -57,8 +65,21 @@ def conv1d(
         steps = time - width + 1
         if steps < 1:
             raise InputError(f"{time} steps are fewer than the width {width} of a 'valid' convolution; use 'same'")
-    windows = jnp.concatenate([x[..., k : k + steps, :] for k in range(width)], axis=-1)
-    return linear(windows, weight.transpose(0, 2, 1).reshape(out, width * features), bias)
+    slices = [x[..., k : k + steps : stride, :] for k in range(width)]
+    if groups == 1:
+        flat = weight.transpose(0, 2, 1).reshape(out, width * features)
+        return linear(jnp.concatenate(slices, axis=-1), flat, bias)
+    split = [part.reshape(*part.shape[:-1], groups, features) for part in slices]
+    flat = weight.transpose(0, 2, 1).reshape(groups, out // groups, width * features)
+    dtype = jnp.promote_types(x.dtype, weight.dtype)
+    y = jnp.einsum(
+        "...gi,goi->...go",
+        jnp.concatenate(split, axis=-1).astype(dtype),
+        flat.astype(dtype),
+        preferred_element_type=accumulation_dtype(dtype),
+    )
+    y = y.reshape(*y.shape[:-2], out)
+    return (y if bias is None else y + over(bias.astype(y.dtype), y)).astype(x.dtype)
 
 
 def max_over_time(x: jax.Array, lengths: jax.Array | None = None) -> jax.Array:

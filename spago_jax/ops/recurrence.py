@@ -13,10 +13,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.errors import InputError
+from spago_jax.ops.linear import accumulation_dtype
 from spago_jax.ops.masks import length_mask
 
 State = Any
-"""Any pytree of arrays [..., k]."""
+"""Any pytree of arrays [..., k] or [..., k, l]."""
 
 
 class Cell(Protocol):
@@ -86,7 +87,8 @@ def scan_recurrence(
     else:
         if start is None:
             start = cell.initial_state((flat.shape[1],), xs.dtype)
-        ys, final = _plain(cell, cell.project(flat), start, lengths, reverse, unroll)
+        zs = cell.project(flat)
+        ys, final = _plain(cell, zs, start, lengths, reverse, unroll)
     return _unfold(ys, lead), _unfold_state(final, lead)
 
 
@@ -129,18 +131,26 @@ def scan_bidirectional(
 def _plain(cell: Cell, zs: Any, start: State, lengths: jax.Array | None, reverse: bool, unroll: int):
     """The plain scan, time-major: a state that holds beyond the length needs no reversal of the inputs."""
     time = jax.tree.leaves(zs)[0].shape[0]
-    mask = None if lengths is None else length_mask(lengths, time).T[..., None]
+    mask = None if lengths is None else length_mask(lengths, time).T
+    dtype = jax.eval_shape(cell.step, start, jax.tree.map(lambda z: z[0], zs))[1].dtype
 
     def body(state: State, inputs: tuple[Any, jax.Array | None]):
         z, real = inputs
         new, y = cell.step(state, z)
+        # XLA's CPU backend has no update in place for 16-bit floats: the outputs are collected in float32.
+        y = y.astype(accumulation_dtype(y.dtype))
         if real is not None:
-            new = jax.tree.map(lambda a, b: jnp.where(real, a, b), new, state)
-            y = jnp.where(real, y, jnp.zeros((), y.dtype))
+            new = jax.tree.map(lambda a, b: jnp.where(_in_rank_of(a, real), a, b), new, state)
+            y = jnp.where(_in_rank_of(y, real), y, jnp.zeros((), y.dtype))
         return new, y
 
     final, ys = lax.scan(body, start, (zs, mask), reverse=reverse, unroll=unroll)
-    return ys, final
+    return ys.astype(dtype), final
+
+
+def _in_rank_of(x: jax.Array, real: jax.Array) -> jax.Array:
+    """bool[batch] with as many axes as ``x`` [batch, ...]."""
+    return real.reshape(real.shape + (1,) * (x.ndim - real.ndim))
 
 
 def _check(xs: jax.Array, lengths: jax.Array | None) -> tuple[int, ...]:
@@ -167,9 +177,10 @@ def _fold(xs: jax.Array, lengths: jax.Array | None, lead: tuple[int, ...]) -> tu
 
 def _fold_state(state: State, lead: tuple[int, ...]) -> State:
     for leaf in jax.tree.leaves(state):
-        if tuple(leaf.shape[:-1]) != lead:
-            raise InputError(f"the initial state has shape {tuple(leaf.shape)}, expected {(*lead, leaf.shape[-1])}")
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, leaf.shape[-1]), state)
+        if tuple(leaf.shape[: len(lead)]) != lead or leaf.ndim <= len(lead):
+            rest = leaf.shape[len(lead) :] or ("k",)
+            raise InputError(f"the initial state has shape {tuple(leaf.shape)}, expected {(*lead, *rest)}")
+    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (-1, *leaf.shape[len(lead) :])), state)
 
 
 def _unfold(ys: jax.Array, lead: tuple[int, ...]) -> jax.Array:
@@ -178,4 +189,4 @@ def _unfold(ys: jax.Array, lead: tuple[int, ...]) -> jax.Array:
 
 
 def _unfold_state(state: State, lead: tuple[int, ...]) -> State:
-    return jax.tree.map(lambda leaf: leaf.reshape(*lead, leaf.shape[-1]), state)
+    return jax.tree.map(lambda leaf: leaf.reshape(*lead, *leaf.shape[1:]), state)

@@ -84,7 +84,7 @@ def srnn(case: Case) -> Computation:
 
 
 def _srnn_oracle(case: Case) -> list[np.ndarray]:
-    p, ys, hidden = case.params, [], 0.0
+    p, ys, hidden = case.params, [], np.zeros((1, 1))
 
     def affine(name: str, x: Any) -> np.ndarray:
         return p[f"{name}.W"] @ x + p[f"{name}.B"]

@@ -80,7 +80,7 @@ def _slstm_oracle(case: Case) -> list[np.ndarray]:
             cell = left * c[t] + f * c[t + 1] + right * c[t + 2] + s * g + i * np.tanh(z["InputActivation"])
             new_cells.append(cell)
             new_hidden.append(o * np.tanh(cell))
-        mean = sum(hidden) / len(hidden)
+        mean = np.mean(hidden, axis=0)
 
         def gate(name: str, word: np.ndarray, sentence: np.ndarray = g) -> np.ndarray:
             return sigmoid(p[f"{name}.W"] @ sentence + p[f"{name}.U"] @ word + p[f"{name}.B"])

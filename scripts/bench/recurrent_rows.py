@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each recurrent cell: 256 units, batch 32, 64 steps, forward and with all gradients.
+
+The peer is PyTorch where it has the cell, and for all a loop over single examples: the same program, compiled for one
+example and called 32 times, which is how spaGO computes.
+"""
+
+import jax
+import jax.numpy as jnp
+import torch
+
+from bench.parallel import split_forward
+from spago_jax.nn.birnn import CELLS
+
+BATCH, TIME, UNITS = 32, 64, 256
+TORCH = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "srn": torch.nn.RNN}
+OPTIONS = {"gru": {"reset_after": True}, "nru": {"heads": 4}}  # PyTorch's GRU; NRU: 256 * 4 is a square
+
+
+def recurrent(name: str, train: bool):
+    """One cell beside its peers."""
+    torch.manual_seed(0)
+    x = torch.randn(BATCH, TIME, UNITS)
+    xs = jnp.asarray(x.numpy())
+    model = CELLS[name].init(jax.random.key(0), UNITS, UNITS, **OPTIONS.get(name, {}))
+
+    def forward(model, xs):
+        return model(xs)[0]
+
+    def loss(model, xs):
+        return jnp.sum(jnp.square(model(xs)[0]))
+
+    gradient = jax.grad(loss, (0, 1))
+    one = jax.jit(gradient if train else forward)
+    whole = jax.jit(gradient if train else split_forward(forward, 1))
+    add = jax.jit(lambda a, b: jax.tree.map(jnp.add, a, b))
+
+    def loop():
+        total = None
+        for row in range(BATCH):
+            result = one(model, xs[row])
+            if train:
+                total = result[0] if total is None else add(total, result[0])
+        jax.block_until_ready((result, total))
+
+    work = {"loop over single examples": loop}
+    if name in TORCH:
+        work["PyTorch"] = _torch(TORCH[name](UNITS, UNITS, batch_first=True), x, train)
+    work["ours"] = lambda: jax.block_until_ready(whole(model, xs))
+    return work
+
+
+def _torch(module: torch.nn.Module, x: torch.Tensor, train: bool):
+    x = x.clone().requires_grad_(train)
+
+    def forward():
+        with torch.no_grad():
+            module(x)
+
+    def gradient():
+        module.zero_grad()
+        x.grad = None
+        module(x)[0].square().sum().backward()
+
+    return gradient if train else forward
+
+
+# For the table of scripts/bench.py: {"cell-cfn-forward": (title, make), ...}
+ROWS = {
+    f"cell-{name}-{'train' if train else 'forward'}": (
+        f"{CELLS[name].__name__} 256, 32 x 64, {'all gradients' if train else 'forward'}, fp32",
+        lambda name=name, train=train: recurrent(name, train),
+    )
+    for name in sorted(CELLS)
+    for train in (False, True)
+}
