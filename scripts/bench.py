@@ -27,10 +27,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 import jax  # noqa: E402
 import torch  # noqa: E402
 from bench.evolution_rows import evolution  # noqa: E402
+from bench.layer_rows import LAYER_ROWS  # noqa: E402
 from bench.lstm_rows import character_lm, layer  # noqa: E402
 from bench.measure import interleave  # noqa: E402
 from bench.mlp_rows import mlp  # noqa: E402
 from bench.program_rows import dispatch, eager_chain, imports  # noqa: E402
+from bench.recurrent_rows import ROWS as CELL_ROWS  # noqa: E402
 from bench.tagger_rows import tagger  # noqa: E402
 
 ROWS = {
@@ -50,6 +52,7 @@ ROWS = {
     "import": ("a new process that imports the package", imports),
     "mlp-train-fp32": ("MLP 784-100-10, batch 32, Adam, 100 steps, fp32", mlp),
 }
+ROWS |= CELL_ROWS | LAYER_ROWS
 MARK = "<!-- table: scripts/bench.py -->"
 
 

@@ -10,7 +10,8 @@ from spago_jax.errors import InputError
 def ridge(a: jax.Array, y: jax.Array, penalty: float) -> jax.Array:
     """The W of the least ``|a W - y|^2 + penalty |W|^2``: ``(a'a + penalty I)^-1 a'y``.
 
-    By Cholesky, and refined twice on the residual of ``a`` itself, which brings float32 near its last digit.
+    By eigenvalues, because features often depend on each other and a Cholesky factor then fails in float32; and
+    refined on the residual of ``a`` itself, which brings float32 near its last digit.
 
     Args:
         a: [examples, in].
@@ -27,12 +28,14 @@ def ridge(a: jax.Array, y: jax.Array, penalty: float) -> jax.Array:
     Array([[1.]], dtype=float32)
     """
     _check(a, y, penalty, "penalty")
-    gram = _product(a.T, a) + penalty * jnp.eye(a.shape[1], dtype=a.dtype)
-    factor = jax.scipy.linalg.cho_factor(gram)
-    w = jax.scipy.linalg.cho_solve(factor, _product(a.T, y))
-    for _ in range(2):
+    values, vectors = jnp.linalg.eigh(_product(a.T, a))
+    # What rounding may have taken from an eigenvalue is added to it: the steps are then too short, never too long.
+    noise = 10.0 * jnp.finfo(a.dtype).eps * values[-1]
+    divisors = (jnp.maximum(values, 0.0) + noise + penalty)[:, None]
+    w = jnp.zeros((a.shape[1], y.shape[1]), a.dtype)
+    for _ in range(6):
         rest = _product(a.T, y - _product(a, w)) - penalty * w
-        w = w + jax.scipy.linalg.cho_solve(factor, rest)
+        w = w + _product(vectors, _product(vectors.T, rest) / divisors)
     return w
 
 

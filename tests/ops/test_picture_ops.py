@@ -87,6 +87,14 @@ def test_ridge_is_the_normal_equation():
         ridge(jnp.float32(a), jnp.float32(y[:29]), 0.1)
 
 
+def test_ridge_of_features_that_depend_on_each_other():
+    """Rank 2 of 12: in float32 the Gram matrix is not positive. Oracle: the augmented least squares problem."""
+    a, y = RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 12)), RNG.normal(size=(200, 1))
+    expected = np.linalg.lstsq(np.vstack([a, 0.03 * np.eye(12)]), np.vstack([y, np.zeros((12, 1))]), rcond=None)[0]
+    found = np.asarray(ridge(jnp.float32(a), jnp.float32(y), 0.0009), np.float64)
+    np.testing.assert_allclose(a @ found, a @ expected, atol=1e-5)
+
+
 def test_lasso_satisfies_its_optimality_conditions():
     """The subgradient: a'(aW - y) is -penalty * sign(W) where W is not zero, and no larger where it is."""
     a, y = RNG.normal(size=(40, 5)), RNG.normal(size=(40, 3))
