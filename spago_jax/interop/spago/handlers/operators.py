@@ -47,7 +47,9 @@ OPERATORS: dict[str, Operator] = {
     "MulT": lambda c, x: x[0].T @ x[1],
     "Dot": lambda c, x: _scalar(jnp.vdot(x[0], x[1])),
     "BiLinear": lambda c, x: _scalar(algebra.bilinear(x[0], vector(x[1]), vector(x[2]))),
-    "BiAffine": lambda c, x: _scalar(algebra.biaffine(x[0], *map(vector, x[1:3]), x[3], *map(vector, x[4:]))),
+    "BiAffine": lambda c, x: _scalar(
+        algebra.biaffine(x[0], vector(x[1]), vector(x[2]), x[3], vector(x[4]), vector(x[5]))
+    ),
     "Square": lambda c, x: jnp.square(x[0]),
     "Pow": lambda c, x: x[0] ** c["power"],
     "Sqrt": lambda c, x: jnp.sqrt(x[0]),
