@@ -227,7 +227,11 @@ def scan_loop(eqn: JaxprEqn) -> Loop | None:
     if eqn.primitive.name != "scan":
         return None
     params = eqn.params
-    return Loop(params["jaxpr"], params["num_consts"], params["num_carry"], params["length"], params["reverse"])
+    if "num_consts" in params:
+        constants, carried = params["num_consts"], params["num_carry"]
+    else:  # JAX 0.12 on: the trees of the constants, the carry and the elements
+        constants, carried = (len(list(part)) for part in params["ft_in"].unpack()[:2])
+    return Loop(params["jaxpr"], constants, carried, params["length"], params["reverse"])
 
 
 def while_loop(eqn: JaxprEqn) -> tuple[ClosedJaxpr, int, ClosedJaxpr, int] | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spago_jax.compiler.jaxprs import scan_loop
 from spago_jax.interop.onnx.buffers import Buffer, collected
 from spago_jax.interop.onnx.graph import Graph, Value
 from spago_jax.interop.onnx.table import converts
@@ -22,8 +23,9 @@ def _types(atoms: Any) -> list[_Type]:
 @converts("scan")
 def scan(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
     """``Scan``: a state, and slices of the inputs and outputs along their first axis."""
-    params = eqn.params
-    consts, carry = params["num_consts"], params["num_carry"]
+    params, loop = eqn.params, scan_loop(eqn)
+    assert loop is not None
+    consts, carry = loop.constants, loop.carried
     held, start, slices = list(inputs[:consts]), list(inputs[consts : consts + carry]), list(inputs[consts + carry :])
     jaxpr = params["jaxpr"]
     types = _types(jaxpr.jaxpr.invars[consts:])
