@@ -80,22 +80,18 @@ def floats(entry, inputs):
 
 
 @entries()
-def test_jit_gives_what_eager_gives(entry):
+def test_jit_gives_what_eager_gives_without_leaks_and_promotions(entry):
+    """Compiled once, with tracer leaks looked for, and dtypes and ranks promoted on purpose only."""
     model, inputs, expected = case(entry)
-    compare(jax.jit(entry.run)(model, *inputs), expected)
+    with jax.checking_leaks(), jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = jax.jit(lambda model, *xs: entry.run(model, *xs))(model, *map(jnp.asarray, inputs))
+    compare(found, expected)
 
 
 @entries()
 def test_numpy_and_jax_inputs_are_the_same(entry):
     model, inputs, expected = case(entry)
     compare(entry.run(model, *map(jnp.asarray, inputs)), expected, 0.0)
-
-
-@entries()
-def test_no_tracer_leaks(entry):
-    model, inputs, _ = case(entry)
-    with jax.checking_leaks():
-        jax.jit(lambda model, *inputs: entry.run(model, *inputs))(model, *inputs)
 
 
 @entries(batched)
@@ -202,6 +198,7 @@ def test_gradients_against_central_differences(entry):
             assert float(sum(jnp.vdot(g, d) for g, d in pairs)) == pytest.approx(float(slope), rel=1e-5, abs=1e-7)
 
 
+@pytest.mark.slow
 @entries()
 def test_float64_is_near_float32(entry):
     model, inputs, expected = case(entry)
@@ -227,13 +224,6 @@ def test_bfloat16_is_finite_near_and_kept(entry):
             assert bool(jnp.isfinite(mine.astype(jnp.float32)).all()) == bool(jnp.isfinite(other).all())
             scale = 1.0 + float(jnp.abs(jnp.where(jnp.isfinite(other), other, 0.0)).max())
             np.testing.assert_allclose(np.asarray(mine, np.float32), np.asarray(other), atol=0.08 * scale, rtol=0.08)
-
-
-@entries()
-def test_dtypes_and_ranks_are_promoted_on_purpose_only(entry):
-    model, inputs, expected = case(entry)
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        compare(jax.jit(lambda model, *xs: entry.run(model, *xs))(model, *map(jnp.asarray, inputs)), expected)
 
 
 @entries(lambda entry: entry.random)

@@ -108,7 +108,7 @@ def test_activations_equal_pytorch():
         "hard_tanh": f.hardtanh,
         "hard_sigmoid": f.hardsigmoid,
     }
-    assert set(theirs) == set(ACTIVATIONS)
+    assert set(theirs) <= set(ACTIVATIONS)  # the others are in test_activations.py
     x = 3 * normal(100)
     for name, function in theirs.items():
         got = activation(name)(jnp.array(x))
