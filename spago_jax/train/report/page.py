@@ -62,10 +62,11 @@ def render(run: RunData) -> str:
         if run.missing
         else None,
     )
-    return _document(str(run.config.get("name") or run.folder), body)
+    return document(str(run.config.get("name") or run.folder), body)
 
 
-def _document(name: str, body: Html) -> str:
+def document(name: str, body: Html) -> str:
+    """A page of its own: the style, the script and no other file. The title is escaped, the body is markup."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     return (
