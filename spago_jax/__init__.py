@@ -31,6 +31,7 @@ from spago_jax.core import partition as partition
 from spago_jax.core import roles as roles
 from spago_jax.core import static as static
 from spago_jax.core import summary as summary
+from spago_jax.core import tap as tap
 from spago_jax.core import trainable as trainable
 from spago_jax.core import unflat as unflat
 from spago_jax.core import value_and_grad as value_and_grad

@@ -10,10 +10,13 @@ from typing import Any
 
 import jax
 
+from spago_jax.core.taps import listening, tap_module
+
 
 class _Active(threading.local):
     def __init__(self) -> None:
         self.modules: list[Any] = []
+        self.paths: list[str] = []  # of each, below the outermost one, whose own is empty
 
 
 _active = _Active()
@@ -31,21 +34,37 @@ def name_methods(cls: type) -> None:
 
 
 def _scoped(method: Callable[..., Any]) -> Callable[..., Any]:
+    is_call = method.__name__ == "__call__"
+
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         active = _active.modules
         if active and active[-1] is self:
             return method(self, *args, **kwargs)
-        name = next((found for outer in reversed(active) if (found := _path_below(outer, self))), type(self).__name__)
+        name, outer_path = _place(self)
         active.append(self)
+        _active.paths.append(f"{outer_path}.{name}" if outer_path else name if len(active) > 1 else "")
         try:
             with jax.named_scope(name):
-                return method(self, *args, **kwargs)
+                result = method(self, *args, **kwargs)
+            if is_call and listening():
+                tap_module(_active.paths[-1] or name, result)
+            return result
         finally:
             active.pop()
+            _active.paths.pop()
 
     return call
+
+
+def _place(module: Any) -> tuple[str, str]:
+    """The name of a module that is called now, and the path of the active module that has it or that calls it."""
+    active, paths = _active.modules, _active.paths
+    for outer, path in zip(reversed(active), reversed(paths), strict=True):
+        if found := _path_below(outer, module):
+            return found, path
+    return type(module).__name__, paths[-1] if paths else ""
 
 
 def _path_below(outer: Any, module: Any) -> str:
