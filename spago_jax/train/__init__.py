@@ -14,6 +14,9 @@ _NAMES = {
     "Result": "spago_jax.train.loop",
     "RunFolder": "spago_jax.train.run_folder",
     "TrainingError": "spago_jax.train.history",
+    "Trend": "spago_jax.train.watch.trend",
+    "TrendGroup": "spago_jax.train.watch.trend_group",
+    "Watch": "spago_jax.train.watch.watch",
     "fit": "spago_jax.train.loop",
     "load_experiment": "spago_jax.train.config",
 }

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Training that can be watched: histories of values, their trends, what is done about them, and how they are shown."""
+
+from spago_jax.train.watch.trend import STATES as STATES
+from spago_jax.train.watch.trend import Trend as Trend
+from spago_jax.train.watch.trend_group import TrendGroup as TrendGroup
+from spago_jax.train.watch.watch import Watch as Watch

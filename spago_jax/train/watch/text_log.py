@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Histories as text: a CSV file of the epochs, and a log for people."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+
+def csv_text(series: Mapping[str, Sequence[float]]) -> str:
+    """``epoch,tag,...``: epochs from 1, numbers as ``%.8g``, blank where a series is shorter.
+
+    >>> print(csv_text({"loss": [1.0, 0.5], "dev": [0.25]}), end="")
+    epoch,loss,dev
+    1,1,0.25
+    2,0.5,
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *series])
+    for i in range(max(map(len, series.values()), default=0)):
+        cells = ["" if i >= len(values) else f"{values[i]:.8g}" for values in series.values()]
+        writer.writerow([i + 1, *cells])
+    return text.getvalue()
+
+
+def log_lines(series: Mapping[str, Sequence[float]], seconds: Sequence[float], total: int) -> list[str]:
+    """One line an epoch: ``epoch   1  loss=0.5000  [1.2s  ETA 2m05s]``.
+
+    Args:
+        series: values by name, one an epoch.
+        seconds: how long each epoch took.
+        total: how many epochs there will be.
+
+    >>> log_lines({"loss": [0.5, 0.0001]}, [2.0, 2.0], 4)
+    ['epoch   1  loss=0.5000  [2.0s  ETA 6.0s]', 'epoch   2  loss=1.00e-04  [2.0s  ETA 4.0s]']
+    """
+    lines = []
+    for i in range(max(map(len, series.values()), default=0)):
+        cells = [f"{name}={value_text(values[i])}" for name, values in series.items() if i < len(values)]
+        took = seconds[i] if i < len(seconds) else 0.0
+        left = remaining(sum(seconds[: i + 1]), i + 1, total)
+        lines.append(f"epoch {i + 1:3d}  {' '.join(cells)}  [{duration_text(took)}  ETA {duration_text(left)}]")
+    return lines
+
+
+def remaining(elapsed: float, done: int, total: int) -> float:
+    """Seconds that remain: ``elapsed / done (total - done)``; 0 before the first and after the last.
+
+    >>> remaining(10.0, 2, 6), remaining(10.0, 6, 6), remaining(0.0, 0, 6)
+    (20.0, 0.0, 0.0)
+    """
+    return elapsed / done * (total - done) if 0 < done < total else 0.0
+
+
+def value_text(value: float) -> str:
+    """A number of the log.
+
+    >>> value_text(0), value_text(0.00012), value_text(0.5), value_text(-12.5), value_text(123.456)
+    ('0', '1.20e-04', '0.5000', '-12.5000', '123.46')
+    """
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 0.001:
+        return f"{value:.2e}"
+    return f"{value:.4f}" if size < 100 else f"{value:.2f}"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration of the log.
+
+    >>> duration_text(0.042), duration_text(1.23), duration_text(125)
+    ('42ms', '1.2s', '2m05s')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"

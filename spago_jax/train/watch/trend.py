@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Trend: which way a series goes. Slope, mean, and whether it stalls, improves, converges, diverges, oscillates."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+STATES = ("stalled", "improving", "converged", "diverging", "oscillating")
+
+
+class Trend:
+    """A series ``y_0 ... y_{n-1}``, one value an epoch, and what can be said of its last ``window`` values.
+
+    A window of 0, or one that is longer than the series, is the whole series. Source of the statistics: goDl's
+    ``graph.Trend``; ``diverging`` and ``oscillating`` were planned there.
+
+    Args:
+        values: the series.
+        higher_is_better: which way is forward; goDl's series are losses, for which lower is better.
+
+    >>> trend = Trend([5.0, 4.0, 3.0, 2.0, 1.0])
+    >>> trend.slope(), trend.improving(), trend.stalled(tolerance=0.1), trend.latest
+    (-1.0, True, False, 1.0)
+    """
+
+    def __init__(self, values: Sequence[float] = (), *, higher_is_better: bool = False):
+        self.values = tuple(float(value) for value in values)
+        self.higher_is_better = higher_is_better
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.values)
+
+    def __repr__(self) -> str:
+        return f"Trend({', '.join(f'{value:.6g}' for value in self.values)})"
+
+    def last(self, window: int = 0) -> tuple[float, ...]:
+        """The last ``window`` values."""
+        return self.values[-window:] if 0 < window < len(self.values) else self.values
+
+    @property
+    def latest(self) -> float:
+        """The newest value; 0 of an empty series."""
+        return self.values[-1] if self.values else 0.0
+
+    @property
+    def mean(self) -> float:
+        """The mean; 0 of an empty series."""
+        return math.fsum(self.values) / len(self.values) if self.values else 0.0
+
+    @property
+    def min(self) -> float:
+        """The smallest value; 0 of an empty series."""
+        return min(self.values, default=0.0)
+
+    @property
+    def max(self) -> float:
+        """The largest value; 0 of an empty series."""
+        return max(self.values, default=0.0)
+
+    def slope(self, window: int = 0) -> float:
+        """The least squares slope against ``x = 0 ... n-1``: ``(n Σxy - Σx Σy) / (n Σx² - (Σx)²)``.
+
+        0 of fewer than two points.
+        """
+        ys = self.last(window)
+        n = len(ys)
+        if n < 2:
+            return 0.0
+        sum_x, sum_xx = n * (n - 1) // 2, (n - 1) * n * (2 * n - 1) // 6
+        sum_xy = sum(x * y for x, y in enumerate(ys))
+        return (n * sum_xy - sum_x * sum(ys)) / (n * sum_xx - sum_x**2)
+
+    def stalled(self, window: int = 0, tolerance: float = 1e-3) -> bool:
+        """``|slope| < tolerance``; not of fewer than two points."""
+        return len(self.last(window)) >= 2 and abs(self.slope(window)) < tolerance
+
+    def improving(self, window: int = 0) -> bool:
+        """``slope < 0``, or ``slope > 0`` where higher is better."""
+        return self._backwards(window) < 0
+
+    def converged(self, window: int = 0, tolerance: float = 1e-3) -> bool:
+        """Population variance ``Σ(y - mean)² / n < tolerance``; not of fewer than two points."""
+        ys = self.last(window)
+        if len(ys) < 2:
+            return False
+        mean = sum(ys) / len(ys)
+        return sum((y - mean) ** 2 for y in ys) / len(ys) < tolerance
+
+    def diverging(self, window: int = 0, tolerance: float = 1e-3) -> bool:
+        """The series gets worse by more than ``tolerance`` a step, and its newest value is the worst of the window.
+
+        Also where the newest value is not finite. Not of fewer than two points.
+
+        >>> Trend([1.0, 1.1, 1.3]).diverging(), Trend([1.0, 3.0, 2.0]).diverging(), Trend([1.0, math.nan]).diverging()
+        (True, False, True)
+        """
+        ys = self.last(window)
+        if len(ys) < 2:
+            return False
+        if not math.isfinite(ys[-1]):
+            return True
+        worst = min(ys) if self.higher_is_better else max(ys)
+        return self._backwards(window) > tolerance and ys[-1] == worst
+
+    def oscillating(self, window: int = 0, tolerance: float = 1e-3) -> bool:
+        """More than half of the steps go the other way than the step before, both by more than ``tolerance``.
+
+        With ``d_i = y_{i+1} - y_i``: of the n - 2 pairs of neighbours, more than half have ``d_i d_{i+1} < 0`` and
+        ``min(|d_i|, |d_{i+1}|) > tolerance``. Not of fewer than four points.
+
+        >>> Trend([5, 3, 5, 3, 5]).oscillating(), Trend([5, 4, 3, 2, 3]).oscillating()
+        (True, False)
+        """
+        ys = self.last(window)
+        if len(ys) < 4:
+            return False
+        steps = [after - before for before, after in zip(ys, ys[1:], strict=False)]
+        pairs = list(zip(steps, steps[1:], strict=False))
+        turns = sum(a * b < 0 and min(abs(a), abs(b)) > tolerance for a, b in pairs)
+        return 2 * turns > len(pairs)
+
+    def state(self, name: str, window: int = 0, tolerance: float = 1e-3) -> bool:
+        """Whether the series is in a state of ``STATES``, by name."""
+        if name == "improving":
+            return self.improving(window)
+        return getattr(self, name)(window, tolerance)
+
+    def _backwards(self, window: int) -> float:
+        return -self.slope(window) if self.higher_is_better else self.slope(window)
