@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From the ``optimizer:`` section to an optax chain over a model."""
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -11,6 +12,7 @@ import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
 from spago_jax.optim.config import GroupConfig, OptimizerConfig
+from spago_jax.optim.controls import controlled, gated_paths
 from spago_jax.optim.methods import build_method
 from spago_jax.optim.rates import scale_by_rates
 from spago_jax.optim.schedules import build_schedule
@@ -29,18 +31,26 @@ def _groups(config: OptimizerConfig, model: Any) -> dict[str, GroupConfig]:
     return table
 
 
-def trained_paths(config: OptimizerConfig, model: Any) -> set[str]:
+Gates = Sequence[str | Iterable[str]]
+
+
+def trained_paths(config: OptimizerConfig, model: Any, gates: Gates = ()) -> set[str]:
     """The paths of the arrays that will be trained: all trainable ones, less the groups with ``freeze: true``.
+
+    What a gate covers is among them, frozen by a group or not: it may be opened.
 
     ``partition(model, lambda m: trained_paths(config, m))`` cuts the model into what is differentiated and the
     rest, so that frozen arrays cost no gradient.
 
     Raises:
-        InputError: A pattern of a group matches no array of the model.
+        InputError: A pattern of a group or a gate matches no array of the model.
     """
     groups = _groups(config, model)
+    gated = set().union(*gated_paths(gates, model))
     return {
-        path for path, role in roles(model).items() if role.trainable and not (path in groups and groups[path].freeze)
+        path
+        for path, role in roles(model).items()
+        if path in gated or (role.trainable and not (path in groups and groups[path].freeze))
     }
 
 
@@ -83,7 +93,7 @@ def _only(paths: set[str], inner: optax.GradientTransformation) -> optax.Gradien
 
 
 def build_optimizer(
-    config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int
+    config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, gates: Gates | None = None
 ) -> optax.GradientTransformation:
     """The optax chain of a config: clip, decay and method, accumulation, then the rates.
 
@@ -109,9 +119,11 @@ def build_optimizer(
         model: The model, or its shapes (`jax.eval_shape`): for the paths and roles of its arrays.
         total_steps: How many batches the run takes in all (with ``accumulate: k``, one update is made each k).
         steps_per_epoch: How many batches one pass over the data takes.
+        gates: Path patterns of arrays that stay frozen until `set_controls` opens their gate. With a list, an empty
+            one too, `set_controls` can scale the learning rate.
 
     Raises:
-        InputError: A group's pattern matches nothing; a schedule that does not fit the number of steps.
+        InputError: A group's or a gate's pattern matches nothing; a schedule that does not fit the number of steps.
     """
     groups = _groups(config, model)
     decay: dict[str, float] = {}
@@ -130,19 +142,22 @@ def build_optimizer(
         total_steps=math.ceil(total_steps / k),
         steps_per_epoch=math.ceil(steps_per_epoch / k),
     )
-    links: list[optax.GradientTransformation] = []
+    clips: list[optax.GradientTransformation] = []
     if config.clip_value is not None:
-        links.append(optax.clip(config.clip_value))
+        clips.append(optax.clip(config.clip_value))
     if config.clip_norm is not None:
-        links.append(optax.clip_by_global_norm(config.clip_norm))
-    links.append(build_method(config, _add_decay(decay)))
-    links.append(scale_by_rates(config.learning_rate, schedule, scales))
-    chain = optax.chain(*links)
+        clips.append(optax.clip_by_global_norm(config.clip_norm))
+    rates = scale_by_rates(config.learning_rate, schedule, scales)
+    if gates is None:
+        chain = optax.chain(*clips, build_method(config, _add_decay(decay)), rates)
+    else:
+        method = functools.partial(build_method, config, _add_decay(decay))
+        chain = controlled(optax.chain(optax.identity(), *clips), method, rates, gated_paths(gates, model))
     if k > 1:
         # With the working type: optax would add float64 gradients up in float32.
         several = optax.MultiSteps(chain, k, accumulator_dtype=jnp.result_type(float))
         chain = several.gradient_transformation()
-    return _only(trained_paths(config, model), chain)
+    return _only(trained_paths(config, model, gates or ()), chain)
 
 
 def apply_updates(model: Tree, updates: Any) -> Tree:

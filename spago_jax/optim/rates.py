@@ -11,6 +11,7 @@ import optax
 from spago_jax.core.paths import map_named
 from spago_jax.errors import InputError
 from spago_jax.optim.config import OptimizerConfig, PlateauConfig
+from spago_jax.optim.controls import controls
 from spago_jax.optim.schedules import ScheduleFunction
 
 __all__ = ["PlateauState", "RateState", "current_learning_rate", "plateau_update", "scale_by_rates"]
@@ -84,7 +85,8 @@ def current_learning_rate(state: Any) -> jax.Array:
     """
     rates: list[jax.Array] = []
     _map_rates(lambda rate: rates.append(rate.learning_rate), state)
-    return rates[0]
+    set_by_hand = controls(state)
+    return rates[0] if set_by_hand is None else rates[0] * set_by_hand.scale
 
 
 def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, score: jax.typing.ArrayLike) -> Any:

@@ -1,4 +1,4 @@
-"""goDl's observation tests with their numbers: rows G60 to G66 of its reference, and the statistics of its section A.6."""
+"""goDl's observation tests with their numbers: rows G60 to G66, and the statistics of section A.6 of its reference."""
 
 import jax
 import jax.numpy as jnp
@@ -109,7 +109,7 @@ def test_of_an_empty_series_mean_min_and_max_are_zero():
 
 def test_all_of_an_empty_group_is_false():
     group = TrendGroup()
-    assert not (group.all_improving() or group.all_stalled() or group.all_converged() or group.any_improving())
+    assert not any((group.all_improving(), group.all_stalled(), group.all_converged(), group.any_improving()))
 
 
 def test_an_empty_flush_is_not_counted_and_unknown_names_are_ignored():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Trend: which way a series goes. Slope, mean, and whether it stalls, improves, converges, diverges, oscillates."""
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -116,8 +117,8 @@ class Trend:
         ys = self.last(window)
         if len(ys) < 4:
             return False
-        steps = [after - before for before, after in zip(ys, ys[1:], strict=False)]
-        pairs = list(zip(steps, steps[1:], strict=False))
+        steps = [after - before for before, after in itertools.pairwise(ys)]
+        pairs = list(itertools.pairwise(steps))
         turns = sum(a * b < 0 and min(abs(a), abs(b)) > tolerance for a, b in pairs)
         return 2 * turns > len(pairs)
 

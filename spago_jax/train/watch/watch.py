@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.run_folder import explain_os_error, replace_file
@@ -239,7 +240,7 @@ class Watch:
 def _one_number(value: Any, name: str) -> Any:
     if isinstance(value, int | float):
         return float(value)
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise InputError(
             f"the value of {name!r} is being traced: return it from the compiled function, and record what that gives"
         )
