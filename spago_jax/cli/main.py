@@ -31,7 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns its exit code; every expected error is one message without a traceback."""
     # They add their commands.
-    from spago_jax.cli import configs, doctor, evaluate, export, graph, inspect, layers, predict, train  # noqa: F401
+    from spago_jax.cli import (  # noqa: F401
+        compare,
+        configs,
+        doctor,
+        evaluate,
+        export,
+        graph,
+        inspect,
+        layers,
+        predict,
+        runs,
+        train,
+    )
 
     try:
         # Not app(arguments): that would end the process with code 1 on a broken pipe.

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What differs between the configs of several runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+# They name a run; that they differ says nothing about what was trained.
+NAMES = frozenset({"name", "description"})
+LONGEST = 40
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A tree of settings by dotted key; lists are values.
+
+    >>> flatten({"seed": 1, "model": {"kind": "mlp_classifier", "hidden": [8, 4]}})
+    {'seed': 1, 'model.kind': 'mlp_classifier', 'model.hidden': [8, 4]}
+    """
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            found |= flatten(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys of flat configs that do not have one value in all of them, a key that is missing included.
+
+    >>> differing([{"seed": 1, "model.hidden": 8}, {"seed": 2, "model.hidden": 8}])
+    ['seed']
+    >>> differing([{"seed": 1}, {"seed": 1, "model.dropout": 0.1}])
+    ['model.dropout']
+    """
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [
+        key for key in keys if key not in NAMES and any(key not in c or c[key] != configs[0].get(key) for c in configs)
+    ]
+
+
+def setting(value: Any) -> str:
+    """A setting as it is written in YAML, on one line and cut where it is long.
+
+    >>> setting(0.002), setting([128, 64]), setting(None), setting("adam"), setting(1e-05)
+    ('0.002', '[128, 64]', 'null', 'adam', '1e-05')
+    """
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    line = " ".join(text.removesuffix("...\n").split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
