@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The fluent graph builder: networks written as data flows, which are built into Modules.
+
+net = flow.start(flow.linear(16)).through(jax.nn.gelu).also(flow.linear(16)).build(key, "f32[batch, 2]")
+"""
+
+from spago_jax.flow.builder import Flow as Flow
+from spago_jax.flow.builder import copies as copies
+from spago_jax.flow.builder import start as start
+from spago_jax.flow.layer import LayerSpec as LayerSpec
+from spago_jax.flow.layer import layer as layer
+from spago_jax.flow.layer import layer_norm as layer_norm
+from spago_jax.flow.layer import linear as linear
+from spago_jax.flow.merges import add as add
+from spago_jax.flow.merges import cat as cat
+from spago_jax.flow.merges import mean as mean
+from spago_jax.flow.merges import state_add as state_add
+from spago_jax.flow.network import Network as Network
+from spago_jax.flow.pieces.halting import learned_halt as learned_halt
+from spago_jax.flow.pieces.halting import threshold as threshold
+from spago_jax.flow.pieces.routers import ArgmaxSelector as ArgmaxSelector
+from spago_jax.flow.pieces.routers import SigmoidRouter as SigmoidRouter
+from spago_jax.flow.pieces.routers import SoftmaxRouter as SoftmaxRouter
+from spago_jax.flow.pieces.routers import TopKRouter as TopKRouter
+from spago_jax.flow.pieces.routers import argmax_selector as argmax_selector
+from spago_jax.flow.pieces.routers import fixed_selector as fixed_selector
+from spago_jax.flow.pieces.routers import sigmoid_router as sigmoid_router
+from spago_jax.flow.pieces.routers import softmax_router as softmax_router
+from spago_jax.flow.pieces.routers import top_k_router as top_k_router
+from spago_jax.flow.pieces.shaping import reshape as reshape
+from spago_jax.flow.place import FlowError as FlowError

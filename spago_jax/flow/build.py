@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a Flow to a Network: names, initial weights, and the shape of every step, inferred and checked."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from spago_jax.core import Array, Module
+from spago_jax.errors import InputError, SpagoError
+from spago_jax.flow.builder import Flow
+from spago_jax.flow.frame import Frame, run_order, run_step
+from spago_jax.flow.layer import LayerSpec
+from spago_jax.flow.network import Network
+from spago_jax.flow.part import Context, Plain, Refs, Takes, Use, shown, signature_of
+from spago_jax.flow.place import FlowError, Place
+from spago_jax.flow.plan import Plan, resolved
+from spago_jax.flow.shapes import read_shapes, same_shape, shape_text
+from spago_jax.flow.simple_steps import Input, StateRead
+from spago_jax.flow.step import Step
+
+
+def build(flow: Flow, key: Array, spec: Any, inputs: Mapping[str, Any], place: Place) -> Network:
+    """``Flow.build``: see there."""
+    flow.check_closed()
+    try:
+        shapes = read_shapes({"x": spec, **inputs})
+    except SpagoError as error:
+        raise place.error(str(error)) from None
+    x = shapes.pop("x")
+    names = tuple(step.tag for step in flow.steps if isinstance(step, Input) and step.tag)
+    if set(names) != set(shapes):
+        raise place.error(
+            f"expected specs of the inputs {sorted(names)}, got {sorted(shapes)}: .build(key, spec"
+            + "".join(f", {name}=..." for name in names)
+            + ")"
+        )
+    return _Build(flow, key, names).network(x, shapes)
+
+
+class _Build:
+    """One ``build``."""
+
+    def __init__(self, flow: Flow, key: Array, inputs: tuple[str, ...]):
+        self.flow, self.key, self.inputs = flow, key, inputs
+        self.order = run_order(flow.steps)
+        self.names = _unique_names(flow.steps)
+        tags = dict(flow.tags)
+        reads = dict.fromkeys(step.reads for step in flow.steps if isinstance(step, StateRead))
+        self.state = tuple(tag for tag in reads if not isinstance(flow.steps[tags[tag]], Input))
+
+    def network(self, x: Any, given: Mapping[str, Any]) -> Network:
+        """Goes through the steps until the shapes of what is carried from call to call stand still."""
+        memory: Mapping[str, Any] = {}
+        read: Mapping[str, Any] = {}
+        after: Mapping[str, Any] = {}
+        for _ in range(4):
+            plan, layers, after = self.walk(x, given, memory)
+            if not self.state or all(tag in memory and same_shape(memory[tag], after[tag]) for tag in self.state):
+                plan = dataclasses.replace(plan, stateful=bool(after))
+                return Network.assembled(layers, plan)
+            read, memory = memory, {tag: after[tag] for tag in self.state}
+        tag = self.state[0]
+        writer = self.flow.steps[dict(self.flow.tags)[tag]]
+        raise writer.place.error(
+            f"forward reference {tag!r}: its shape changes from call to call; the step that writes it makes "
+            f"{shape_text(after[tag])} where {shape_text(read[tag])} was read"
+        )
+
+    def walk(self, x: Any, given: Mapping[str, Any], memory: Mapping[str, Any]) -> tuple[Plan, dict, dict]:
+        """Initialises and runs every step on shapes."""
+        layers: dict[str, Any] = {}
+        places: dict[int, Use | Plain] = {}  # shared parts, by identity
+        after: dict[str, Any] = {}
+        values: dict[int, Any] = {}
+        steps = list(self.flow.steps)
+
+        def run(step: Step, tags: list[str], layers: Any, memory: Any, given: Any, inputs: Any, shapes: Any) -> Any:
+            frame, refs = Frame(layers, memory, given, Context()), list(zip(tags, shapes, strict=True))
+            step.check(frame, inputs, refs)
+            return run_step(step, frame, inputs, refs), frame.after
+
+        for number in self.order:
+            step, name = steps[number], self.names[number]
+            inputs = [values[source] for source in step.sources] or [x]
+            # A memory whose shape is not known yet is read as the stream of whoever reads it.
+            refs = [(tag, inputs[0] if values[node] is None else values[node]) for tag, node in step.refs]
+            with _Explained(step, name, inputs, refs):
+                parts = {}
+                for i in range(len(step.parts)):
+                    key = jax.random.fold_in(jax.random.fold_in(self.key, number), i)
+                    parts[i] = self.part(step, name, i, inputs, refs, layers, places, key)
+                step = steps[number] = resolved(step, parts, name)
+                if isinstance(step, StateRead) and step.reads not in {**given, **memory}:
+                    values[number] = None
+                    continue
+                traced = functools.partial(run, step, [tag for tag, _ in refs])
+                shapes = [shape for _, shape in refs]
+                values[number], kept = jax.eval_shape(
+                    traced, jax.eval_shape(lambda: layers), dict(memory), dict(given), inputs, shapes
+                )
+                after |= kept
+            if step.tag in self.state:
+                after[step.tag] = values[number]
+        plan = Plan(tuple(steps), self.flow.streams[0], self.inputs, self.state, self.flow.groups)
+        return plan, layers, after
+
+    def part(
+        self,
+        step: Step,
+        name: str,
+        index: int,
+        sources: Sequence[Any],
+        refs: Refs,
+        layers: dict[str, Any],
+        places: dict[int, "Use | Plain"],
+        key: Array,
+    ) -> "Use | Plain":
+        """Initialises a part, puts its module into ``layers``, and says where it is."""
+        given = step.parts[index]
+        inside = step.part_names()[index]
+        inputs, handed = step.part_inputs(index, sources, refs)
+        if id(given) in places:
+            return places[id(given)]
+        made = given
+        if isinstance(given, LayerSpec):
+            made = given.init(key, *inputs)
+        elif isinstance(given, Flow):
+            names = tuple(s.tag for s in given.steps if isinstance(s, Input) and s.tag)
+            specs = Plan((), 0, names).inputs_from(handed)
+            made = build(given, key, inputs[0], specs, step.place)
+        takes = Takes.of(made)
+        _check_call(made, takes, len(inputs), handed, f"{step.kind} {name!r}{f' {inside}' if inside else ''}")
+        if isinstance(made, Module):
+            path = (name, inside) if inside else (name,)
+            if inside:
+                layers.setdefault(name, {})[inside] = made
+            else:
+                layers[name] = made
+            places[id(given)] = Use(path, takes, shown(made), network=isinstance(made, Network))
+        else:
+            places[id(given)] = Plain(made, takes, shown(made))
+        return places[id(given)]
+
+
+def _check_call(part: Any, takes: Takes, inputs: int, refs: Refs, where: str) -> None:
+    """Whether a part takes what ``using`` hands to it.
+
+    Raises:
+        InputError: naming the part, what it expects, and what it would get.
+    """
+    if isinstance(part, Network):
+        part.plan.inputs_from(refs)
+        return
+    signature = signature_of(part)
+    if signature is None:
+        return
+    named = [name for name, _ in refs if name in takes.named]
+    try:
+        signature.bind(*[None] * (inputs + len(refs) - len(named)), **dict.fromkeys(named))
+    except TypeError as error:
+        wired = [name for name, _ in refs]
+        parameters = [str(p) for p in signature.parameters.values() if p.name not in ("rng", "lengths")]
+        raise InputError(
+            f"{where}: {shown(part)}({', '.join(parameters)}) does not take {inputs} input(s) and the tags {wired}: "
+            f"{error}; hand it what it expects with .using(...)"
+        ) from None
+
+
+class _Explained:
+    """Puts the step, the shapes and the user's line before whatever went wrong in it."""
+
+    def __init__(self, step: Step, name: str, sources: Sequence[Any], refs: Refs):
+        self.step, self.name, self.sources, self.refs = step, name, sources, refs
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        step = dataclasses.replace(self.step, name=self.name)
+        took = ", ".join(
+            [shape_text(source) for source in self.sources] + [f"{tag} {shape_text(value)}" for tag, value in self.refs]
+        )
+        message = str(error) if isinstance(error, SpagoError) else _first_lines(error)
+        if isinstance(error, FlowError) and (error.path, error.line) == (step.place.path, step.place.line):
+            message = message.removeprefix(f"{error.path}:{error.line}: ")
+        raise step.place.error(f"{step} given {took}: {message}") from (
+            None if isinstance(error, SpagoError) else error
+        )
+
+
+def _first_lines(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("---")]
+    return " ".join(lines[:2]) or type(error).__name__
+
+
+def _unique_names(steps: Sequence[Step]) -> list[str]:
+    """Tags as they are; other steps after what they are, with a number from the second on."""
+    taken = {step.tag for step in steps if step.tag}
+    names = []
+    for step in steps:
+        name = base = step.tag or step.base_name()
+        number = 2
+        while step.tag is None and name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        names.append(name)
+    return names

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Loops: a body that is applied to the running state a fixed number of times, or until a condition says so."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from spago_jax.core import Array
+from spago_jax.core.taps import tap
+from spago_jax.errors import InputError
+from spago_jax.flow.nested import harvested, joined, no_taps, retap
+from spago_jax.flow.part import Refs
+from spago_jax.flow.shapes import same_shape, shape_text
+from spago_jax.flow.step import Step
+
+if TYPE_CHECKING:
+    from spago_jax.flow.frame import Frame
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopOptions:
+    """How a loop runs; none of it changes its values.
+
+    Attributes:
+        unroll: iterations in one step of the compiled loop.
+        remat: compute the body anew in the backward pass instead of keeping what it made.
+        truncate: let no gradient flow back through more than so many iterations; None: through all.
+        fresh: a body with memory starts from zeros at each call, and keeps none between calls.
+        trace: record the state before the first and after each iteration, under ``TAG.trace``: True, a function of
+            the state, or the tag of the body's own memory.
+    """
+
+    unroll: int = 1
+    remat: bool = False
+    truncate: int | None = None
+    fresh: bool = False
+    trace: bool | str | Callable[[Any], Any] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop(Step):
+    """What all loops share: ``state = body(state, refs)``, again and again."""
+
+    most: int = 1
+    options: LoopOptions = LoopOptions()
+    kind: ClassVar[str] = "loop"
+
+    def part_names(self) -> tuple[str, ...]:
+        """A body, and for some a condition."""
+        return ("body", "condition")[: len(self.parts)]
+
+    def part_inputs(self, index: int, inputs: Sequence[Any], refs: Refs) -> tuple[tuple[Any, ...], Refs]:
+        """The condition sees the state alone."""
+        return tuple(inputs), refs if index == 0 else ()
+
+    def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:
+        """The body gives back what it takes."""
+        new = self.once(frame, inputs[0], refs, self.first_memory(frame, inputs[0], refs), 0)[0]
+        if not same_shape(new, inputs[0]):
+            raise InputError(
+                f"the body of a loop must give back what it takes, but it turns {shape_text(inputs[0])} into "
+                f"{shape_text(new)}; put a layer that changes the shape before or after the loop"
+            )
+
+    # -- parts of a run --------------------------------------------------------------------------------------------
+
+    def once(self, frame: "Frame", state: Any, refs: Refs, memory: Any, i: Any) -> tuple[Any, Any]:
+        """One iteration."""
+        if self.options.truncate is not None:
+            cut = jnp.asarray(i) % self.options.truncate == 0
+            state = jax.tree.map(lambda s: jnp.where(cut, lax.stop_gradient(s), s), state)
+        return frame.call(self, 0, (state,), refs, memory, frame.context.at(i))
+
+    def halts(self, frame: "Frame", state: Any) -> Array:
+        """``cond(state)``."""
+        return jnp.asarray(frame.call(self, 1, (state,), (), None, frame.context)[0])
+
+    def first_memory(self, frame: "Frame", state: Any, refs: Refs) -> Any:
+        """The memory of the body before the first iteration; None for a body without."""
+        part = self.parts[0]
+        if not getattr(part, "network", False):
+            return None
+        network = part.target(frame.layers)
+        kept = None if self.options.fresh else frame.memory.get(f"{self.name}:body")
+        return network.initial_memory(state, part_given(network, refs)) if kept is None else kept
+
+    def keep(self, frame: "Frame", memory: Any) -> None:
+        """Leaves the body's memory for the next call."""
+        if memory is not None and not self.options.fresh:
+            frame.after[f"{self.name}:body"] = memory
+
+    def traced(self, state: Any, memory: Any) -> Any:
+        """What is recorded of an iteration; None where nothing is asked for."""
+        wanted = self.options.trace
+        if wanted is False:
+            return None
+        if wanted is True:
+            return state
+        return memory[wanted] if isinstance(wanted, str) else wanted(state)
+
+    def tap_trace(self, first: Any, rest: Any, count: Any) -> None:
+        """Puts the trace before the first iteration in front of the others."""
+        if self.options.trace is not False:
+            whole = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)
+            tap(f"{self.tag or self.name}.trace", whole)
+        tap(f"{self.tag or self.name}.iterations", count)
+
+
+def part_given(network: Any, refs: Refs) -> dict[str, Any]:
+    """Refs as the further inputs of a flow inside."""
+    return network.plan.inputs_from(refs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Times(Loop):
+    """``most`` iterations: one ``lax.scan``."""
+
+    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+        """The final state."""
+        memory = self.first_memory(frame, inputs[0], refs)
+        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
+        taps = no_taps(body, inputs[0], memory, jnp.int32(0))
+        if self.options.remat:
+            body = jax.checkpoint(body)
+
+        def iterate(carry: Any, i: Array) -> Any:
+            state, memory, taps = carry
+            (state, memory), now = body(state, memory, i)
+            return (state, memory, joined(taps, now)), self.traced(state, memory)
+
+        first = self.traced(inputs[0], memory)
+        (state, memory, taps), rest = lax.scan(
+            iterate, (inputs[0], memory, taps), jnp.arange(self.most, dtype=jnp.int32), unroll=self.options.unroll
+        )
+        self.keep(frame, memory)
+        self.tap_trace(first, rest, jnp.int32(self.most))
+        retap(self.name, taps)
+        return state
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeat(Loop):
+    """At most ``most`` iterations: before each (``while_``) or after each (``until``) a condition may halt the loop.
+
+    A halted loop keeps its state: the scan goes on to ``most`` without calling the body, so that the count may depend
+    on the data and gradients still flow. ``per="batch"``: the first element of ``cond(state)`` decides for all.
+    ``per="example"``: each row has its own element and halts on its own.
+    """
+
+    form: Literal["while", "until"] = "while"
+    per: Literal["batch", "example"] = "batch"
+
+    def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:
+        """Also the condition has an element to read."""
+        super().check(frame, inputs, refs)
+        found = self.halts(frame, inputs[0])
+        if found.size == 0:
+            raise InputError(
+                f"the condition of a loop gave {shape_text(found)}, which has no element to compare with 0"
+            )
+        if self.per == "example":
+            rows_of(found, inputs[0])
+
+    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+        """The final state."""
+        memory = self.first_memory(frame, inputs[0], refs)
+        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
+        taps = no_taps(body, inputs[0], memory, jnp.int32(0))
+        if self.options.remat:
+            body = jax.checkpoint(body)
+        rows = jax.eval_shape(lambda x: self.stops(frame, x), inputs[0])
+
+        def go(state: Any, memory: Any, taps: Any, done: Array, count: Array, i: Array) -> Any:
+            (new, later), now = body(state, memory, i)
+            state, memory = keep_done(done, state, new), keep_done(done, memory, later)
+            count = count + (~done).astype(jnp.int32)
+            if self.form == "until":
+                done = done | self.stops(frame, state)
+            return state, memory, joined(taps, now), done, count
+
+        def iterate(carry: Any, i: Array) -> Any:
+            state, memory, taps, done, count = carry
+            if self.form == "while":
+                done = done | self.stops(frame, state)
+            stay = lambda state, memory, taps, done, count, i: (state, memory, taps, done, count)  # noqa: E731
+            carry = lax.cond(done.all(), stay, go, state, memory, taps, done, count, i)
+            return carry, self.traced(carry[0], carry[1])
+
+        first = self.traced(inputs[0], memory)
+        done, count = jnp.zeros(rows.shape, bool), jnp.zeros(rows.shape, jnp.int32)
+        (state, memory, taps, _, count), rest = lax.scan(
+            iterate,
+            (inputs[0], memory, taps, done, count),
+            jnp.arange(self.most, dtype=jnp.int32),
+            unroll=self.options.unroll,
+        )
+        self.keep(frame, memory)
+        self.tap_trace(first, rest, count)
+        retap(self.name, taps)
+        return state
+
+    def stops(self, frame: "Frame", state: Any) -> Array:
+        """Whether the loop halts: bool[] for the batch, or one for each row."""
+        found = self.halts(frame, state)
+        return found.reshape(-1)[0] > 0 if self.per == "batch" else rows_of(found, state) > 0
+
+
+def rows_of(found: Any, state: Any) -> Any:
+    """One number for each row of a state: ``cond(state)`` [rows] or [rows, 1], for a state [rows, features].
+
+    Raises:
+        InputError: where the shape does not say which row an element belongs to.
+    """
+    leaf = jax.tree.leaves(state)[0]
+    lead = tuple(found.shape)
+    if len(lead) == leaf.ndim and lead[-1] == 1:
+        lead = lead[:-1]
+    if not 0 < len(lead) < max(leaf.ndim, 2) or lead != tuple(leaf.shape[: len(lead)]):
+        raise InputError(
+            f'per="example" needs one number for each row: cond(state) gave {shape_text(found)} for a state '
+            f"{shape_text(leaf)}; expected a shape like {list(leaf.shape[:-1])} or {[*leaf.shape[:-1], 1]}"
+        )
+    return found.reshape(lead) if hasattr(found, "reshape") else found
+
+
+def keep_done(done: Array, old: Any, new: Any) -> Any:
+    """The old value for rows that have halted. What has no such rows (a counter) moves on with the loop."""
+    if done.ndim == 0:
+        return new  # the whole batch: a halted loop does not come here
+
+    def one(before: Array, after: Array) -> Array:
+        if tuple(after.shape[: done.ndim]) != tuple(done.shape):
+            return after
+        return jnp.where(done.reshape(done.shape + (1,) * (after.ndim - done.ndim)), before, after)
+
+    return jax.tree.map(one, old, new)

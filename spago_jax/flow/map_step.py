@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Map: a body that is applied to every element of a value."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from spago_jax.core import Array
+from spago_jax.errors import InputError
+from spago_jax.flow.nested import harvested, retap
+from spago_jax.flow.part import Refs
+from spago_jax.flow.shapes import shape_text
+from spago_jax.flow.step import Step
+
+if TYPE_CHECKING:
+    from spago_jax.flow.frame import Frame
+
+
+@dataclasses.dataclass(frozen=True)
+class Map(Step):
+    """The body on every element of axis 0 (``each``), of a tagged value (``over``), or of slices of the last axis.
+
+    An element keeps its axis: [n, ...] is handed on as [1, ...], and results are joined along axis 0. ``slices(k)``:
+    [..., d] as rows of d / k, and back to [..., k * out]. Refs go unchanged to every element. A body without memory
+    runs on all elements at once (``jax.vmap``), and one with memory on one after the other, as in goDl; ``batched``
+    calls it once on the whole, for bodies whose rows do not depend on each other.
+    """
+
+    form: Literal["each", "over", "slices"] = "each"
+    slices: int = 1
+    batched: bool = False
+    kind: ClassVar[str] = "map"
+
+    def part_names(self) -> tuple[str, ...]:
+        """The body."""
+        return ("body",)
+
+    def part_inputs(self, index: int, inputs: Sequence[Any], refs: Refs) -> tuple[tuple[Any, ...], Refs]:
+        """One element, or all of them where it is called once."""
+        rows = jax.eval_shape(self.rows, inputs[-1])
+        if not self.batched:
+            rows = jax.ShapeDtypeStruct((1, *rows.shape[1:]), rows.dtype)
+        return (rows,), refs
+
+    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+        """The joined results."""
+        x = inputs[-1]
+        rows = self.rows(x)
+        if self.batched:
+            y = frame.run(self, 0, (rows,), refs)
+        else:
+            y = self.elements(frame, rows, refs)
+        if self.form != "slices":
+            return y
+        return y.reshape(*x.shape[:-1], -1)
+
+    def rows(self, x: Array) -> Array:
+        """The elements along axis 0.
+
+        Raises:
+            InputError: for a value without elements, or whose last axis cannot be cut.
+        """
+        if self.form != "slices":
+            if not x.shape or x.shape[0] == 0:
+                raise InputError(f"map needs elements along axis 0, but it is given {shape_text(x)}")
+            return x
+        if len(x.shape) < 2 or x.shape[-1] % self.slices:
+            raise InputError(
+                f"map.slices({self.slices}) cuts the last axis into {self.slices} parts of one size, but it is given "
+                f"{shape_text(x)}"
+            )
+        return x.reshape(-1, x.shape[-1] // self.slices)
+
+    def elements(self, frame: "Frame", rows: Array, refs: Refs) -> Array:
+        """One call an element."""
+        part = self.parts[0]
+        indices = jnp.arange(rows.shape[0], dtype=jnp.int32)
+
+        def one(row: Array, i: Array, memory: Any = None) -> Any:
+            return frame.call(self, 0, (row[None],), refs, memory, frame.context.at(i))
+
+        network: Any = part.target(frame.layers) if getattr(part, "network", False) else None
+        memory = None
+        if network is not None:
+            memory = frame.memory.get(f"{self.name}:body")
+            if memory is None:
+                memory = network.initial_memory(rows[:1], network.plan.inputs_from(refs))
+        if memory is None:
+            body = harvested(lambda row, i: one(row, i)[0])
+            ys, taps = jax.vmap(body)(rows, indices)
+        else:
+            body = harvested(lambda row, i, memory: one(row, i, memory))
+
+            def iterate(memory: Any, element: Any) -> Any:
+                (y, memory), taps = body(*element, memory)
+                return memory, (y, taps)
+
+            memory, (ys, taps) = lax.scan(iterate, memory, (rows, indices))
+            frame.after[f"{self.name}:body"] = memory
+        retap(self.name, {name: _summed(name, value) for name, value in taps.items()})
+        return ys.reshape(-1, *ys.shape[2:])
+
+
+def _summed(name: str, value: Any) -> Any:
+    """Auxiliary losses of the elements are averaged; other taps keep an axis of elements."""
+    return value.mean(0) if name.startswith("loss:") else value

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A part of a step: anything that can be called. How it is described, what it takes, and how it is called."""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from spago_jax.core import Module, Rng, child
+from spago_jax.errors import InputError
+from spago_jax.flow.layer import LayerSpec
+
+Refs = Sequence[tuple[str, Any]]
+"""Tagged values by tag, in the order in which ``using`` names them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a call hands on to every part that takes it: randomness in training, and lengths of padded sequences."""
+
+    rng: Rng | None = None
+    lengths: Any = None
+
+    def child(self, name: str | int) -> "Context":
+        """That of one part."""
+        return self if self.rng is None else Context(child(self.rng, name), self.lengths)
+
+    def at(self, step: Any) -> "Context":
+        """That of one iteration of a loop."""
+        return self if self.rng is None else Context(self.rng.at(step), self.lengths)
+
+
+@dataclasses.dataclass(frozen=True)
+class Takes:
+    """The keyword arguments that a part has: ``rng``, ``lengths``, and those that are named after tags."""
+
+    rng: bool = False
+    lengths: bool = False
+    named: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, part: Any) -> "Takes":
+        """Read off the signature; nothing where there is none, as for functions written in C."""
+        signature = signature_of(part)
+        if signature is None:
+            return cls()
+        names = signature.parameters
+        keywords = tuple(name for name, p in names.items() if p.kind is p.KEYWORD_ONLY and name not in _OWN)
+        return cls(rng="rng" in names, lengths="lengths" in names, named=keywords)
+
+
+_OWN = ("rng", "lengths")
+
+
+def signature_of(part: Any) -> inspect.Signature | None:
+    """The signature of a call, without ``self``."""
+    try:
+        return (
+            inspect.signature(part.cls.__call__).replace() if isinstance(part, LayerSpec) else inspect.signature(part)
+        )
+    except (TypeError, ValueError):
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    """A part without arrays: a function."""
+
+    function: Callable[..., Any]
+    takes: Takes
+    shown: str
+
+    def target(self, layers: Mapping[str, Any]) -> Any:
+        """The function."""
+        return self.function
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """A part with arrays: where in ``Network.layers`` its module is."""
+
+    path: tuple[str | int, ...]
+    takes: Takes
+    shown: str
+    network: bool = False
+
+    def target(self, layers: Mapping[str, Any]) -> Any:
+        """The module."""
+        found: Any = layers
+        for key in self.path:
+            found = found[key]
+        return found
+
+
+def check_part(part: Any, where: str) -> Any:
+    """Refuses what cannot be called.
+
+    Raises:
+        InputError: for a class (its ``init`` would be missed), a method of a Module (its arrays would be constants),
+            or a value that is not callable.
+    """
+    if isinstance(part, type):
+        raise InputError(
+            f"{where}: {part.__name__} is a class; give flow.layer({part.__name__}, ...), which is initialised when "
+            f"shapes are known, or an instance"
+        )
+    owner = getattr(part, "__self__", None)
+    if isinstance(part, types.MethodType) and isinstance(owner, Module):
+        raise InputError(
+            f"{where}: a method of {type(owner).__name__} hides its arrays from training; give the module itself, or "
+            f"write a Module that calls the method"
+        )
+    if not callable(part) and not isinstance(part, LayerSpec) and not hasattr(part, "build"):
+        raise InputError(
+            f"{where}: {part!r} cannot be called; expected a Module, flow.layer(...), a function, or a flow"
+        )
+    return part
+
+
+def shown(part: Any) -> str:
+    """How a part is called in names and messages.
+
+    >>> import jax
+    >>> shown(jax.nn.relu), shown(lambda x: x), shown(LayerSpec(__import__("spago_jax").nn.Linear, 2))
+    ('relu', 'lambda', 'Linear')
+    """
+    if isinstance(part, LayerSpec):
+        return part.name
+    if isinstance(part, Module) or hasattr(part, "build"):
+        return type(part).__name__
+    name = getattr(part, "__name__", None) or getattr(getattr(part, "func", None), "__name__", None)
+    name = name or type(part).__name__
+    return "lambda" if name == "<lambda>" else name.strip("_")
+
+
+def call_part(
+    part: "Plain | Use", layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: Any
+) -> tuple[Any, Any]:
+    """The output of a part, and the memory of a flow inside it."""
+    target = part.target(layers)
+    if getattr(part, "network", False):
+        return target.advance(inputs[0], memory, context, target.plan.inputs_from(refs))
+    named = {name: value for name, value in refs if name in part.takes.named}
+    positional = [value for name, value in refs if name not in named]
+    options: dict[str, Any] = dict(named)
+    if part.takes.rng and context.rng is not None:
+        options["rng"] = context.rng
+    if part.takes.lengths and context.lengths is not None:
+        options["lengths"] = context.lengths
+    y = target(*inputs, *positional, **options)
+    if isinstance(part, Use) and isinstance(y, tuple):
+        y = y[0]  # as a recurrent layer's outputs, beside its final state
+    return y, memory

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where in the user's source a step was written, and the errors that say so."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from spago_jax.errors import InputError
+
+_HERE = str(Path(__file__).resolve().parent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A file and a line."""
+
+    path: str
+    line: int
+
+    def error(self, message: str) -> "FlowError":
+        """The error of a step that was written here."""
+        return FlowError(message, path=self.path, line=self.line)
+
+
+class FlowError(InputError):
+    """A flow cannot be built: the message names the step, the tag, the shapes and the user's line."""
+
+
+def user_place() -> Place:
+    """The line outside this package that is being run."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno)
