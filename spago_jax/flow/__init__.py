@@ -29,3 +29,4 @@ from spago_jax.flow.pieces.routers import softmax_router as softmax_router
 from spago_jax.flow.pieces.routers import top_k_router as top_k_router
 from spago_jax.flow.pieces.shaping import reshape as reshape
 from spago_jax.flow.place import FlowError as FlowError
+from spago_jax.flow.unused import skip_unused as skip_unused

@@ -26,7 +26,7 @@ def build(flow: Flow, key: Array, spec: Any, inputs: Mapping[str, Any], place: P
     """``Flow.build``: see there."""
     flow.check_closed()
     try:
-        shapes = read_shapes({"x": spec, **inputs})
+        shapes, sizes = read_shapes({"x": spec, **inputs})
     except SpagoError as error:
         raise place.error(str(error)) from None
     x = shapes.pop("x")
@@ -37,14 +37,14 @@ def build(flow: Flow, key: Array, spec: Any, inputs: Mapping[str, Any], place: P
             + "".join(f", {name}=..." for name in names)
             + ")"
         )
-    return _Build(flow, key, names).network(x, shapes)
+    return _Build(flow, key, names, sizes).network(x, shapes)
 
 
 class _Build:
     """One ``build``."""
 
-    def __init__(self, flow: Flow, key: Array, inputs: tuple[str, ...]):
-        self.flow, self.key, self.inputs = flow, key, inputs
+    def __init__(self, flow: Flow, key: Array, inputs: tuple[str, ...], sizes: Mapping[str, int]):
+        self.flow, self.key, self.inputs, self.sizes = flow, key, inputs, sizes
         self.order = run_order(flow.steps)
         self.names = _unique_names(flow.steps)
         tags = dict(flow.tags)
@@ -87,7 +87,7 @@ class _Build:
             inputs = [values[source] for source in step.sources] or [x]
             # A memory whose shape is not known yet is read as the stream of whoever reads it.
             refs = [(tag, inputs[0] if values[node] is None else values[node]) for tag, node in step.refs]
-            with _Explained(step, name, inputs, refs):
+            with _Explained(step, name, inputs, refs, self.sizes):
                 parts = {}
                 for i in range(len(step.parts)):
                     key = jax.random.fold_in(jax.random.fold_in(self.key, number), i)
@@ -172,8 +172,8 @@ def _check_call(part: Any, takes: Takes, inputs: int, refs: Refs, where: str) ->
 class _Explained:
     """Puts the step, the shapes and the user's line before whatever went wrong in it."""
 
-    def __init__(self, step: Step, name: str, sources: Sequence[Any], refs: Refs):
-        self.step, self.name, self.sources, self.refs = step, name, sources, refs
+    def __init__(self, step: Step, name: str, inputs: Sequence[Any], refs: Refs, sizes: Mapping[str, int]):
+        self.step, self.name, self.inputs, self.refs, self.sizes = step, name, inputs, refs, sizes
 
     def __enter__(self) -> None:
         pass
@@ -183,8 +183,10 @@ class _Explained:
             return
         step = dataclasses.replace(self.step, name=self.name)
         took = ", ".join(
-            [shape_text(source) for source in self.sources] + [f"{tag} {shape_text(value)}" for tag, value in self.refs]
+            [shape_text(value) for value in self.inputs] + [f"{tag} {shape_text(value)}" for tag, value in self.refs]
         )
+        if self.sizes:
+            took += f" ({', '.join(f'{name} = {size}' for name, size in self.sizes.items())})"
         message = str(error) if isinstance(error, SpagoError) else _first_lines(error)
         if isinstance(error, FlowError) and (error.path, error.line) == (step.place.path, step.place.line):
             message = message.removeprefix(f"{error.path}:{error.line}: ")

@@ -63,12 +63,12 @@ class Network(Module):
         Raises:
             InputError: for a missing or unknown input, or a state where there is none.
         """
-        self._check_inputs(inputs)
         if not self.plan.stateful and state is not None:
             raise InputError(
                 "this flow has no forward reference, so it takes no state; further inputs are given by name"
                 + (f": {', '.join(f'{name}=...' for name in self.plan.inputs)}" if self.plan.inputs else "")
             )
+        self._check_inputs(inputs)
         y, after = self.advance(x, state, Context(rng, lengths), inputs)
         return (y, after) if self.plan.stateful else y
 
@@ -97,7 +97,7 @@ class Network(Module):
         self._check_inputs(inputs)
         if not self.plan.stateful:
             return {}
-        shapes = read_shapes({"x": x, **inputs})
+        shapes, _ = read_shapes({"x": x, **inputs})
         return self.initial_memory(shapes.pop("x"), shapes)
 
     def initial_memory(self, x: Any, inputs: Mapping[str, Any]) -> Any:

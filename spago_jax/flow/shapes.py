@@ -35,14 +35,15 @@ def same_shape(first: Any, second: Any) -> bool:
     return form(first) == form(second)
 
 
-def read_shapes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Specs (text, arrays, ``ShapeDtypeStruct``, or trees of them) as shapes; a name is one size everywhere.
+def read_shapes(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+    """Specs (text, arrays, ``ShapeDtypeStruct``, or trees of them) as shapes, and the sizes that names stand for.
 
     Raises:
         InputError: for text that is no spec.
 
-    >>> read_shapes({"x": "f32[batch, 2]", "memory": "f32[batch, 4]"})["memory"].shape[1]
-    4
+    >>> shapes, sizes = read_shapes({"x": "f32[batch, 2]", "memory": "f32[batch, 4]"})
+    >>> shapes["memory"].shape, sizes
+    ((11, 4), {'batch': 11})
     """
     specs = {
         name: jax.tree.map(lambda leaf, name=name: read_spec(name, leaf) if isinstance(leaf, str) else leaf, tree)
@@ -61,4 +62,5 @@ def read_shapes(given: Mapping[str, Any]) -> dict[str, Any]:
         except TypeError:
             raise InputError(f"spec {name!r}: {leaf!r} is no spec; expected 'f32[batch, 8]' or an array") from None
 
-    return {name: jax.tree.map(lambda leaf, name=name: struct(name, leaf), tree) for name, tree in specs.items()}
+    shapes = {name: jax.tree.map(lambda leaf, name=name: struct(name, leaf), tree) for name, tree in specs.items()}
+    return shapes, sizes
