@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The GRU layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -87,14 +88,25 @@ class GRU(Module):
         return new, new
 
     def run(self, xs: Array, initial: Array | None, lengths: Array | None, *, reverse: bool):
-        """The kernel over time-major inputs: see ``spago_jax.ops.gru``."""
-        return gru_scan(
-            self.project(xs),
-            self.recurrent_weight,
-            initial,
-            lengths,
-            recurrent_bias=self.recurrent_bias,
-            reset_after=self.reset_after,
-            reverse=reverse,
-            dtype=xs.dtype,
-        )
+        """The kernel over time-major inputs: see ``spago_jax.ops.gru_kernel``."""
+        ys, finals = _scan([self], xs, [initial], lengths, [reverse])
+        return ys[0], finals[0]
+
+    def run_pair(self, backward: "GRU", xs: Array, initials: tuple[Array | None, ...], lengths: Array | None):
+        """This one forwards and another backwards, in one loop; of two forms, in two."""
+        if self.reset_after != backward.reset_after:
+            first = self.run(xs, initials[0], lengths, reverse=False)
+            last = backward.run(xs, initials[1], lengths, reverse=True)
+            return tuple(zip(first, last, strict=True))
+        return _scan([self, backward], xs, initials, lengths, [False, True])
+
+
+def _scan(cells: Sequence[GRU], xs: Array, initials: Sequence[Array | None], lengths: Array | None, reverses):
+    parameters = [(cell.input_weight, cell.recurrent_weight, cell.bias) for cell in cells]
+    inner = None
+    if cells[0].reset_after:
+        inner = [
+            jnp.zeros_like(cell.bias[: cell.out_features]) if cell.recurrent_bias is None else cell.recurrent_bias
+            for cell in cells
+        ]
+    return gru_scan(xs, parameters, initials, lengths, recurrent_biases=inner, reverses=reverses)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The recurrence of the GRU, in spaGO's form and in PyTorch's.
+"""The recurrence of the GRU, in spaGO's form and in PyTorch's: one step, and whole sequences by the kernel.
 
 spaGO (and Cho et al., 2014): the reset gate is applied to the state before the product, p weighs the candidate:
 
@@ -12,13 +12,16 @@ PyTorch and cuDNN (``reset_after``): after the product, and the update gate u we
     h' = (1 - u) c + u h
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype, matmul
+from spago_jax.ops.gru_kernel import gru_columns
+from spago_jax.ops.linear import matmul
 from spago_jax.ops.masks import length_mask
 
 
@@ -62,35 +65,53 @@ def gru_step(
 
 
 def gru_scan(
-    z: jax.Array,
-    recurrent_weight: jax.Array,
-    initial: jax.Array | None = None,
+    xs: jax.Array,
+    parameters: Sequence[tuple[jax.Array, jax.Array, jax.Array]],
+    initials: Sequence[jax.Array | None],
     lengths: jax.Array | None = None,
     *,
-    recurrent_bias: jax.Array | None = None,
-    reset_after: bool = False,
-    reverse: bool = False,
-    dtype=None,
-) -> tuple[jax.Array, jax.Array]:
-    """Runs the GRU over projected inputs z [time, batch, 3 * out].
+    recurrent_biases: Sequence[jax.Array] | None = None,
+    reverses: Sequence[bool] = (False,),
+) -> tuple[list[jax.Array], list[jax.Array]]:
+    """Runs one GRU, or several at once, over the same inputs by the kernel.
+
+    Args:
+        xs: [time, batch, in], zeros beyond the lengths.
+        parameters: for each: input weight [3 * out, in], recurrent weight [3 * out, out], bias [3 * out].
+        initials: for each: the state [batch, out] to start from; None: zeros.
+        lengths: int[batch]; None: all steps are real.
+        recurrent_biases: for each: [out], for PyTorch's form; None: spaGO's form.
+        reverses: for each: whether it reads from the last real step to the first.
 
     Returns:
-        ys [time, batch, out], zero beyond the lengths, and the state [batch, out] after the last step read.
+        For each: ys [time, batch, out], zero beyond the lengths, and the state [batch, out] after the last step read.
+
+    >>> parameters = jnp.zeros((3, 1)), jnp.zeros((3, 1)), jnp.array([0.0, 0.0, 100.0])
+    >>> ys, finals = gru_scan(jnp.zeros((2, 1, 1)), [parameters], [None])
+    >>> ys[0].ravel(), finals[0]
+    (Array([0.5 , 0.75], dtype=float32), Array([[0.75]], dtype=float32))
     """
-    dtype = dtype or recurrent_weight.dtype
-    time, batch, _ = z.shape
-    state = jnp.zeros((batch, recurrent_weight.shape[1]), dtype) if initial is None else initial
-    mask = None if lengths is None else length_mask(lengths, time).T[..., None]
-
-    def body(state: jax.Array, inputs):
-        z, real = inputs
-        new = gru_step(z, state, recurrent_weight, recurrent_bias, reset_after=reset_after)
-        # XLA's CPU backend has no update in place for 16-bit floats: the outputs are collected in float32.
-        y = new.astype(accumulation_dtype(new.dtype))
-        if real is not None:
-            new = jnp.where(real, new, state)
-            y = jnp.where(real, y, jnp.zeros((), y.dtype))
-        return new, y
-
-    final, ys = lax.scan(body, state, (z, mask), reverse=reverse)
-    return ys.astype(state.dtype), final
+    time, batch, _ = xs.shape
+    mask = None if lengths is None else length_mask(lengths, time).T
+    dtype = jnp.promote_types(xs.dtype, parameters[0][1].dtype)
+    inputs, weights, biases = zip(*parameters, strict=True)
+    hiddens = [
+        jnp.zeros((weight.shape[1], batch), dtype) if initial is None else initial.T.astype(dtype)
+        for weight, initial in zip(weights, initials, strict=True)
+    ]
+    results: Any = gru_columns(
+        tuple(reverses),
+        xs.astype(dtype),
+        tuple(weight.astype(dtype) for weight in inputs),
+        tuple(weight.astype(dtype) for weight in weights),
+        tuple(biases),
+        None if recurrent_biases is None else tuple(recurrent_biases),
+        tuple(hiddens),
+        mask,
+    )
+    ys, finals = [], []
+    for out, hidden in zip(*results, strict=True):
+        y = out.swapaxes(1, 2)
+        ys.append((y if mask is None else jnp.where(mask[..., None], y, 0)).astype(xs.dtype))
+        finals.append(hidden.T.astype(xs.dtype))
+    return ys, finals

@@ -65,7 +65,9 @@ CASES = {
     "dropout": ((n(2, 3),), {"rate": 0.5, "rng": Rng.seed(0)}),
     "take_rows": ((n(4, 3), IDS), {}),
     "gru_step": ((n(2, 9), n(2, 3), n(9, 3)), {}),
-    "gru_scan": ((n(3, 2, 9), n(9, 3)), {"lengths": L}),
+    "gru_scan": ((n(3, 2, 4), [(n(9, 4), n(9, 3), n(9)) for _ in range(2)], (n(2, 3), n(2, 3))), {
+        "lengths": L, "reverses": (False, True),
+    }),
     "matmul": ((n(2, 3), n(4, 3)), {}),
     "linear": ((n(2, 3), n(4, 3), n(4)), {}),
     "positive": ((n(2, 3),), {}),
@@ -97,6 +99,10 @@ NONE = {
     "parse_merge": "a name", "merged_features": "a size", "lstm_zero_state": "zeros", "fofe_decode": "not for tracing",
     "sinusoidal_positions": "of integers", "axial_positions": "of integers", "fofe_encode": "of integers",
     "lstm_update": "with the LSTM layer, in the conformance suite", "lstm_scan": "the same", "lstm_columns": "the same",
+    "gru_columns": "as gru_scan, and both forms in test_recurrence",
+    "loop": "a part of the kernels", "at": "the same", "empty": "the same", "put": "the same", "filled": "the same",
+    "product": "the same", "transposed": "the same", "states_before": "the same", "flat_columns": "the same",
+    "input_gradient": "the same",
     "scan_recurrence": "with every cell, in the conformance suite", "scan_bidirectional": "the same",
     "lasso_admm": "an iteration with thresholds; held against its optimality conditions with the layer that uses it",
 }  # fmt: skip

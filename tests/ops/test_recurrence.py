@@ -147,6 +147,20 @@ def test_bidirectional_kernel_equals_two_plain_scans(kind):
             close(grads[2], plain_grads[2])
 
 
+def test_the_two_forms_of_the_gru_in_one_bidirectional_layer():
+    cells, xs = (make("gru"), make("gru_after", 1)), normal(BATCH, TIME, IN)
+    (first, second), finals = jax.jit(lambda xs: scan_bidirectional(*cells, xs, lengths=LENGTHS))(xs)
+    for row, length in enumerate(LENGTHS):
+        for cell, ys, final, reverse in zip(cells, (first, second), finals, (False, True), strict=True):
+            expected, hidden, _ = reference(cell, xs[row], length, reverse=reverse)
+            close((ys[row], final[row]), (expected, hidden))
+
+
+def test_a_reset_after_without_its_bias_has_a_bias_of_zero():
+    cell, xs = make("gru_after"), normal(BATCH, TIME, IN)
+    close(cell.replace(recurrent_bias=None)(xs), cell.replace(recurrent_bias=np.zeros(OUT))(xs), 0)
+
+
 @pytest.mark.parametrize("kind", CELLS)
 def test_nan_beyond_the_lengths_leaks_nowhere(kind):
     cell, xs, given = make(kind), normal(BATCH, TIME, IN), states(kind)
