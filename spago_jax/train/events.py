@@ -11,7 +11,7 @@ from spago_jax.train.run_folder import RunFolder
 
 
 class Events:
-    """Writes one record at a time; a record has ``step``, ``kind`` (train, dev, test) and numbers."""
+    """Writes one record at a time; a record has ``step``, ``kind`` (train, dev, test, watch, action) and numbers."""
 
     def __init__(self, run: RunFolder, tensorboard: bool = False):
         self._run = run
@@ -43,5 +43,5 @@ class Events:
         self._run.append("metrics.jsonl", clean)
         if self._writer is not None:
             for name, value in record.items():
-                if name not in ("step", "kind", "epoch"):
+                if name not in ("step", "kind", "epoch") and isinstance(value, int | float):
                     self._writer.add_scalar(f"{record['kind']}/{name}", value, record["step"])

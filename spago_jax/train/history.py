@@ -2,6 +2,7 @@
 """What the loop remembers between steps beside the arrays: the loss window, the best score, the patience left."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from spago_jax.errors import SpagoError
@@ -34,17 +35,25 @@ class History:
         """The inverse of ``to_json``."""
         return cls(**value)
 
-    def add(self, totals: dict[str, Any], steps: int, last_step: int, advice: str) -> None:
+    def add(self, totals: Mapping[str, Any], steps: int, advice: str, place: str | None = None) -> None:
         """Adds the sums of one call of the train program.
 
+        Args:
+            totals: the sums.
+            steps: how many steps they are of.
+            advice: what to say about the last checkpoint, for the error.
+            place: the first value of the bad step that was not finite; None where that was not watched.
+
         Raises:
-            TrainingError: when a step's loss or gradient was not finite, naming the step.
+            TrainingError: when a step's loss or gradient was not finite, naming the step and the place.
         """
         bad = int(totals["bad_step"])
         if bad >= 0:
+            first = f": the first value that is not finite is {place}" if place else ""
+            hint = "" if place else " With train.watch: {} this line names the part of the model where it began."
             raise TrainingError(
-                f"the loss or its gradient is not finite at step {bad}. {advice} "
-                f"Try a lower optimizer.learning_rate, a warm-up, or optimizer.clip_norm."
+                f"the loss or its gradient is not finite at step {bad}{first}. {advice} "
+                f"Try a lower optimizer.learning_rate, a warm-up, or optimizer.clip_norm.{hint}"
             )
         self.window_loss += float(totals["loss"])
         self.window_weight += float(totals["weight"])

@@ -3,6 +3,7 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from shlex import quote
@@ -31,6 +32,9 @@ from spago_jax.train.registry import recipe_class
 from spago_jax.train.report import write_report
 from spago_jax.train.run_folder import RunFolder, explain_os_error
 from spago_jax.train.schema import Experiment
+from spago_jax.train.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
+
+LOGS = ("metrics.jsonl", "timings.jsonl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,8 @@ def fit(
     overwrite: bool = False,
     command: str = "",
     console: TrainingConsole | None = None,
+    on_epoch: OnEpoch | None = None,
+    unfreezes: Sequence[str] = (),
 ) -> Result:
     """Trains an experiment into a run folder, and scores the best checkpoint on every part of the data.
 
@@ -62,6 +68,8 @@ def fit(
         overwrite: delete a run that is there.
         command: what to write into the report as the command.
         console: where progress is shown.
+        on_epoch: called at the end of each epoch with an ``EpochEnd``: trends to look at, and what may be done.
+        unfreezes: path patterns that ``on_epoch`` may unfreeze; they are frozen until then.
 
     Raises:
         InputError: for bad data or a folder that cannot be used, before anything is trained.
@@ -87,14 +95,16 @@ def fit(
     if metric.name not in recipe.score_names():
         raise InputError(f"train.metric = {metric.name!r}: {did_you_mean(metric.name, recipe.score_names())}")
     _check_needs_dev(experiment, recipe)
-    programs = Programs(recipe, mesh, precision)
+    gates = gates_for(experiment, on_epoch, unfreezes)
+    programs = Programs(recipe, mesh, precision, gates)
+    watching = Watching(programs, gates or (), on_epoch)
     # From here on files are written: what the user got wrong has been found out before.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
     run.write_about(command)
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
-            result = _Training(programs, run, shown, stop).run_all(resume=resumable)
+            result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
         except Exception:  # a second Ctrl-C is none: it ends at once
             with suppress(OSError, SpagoError):  # why training failed says more than why its report did
                 write_report(run)
@@ -107,7 +117,10 @@ def fit(
 class _Training:
     """One call of ``fit``: holds what its parts share."""
 
-    def __init__(self, programs: Programs, run: RunFolder, console: TrainingConsole, stop: StopSignal):
+    def __init__(
+        self, programs: Programs, watching: Watching, run: RunFolder, console: TrainingConsole, stop: StopSignal
+    ):
+        self.watching = watching
         self.programs, self.recipe, self.mesh = programs, programs.recipe, programs.mesh
         self.run, self.console, self.stop = run, console, stop
         self.config = programs.config
@@ -126,6 +139,7 @@ class _Training:
             Events(self.run, self.config.tensorboard) as self.events,
         ):
             self._begin(resume)
+            self.watching.begin(self.run, self.events)
             with CompileCounter() as counter:
                 self.programs.warm_up(self.state)
             self.warmup_compilations = counter.compilations
@@ -150,14 +164,16 @@ class _Training:
             try:
                 self.history = History.from_json(about["history"])
                 self.position = about["position"]
+                if "watching" in about:  # not of runs from before there was a watch
+                    self.watching.restore(about["watching"])
             except (KeyError, TypeError):
                 raise self.checkpoints.damaged(latest, "its metadata are missing") from None
             self.step = latest
-            for name in ("metrics.jsonl", "timings.jsonl"):
+            for name in (*LOGS, HISTOGRAMS):
                 self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
         else:
-            for name in ("metrics.jsonl", "timings.jsonl"):
+            for name in (*LOGS, HISTOGRAMS):
                 (self.run / name).unlink(missing_ok=True)
             with explain_os_error(self.run.assets):
                 self.run.assets.mkdir(exist_ok=True)
@@ -209,11 +225,13 @@ class _Training:
         self._flush()
         seconds = time.perf_counter() - started
         last = epoch + 1 == self.config.epochs
+        scores, shown, score = None, "", None
         if "dev" in self.recipe.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
-            self._evaluate(label, seconds, units)
-        else:
-            self.console.line(f"{label}: {rate_text(units, seconds, self.recipe.unit)}")
-            self._save()
+            scores, shown, score = self._evaluate()
+        self.state, done, stopped = self.watching.end_epoch(epoch + 1, self.step, self.state, scores)
+        self.history.finished |= stopped
+        self._save(score)
+        self._tell(label, shown, seconds, units, done)
         self.run.append(
             "timings.jsonl",
             {
@@ -241,7 +259,9 @@ class _Training:
         totals, steps, step = waiting
         latest = self.checkpoints.latest()
         advice = f"The last good checkpoint is step {latest}." if latest else "There is no checkpoint before it."
-        self.history.add(jax.device_get(totals), steps, step, advice)
+        totals = jax.device_get(totals)
+        self.history.add(totals, steps, advice, self.watching.place(totals))
+        self.watching.watch.add(totals, steps)
         if self.history.window_steps >= self.config.log_every:
             self.events.write(
                 {
@@ -258,7 +278,8 @@ class _Training:
 
     # -- evaluation and checkpoints --------------------------------------------------------------------------------
 
-    def _evaluate(self, label: str, seconds: float, units: int) -> None:
+    def _evaluate(self) -> tuple[dict[str, float], str, float]:
+        """Scores the dev data: the scores, the same in words, and the one that counts."""
         model = self.state.model_for_evaluation()
         scores = evaluate(self.recipe, self.programs.evaluation, model, "dev", self.mesh)
         score = scores.values[self.metric.name]
@@ -269,17 +290,27 @@ class _Training:
         if self.programs.plateau is not None:
             self.state = self.state.replace(optimizer=self.programs.plateau(self.state.optimizer, np.float32(score)))
         self.events.write({"step": self.step, "kind": "dev", "epoch": self.position["epoch"], **scores.values})
-        self._save(score)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.values.items())
+        return scores.values, f"dev {shown}{' *' if best else ''}", score
+
+    def _tell(self, label: str, shown: str, seconds: float, units: int, done: list[str]) -> None:
+        """The line of an epoch, and what was done at its end."""
         rate = rate_text(units, seconds, self.recipe.unit)
-        self.console.line(f"{label}: dev {shown}{' *' if best else ''}  ({seconds_text(seconds)}, {rate})")
-        if self.history.finished and stopping:
+        left = 0.0 if self.history.finished else self.watching.watch.history.eta(self.config.epochs)
+        remains = f", {seconds_text(left)} left" if left else ""
+        times = f"({seconds_text(seconds)}, {rate}{remains})"
+        self.console.line(f"{label}: {shown}  {times}" if shown else f"{label}: {rate}{remains}")
+        for line in done:
+            self.console.line(f"  {line}")
+        stopping = self.config.early_stopping
+        if stopping and self.history.evaluations_without_gain >= stopping.patience:
             self.console.line(f"no gain in {stopping.patience} evaluations: stopped early")
 
     def _save(self, score: float | None = None) -> None:
         self._flush()
         about = {
             "history": self.history.to_json(),
+            "watching": self.watching.to_json(),
             "position": self.position,
             "config": self.recipe.experiment.model_dump(mode="json"),
         }
@@ -360,7 +391,7 @@ def _same_experiment(old: Experiment, new: Experiment) -> None:
                 f"cannot resume: {what} differs from the run's own config. Resume with the same settings "
                 f"(train.epochs and train.devices may change), or start another run with --out"
             )
-    for key in ("batch_size", "buckets", "max_length", "steps_per_call", "average", "precision"):
+    for key in ("batch_size", "buckets", "max_length", "steps_per_call", "average", "precision", "actions"):
         if getattr(old.train, key) != getattr(new.train, key):
             raise InputError(
                 f"cannot resume: train.{key} was {getattr(old.train, key)!r}, now {getattr(new.train, key)!r}"

@@ -20,7 +20,7 @@ from spago_jax.train.schema import Experiment
 # Everything that a run writes at the top of its folder; --overwrite deletes these and nothing else.
 _FILES = (
     "config.yaml", "metrics.jsonl", "timings.jsonl", "details.json", "scores.json", "about.json", "programs.json",
-    "model.json", "report.html",
+    "model.json", "report.html", "watch.csv", "watch.log", "histograms.jsonl",
 )  # fmt: skip
 _FOLDERS = ("assets", "checkpoints", "tensorboard")
 
@@ -31,7 +31,8 @@ class RunFolder:
     ``config.yaml`` the resolved experiment; ``metrics.jsonl`` losses and scores (the same bytes for a run that was
     interrupted and one that was not); ``timings.jsonl`` how long things took; ``details.json`` tables for the report;
     ``about.json`` the command and the versions; ``programs.json`` what was compiled; ``model.json`` the table of
-    parameters; ``assets/`` vocabularies and labels; ``checkpoints/``; ``report.html``.
+    parameters; ``watch.csv``, ``watch.log`` and ``histograms.jsonl`` what was watched, by epoch; ``assets/``
+    vocabularies and labels; ``checkpoints/``; ``report.html``.
     """
 
     def __init__(self, path: str | Path):

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The schema of an experiment: frozen, validated, with a description on every key."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spago_jax.optim import OptimizerConfig
-
-
-class Section(BaseModel):
-    """A part of a config: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
+from spago_jax.train.section import PositiveInt as PositiveInt
+from spago_jax.train.section import Section as Section
+from spago_jax.train.watch_config import ActionConfig, WatchConfig
 
 
 class EarlyStopping(Section):
@@ -61,6 +55,10 @@ class TrainConfig(Section):
     tensorboard: bool = Field(
         default=False, description="also write TensorBoard events (needs the extra 'tensorboard')"
     )
+    watch: WatchConfig | None = Field(
+        default=None, description="what is measured at every step and kept by epoch ({} for every sj.tap)"
+    )
+    actions: tuple[ActionConfig, ...] = Field(default=(), description="what is done when a trend gets into a state")
 
 
 class Experiment(Section):

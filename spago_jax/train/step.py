@@ -15,13 +15,15 @@ from spago_jax.core.sharding import AXIS
 from spago_jax.optim import current_learning_rate
 from spago_jax.train.recipe import Recipe
 from spago_jax.train.state import TrainState
+from spago_jax.train.watch.measures import NOTHING, Measures
 
 Totals = dict[str, Array]
 
 
-def no_totals() -> Totals:
+def no_totals(measures: Measures) -> Totals:
     """The sums that a call of the train program starts from."""
     return {
+        **measures.start(),
         "loss": jnp.zeros((), jnp.float32),
         "weight": jnp.zeros((), jnp.float32),
         "gradient_norm": jnp.zeros((), jnp.float32),
@@ -38,12 +40,14 @@ def train_program(
     precision: Precision,
     *,
     average: float | None = None,
+    measures: Measures = NOTHING,
 ) -> Program:
     """A Program ``(state, block, count) -> (state, totals)`` that takes ``count`` training steps.
 
     The arrays of ``block`` are [steps, batch, ...]; ``count`` of the steps are real, so that one program serves full
     and partial blocks. The state is donated. Each device differentiates its rows of the batch; sums are added up
-    over the devices before the division, so the gradient is that of the whole batch.
+    over the devices before the division, so the gradient is that of the whole batch. What ``measures`` asks for is in
+    the totals too.
     """
     several = mesh.size > 1
 
@@ -58,29 +62,36 @@ def train_program(
 
         def loss(params: Any) -> tuple[Array, Any]:
             model = precision.to_compute(combine(params, rest))
-            found = recipe.loss(model, batch, state.carry, Rng(key))
-            return found.total.astype(jnp.float32), (found.weight.astype(jnp.float32), found.carry)
+            with measures.collect() as taps:
+                found = recipe.loss(model, batch, state.carry, Rng(key))
+            aux = found.weight.astype(jnp.float32), found.carry, measures.inside(taps)
+            return found.total.astype(jnp.float32), aux
 
-        (total, (weight, carry)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        (total, (weight, carry, inside)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
         total, weight, gradients = everywhere((total, weight, gradients))
         divisor = jnp.maximum(weight, 1e-8)
         gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
         with jax.named_scope("optimizer"):  # one box in pictures and profiles, as a module is
             norm = optax.tree.norm(gradients)
             updates, memory = optimizer.update(gradients, state.optimizer, params)
-            params = optax.apply_updates(params, updates)
+            before, params = params, optax.apply_updates(params, updates)
             step = state.step + 1
             averaged = state.average
             if average is not None:
                 decay = jnp.minimum(average, (1.0 + step) / (10.0 + step))
                 averaged = jax.tree.map(lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), averaged, params)
         bad = ~jnp.isfinite(total) | ~jnp.isfinite(norm)
+        first_bad = (totals["bad_step"] < 0) & bad
+        watched = measures.step(
+            totals, inside, loss=total, gradients=gradients, params=before, updates=updates, first_bad=first_bad
+        )
         totals = {
+            **watched,
             "loss": totals["loss"] + total,
             "weight": totals["weight"] + weight,
             "gradient_norm": totals["gradient_norm"] + norm.astype(jnp.float32),
             "learning_rate": current_learning_rate(memory).astype(jnp.float32),
-            "bad_step": jnp.where((totals["bad_step"] < 0) & bad, step, totals["bad_step"]),
+            "bad_step": jnp.where(first_bad, step, totals["bad_step"]),
         }
         state = state.replace(model=combine(params, rest), optimizer=memory, average=averaged, carry=carry, step=step)
         return state, totals
@@ -88,13 +99,15 @@ def train_program(
     def train_block(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
         steps = jax.tree.leaves(block)[0].shape[0]
         if steps == 1:
-            return one_step(state, no_totals(), jax.tree.map(lambda a: a[0], block))
+            state, totals = one_step(state, no_totals(measures), jax.tree.map(lambda a: a[0], block))
+            return state, measures.finish(totals)
 
         def body(i: Array, carried: tuple[TrainState, Totals]) -> tuple[TrainState, Totals]:
             batch = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), block)
             return one_step(*carried, batch)
 
-        return jax.lax.fori_loop(0, count, body, (state, no_totals()))
+        state, totals = jax.lax.fori_loop(0, count, body, (state, no_totals(measures)))
+        return state, measures.finish(totals)
 
     if not several:
         return compile(train_block, donate="state")

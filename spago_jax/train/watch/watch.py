@@ -72,6 +72,11 @@ class Watch:
 
     # -- while training --------------------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """Starts the clock; the first value does so otherwise."""
+        if self._began is None:
+            self._began = self._clock()
+
     def collect(self, found: Mapping[str, Any], *names: str) -> None:
         """Adds one step's values, of all names or of those given; a name that was not found is passed over.
 
@@ -89,7 +94,7 @@ class Watch:
         """Adds values under a name: numbers, or arrays that may be on a device; without values nothing happens."""
         if not values:
             return
-        self._start()
+        self.start()
         self._waiting.setdefault(name, []).extend(_one_number(value, name) for value in values)
 
     def collected(self, name: str) -> list[float]:
@@ -106,8 +111,9 @@ class Watch:
             The means; a name to which nothing was added is not among them.
         """
         chosen = self._chosen(names, self._waiting) if names else list(self._waiting)
-        waiting = jax.device_get({name: self._waiting.pop(name) for name in chosen if self._waiting.get(name)})
-        means = {name: sum(map(float, values)) / len(values) for name, values in waiting.items()}
+        waiting = [(name, self._waiting.pop(name)) for name in chosen if self._waiting.get(name)]
+        fetched = zip(waiting, jax.device_get([values for _, values in waiting]), strict=True)
+        means = {name: sum(map(float, values)) / len(values) for (name, _), values in fetched}
         if not means:
             return {}
         for name, mean in means.items():
@@ -216,10 +222,6 @@ class Watch:
         self._restored = len(self._seconds)
 
     # -- names -----------------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        if self._began is None:
-            self._began = self._clock()
 
     def _known(self, name: str) -> None:
         known = self.names()

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What there is to watch in a model: its taps and modules, found by tracing its loss once, without computing it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import collect_taps
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A value in the model: a tap or what a module's call returned."""
+
+    kind: str
+    name: str
+    units: int
+
+    def __str__(self) -> str:
+        return f"{'the tap' if self.kind == 'tap' else 'the module'} {self.name!r}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Discovered:
+    """The places of a model in the order in which they are computed, and how many values lie in inner traces."""
+
+    places: tuple[Place, ...]
+    skipped: int
+
+    def names(self, kind: str) -> list[str]:
+        """The names of the taps, or of the modules."""
+        return [place.name for place in self.places if place.kind == kind]
+
+
+def discover(loss: Callable[..., Any], *args: Any) -> Discovered:
+    """The places of a loss function that hold numbers, from the shapes of its arguments."""
+    places: list[Place] = []
+    skipped = 0
+
+    def traced(*args: Any) -> None:
+        nonlocal skipped
+        with collect_taps(modules=True) as found:
+            loss(*args)
+        for kind, name in found.order:
+            value = number_of(kind, (found if kind == "tap" else found.modules)[name])
+            if value is not None:
+                places.append(Place(kind, name, value.shape[-1] if value.ndim else 1))
+        skipped = found.skipped
+
+    jax.eval_shape(traced, *args)
+    return Discovered(tuple(places), skipped)
+
+
+def number_of(kind: str, value: Any) -> jax.Array | None:
+    """The array that stands for a value: the first of a tap's, the first of floats of a module's; None without one."""
+    leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "dtype")]
+    if kind == "module":
+        leaves = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    usable = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == jnp.bool_]
+    return usable[0] if usable and usable[0].size else None

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Measures: what a watched training step adds to the sums that it returns; traced into that one program."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import Array, collect_taps, flat
+from spago_jax.core.sharding import AXIS
+from spago_jax.core.taps import Collector
+from spago_jax.errors import InputError
+from spago_jax.train.watch.choose import choose
+from spago_jax.train.watch.discover import Discovered, Place, number_of
+from spago_jax.train.watch_config import WatchConfig, as_patterns
+
+RESERVED = ("step", "kind", "epoch", "loss", "gradient_norm", "learning_rate")
+LATER = jnp.iinfo(jnp.int32).max  # "no place": above every index, so that the devices agree on the smallest
+ROOT = "model"
+
+
+class Measures:
+    """What is measured at each step: one vector of numbers, and where the first value that is not finite was.
+
+    Of a tap: its mean. Of a module's output, with ``activations``: mean, mean square (whose root is the epoch's root
+    mean square), the share of zeros, and the share of dead units (of its last axis, those that are zero everywhere
+    in the batch). Of gradients and weights the norm; of updates their norm over that of the weights before.
+
+    Args:
+        config: the section; None measures nothing, and leaves the traced program as it is without.
+        found: the places of the model; those of the whole batch.
+        arrays: the paths of the trained arrays.
+        several: whether the step runs on several devices, each on its part of the batch.
+
+    Raises:
+        InputError: for a pattern that matches nothing, or a tap that has the name of something else.
+    """
+
+    def __init__(self, config: WatchConfig | None, found: Discovered, arrays: list[str], *, several: bool = False):
+        self.on = config is not None
+        self.several = several
+        self.names: tuple[str, ...] = ()
+        self.places: tuple[str, ...] = ()
+        if config is None:
+            return
+        self.arrays = sorted(arrays)
+        self.tags = choose(found.names("tap"), as_patterns(config.tags), "train.watch.tags", "tap")
+        modules = found.names("module")
+        self.activations = choose(
+            modules, as_patterns(config.activations), "train.watch.activations", "module's output"
+        )
+        for name in self.tags:
+            if name in RESERVED or name.startswith("dev.") or "/" in name:
+                raise InputError(
+                    f"the tap {name!r} of the model has the name of something that is watched anyway, or a slash in "
+                    f"it: rename it, or leave it out of train.watch.tags"
+                )
+        self.per = {"gradient": config.gradients, "weight": config.weights, "update": config.updates}
+        wanted = {("tap", name) for name in self.tags} | {("module", name) for name in self.activations}
+        self.watched = [p for p in found.places if config.locate or (p.kind, p.name) in wanted]
+        self.locate = config.locate
+        if self.locate:
+            self.places = (
+                *map(str, self.watched), "the loss", *(f"the gradient of {path!r}" for path in self.arrays)
+            )  # fmt: skip
+        self.names = (
+            *self.tags,
+            *(f"activation/{name}/{what}" for name in self.activations for what in ("mean", "rms", "zeros", "dead")),
+            *(f"{kind}/{name}" for kind, per in self.per.items() if per for name in self._groups(per)),
+        )
+
+    @property
+    def roots(self) -> list[bool]:
+        """Of each name, whether the value of an epoch is the root of the mean of the steps."""
+        return [name.startswith("activation/") and name.endswith("/rms") for name in self.names]
+
+    def describe(self, index: int) -> str | None:
+        """The place of an index that a program returned."""
+        return self.places[index] if 0 <= index < len(self.places) else None
+
+    # -- traced ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> dict[str, Array]:
+        """What the sums of a call begin with."""
+        if not self.on:
+            return {}
+        zeros = jnp.zeros(len(self.names), jnp.float32)
+        return {"watch": zeros, **({"bad_place": jnp.full((), LATER, jnp.int32)} if self.locate else {})}
+
+    def collect(self) -> AbstractContextManager[Any]:
+        """The collector to compute the loss in."""
+        wants_modules = self.on and any(place.kind == "module" for place in self.watched)
+        return collect_taps(modules=wants_modules) if self.on else nullcontext()
+
+    def inside(self, found: Collector | None) -> dict[str, Any]:
+        """The numbers of one step's values; to be returned from the function that is differentiated, as aux."""
+        if found is None:
+            return {}
+        arrays = {(p.kind, p.name): _array_of(found, p) for p in self.watched}
+        outputs = [arrays["module", name] for name in self.activations]
+        return {
+            "means": [_mean(x) for x in arrays.values()],  # a list: JAX would sort a dict, and the order counts
+            "squares": [_mean(jnp.square(x.astype(jnp.float32))) for x in outputs],
+            "zeros": [_mean(x == 0) for x in outputs],
+            "alive": [jnp.any((x != 0).reshape(-1, x.shape[-1] if x.ndim else 1), axis=0) for x in outputs],
+        }
+
+    def step(
+        self, totals: Mapping[str, Array], inside: Any, *, loss: Array, gradients: Any, params: Any, updates: Any,
+        first_bad: Array,
+    ) -> dict[str, Array]:  # fmt: skip
+        """The sums with one more step in them.
+
+        Args:
+            totals: the sums so far.
+            inside: what ``inside`` gave.
+            loss: the summed loss.
+            gradients: of the whole batch.
+            params: the weights before the update.
+            updates: what is added to them.
+            first_bad: whether this is the first step whose loss or gradient is not finite.
+        """
+        if not self.on:
+            return {}
+        with jax.named_scope("watch"):
+            squares = {"gradient": _squares(gradients), "weight": {}, "update": {}}
+            if self.per["weight"] or self.per["update"]:
+                squares["weight"] = _squares(params)
+            if self.per["update"]:
+                squares["update"] = _squares(updates)
+            means = {(p.kind, p.name): mean for p, mean in zip(self.watched, inside["means"], strict=True)}
+            values = [means["tap", name] for name in self.tags]
+            dead = self._dead(inside["alive"])
+            for i, name in enumerate(self.activations):
+                values += [means["module", name], inside["squares"][i], inside["zeros"][i], dead[i]]
+            for kind, per in self.per.items():
+                if per:
+                    values += self._norms(kind, self._groups(per), squares)
+            vector = jnp.stack(values) if values else jnp.zeros(0, jnp.float32)
+            new = {"watch": totals["watch"] + vector}
+            if self.locate:
+                flags = [*inside["means"], loss, *(squares["gradient"][path] for path in self.arrays)]
+                broken = ~jnp.isfinite(jnp.stack(flags))
+                place = jnp.where(broken.any(), jnp.argmax(broken).astype(jnp.int32), LATER)
+                new["bad_place"] = jnp.where(first_bad, place, totals["bad_place"])
+            return new
+
+    def finish(self, totals: dict[str, Array]) -> dict[str, Array]:
+        """The sums of all devices, at the end of a call."""
+        if not (self.on and self.several):
+            return totals
+        shared = {"watch": jax.lax.pmean(totals["watch"], AXIS)}
+        if self.locate:
+            shared["bad_place"] = jax.lax.pmin(totals["bad_place"], AXIS)
+        return totals | shared
+
+    def _dead(self, alive: list[Array]) -> list[Array]:
+        if not alive:
+            return []
+        counts = jnp.concatenate(alive).astype(jnp.float32)
+        if self.several:
+            counts = jax.lax.psum(counts, AXIS)
+        shares, begin = [], 0
+        for units in alive:
+            shares.append(_mean(counts[begin : begin + units.size] == 0))
+            begin += units.size
+        return shares
+
+    def _groups(self, per: str) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for path in self.arrays:
+            name = path if per == "array" else path.rpartition(".")[0] or ROOT
+            groups.setdefault(name, []).append(path)
+        return groups
+
+    def _norms(self, kind: str, groups: Mapping[str, list[str]], squares: Mapping[str, Any]) -> list[Array]:
+        def norm(kind: str, paths: list[str]) -> Array:
+            return jnp.sqrt(jnp.stack([squares[kind][path] for path in paths]).sum())
+
+        if kind != "update":
+            return [norm(kind, paths) for paths in groups.values()]
+        return [norm(kind, paths) / jnp.maximum(norm("weight", paths), 1e-12) for paths in groups.values()]
+
+
+def _array_of(found: Collector, place: Place) -> Array:
+    held = found if place.kind == "tap" else found.modules
+    value = number_of(place.kind, held[place.name]) if place.name in held else None
+    if value is None:
+        raise InputError(
+            f"{place} is there for some batches and not for others: what is watched may not depend on the shapes"
+        )
+    return jax.lax.stop_gradient(value)
+
+
+def _mean(x: Array) -> Array:
+    x = jnp.abs(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else x
+    return jnp.mean(x, dtype=jnp.float32)
+
+
+def _squares(tree: Any) -> dict[str, Array]:
+    """The sum of squares of each array."""
+    return {path: jnp.sum(jnp.square(jnp.abs(leaf).astype(jnp.float32))) for path, leaf in flat(tree).items()}
+
+
+NOTHING = Measures(None, Discovered((), 0), [])
