@@ -30,3 +30,5 @@ from spago_jax.flow.pieces.routers import top_k_router as top_k_router
 from spago_jax.flow.pieces.shaping import reshape as reshape
 from spago_jax.flow.place import FlowError as FlowError
 from spago_jax.flow.unused import skip_unused as skip_unused
+from spago_jax.flow.yaml_form import from_config as from_config
+from spago_jax.flow.yaml_form import to_config as to_config

@@ -254,6 +254,14 @@ class Flow:
 
         return build(self, key, spec, inputs, user_place())
 
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether the network will take more than its stream: further inputs, or a state from call to call."""
+        inside = [part for step in self.steps for part in step.parts if isinstance(part, Flow)]
+        return any(isinstance(step, Input | StateRead) for step in self.steps) or any(
+            any(isinstance(step, StateRead) for step in part.steps) for part in inside
+        )
+
     def check_closed(self) -> None:
         """Refuses a flow that is not finished. Raises FlowError."""
         if len(self.streams) != 1:

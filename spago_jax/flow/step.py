@@ -3,6 +3,7 @@
 
 import abc
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,10 +63,8 @@ class Step(abc.ABC):
 def snake(name: str) -> str:
     """``LayerNorm`` as ``layer_norm``.
 
-    >>> snake("LayerNorm"), snake("BiRNNCRF"), snake("gelu")
-    ('layer_norm', 'bi_rnncrf', 'gelu')
+    >>> snake("LayerNorm"), snake("TopKRouter"), snake("gelu")
+    ('layer_norm', 'top_k_router', 'gelu')
     """
-    parts = [
-        f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name)
-    ]
-    return "".join(c for c in "".join(parts) if c.isalnum() or c == "_").strip("_") or "step"
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return re.sub(r"\W", "", apart).lower().strip("_") or "step"

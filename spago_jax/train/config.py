@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From a YAML file to a checked Experiment; every complaint names the key, the file and the line."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,11 +65,19 @@ def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str,
         raise InputError("\n".join(dict.fromkeys(lines))) from None
 
 
+def _keys(name: str) -> tuple[str | int, ...]:
+    """``model.flow[3].body`` as keys."""
+    return tuple(int(index) if index else key for index, key in re.findall(r"\[(\d+)\]|(\w+)", name))
+
+
 def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple[str, ...], error: Any) -> str:
     location = _settable(tree, error["loc"], error["type"])
     keys = (*prefix, *location)
     name = ".".join(map(str, keys))
     where = _where(source, keys)
+    found = error.get("ctx", {}).get("error")
+    if isinstance(found, InputError) and found.path and found.line is None:  # it names the key below this one itself
+        return f"{_where(source, _keys(found.path))}{found}"
     if error["type"] == "extra_forbidden":
         siblings = _fields_at(schema, location[:-1])
         return f"{where}unknown key {name!r}: {did_you_mean(str(location[-1]), siblings)}"

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spago_jax.models.flows import FlowSteps
 from spago_jax.models.tokens.config import TokensConfig
 from spago_jax.train.schema import PositiveInt, Section
 
@@ -52,6 +53,7 @@ class MLPClassifierConfig(Section):
     kind: Literal["mlp_classifier"]
     hidden: tuple[PositiveInt, ...] = Field(default=(256,), description="units of each hidden layer")
     activation: str = Field(default="relu", description="between the layers")
+    flow: FlowSteps = None
     dropout: float = Field(default=0.0, ge=0, lt=1, description="of the hidden units")
     input_dropout: float = Field(default=0.0, ge=0, lt=1, description="of the pixels")
     shift: int = Field(default=0, ge=0, description="move each training image by up to so many pixels either way")
@@ -69,6 +71,7 @@ class TextClassifierConfig(TokensConfig):
     hidden: PositiveInt = Field(default=200, description="filters of each width, or LSTM units a direction")
     widths: tuple[PositiveInt, ...] = Field(default=(2, 3, 4), description="widths of the convolutions, in tokens")
     layers: PositiveInt = Field(default=1, description="stacked BiLSTM layers")
+    flow: FlowSteps = None
     ngrams: int = Field(
         default=0, ge=0, description="rows of a hashed table of word n-grams that are averaged; 0 for none"
     )

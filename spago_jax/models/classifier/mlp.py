@@ -4,20 +4,22 @@
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, Module, Rng, buffer, child, static
+from spago_jax.core import Array, Module, Rng, buffer, child, static, tap
+from spago_jax.flow import Network
 from spago_jax.models.classifier.config import MLPClassifierConfig
+from spago_jax.models.flows import build_flow
 from spago_jax.nn.linear import Linear
 from spago_jax.ops.activations import activation, parse_activation
 from spago_jax.ops.dropout import dropout
 
 
 class MLPClassifier(Module):
-    """``h_0 = (x - mean) / std; h_i = f(W_i h_{i-1} + b_i); logits = W h_n + b``.
+    """``h_0 = (x - mean) / std; h_i = f(W_i h_{i-1} + b_i); logits = W h_n + b``, or a flow from h_0 to h_n.
 
     Pixels are [..., height, width], any integer or float type; ``mean`` and ``std`` are those of the training images.
     """
 
-    hidden: tuple[Linear, ...]
+    hidden: tuple[Linear, ...] | Network
     output: Linear
     mean: Array = buffer()
     std: Array = buffer()
@@ -33,11 +35,17 @@ class MLPClassifier(Module):
         Raises:
             InputError: for an unknown activation.
         """
-        sizes = (pixels, *config.hidden)
-        keys = jax.random.split(key, len(sizes))
+        hidden: tuple[Linear, ...] | Network
+        if config.flow is not None:
+            keys = jax.random.split(key, 2)
+            hidden, features = build_flow(config.flow, keys[0], f"f32[batch, {pixels}]")
+        else:
+            sizes = (pixels, *config.hidden)
+            keys, features = jax.random.split(key, len(sizes)), sizes[-1]
+            hidden = tuple(Linear.init(k, i, o) for k, i, o in zip(keys[:-1], sizes[:-1], sizes[1:], strict=True))
         return cls(
-            hidden=tuple(Linear.init(k, i, o) for k, i, o in zip(keys[:-1], sizes[:-1], sizes[1:], strict=True)),
-            output=Linear.init(keys[-1], sizes[-1], classes),
+            hidden=hidden,
+            output=Linear.init(keys[-1], features, classes),
             mean=jnp.zeros(()),
             std=jnp.ones(()),
             activation=parse_activation(config.activation),
@@ -52,10 +60,12 @@ class MLPClassifier(Module):
             images = shift_images(images, self.shift, rng["shift"].key())
         x = ((images.astype(self.mean.dtype) - self.mean) / self.std).reshape(*images.shape[:-2], -1)
         x = dropout(x.astype(self.output.weight.dtype), self.input_dropout, child(rng, "input"))
+        if isinstance(self.hidden, Network):
+            return self.output(self.hidden(x, rng=child(rng, "hidden")))
         act = activation(self.activation)
         for number, layer in enumerate(self.hidden):
-            x = dropout(act(layer(x)), self.dropout, child(rng, number))
-        return self.output(x)
+            x = dropout(tap(f"hidden.{number}", act(layer(x))), self.dropout, child(rng, number))
+        return tap("logits", self.output(x))
 
 
 def shift_images(images: Array, pixels: int, key: Array) -> Array:

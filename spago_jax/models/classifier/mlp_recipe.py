@@ -15,6 +15,7 @@ from spago_jax.errors import InputError
 from spago_jax.models.classifier.config import DigitsData, IdxData, MLPClassifierConfig
 from spago_jax.models.classifier.mlp import MLPClassifier
 from spago_jax.models.classifier.scores import ClassScorer
+from spago_jax.models.flows import auxiliary_losses, plus_auxiliary
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.train.recipe import Batch, Loss, Metric, Recipe
 from spago_jax.train.schema import Experiment
@@ -111,9 +112,10 @@ class MLPClassifierRecipe(Recipe):
 
     def loss(self, model: MLPClassifier, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """Cross-entropy."""
-        logits = model(batch["images"], rng=rng)
+        with auxiliary_losses(model.hidden) as extra:
+            logits = model(batch["images"], rng=rng)
         losses = cross_entropy(logits, batch["labels"], label_smoothing=self.config.label_smoothing)
-        return Loss((losses * batch["weight"]).sum(), batch["weight"].sum())
+        return plus_auxiliary(Loss((losses * batch["weight"]).sum(), batch["weight"].sum()), extra)
 
     def evaluate(self, model: MLPClassifier, batch: Batch, carry: Any) -> tuple[Any, Any]:
         """The most probable class and the cross-entropy."""

@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, Module, Rng, child, static
+from spago_jax.core import Array, Module, Rng, child, static, tap
+from spago_jax.flow import Network
 from spago_jax.models.classifier.config import TextClassifierConfig
+from spago_jax.models.flows import build_flow
 from spago_jax.models.tokens.encoder import TokenEncoder
 from spago_jax.nn.convolution import Convolution1d
 from spago_jax.nn.embedding import Embedding
@@ -23,13 +25,13 @@ class TextClassifier(Module):
     """``logits = W [pooled(encoder(tokens)); mean of n-gram vectors] + b``.
 
     The encoder is nothing (the mean of the token vectors), convolutions with the maximum over time (Kim, 2014), or a
-    BiLSTM whose outputs are pooled by mean and maximum. N-grams are hashed as in fastText (Joulin et al., 2017).
-    A batch is what ``TokenEncoder`` reads, ``lengths`` int[...], and ``ngrams`` int[..., n] with ``ngram_lengths``.
+    BiLSTM or a flow, whose outputs are pooled by mean and maximum. N-grams are hashed as in fastText (Joulin et al.,
+    2017). A batch is what ``TokenEncoder`` reads, ``lengths`` int[...], and ``ngrams`` int[..., n] with ``ngram_lengths``.
     """
 
     tokens: TokenEncoder
     convolutions: tuple[Convolution1d, ...]
-    rnn: StackedRNN | None
+    rnn: StackedRNN | Network | None
     ngrams: Embedding | None
     output: Linear
     dropout: float = static(default=0.0)
@@ -42,8 +44,11 @@ class TextClassifier(Module):
         keys = jax.random.split(key, 5)
         tokens = TokenEncoder.init(keys[0], config, words=words, alphabet=alphabet, shapes=shapes)
         convolutions: tuple[Convolution1d, ...] = ()
-        rnn = None
-        if config.encoder == "cnn":
+        rnn: StackedRNN | Network | None = None
+        if config.flow is not None:
+            rnn, size = build_flow(config.flow, keys[1], f"f32[batch, time, {tokens.out_features}]")
+            features = 2 * size
+        elif config.encoder == "cnn":
             convolutions = tuple(
                 Convolution1d.init(k, tokens.out_features, config.hidden, width, activation="relu")
                 for k, width in zip(jax.random.split(keys[1], len(config.widths)), config.widths, strict=True)
@@ -75,18 +80,22 @@ class TextClassifier(Module):
     def __call__(self, batch: Mapping[str, Any], *, rng: Rng | None = None) -> Array:
         """The logits [..., classes]; with ``rng``, units drop as in training."""
         lengths = batch["lengths"]
-        xs = dropout(self.tokens(batch, rng=child(rng, "tokens")), self.dropout, child(rng, "input"))
+        xs = tap("tokens", self.tokens(batch, rng=child(rng, "tokens")))
+        xs = dropout(xs, self.dropout, child(rng, "input"))
         if self.convolutions:
             pooled = [max_over_time(jax.nn.relu(layer(xs, lengths)), lengths) for layer in self.convolutions]
         elif self.rnn is not None:
-            hidden, _ = self.rnn(xs, lengths, rng=child(rng, "rnn"))
+            if isinstance(self.rnn, Network):
+                hidden = self.rnn(xs, lengths=lengths, rng=child(rng, "rnn"))
+            else:
+                hidden, _ = self.rnn(xs, lengths, rng=child(rng, "rnn"))
             pooled = [mean_over_time(hidden, lengths), max_over_time(hidden, lengths)]
         else:
             pooled = [mean_over_time(xs, lengths)]
         if self.ngrams is not None:
             pooled.append(mean_over_time(self.ngrams(batch["ngrams"]), batch["ngram_lengths"]))
-        features = dropout(jnp.concatenate(pooled, axis=-1), self.dropout, child(rng, "output"))
-        return self.output(features)
+        features = dropout(tap("features", jnp.concatenate(pooled, axis=-1)), self.dropout, child(rng, "output"))
+        return tap("logits", self.output(features))
 
 
 def mean_over_time(xs: Array, lengths: Array) -> Array:

@@ -21,6 +21,7 @@ from spago_jax.models.classifier.config import LabelledTextData, TextClassifierC
 from spago_jax.models.classifier.ngrams import hashed_ngrams
 from spago_jax.models.classifier.scores import ClassScorer
 from spago_jax.models.classifier.text import TextClassifier
+from spago_jax.models.flows import auxiliary_losses, plus_auxiliary
 from spago_jax.models.tokens.encoder import read_vectors_for
 from spago_jax.models.tokens.features import Features, FormTables
 from spago_jax.ops.losses import cross_entropy
@@ -188,9 +189,10 @@ class TextClassifierRecipe(Recipe):
 
     def loss(self, model: TextClassifier, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """Cross-entropy."""
-        logits = model(batch, rng=rng)
+        with auxiliary_losses(model.rnn) as extra:
+            logits = model(batch, rng=rng)
         losses = cross_entropy(logits, batch["labels"], label_smoothing=self.config.label_smoothing)
-        return Loss((losses * batch["weight"]).sum(), batch["weight"].sum())
+        return plus_auxiliary(Loss((losses * batch["weight"]).sum(), batch["weight"].sum()), extra)
 
     def evaluate(self, model: TextClassifier, batch: Batch, carry: Any) -> tuple[Any, Any]:
         """The most probable class and the cross-entropy."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spago_jax.models.flows import FlowSteps
 from spago_jax.models.tokens.config import TokensConfig
 from spago_jax.train.schema import PositiveInt, Section
 
@@ -57,6 +58,7 @@ class SequenceLabelerConfig(TokensConfig):
     merge: Literal["concat", "sum", "prod", "avg"] = Field(
         default="concat", description="how the directions are joined"
     )
+    flow: FlowSteps = None
     dropout: float = Field(default=0.5, ge=0, lt=1, description="of the inputs and outputs of the recurrent layers")
     variational: bool = Field(default=True, description="drop the same features at every position")
     word_dropout: float = Field(default=0.05, ge=0, lt=1, description="chance that a whole token is dropped")

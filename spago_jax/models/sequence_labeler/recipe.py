@@ -12,6 +12,7 @@ from spago_jax.data.batching import LengthBatches
 from spago_jax.data.buckets import shared_buckets
 from spago_jax.data.encoded import EncodedSentences
 from spago_jax.errors import InputError
+from spago_jax.models.flows import auxiliary_losses, plus_auxiliary
 from spago_jax.models.sequence_labeler import data as corpora
 from spago_jax.models.sequence_labeler.config import ConllData, ConlluData, PythonData, SequenceLabelerConfig
 from spago_jax.models.sequence_labeler.model import SequenceLabeler
@@ -154,13 +155,13 @@ class SequenceLabelerRecipe(Recipe):
 
     def loss(self, model: SequenceLabeler, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """Minus the log-likelihood of the gold tags, by token for a softmax and by sentence for a CRF."""
-        emissions = model(batch, rng=rng)
+        with auxiliary_losses(model.encoder) as extra:
+            emissions = model(batch, rng=rng)
         if self.config.recall_bias and self.tags.scheme != "plain":
             emissions = recall_oriented(emissions, batch["tags"], self.config.recall_bias)
         likelihood = model.log_likelihood(emissions, batch["tags"], batch["lengths"])
-        if model.crf is None:
-            return Loss(-likelihood.sum(), batch["lengths"].sum())
-        return Loss(-likelihood.sum(), (batch["lengths"] > 0).sum())
+        weight = batch["lengths"].sum() if model.crf is None else (batch["lengths"] > 0).sum()
+        return plus_auxiliary(Loss(-likelihood.sum(), weight), extra)
 
     def evaluate(self, model: SequenceLabeler, batch: Batch, carry: Any) -> tuple[Any, Any]:
         """The best tags, and minus the log-likelihood of the gold ones."""

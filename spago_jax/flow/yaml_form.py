@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Flows as plain data, the form in which they stand in YAML, and back.
+
+- linear: 64                       # through; a name without settings is a text: gelu
+- tag: encoded
+- loop: {body: [{linear: 64}, tanh], until: {threshold: 2.0}, most: 5}
+- gate: {router: {softmax_router: 2}, experts: [{linear: 64}, [{linear: 64}, gelu]]}
+- using: [encoded]
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from spago_jax.errors import InputError, did_you_mean
+from spago_jax.flow.adaptive_step import Adaptive
+from spago_jax.flow.builder import Flow, _identity, start
+from spago_jax.flow.gate_step import Gate
+from spago_jax.flow.loop_steps import Loop, LoopOptions, Repeat, Times
+from spago_jax.flow.map_step import Map
+from spago_jax.flow.names import known, part_of, written_part
+from spago_jax.flow.place import FlowError, Place, written_at
+from spago_jax.flow.simple_steps import Also, Branch, Input, Merge, StateRead
+from spago_jax.flow.step import Step
+from spago_jax.flow.switch_step import Switch
+
+_OPTIONS = ("unroll", "remat", "truncate", "fresh", "trace")
+
+
+def from_config(steps: Sequence[Any], where: str = "flow") -> Flow:
+    """A flow from a list of steps.
+
+    Args:
+        steps: each a part (``gelu``, ``{linear: 16}``), or ``{method: arguments}`` with a method of ``Flow``.
+        where: the key of the list, for messages.
+
+    Raises:
+        InputError: for an unknown name or a step that does not fit, naming its place in the list.
+
+    >>> from_config([{"linear": 4}, "gelu", {"tag": "h"}, {"also": {"linear": 4}}])
+    Flow, 4 steps
+      through (identity)
+      through (Linear)
+      through (gelu) #h
+      also (Linear)
+    """
+    if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
+        raise InputError(f"{where}: expected a list of at least one step, got {steps!r}")
+    flow = start()
+    for i, step in enumerate(steps):
+        here = f"{where}[{i}]"
+        with written_at(Place(here, 0)):
+            try:
+                flow = _step(flow, step, here)
+            except FlowError:
+                raise
+            except (InputError, TypeError) as error:
+                text = str(error)
+                raise FlowError(text if text.startswith(f"{where}[") else f"{here}: {text}") from None
+    return flow
+
+
+def _step(flow: Flow, step: Any, where: str) -> Flow:
+    if isinstance(step, Mapping) and len(step) == 1:
+        name, value = next(iter(step.items()))
+        if name in _METHODS:
+            return _METHODS[name](flow, value, f"{where}.{name}")
+        if name not in known():
+            raise InputError(f"no step {name!r}: {did_you_mean(str(name), [*_METHODS, *known()])}")
+    return flow.through(_part(step, where))
+
+
+def _part(written: Any, where: str) -> Any:
+    return from_config(written, where) if isinstance(written, list | tuple) else part_of(written)
+
+
+def _parts(written: Any, where: str) -> list[Any]:
+    if not isinstance(written, list | tuple):
+        raise InputError(f"{where}: expected a list of parts, got {written!r}")
+    return [_part(part, f"{where}[{i}]") for i, part in enumerate(written)]
+
+
+def _take(value: Any, where: str, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where}: expected {', '.join(required)}, got {value!r}")
+    for key in value:
+        if key not in required and key not in optional:
+            raise InputError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), [*required, *optional])}")
+    missing = [key for key in required if key not in value]
+    if missing:
+        raise InputError(f"{where}: key {missing[0]!r} is missing")
+    return dict(value)
+
+
+def _gate(flow: Flow, value: Any, where: str) -> Flow:
+    given = _take(value, where, ("router", "experts"), ())
+    return flow.gate(_part(given["router"], f"{where}.router"), _parts(given["experts"], f"{where}.experts"))
+
+
+def _switch(flow: Flow, value: Any, where: str) -> Flow:
+    given = _take(value, where, ("selector", "branches"), ("per",))
+    branches = _parts(given["branches"], f"{where}.branches")
+    return flow.switch(_part(given["selector"], f"{where}.selector"), branches, per=given.get("per", "batch"))
+
+
+def _loop(flow: Flow, value: Any, where: str) -> Flow:
+    ways = ("times", "while", "until", "adaptive")
+    given = _take(value, where, ("body",), (*ways, "most", "per", "epsilon", "cost", *_OPTIONS))
+    chosen = [way for way in ways if way in given]
+    if len(chosen) != 1:
+        raise InputError(f"{where}: give one of {', '.join(ways)}, got {chosen or 'none'}")
+    way = chosen[0]
+    unfinished = flow.loop(_part(given["body"], f"{where}.body"), **{k: given[k] for k in _OPTIONS if k in given})
+    if way == "times":
+        _take({k: v for k, v in given.items() if k not in ("body", *_OPTIONS)}, where, ("times",), ())
+        return unfinished.times(given["times"])
+    if "most" not in given:
+        raise InputError(f"{where}: key 'most' is missing")
+    condition = _part(given[way], f"{where}.{way}")
+    if way == "adaptive":
+        extra = {k: given[k] for k in ("epsilon", "cost") if k in given}
+        return unfinished.adaptive(condition, given["most"], **extra)
+    method = unfinished.while_ if way == "while" else unfinished.until
+    return method(condition, given["most"], per=given.get("per", "batch"))
+
+
+def _map(flow: Flow, value: Any, where: str) -> Flow:
+    given = _take(value, where, ("body",), ("each", "over", "slices", "batched"))
+    chosen = [way for way in ("each", "over", "slices") if given.get(way)]
+    if len(chosen) != 1:
+        raise InputError(f"{where}: give one of each, over, slices, got {chosen or 'none'}")
+    unfinished = flow.map(_part(given["body"], f"{where}.body"))
+    if given.get("batched"):
+        unfinished = unfinished.batched()
+    if chosen == ["each"]:
+        return unfinished.each()
+    return getattr(unfinished, chosen[0])(given[chosen[0]])
+
+
+def _names(value: Any) -> list[str]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+_METHODS: dict[str, Callable[[Flow, Any, str], Flow]] = {
+    "through": lambda flow, value, where: flow.through(_part(value, where)),
+    "also": lambda flow, value, where: flow.also(_part(value, where)),
+    "split": lambda flow, value, where: flow.split(*_parts(value, where)),
+    "merge": lambda flow, value, where: flow.merge(_part(value, where)),
+    "tag": lambda flow, value, where: flow.tag(value),
+    "tag_group": lambda flow, value, where: flow.tag_group(value),
+    "using": lambda flow, value, where: flow.using(*_names(value)),
+    "input": lambda flow, value, where: flow.input(*_names(value)),
+    "gate": _gate,
+    "switch": _switch,
+    "loop": _loop,
+    "map": _map,
+}
+
+
+def to_config(flow: Flow) -> list[Any]:
+    """The list of steps that ``from_config`` makes this flow of.
+
+    Raises:
+        InputError: for a part that has no name in YAML, or that stands in two places (shared weights).
+
+    >>> to_config(start().through(part_of({"linear": 4})).tag("h").also(part_of("gelu")))
+    [{'linear': 4}, {'tag': 'h'}, {'also': 'gelu'}]
+    """
+    written: list[Any] = []
+    seen: dict[int, Any] = {}
+    steps = [step for step in flow.steps if not isinstance(step, StateRead)]
+    i = 0
+    while i < len(steps):
+        step = steps[i]
+        group = [s for s in steps[i:] if isinstance(s, Branch) and s.sources == step.sources] or [step]
+        if not isinstance(step, Branch):
+            group = [step]
+        i += len(group)
+        one = _written_step(step, group, flow, seen)
+        if one is not None:
+            written.append(one)
+        if step.refs:
+            written.append({"using": [name for name, _ in step.refs]})
+        tags = tuple(s.tag for s in group)
+        for name, members in flow.groups:
+            if members == tags:
+                written.append({"tag_group": name})
+        if len(group) == 1 and step.tag and not isinstance(step, Input):
+            written.append({"tag": step.tag})
+    return written
+
+
+def _written_step(step: Step, group: Sequence[Step], flow: Flow, seen: dict[int, Any]) -> Any:
+    def part(given: Any) -> Any:
+        return to_config(given) if isinstance(given, Flow) else written_part(given)
+
+    for s in group:
+        for given in s.parts:
+            if id(given) in seen and not callable(given):
+                raise InputError(f"{step.kind}: {given!r} is shared by two steps, which YAML cannot say")
+            seen[id(given)] = given
+    if isinstance(step, Input):
+        return {"input": step.tag}
+    if isinstance(step, Branch):
+        return {"split": [part(s.parts[0]) for s in group]}
+    if isinstance(step, Also):
+        return {"also": part(step.parts[0])}
+    if isinstance(step, Merge):
+        return {"merge": part(step.parts[0])}
+    if isinstance(step, Gate):
+        return {"gate": {"router": part(step.parts[0]), "experts": [part(p) for p in step.parts[1:]]}}
+    if isinstance(step, Switch):
+        made = {"selector": part(step.parts[0]), "branches": [part(p) for p in step.parts[1:]]}
+        return {"switch": made | ({"per": step.per} if step.per != "batch" else {})}
+    if isinstance(step, Loop):
+        return {"loop": _written_loop(step, part)}
+    if isinstance(step, Map):
+        how: Any = {"each": True, "slices": step.slices}.get(step.form)
+        if step.form == "over":
+            how = flow.steps[step.sources[-1]].tag
+        return {"map": {"body": part(step.parts[0]), step.form: how, **({"batched": True} if step.batched else {})}}
+    if step.parts[0] is _identity:
+        return None if not step.sources else "identity"
+    return part(step.parts[0]) if not isinstance(step.parts[0], Flow) else {"through": part(step.parts[0])}
+
+
+def _written_loop(step: Loop, part: Callable[[Any], Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {"body": part(step.parts[0])}
+    if isinstance(step, Times):
+        made["times"] = step.most
+    elif isinstance(step, Adaptive):
+        made |= {"adaptive": part(step.parts[1]), "most": step.most, "epsilon": step.epsilon, "cost": step.cost}
+    elif isinstance(step, Repeat):
+        made |= {step.form: part(step.parts[1]), "most": step.most, "per": step.per}
+    default = LoopOptions()
+    return made | {k: getattr(step.options, k) for k in _OPTIONS if getattr(step.options, k) != getattr(default, k)}
