@@ -42,6 +42,7 @@ def run(arguments: list[str]) -> int:
         layers,
         predict,
         runs,
+        sweep,
         train,
     )
 

@@ -43,15 +43,28 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> Source:
     source = Source()
     _read_into(source, Path(path), ())
     for text in overrides:
-        key, sign, value = text.partition("=")
-        if not sign or not key.strip():
-            raise InputError(f"override {text!r} is not of the form key.sub=value")
-        try:
-            parsed = yaml.safe_load(value) if value.strip() else None
-        except (yaml.YAMLError, ValueError) as error:
-            raise InputError(f"override {text!r}: the value is not YAML: {_first_line(error)}") from None
-        _set(source, [int(k) if k.isdigit() else k for k in key.strip().split(".")], _expand(parsed, text), text)
+        key, value = parse_override(text)
+        _set(source, [int(k) if k.isdigit() else k for k in key.split(".")], value, text)
     return source
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """The dotted key and the value of an override.
+
+    >>> parse_override("model.hidden=[64, 32]")
+    ('model.hidden', [64, 32])
+
+    Raises:
+        InputError: for one without ``=``, or a value that is not YAML.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise InputError(f"override {text!r} is not of the form key.sub=value")
+    try:
+        parsed = yaml.safe_load(value) if value.strip() else None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"override {text!r}: the value is not YAML: {_first_line(error)}") from None
+    return key.strip(), _expand(parsed, text)
 
 
 def _read_into(source: Source, path: Path, seen: tuple[Path, ...]) -> None:
