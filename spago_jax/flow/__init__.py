@@ -29,6 +29,9 @@ from spago_jax.flow.pieces.routers import softmax_router as softmax_router
 from spago_jax.flow.pieces.routers import top_k_router as top_k_router
 from spago_jax.flow.pieces.shaping import reshape as reshape
 from spago_jax.flow.place import FlowError as FlowError
+from spago_jax.flow.segments import Outcome as Outcome
+from spago_jax.flow.segments import run as run
+from spago_jax.flow.timing import step_times as step_times
 from spago_jax.flow.unused import skip_unused as skip_unused
 from spago_jax.flow.yaml_form import from_config as from_config
 from spago_jax.flow.yaml_form import to_config as to_config

@@ -68,11 +68,12 @@ class Network(Module):
                 "this flow has no forward reference, so it takes no state; further inputs are given by name"
                 + (f": {', '.join(f'{name}=...' for name in self.plan.inputs)}" if self.plan.inputs else "")
             )
-        self._check_inputs(inputs)
+        self.check_inputs(inputs)
         y, after = self.advance(x, state, Context(rng, lengths), inputs)
         return (y, after) if self.plan.stateful else y
 
-    def _check_inputs(self, inputs: Mapping[str, Any]) -> None:
+    def check_inputs(self, inputs: Mapping[str, Any]) -> None:
+        """Refuses missing and unknown inputs. Raises InputError."""
         for name in inputs:
             if name not in self.plan.inputs:
                 raise InputError(f"this flow has no input {name!r}: {did_you_mean(name, self.plan.inputs or ['none'])}")
@@ -94,7 +95,7 @@ class Network(Module):
         Raises:
             InputError: where no state fits: a tagged output whose shape depends on itself.
         """
-        self._check_inputs(inputs)
+        self.check_inputs(inputs)
         if not self.plan.stateful:
             return {}
         shapes, _ = read_shapes({"x": x, **inputs})

@@ -58,12 +58,12 @@ def skip_unused(optimizer: optax.GradientTransformation, model: Any) -> optax.Gr
     groups = branch_paths(model)
     table = {path: i for path in flat(model) for i, group in enumerate(groups) if any(matches(path, g) for g in group)}
 
-    def update(grads: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+    def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
         used = [jnp.zeros((), bool) for _ in groups]
-        for path, grad in flat(grads).items():
+        for path, grad in flat(updates).items():
             if path in table:
                 used[table[path]] |= (grad != 0).any()
-        updates, new = optax.with_extra_args_support(optimizer).update(grads, state, params, **more)
+        updates, new = optax.with_extra_args_support(optimizer).update(updates, state, params, **more)
 
         def moved(path: str, now: jax.Array, before: jax.Array) -> jax.Array:
             # A leaf of the state belongs to the parameter that its own path ends with.
