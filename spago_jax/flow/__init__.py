@@ -16,6 +16,9 @@ from spago_jax.flow.merges import cat as cat
 from spago_jax.flow.merges import mean as mean
 from spago_jax.flow.merges import state_add as state_add
 from spago_jax.flow.network import Network as Network
+from spago_jax.flow.picture import dot as dot
+from spago_jax.flow.picture import mermaid as mermaid
+from spago_jax.flow.picture import svg as svg
 from spago_jax.flow.pieces.halting import learned_halt as learned_halt
 from spago_jax.flow.pieces.halting import threshold as threshold
 from spago_jax.flow.pieces.routers import ArgmaxSelector as ArgmaxSelector

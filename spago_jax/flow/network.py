@@ -142,6 +142,15 @@ class Network(Module):
         """The sum of the auxiliary losses (load balance, ponder cost) among what was tapped: a scalar."""
         return sum((value for name, value in found.items() if name.startswith("loss:")), jnp.zeros(()))
 
+    def svg(self, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
+        """The picture of the flow; see ``spago_jax.flow.picture.svg``."""
+        from spago_jax.flow.picture import svg
+
+        return svg(self, level=level, times=times)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
     # -- by tag ----------------------------------------------------------------------------------------------------
 
     def paths(self, *names: str) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A flow run piece by piece, each a compiled program: a step, or some iterations of a loop. Between them it may stop."""
+"""A flow run piece by piece, each a compiled program: a step, or some iterations of a loop; it may stop in between."""
 
 import dataclasses
 import functools

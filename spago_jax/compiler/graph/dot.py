@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from spago_jax.compiler.graph.picture import Box, picture
+from spago_jax.compiler.graph.picture import Box, Picture, heat_colour, picture
 
 if TYPE_CHECKING:
     from spago_jax.compiler.graph.graph import Graph
@@ -19,8 +19,15 @@ _FILLS = {
     "loop": "#d3f3ef",
     "module": "#fdf3c8",
     "backward": "#fbe0da",
+    "gate": "#e0e7ff",
+    "switch": "#ffe4e6",
+    "map": "#cffafe",
+    "using": "#dbeafe",
+    "state": "#fef3c7",
     "other": "#ffffff",
 }
+# Arrows that leave a box of these kinds.
+_STYLES = {"using": ', style=dashed, color="#2563eb"', "state": ', style=dotted, color="#c2560c"'}
 
 
 def dot(graph: "Graph", level: int | None = None) -> str:
@@ -47,7 +54,12 @@ def dot(graph: "Graph", level: int | None = None) -> str:
     }
     <BLANKLINE>
     """
-    drawn = picture(graph, level)
+    return draw(picture(graph, level))
+
+
+def draw(drawn: Picture) -> str:
+    """A picture in Graphviz' language."""
+    kinds = {box.key: box.kind for box in drawn.root.leaves()}
     lines = [
         f"digraph {_quoted(drawn.root.title)} {{",
         '  node [shape=box, style="filled,rounded", fontname="monospace", fontsize=10];',
@@ -55,15 +67,22 @@ def dot(graph: "Graph", level: int | None = None) -> str:
     ]
     for box in drawn.root.children:
         _box(box, lines, "  ")
-    lines += [f"  {_quoted(a.source)} -> {_quoted(a.target)} [label={_quoted(a.types)}];" for a in drawn.arrows]
+    for a in drawn.arrows:
+        style = _STYLES.get(kinds[a.source], "")
+        lines.append(f"  {_quoted(a.source)} -> {_quoted(a.target)} [label={_quoted(a.types)}{style}];")
     return "\n".join([*lines, "}", ""])
+
+
+def fill(box: Box) -> str:
+    """The colour of a leaf."""
+    return _FILLS[box.kind] if box.heat is None else heat_colour(box.heat)
 
 
 def _box(box: Box, lines: list[str], indent: str) -> None:
     if not box.children:
         label = _quoted(box.title, *box.lines, *box.attached)
         tooltip = _quoted(*box.tooltip.split("\n"))
-        lines.append(f'{indent}{_quoted(box.key)} [label={label}, fillcolor="{_FILLS[box.kind]}", tooltip={tooltip}];')
+        lines.append(f'{indent}{_quoted(box.key)} [label={label}, fillcolor="{fill(box)}", tooltip={tooltip}];')
         return
     lines.append(f"{indent}subgraph {_quoted('cluster_' + box.key)} {{")
     lines.append(f"{indent}  label={_quoted(box.title)};")

@@ -4,8 +4,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from spago_jax.compiler.graph.dot import _FILLS
-from spago_jax.compiler.graph.picture import Box, picture
+from spago_jax.compiler.graph.dot import _FILLS, fill
+from spago_jax.compiler.graph.picture import Box, Picture, picture
 
 if TYPE_CHECKING:
     from spago_jax.compiler.graph.graph import Graph
@@ -37,13 +37,23 @@ def mermaid(graph: "Graph", level: int | None = None) -> str:
       classDef output fill:#dcfce7,stroke:#64748b,color:#0f172a
     <BLANKLINE>
     """
-    drawn = picture(graph, level)
+    return draw(picture(graph, level))
+
+
+def draw(drawn: Picture) -> str:
+    """A picture as a Mermaid flowchart."""
+    kinds = {box.key: box.kind for box in drawn.root.leaves()}
     lines = ["---", f"title: {_title(drawn.root.title)}", "---", "flowchart TD"]
     for box in drawn.root.children:
         _box(box, lines, "  ")
-    lines += [f"  {_name(arrow.source)} --> {_name(arrow.target)}" for arrow in drawn.arrows]
+    for arrow in drawn.arrows:
+        line = "-.->" if kinds[arrow.source] in ("using", "state") else "-->"
+        lines.append(f"  {_name(arrow.source)} {line} {_name(arrow.target)}")
     for kind in dict.fromkeys(box.kind for box in drawn.root.leaves()):
         lines.append(f"  classDef {kind} fill:{_FILLS[kind]},stroke:#64748b,color:#0f172a")
+    for box in drawn.root.leaves():
+        if box.heat is not None:
+            lines.append(f"  style {_name(box.key)} fill:{fill(box)}")
     return "\n".join([*lines, ""])
 
 

@@ -28,6 +28,11 @@ KINDS = {
     "loop": "loop, branch",
     "module": "module, folded",
     "backward": "module, backward",
+    "gate": "gate",
+    "switch": "switch",
+    "map": "map",
+    "using": "handed over by tag",
+    "state": "state from call to call",
     "other": "other",
 }
 
@@ -52,6 +57,7 @@ class Box:
         attached: the parameters and constants that it reads.
         tooltip: everything that is known about it.
         children: the boxes inside; none for an operation or a folded module.
+        heat: its share of the longest time, 0 to 1, where times were measured: green to red in place of its colour.
     """
 
     key: str
@@ -61,6 +67,7 @@ class Box:
     attached: tuple[str, ...] = ()
     tooltip: str = ""
     children: tuple["Box", ...] = ()
+    heat: float | None = None
 
     def leaves(self) -> Iterator["Box"]:
         """The boxes that hold no others."""
@@ -90,6 +97,19 @@ class Picture:
     def size(self) -> int:
         """The number of boxes that hold no others."""
         return sum(1 for _ in self.root.leaves())
+
+
+def heat_colour(share: float) -> str:
+    """Green for 0, yellow, red for 1.
+
+    >>> heat_colour(0.0), heat_colour(1.0)
+    ('#bbf7d0', '#fca5a5')
+    """
+    stops = ((187, 247, 208), (253, 230, 138), (252, 165, 165))
+    place = min(max(share, 0.0), 1.0) * 2
+    low, high = stops[min(int(place), 1)], stops[min(int(place), 1) + 1]
+    rest = place - min(int(place), 1)
+    return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in zip(low, high, strict=True))
 
 
 def picture(graph: "Graph", level: int | None = None) -> Picture:

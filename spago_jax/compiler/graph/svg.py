@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from spago_jax.compiler.graph.layout import HEADER, Item, Layout, Rect, Route, layout
-from spago_jax.compiler.graph.picture import KINDS, Box, Picture, picture
+from spago_jax.compiler.graph.picture import KINDS, Box, Picture, heat_colour, picture
 
 if TYPE_CHECKING:
     from spago_jax.compiler.graph.graph import Graph
@@ -29,9 +29,21 @@ _COLOURS = {
     "loop": ("#d3f3ef", "#0f766e", "#0f3431", "#2dd4bf"),
     "module": ("#fdf3c8", "#a16207", "#3b300f", "#eab308"),
     "backward": ("#fbe0da", "#b4381f", "#44201a", "#f87171"),
+    "gate": ("#e0e7ff", "#4338ca", "#25255c", "#818cf8"),
+    "switch": ("#ffe4e6", "#be123c", "#4a1724", "#fb7185"),
+    "map": ("#cffafe", "#0e7490", "#10353f", "#22d3ee"),
+    "using": ("#eff6ff", "#2563eb", "#16304f", "#60a5fa"),
+    "state": ("#fef3c7", "#c2560c", "#4a2a0e", "#fb923c"),
     "other": ("#ffffff", "#334155", "#20262e", "#cbd5e1"),
 }
-_OPEN = {"module": ("#a16207", "#8a7530"), "loop": ("#0f766e", "#2a8a80"), "backward": ("#b4381f", "#a05545")}
+_OPEN = {
+    "module": ("#a16207", "#8a7530"),
+    "loop": ("#0f766e", "#2a8a80"),
+    "backward": ("#b4381f", "#a05545"),
+    "gate": ("#4338ca", "#6366b8"),
+    "switch": ("#be123c", "#b0485d"),
+    "map": ("#0e7490", "#2b8096"),
+}
 
 
 def svg(graph: "Graph", level: int | None = None) -> str:
@@ -107,6 +119,7 @@ class _Page:
         self.drawn, self.found = drawn, found
         self.kinds: dict[str, None] = {}
         self.titles: dict[str, str] = {}
+        self.kind_of = {box.key: box.kind for box in drawn.root.leaves()}
 
     def text(self) -> str:
         title, cost = shortened(self.drawn.root.title, 80), self.drawn.root.lines[0]
@@ -147,27 +160,31 @@ class _Page:
     def box(self, box: Box, behind: list[str], front: list[str]) -> None:
         at = self.found.boxes[box.key]
         self.titles[box.key] = box.title
+        hot = "" if box.heat is None else f' style="fill:{heat_colour(box.heat)}"'
+        ink = ' style="fill:#0f172a"' if hot else ""  # the green to red is light on any ground
         if box.children:
             where = f'x="{_n(at.x)}" y="{_n(at.y)}" width="{_n(at.width)}"'
             behind.append(f'<rect class="open {box.kind}-open" {where} height="{_n(at.height)}" rx="7"/>')
             title = _safe(shortened(box.title))
             front.append(
-                f'<g><title>{_safe(box.tooltip)}</title><rect class="head {box.kind}-head" {where} '
+                f'<g><title>{_safe(box.tooltip)}</title><rect class="head {box.kind}-head"{hot} {where} '
                 f'height="{_n(HEADER - 4)}" rx="7"/>'
-                f'<text class="t" x="{_n(at.x + _INSET)}" y="{_n(at.y + 14.5)}">{title}</text></g>'
+                f'<text class="t"{ink} x="{_n(at.x + _INSET)}" y="{_n(at.y + 14.5)}">{title}</text></g>'
             )
             for child in box.children:
                 self.box(child, behind, front)
             return
-        self.kinds[box.kind] = None
+        if box.heat is None:
+            self.kinds[box.kind] = None
         lines = []
         for index, (kind, text) in enumerate(_labels(box)):
             y = at.y + 4.0 + _LINE * (index + 1) - 3.5
-            lines.append(f'<text class="{kind} m" x="{_n(at.x + at.width / 2)}" y="{_n(y)}">{_safe(text)}</text>')
-        radius = 12 if box.kind in ("input", "output") else 4
+            lines.append(f'<text class="{kind} m"{ink} x="{_n(at.x + at.width / 2)}" y="{_n(y)}">{_safe(text)}</text>')
+        radius = 12 if box.kind in ("input", "output", "using", "state") else 4
         double = _stacked(at) if box.kind in ("module", "backward", "loop") and len(box.lines) > 1 else ""
+        where = f'x="{_n(at.x)}" y="{_n(at.y)}"'
         front.append(
-            f'<g><title>{_safe(box.tooltip)}</title>{double}<rect class="box {box.kind}" x="{_n(at.x)}" y="{_n(at.y)}" '
+            f'<g><title>{_safe(box.tooltip)}</title>{double}<rect class="box {box.kind}"{hot} {where} '
             f'width="{_n(at.width)}" height="{_n(at.height)}" rx="{radius}"/>{"".join(lines)}</g>'
         )
 
@@ -182,11 +199,13 @@ class _Page:
                     middle = _n((y0 + y1) / 2)
                     path += f"C{_n(x0)} {middle} {_n(x1)} {middle} {_n(x1)} {_n(y1)}"
             pieces.append(path)
+        kind = self.kind_of[route.source]
+        style = f" {kind}-arrow" if kind in ("using", "state") else ""
         heads = "".join(f"M{_n(x)} {_n(y)}l-3.5 -7h7z" for x, y, _ in route.heads)
         names = ", ".join(dict.fromkeys(self.titles[target] for *_, target in route.heads))
         types = ", ".join(dict.fromkeys(arrow.types for arrow in self.drawn.arrows if arrow.source == route.source))
         return (
-            f'<g class="arrow"><title>{_safe(f"{self.titles[route.source]} → {names}: {types}")}</title>'
+            f'<g class="arrow{style}"><title>{_safe(f"{self.titles[route.source]} → {names}: {types}")}</title>'
             f'<path class="line" d="{"".join(pieces)}"/><path class="tip" d="{heads}"/></g>'
         )
 
@@ -245,6 +264,8 @@ def _style() -> str:
         ".sj-graph .page{fill:var(--page)}.sj-graph .open{fill-opacity:.045;stroke-opacity:.75;stroke-width:1.2}"
         ".sj-graph .box{stroke-width:1.2}"
         ".sj-graph .line{fill:none;stroke:var(--line);stroke-width:1.2}.sj-graph .tip{fill:var(--line)}"
+        ".sj-graph .using-arrow .line{stroke:#2563eb;stroke-dasharray:5 3}.sj-graph .using-arrow .tip{fill:#2563eb}"
+        ".sj-graph .state-arrow .line{stroke:#c2560c;stroke-dasharray:1.5 3}.sj-graph .state-arrow .tip{fill:#c2560c}"
         ".sj-graph .under{stroke:var(--line);stroke-width:1.5;fill:none}"
         ".sj-graph .arrow:hover .line{stroke:#e11d48;stroke-width:2.2}.sj-graph .arrow:hover .tip{fill:#e11d48}"
     )
