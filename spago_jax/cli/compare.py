@@ -41,6 +41,8 @@ def compare(
     page = comparison(found)
     replace_file(out, page)
     labels = letters(len(found))
+    for label, run in zip(labels, found, strict=True):
+        print(f"{label}: {run.path}")
     print(comparison_table(found, labels))
     for remark in notes(found, labels):
         print(remark)
@@ -55,7 +57,6 @@ def comparison_table(found: "Sequence[RunSummary]", labels: Sequence[str]) -> st
     from spago_jax.train.report.numbers import score
 
     lines = [
-        ["run", *(str(run.path) for run in found)],
         ["model", *(run.kind for run in found)],
         ["state", *(run.state for run in found)],
     ]

@@ -54,7 +54,8 @@ def row(lines: list[str], name: str) -> list[str]:
 
 def test_the_table(compared, trained, other):
     lines, _ = compared(trained[1], other[1])
-    assert lines[0].split() == ["A", "B"]
+    assert lines[:2] == [f"A: {trained[1]}", f"B: {other[1]}"]
+    assert lines[2].split() == ["A", "B"]
     for split in ("dev", "test"):
         for name in ("f1", "accuracy"):
             expected = [f"{result.scores[split].values[name]:.4f}" for result, _ in (trained, other)]

@@ -211,11 +211,10 @@ def test_what_is_a_run(runs, tmp_path):
     assert find_runs([tmp_path]) == []
 
 
-def test_differing_against_the_definition():
-    configs = [{"a": 1, "b": [1], "name": "x"}, {"a": 1, "b": [2], "name": "y", "c": None}]
-    missing = object()
-    expected = [k for k in ("a", "b", "c") if configs[0].get(k, missing) != configs[1].get(k, missing)]
-    assert differing(configs) == expected == ["b", "c"]
+def test_differing():
+    configs = [{"a": 1, "b": [1], "name": "x", "e": 0}, {"a": 1, "b": [2], "name": "y", "c": None, "d": [], "e": 0}]
+    assert differing(configs) == ["b"]
+    assert differing([{"a": None}, {"a": 0.5}]) == differing([{}, {"a": 0.5}]) == ["a"]
     assert differing(configs[:1]) == differing([]) == []
 
 

@@ -43,7 +43,7 @@ def overlaid(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
 
 def key(index: int, label: str) -> Html:
     """A run's label with the colour of its lines."""
-    return el("span", el("i", class_=f"key k{index % MOST_LINES}"), label)
+    return el("span", el("i", class_=f"key k{index % MOST_LINES}"), label, style="white-space:nowrap")
 
 
 def _steps_per_epoch(run: RunSummary) -> float | None:

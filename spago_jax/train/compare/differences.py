@@ -27,17 +27,22 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys of flat configs that do not have one value in all of them, a key that is missing included.
+    """The keys of flat configs that do not have one value in all of them.
 
-    >>> differing([{"seed": 1, "model.hidden": 8}, {"seed": 2, "model.hidden": 8}])
+    A key that is missing is one that is null or empty: an older run does not know what was made since.
+
+    >>> differing([{"seed": 1, "model.hidden": 8}, {"seed": 2, "model.hidden": 8, "train.watch": None}])
     ['seed']
     >>> differing([{"seed": 1}, {"seed": 1, "model.dropout": 0.1}])
     ['model.dropout']
     """
-    keys = dict.fromkeys(key for config in configs for key in config)
-    return [
-        key for key in keys if key not in NAMES and any(key not in c or c[key] != configs[0].get(key) for c in configs)
-    ]
+    keys = dict.fromkeys(key for config in configs for key in config if key not in NAMES)
+    return [key for key in keys if any(_set(c, key) != _set(configs[0], key) for c in configs)]
+
+
+def _set(config: Mapping[str, Any], key: str) -> Any:
+    value = config.get(key)
+    return None if value in ([], {}) else value
 
 
 def setting(value: Any) -> str:

@@ -44,7 +44,7 @@ def comparison(runs: Sequence[RunSummary]) -> str:
             el(
                 "p",
                 [
-                    join(key(i, label), " ", name, " ")
+                    el("span", key(i, f"{label}: "), name)
                     for i, (label, name) in enumerate(zip(labels, names, strict=True))
                 ],
                 class_="legend",

@@ -131,7 +131,8 @@ class _Work:
     def _rung(self, i: int, rung: Rung, going: Sequence[Trial]) -> None:
         epochs = rung.epochs or None
         if len(self.rungs) > 1:
-            self.say(f"rung {i + 1}/{len(self.rungs)}: {len(going)} trials, {rung.epochs} epochs in all")
+            trials = f"{len(going)} trial{'s' if len(going) > 1 else ''}"
+            self.say(f"rung {i + 1}/{len(self.rungs)}: {trials}, {rung.epochs} epochs in all")
         waiting = [trial for trial in going if (trial.number, i) not in self.ended]
         jobs = [self._job(trial, epochs, first=i == 0) for trial in waiting]
         with closing(self.run(jobs)) as outcomes:
