@@ -22,7 +22,8 @@ class LSTM(Module):
         c = sigmoid(f) c + sigmoid(i) tanh(g),  h = sigmoid(o) tanh(c)
 
     ``input_weight`` [4 * out, in], ``recurrent_weight`` [4 * out, out], ``bias`` [4 * out]. PyTorch's two biases
-    act as their sum. Source: Hochreiter and Schmidhuber (1997), Gers et al. (2000); spaGO nn/recurrent/lstm.
+    act as their sum. On NVIDIA GPUs cuDNN's LSTM is taken where it fits (``ops.lstm_cudnn``). Source: Hochreiter and
+    Schmidhuber (1997), Gers et al. (2000); spaGO nn/recurrent/lstm.
 
     >>> lstm = LSTM.init(jax.random.key(0), 3, 2)
     >>> ys, state = lstm(jnp.ones((5, 3)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The recurrence of the LSTM: one step, and whole sequences by the kernel.
+"""The recurrence of the LSTM: one step, and whole sequences by the kernel (on NVIDIA GPUs by cuDNN).
 
     i, f, g, o = z + h_prev W'          (one block each, in this order, as in PyTorch)
     c = sigmoid(f) c_prev + sigmoid(i) tanh(g)
@@ -8,13 +8,16 @@
 Source: Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000); spaGO nn/recurrent/lstm.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.lstm_cudnn import cudnn_fits, lstm_by_cudnn
 from spago_jax.ops.lstm_kernel import lstm_columns
 from spago_jax.ops.masks import length_mask
 
@@ -64,30 +67,38 @@ def lstm_scan(
     Returns:
         For each: ys [time, batch, out], zero beyond the lengths, and the state after the last step read.
     """
-    time, batch, _ = xs.shape
-    mask = None if lengths is None else length_mask(lengths, time).T
+    batch = xs.shape[1]
     dtype = jnp.promote_types(xs.dtype, parameters[0][1].dtype)
+    wide, own = accumulation_dtype(dtype), xs.astype(dtype)
     inputs, weights, biases, hiddens, cells = [], [], [], [], []
     for (input_weight, weight, bias), initial in zip(parameters, initials, strict=True):
         inputs.append(input_weight.astype(dtype))
         weights.append(weight.astype(dtype))
         biases.append(bias)
         state = lstm_zero_state((batch,), weight.shape[1], dtype) if initial is None else initial
-        hiddens.append(state.hidden.T.astype(dtype))
-        cells.append(state.cell.T.astype(accumulation_dtype(dtype)))
-    results: Any = lstm_columns(
-        tuple(reverses),
-        xs.astype(dtype),
-        tuple(inputs),
-        tuple(weights),
-        tuple(biases),
-        tuple(hiddens),
-        tuple(cells),
-        mask,
-    )
+        hiddens.append(state.hidden.astype(dtype))
+        cells.append(state.cell.astype(wide))
+    arguments = (own, tuple(inputs), tuple(weights), tuple(biases), tuple(hiddens), tuple(cells), lengths)
+    plain = functools.partial(_by_columns, tuple(reverses))
+    if cudnn_fits(reverses, own, (inputs, weights, biases), (hiddens, cells)):
+        cuda = functools.partial(lstm_by_cudnn, tuple(reverses))
+        results: Any = lax.platform_dependent(*arguments, cuda=cuda, default=plain)
+    else:
+        results = plain(*arguments)
     ys, finals = [], []
-    for out, hidden, cell in zip(*results, strict=True):
-        y = out.swapaxes(1, 2)
-        ys.append((y if mask is None else jnp.where(mask[..., None], y, 0)).astype(xs.dtype))
-        finals.append(LSTMState(hidden.T.astype(xs.dtype), cell.T))
+    for y, hidden, cell in zip(*results, strict=True):
+        ys.append(y.astype(xs.dtype))
+        finals.append(LSTMState(hidden.astype(xs.dtype), cell))
     return ys, finals
+
+
+def _by_columns(reverses, xs, inputs, weights, biases, hiddens, cells, lengths):
+    """By our kernel; arguments and results as those of ``lstm_by_cudnn``."""
+    mask = None if lengths is None else length_mask(lengths, xs.shape[0]).T
+    columns = (tuple(state.T for state in states) for states in (hiddens, cells))
+    results: Any = lstm_columns(reverses, xs, inputs, weights, biases, *columns, mask)
+    outputs, *finals = results
+    ys = tuple(out.swapaxes(1, 2) for out in outputs)
+    if mask is not None:
+        ys = tuple(jnp.where(mask[..., None], y, jnp.zeros((), y.dtype)) for y in ys)
+    return ys, *(tuple(state.T for state in states) for states in finals)

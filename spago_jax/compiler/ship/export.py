@@ -20,6 +20,7 @@ from spago_jax.compiler.ship.plain import describe
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.ops.lstm_cudnn import use_cudnn
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 DEFAULT_PLATFORMS = ("cpu", "cuda", "tpu")
@@ -168,7 +169,8 @@ def _exported(
 ) -> jax_export.Exported:
     inputs = structs(shipped, sizes, constraints)
     work = jax_export.export(jax.jit(shipped.call), platforms=platforms)
-    return traced(shipped, sizes, lambda: work(weight_structs(shipped), *inputs))
+    with use_cudnn(False):  # its calls depend on the machine: nothing that has to run elsewhere can hold them
+        return traced(shipped, sizes, lambda: work(weight_structs(shipped), *inputs))
 
 
 def _serialized(shipped: Shipment, exported: jax_export.Exported, sizes: dict[str, int], differentiable: bool) -> bytes:
