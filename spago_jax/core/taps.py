@@ -21,8 +21,9 @@ class Collector(dict[str, Any]):
         order: the kind and name of every value, ``("tap", name)`` or ``("module", path)``, as they were computed.
     """
 
-    def __init__(self, *, modules: bool = False) -> None:
+    def __init__(self, *, modules: bool = False, alone: bool = False) -> None:
         super().__init__()
+        self.alone = alone
         self.skipped = 0
         self.modules: dict[str, Any] = {}
         self.order: list[tuple[str, str]] = []
@@ -64,13 +65,15 @@ def tap(name: str, value: Value) -> Value:
     >>> float(tap("two", jnp.float32(2.0)))
     2.0
     """
-    for collector in _open.collectors:
+    for collector in reversed(_open.collectors):
         collector.take("tap", name, value)
+        if collector.alone:
+            break
     return value
 
 
 @contextmanager
-def collect_taps(*, modules: bool = False) -> Iterator[Collector]:
+def collect_taps(*, modules: bool = False, alone: bool = False) -> Iterator[Collector]:
     """Opens a collector: what is tapped inside the block is in it, by name.
 
     Open it inside the function that is traced, and return ``dict(found)``; so it works under ``jax.jit``,
@@ -79,6 +82,7 @@ def collect_taps(*, modules: bool = False) -> Iterator[Collector]:
     Args:
         modules: also keep what each Module's ``__call__`` returns, by the module's path in the model, in
             ``found.modules``; the model itself has the name of its class.
+        alone: keep what is tapped from the collectors outside: for whoever taps it again under another name.
 
     >>> def loss(x):
     ...     with collect_taps() as found:
@@ -88,7 +92,7 @@ def collect_taps(*, modules: bool = False) -> Iterator[Collector]:
     >>> float(value), float(found["square"]), float(slope)
     (10.0, 9.0, 6.0)
     """
-    collector = Collector(modules=modules)
+    collector = Collector(modules=modules, alone=alone)
     _open.collectors.append(collector)
     try:
         yield collector

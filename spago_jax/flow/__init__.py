@@ -19,8 +19,12 @@ from spago_jax.flow.network import Network as Network
 from spago_jax.flow.picture import dot as dot
 from spago_jax.flow.picture import mermaid as mermaid
 from spago_jax.flow.picture import svg as svg
+from spago_jax.flow.pieces.glimpse import Glimpse as Glimpse
+from spago_jax.flow.pieces.glimpse import glimpse as glimpse
 from spago_jax.flow.pieces.halting import learned_halt as learned_halt
 from spago_jax.flow.pieces.halting import threshold as threshold
+from spago_jax.flow.pieces.mixture import MixtureOfExperts as MixtureOfExperts
+from spago_jax.flow.pieces.mixture import mixture_of_experts as mixture_of_experts
 from spago_jax.flow.pieces.routers import ArgmaxSelector as ArgmaxSelector
 from spago_jax.flow.pieces.routers import SigmoidRouter as SigmoidRouter
 from spago_jax.flow.pieces.routers import SoftmaxRouter as SoftmaxRouter

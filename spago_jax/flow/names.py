@@ -9,11 +9,18 @@ from typing import Any
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow import merges
 from spago_jax.flow.layer import LayerSpec, layer, layer_classes
-from spago_jax.flow.pieces import halting, routers, shaping
+from spago_jax.flow.pieces import glimpse, halting, mixture, routers, shaping
 from spago_jax.flow.step import snake
 from spago_jax.ops.activations import ACTIVATIONS
 
-_CLASSES = (routers.SoftmaxRouter, routers.SigmoidRouter, routers.TopKRouter, routers.ArgmaxSelector)
+_CLASSES = (
+    routers.SoftmaxRouter,
+    routers.SigmoidRouter,
+    routers.TopKRouter,
+    routers.ArgmaxSelector,
+    mixture.MixtureOfExperts,
+    glimpse.Glimpse,
+)
 # Made by a call with the settings; a class of layers is found in `spago_jax.nn` by itself.
 _MADE: dict[str, Callable[..., Any]] = {
     "threshold": halting.threshold,

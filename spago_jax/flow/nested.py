@@ -19,7 +19,7 @@ def harvested(function: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str
         return lambda *arguments: (function(*arguments), {})
 
     def with_taps(*arguments: Any) -> tuple[Any, dict[str, Any]]:
-        with collect_taps() as found:
+        with collect_taps(alone=True) as found:
             out = function(*arguments)
         return out, dict(found)
 

@@ -210,3 +210,12 @@ def test_a_module_that_another_part_calls_keeps_its_own_path():
     with collect_taps(modules=True) as found:
         model(X)
     assert list(found.modules) == ["part", "caller", "Shared"]
+
+
+def test_a_collector_alone_keeps_its_taps_from_those_outside():
+    with collect_taps() as outside:
+        with collect_taps(alone=True) as inside:
+            tap("hidden", jnp.ones(()))
+        tap("seen", jnp.ones(()))
+    assert list(inside) == ["hidden"]
+    assert list(outside) == ["seen"]
