@@ -22,7 +22,10 @@ State = TypeVar("State")
 
 
 class Controls(NamedTuple):
-    """``scale`` multiplies every update; ``open[i]`` is 1 where gate i lets its arrays be trained, 0 where not."""
+    """``scale`` multiplies every update; ``open[i + 1]`` is 1 where gate i lets its arrays be trained, 0 where not.
+
+    ``open[0]`` is 1: Orbax saves no array without elements, and there may be no gate.
+    """
 
     scale: jax.Array
     open: jax.Array
@@ -81,14 +84,14 @@ def controlled(
 
     def init(params: Any) -> ControlledState:
         dtype = jnp.result_type(float)
-        start = Controls(jnp.ones((), dtype), jnp.zeros(len(gates), dtype))
+        start = Controls(jnp.ones((), dtype), jnp.zeros(1 + len(gates), dtype).at[0].set(1))
         methods = tuple(method().init(_cut(params, paths)) for _, paths in groups(params))
         return ControlledState(start, before.init(params), methods, after.init(params))
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, ControlledState]:
         scale, opened = state.controls
         parts = groups(updates)
-        lets = {key: opened[np.array(key)].max() > 0 for key, _ in parts if key}
+        lets = {key: opened[1 + np.array(key)].max() > 0 for key, _ in parts if key}
         gate_of = {path: lets[key] for key, paths in parts if key for path in paths}
 
         def closed_to_zero(path: str, u: jax.Array) -> jax.Array:
@@ -147,16 +150,16 @@ def set_controls(state: State, *, scale: float | None = None, opened: Iterable[i
     >>> optimizer = build_optimizer(OptimizerConfig(), model, total_steps=9, steps_per_epoch=3, gates=["w"])
     >>> state = set_controls(optimizer.init(model), scale=0.5, opened=[0])
     >>> float(current_learning_rate(state)), controls(state).open
-    (0.0005..., Array([1.], dtype=float32))
+    (0.0005..., Array([1., 1.], dtype=float32))
     """
     old = controls(state)
     if old is None:
         raise InputError("this optimizer has no controls: build it with build_optimizer(..., gates=[...])")
     now = np.array(old.open)
     for i in opened:
-        if not 0 <= i < len(now):
-            raise InputError(f"there is no gate {i}: the optimizer was built with {len(now)} of them")
-        now[i] = 1
+        if not 0 <= i < len(now) - 1:
+            raise InputError(f"there is no gate {i}: the optimizer was built with {len(now) - 1} of them")
+        now[i + 1] = 1
     factor = np.asarray(old.scale) if scale is None else np.asarray(scale, old.scale.dtype)
     # Where the old ones are: a compiled step takes arrays of the same devices.
     new = Controls(jax.device_put(factor, old.scale.sharding), jax.device_put(now, old.open.sharding))

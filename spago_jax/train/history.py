@@ -50,7 +50,7 @@ class History:
         bad = int(totals["bad_step"])
         if bad >= 0:
             first = f": the first value that is not finite is {place}" if place else ""
-            hint = "" if place else " With train.watch: {} this line names the part of the model where it began."
+            hint = "" if place else " With train.watch: {locate: modules} this line names where in the model it began."
             raise TrainingError(
                 f"the loss or its gradient is not finite at step {bad}{first}. {advice} "
                 f"Try a lower optimizer.learning_rate, a warm-up, or optimizer.clip_norm.{hint}"

@@ -194,6 +194,7 @@ class _Training:
 
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
+            self.watching.watch.history.start()  # what was compiled before is no part of the time that remains
             while self.position["epoch"] < self.config.epochs and not self.history.finished:
                 self._epoch(stream)
 

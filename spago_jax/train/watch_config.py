@@ -35,7 +35,11 @@ class WatchConfig(Section):
     activations: Patterns = Field(
         default=(), description="modules whose outputs' mean, root mean square, zeros and dead units are kept"
     )
-    locate: bool = Field(default=True, description="name the first module or tap whose value is not finite")
+    locate: Literal["taps", "modules"] | None = Field(
+        default="taps",
+        description="when the loss is not finite, name the first tap whose value is not, or (for some 5% of time) the "
+        "first module",
+    )
     histograms: HistogramsConfig | None = Field(default=None, description="histograms after each epoch ({} for all)")
 
 

@@ -97,9 +97,8 @@ class Watching:
         self.on = self.config.watch is not None
 
     def begin(self, run: RunFolder, events: Events) -> None:
-        """Tells where the records go; starts the clock."""
+        """Tells where the records go."""
         self.run, self.events = run, events
-        self.watch.history.start()
 
     def place(self, totals: Mapping[str, Any]) -> str | None:
         """The first value of a bad step that was not finite, in words."""

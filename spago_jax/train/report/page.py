@@ -18,6 +18,7 @@ from spago_jax.train.report.script import SCRIPT
 from spago_jax.train.report.source import RunData, read_run
 from spago_jax.train.report.style import STYLE
 from spago_jax.train.report.throughput import throughput_section
+from spago_jax.train.report.watched import watched_section
 from spago_jax.train.run_folder import RunFolder
 
 
@@ -44,6 +45,7 @@ def render(run: RunData) -> str:
     """The page as text."""
     sections = [
         ("Curves", "curves", _guard(lambda: curves_section(run))),
+        ("Watched", "watched", _guard(lambda: watched_section(run))),
         ("Labels", "labels", _by_split(run, _labels)),
         ("Samples", "samples", _by_split(run, _samples)),
         ("Speed", "speed", _guard(lambda: throughput_section(run))),

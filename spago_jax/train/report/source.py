@@ -33,6 +33,7 @@ class RunData:
     parameters: tuple[Record, ...] = ()
     metrics: tuple[Record, ...] = ()
     timings: tuple[Record, ...] = ()
+    histograms: tuple[Record, ...] = ()
     missing: tuple[str, ...] = ()
 
     @property
@@ -68,12 +69,12 @@ def read_run(run: RunFolder) -> RunData:
             return kind()
         return value if isinstance(value, kind) else kind()
 
-    def lines(name: str) -> tuple[Record, ...]:
+    def lines(name: str, *, expected: bool = True) -> tuple[Record, ...]:
         try:
             found = [r for r in run.lines(name) if isinstance(r, dict) and isinstance(r.get("step"), int)]
         except (OSError, ValueError):
             found = []
-        if not found:
+        if not found and expected:
             missing.append(name)
         return tuple(found)
 
@@ -96,5 +97,6 @@ def read_run(run: RunFolder) -> RunData:
         parameters=tuple(row for row in whole("model.json", list) if isinstance(row, dict)),
         metrics=lines("metrics.jsonl"),
         timings=lines("timings.jsonl"),
+        histograms=lines("histograms.jsonl", expected=False),  # made only where asked for
         missing=tuple(missing),
     )

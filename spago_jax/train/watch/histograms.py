@@ -53,7 +53,7 @@ def histogram_program(
         InputError: for a pattern that matches nothing.
     """
     where = "train.watch.histograms"
-    floats = [path for path, leaf in flat(model).items() if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    floats = [path for path, leaf in flat(model).items() if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size > 1]
     weights = choose(floats, as_patterns(config.weights), f"{where}.weights", "array")
     gradients = choose(sorted(trained), as_patterns(config.gradients), f"{where}.gradients", "trained array")
     names = list(dict.fromkeys([*found.names("module"), *found.names("tap")]))

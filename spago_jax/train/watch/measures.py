@@ -26,7 +26,8 @@ class Measures:
 
     Of a tap: its mean. Of a module's output, with ``activations``: mean, mean square (whose root is the epoch's root
     mean square), the share of zeros, and the share of dead units (of its last axis, those that are zero everywhere
-    in the batch). Of gradients and weights the norm; of updates their norm over that of the weights before.
+    in the batch). Of gradients and weights the norm; of updates their norm over that of the weights before, and 0 where
+    these are all zero.
 
     Args:
         config: the section; None measures nothing, and leaves the traced program as it is without.
@@ -59,8 +60,8 @@ class Measures:
                 )
         self.per = {"gradient": config.gradients, "weight": config.weights, "update": config.updates}
         wanted = {("tap", name) for name in self.tags} | {("module", name) for name in self.activations}
-        self.watched = [p for p in found.places if config.locate or (p.kind, p.name) in wanted]
-        self.locate = config.locate
+        self.locate, self.everywhere = config.locate is not None, config.locate == "modules"
+        self.watched = [p for p in found.places if self.everywhere or (p.kind, p.name) in wanted]
         if self.locate:
             self.places = (
                 *map(str, self.watched), "the loss", *(f"the gradient of {path!r}" for path in self.arrays)
@@ -99,9 +100,14 @@ class Measures:
         if found is None:
             return {}
         arrays = {(p.kind, p.name): _array_of(found, p) for p in self.watched}
+        means = {key: _mean(x) for key, x in arrays.items()}
         outputs = [arrays["module", name] for name in self.activations]
         return {
-            "means": [_mean(x) for x in arrays.values()],  # a list: JAX would sort a dict, and the order counts
+            # Lists: JAX would sort a dict, and the order counts. What they hold is looked at in a bad step alone; whole
+            # arrays would be kept for that, so of what is measured anyway the mean has to do.
+            "held": list(arrays.values()) if self.everywhere else list(means.values()),
+            "tags": [means["tap", name] for name in self.tags],
+            "means": [means["module", name] for name in self.activations],
             "squares": [_mean(jnp.square(x.astype(jnp.float32))) for x in outputs],
             "zeros": [_mean(x == 0) for x in outputs],
             "alive": [jnp.any((x != 0).reshape(-1, x.shape[-1] if x.ndim else 1), axis=0) for x in outputs],
@@ -125,26 +131,24 @@ class Measures:
         if not self.on:
             return {}
         with jax.named_scope("watch"):
-            squares = {"gradient": _squares(gradients), "weight": {}, "update": {}}
+            squares = {"gradient": _squares(gradients) if self.per["gradient"] else {}, "weight": {}, "update": {}}
             if self.per["weight"] or self.per["update"]:
                 squares["weight"] = _squares(params)
             if self.per["update"]:
                 squares["update"] = _squares(updates)
-            means = {(p.kind, p.name): mean for p, mean in zip(self.watched, inside["means"], strict=True)}
-            values = [means["tap", name] for name in self.tags]
+            values = [*inside["tags"]]
             dead = self._dead(inside["alive"])
-            for i, name in enumerate(self.activations):
-                values += [means["module", name], inside["squares"][i], inside["zeros"][i], dead[i]]
+            for measured in zip(inside["means"], inside["squares"], inside["zeros"], dead, strict=True):
+                values += measured
             for kind, per in self.per.items():
                 if per:
                     values += self._norms(kind, self._groups(per), squares)
             vector = jnp.stack(values) if values else jnp.zeros(0, jnp.float32)
             new = {"watch": totals["watch"] + vector}
             if self.locate:
-                flags = [*inside["means"], loss, *(squares["gradient"][path] for path in self.arrays)]
-                broken = ~jnp.isfinite(jnp.stack(flags))
-                place = jnp.where(broken.any(), jnp.argmax(broken).astype(jnp.int32), LATER)
-                new["bad_place"] = jnp.where(first_bad, place, totals["bad_place"])
+                named = flat(gradients)
+                held = [*inside["held"], loss, *(named[path] for path in self.arrays)]
+                new["bad_place"] = jnp.where(first_bad, _first_bad(first_bad, held), totals["bad_place"])
             return new
 
     def finish(self, totals: dict[str, Array]) -> dict[str, Array]:
@@ -181,7 +185,11 @@ class Measures:
 
         if kind != "update":
             return [norm(kind, paths) for paths in groups.values()]
-        return [norm(kind, paths) / jnp.maximum(norm("weight", paths), 1e-12) for paths in groups.values()]
+        ratios = []
+        for paths in groups.values():
+            weight, update = norm("weight", paths), norm("update", paths)
+            ratios.append(jnp.where(weight > 0, update / jnp.where(weight > 0, weight, 1.0), 0.0))
+        return ratios
 
 
 def _array_of(found: Collector, place: Place) -> Array:
@@ -197,6 +205,16 @@ def _array_of(found: Collector, place: Place) -> Array:
 def _mean(x: Array) -> Array:
     x = jnp.abs(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else x
     return jnp.mean(x, dtype=jnp.float32)
+
+
+def _first_bad(asked: Array, arrays: list[Array]) -> Array:
+    """The index of the first array that holds a value that is not finite; computed only where it is asked for."""
+
+    def look(arrays: list[Array]) -> Array:
+        broken = jnp.stack([~jnp.all(jnp.isfinite(x)) for x in arrays])
+        return jnp.where(broken.any(), jnp.argmax(broken).astype(jnp.int32), LATER)
+
+    return jax.lax.cond(asked, look, lambda arrays: jnp.full((), LATER, jnp.int32), arrays)
 
 
 def _squares(tree: Any) -> dict[str, Array]:

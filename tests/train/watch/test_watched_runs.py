@@ -154,6 +154,14 @@ def test_an_interrupted_watched_run_ends_with_the_same_bits(acting, corpus, tmp_
         assert (acting / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
 
 
+def test_a_rate_alone_can_be_acted_on(corpus, tmp_path):
+    action = "{when: {trend: loss, state: improving, window: 2}, do: {scale_learning_rate: 0.5}}"
+    run(corpus, tmp_path / "x", "train.epochs=3", f"train.actions=[{action}]")
+    assert len(records(tmp_path / "x", "action")) == 1
+    assert records(tmp_path / "x", "watch") == []  # nothing is watched beside what is there anyway
+    assert stored(tmp_path / "x")["optimizer.controls.scale"] == 0.5
+
+
 def test_other_actions_cannot_be_resumed(acting, corpus, tmp_path):
     shutil.copytree(acting, tmp_path / "x")
     with pytest.raises(InputError, match=r"cannot resume: train.actions was "):
@@ -190,10 +198,18 @@ def test_python_acts_on_trends(corpus, tmp_path):
 
 def test_the_first_value_that_is_not_finite_is_named(corpus, tmp_path):
     broken = ("optimizer.name=sgd", "optimizer.learning_rate=1e25")
-    with pytest.raises(TrainingError, match=r"at step 2: the first value that is not finite is the module 'output'\."):
+    first = r"at step 2: the first value that is not finite is"
+    with pytest.raises(TrainingError, match=rf"{first} the tap 'logits'\."):
         run(corpus, tmp_path / "x", *broken, "train.watch={}")
-    with pytest.raises(TrainingError, match=r"at step 2\. .* With train.watch: \{\} this line names the part"):
-        run(corpus, tmp_path / "y", *broken)
+    with pytest.raises(TrainingError, match=rf"{first} the module 'output'\."):
+        run(corpus, tmp_path / "y", *broken, "train.watch={locate: modules}")
+    with pytest.raises(TrainingError, match=rf"{first} the loss\."):
+        run(corpus, tmp_path / "z", *broken, "train.watch={tags: []}")
+    hint = r"at step 2\. .* With train.watch: \{locate: modules\} this line names where in the model it began\."
+    with pytest.raises(TrainingError, match=hint):
+        run(corpus, tmp_path / "u", *broken)
+    with pytest.raises(TrainingError, match=hint):
+        run(corpus, tmp_path / "v", *broken, "train.watch={locate: null}")
 
 
 def test_unwatched_the_program_is_that_of_a_model_without_taps(corpus, monkeypatch):
