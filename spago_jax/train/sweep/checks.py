@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every trial is checked before any work: a mistake names the trial, the key, the file and the line."""
 
-from pathlib import Path
-
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.config import load_experiment
 from spago_jax.train.recipe import Metric
 from spago_jax.train.registry import recipe_class
@@ -77,9 +75,7 @@ def chosen_metric(file: SweepFile, experiment: Experiment) -> Metric:
         raise InputError(f"{file.base}: a sweep ranks its trials by a dev score, and data.dev is missing")
     metric = recipe.chosen_metric()
     if metric.name not in recipe.score_names():
-        from spago_jax.errors import did_you_mean
-
-        where = file.where("metric") if file.sweep.metric is not None else f"{Path(file.base)}: train."
+        where = file.where("metric") if file.sweep.metric is not None else f"{file.base}: train."
         raise InputError(f"{where}metric = {metric.name!r}: {did_you_mean(metric.name, recipe.score_names())}")
     return metric
 
