@@ -21,6 +21,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that is there.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Draw the curves as the run goes (on a terminal).")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the final scores only.")] = False,
 ) -> None:
     """Trains an experiment: writes a run folder with checkpoints, metrics and a report."""
@@ -35,6 +36,7 @@ def train(
 
     from spago_jax.cli.tables import scores_table
     from spago_jax.train.console import TrainingConsole
+    from spago_jax.train.live import LiveConsole
     from spago_jax.train.loop import fit
 
     command = shlex.join(["spago-jax", *sys.argv[1:]])
@@ -44,7 +46,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         command=command,
-        console=TrainingConsole(quiet=quiet),
+        console=LiveConsole(quiet=quiet) if live else TrainingConsole(quiet=quiet),
     )
     print(scores_table(result.scores, result.baselines))
     print(f"best checkpoint: step {result.best_step}")

@@ -9,6 +9,7 @@ from typing import Any
 
 _NAMES = {
     "Experiment": "spago_jax.train.schema",
+    "LivePlot": "spago_jax.train.live",
     "Interrupted": "spago_jax.train.interrupt",
     "Recipe": "spago_jax.train.recipe",
     "Result": "spago_jax.train.loop",

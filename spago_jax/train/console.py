@@ -26,17 +26,20 @@ class TrainingConsole:
 
     def __enter__(self) -> "TrainingConsole":
         if self._console.is_terminal:
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("steps, {task.fields[rate]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-                transient=True,
-            )
+            self._progress = self._bar()
             self._progress.start()
         return self
+
+    def _bar(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("steps, {task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -47,6 +50,9 @@ class TrainingConsole:
     def line(self, text: str) -> None:
         """One line that stays; rich markup is not read in it."""
         self._console.print(text, markup=False)
+
+    def value(self, name: str, step: int, value: float) -> None:
+        """Takes a value of the run, for consoles that draw curves."""
 
     def begin(self, description: str, total: int, done: int = 0) -> None:
         """Starts the bar of an epoch."""

@@ -3,7 +3,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from shlex import quote
@@ -230,6 +230,8 @@ class _Training:
         if "dev" in self.recipe.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
             scores, shown, score = self._evaluate()
         self.state, done, stopped = self.watching.end_epoch(epoch + 1, self.step, self.state, scores)
+        history = self.watching.watch.history
+        self._show({name: history.trend(name).latest for name in self.programs.measures.names}, self.step)
         self.history.finished |= stopped
         self._save(score)
         self._tell(label, shown, seconds, units, done)
@@ -264,14 +266,9 @@ class _Training:
         self.history.add(totals, steps, advice, self.watching.place(totals))
         self.watching.watch.add(totals, steps)
         if self.history.window_steps >= self.config.log_every:
-            self.events.write(
-                {
-                    "step": step,
-                    "kind": "train",
-                    **self.history.close_window(),
-                    "learning_rate": float(totals["learning_rate"]),
-                }
-            )
+            line = {**self.history.close_window(), "learning_rate": float(totals["learning_rate"])}
+            self.events.write({"step": step, "kind": "train", **line})
+            self._show(line, step)
 
     def _flush(self) -> None:
         while self.pending:
@@ -291,8 +288,14 @@ class _Training:
         if self.programs.plateau is not None:
             self.state = self.state.replace(optimizer=self.programs.plateau(self.state.optimizer, np.float32(score)))
         self.events.write({"step": self.step, "kind": "dev", "epoch": self.position["epoch"], **scores.values})
+        self._show({f"dev.{name}": value for name, value in scores.values.items()}, self.step)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.values.items())
         return scores.values, f"dev {shown}{' *' if best else ''}", score
+
+    def _show(self, values: Mapping[str, float], step: int) -> None:
+        """Hands values to a console that draws curves."""
+        for name, value in values.items():
+            self.console.value(name, step, value)
 
     def _tell(self, label: str, shown: str, seconds: float, units: int, done: list[str]) -> None:
         """The line of an epoch, and what was done at its end."""

@@ -61,7 +61,7 @@ class MLPClassifier(Module):
         x = ((images.astype(self.mean.dtype) - self.mean) / self.std).reshape(*images.shape[:-2], -1)
         x = dropout(x.astype(self.output.weight.dtype), self.input_dropout, child(rng, "input"))
         if isinstance(self.hidden, Network):
-            return self.output(self.hidden(x, rng=child(rng, "hidden")))
+            return tap("logits", self.output(self.hidden(x, rng=child(rng, "hidden"))))
         act = activation(self.activation)
         for number, layer in enumerate(self.hidden):
             x = dropout(tap(f"hidden.{number}", act(layer(x))), self.dropout, child(rng, number))

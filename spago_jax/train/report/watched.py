@@ -26,7 +26,8 @@ def watched_section(run: RunData) -> Html:
     """Charts of the taps, of gradients, weights and updates; tables of activations, trends and actions; histograms."""
     records = run.records("watch")
     names = list(dict.fromkeys(name for r in records for name in r if name not in ("step", "kind", "epoch")))
-    tags = [name for name in names if "/" not in name and name not in PLAIN]
+    families = tuple(f"{family}/" for family in (*FAMILIES, "activation"))
+    tags = [name for name in names if name not in PLAIN and not name.startswith(families)]
     actions = run.records("action")
     mark = None
     if actions and finite(actions[0].get("epoch")) is not None:
@@ -36,7 +37,7 @@ def watched_section(run: RunData) -> Html:
         charts += _charts("Learning rate", "at the end of the epoch", records, ["learning_rate"], mark)
     for family, (name, about) in FAMILIES.items():
         own = [n for n in names if n.startswith(f"{family}/")]
-        charts += _charts(name, about, records, own, mark, log=True)
+        charts += _charts(name, about, records, own, mark, prefix=f"{family}/", log=True)
     return join(
         _actions(actions),
         el("div", charts, class_="charts") if charts else None,
@@ -53,21 +54,18 @@ def _charts(
     names: Sequence[str],
     mark: tuple[float, str] | None,
     *,
+    prefix: str = "",
     log: bool = False,
 ) -> list[Html]:
     """The lines of some names, six a chart; of more than the first 24 the table has the numbers."""
     charts = []
     for begin in range(0, min(len(names), LINES * MOST_CHARTS), LINES):
         part = names[begin : begin + LINES]
-        lines = [Series(_short(n), _points(records, n), i, dots=True) for i, n in enumerate(part)]
+        lines = [Series(n.removeprefix(prefix), _points(records, n), i, dots=True) for i, n in enumerate(part)]
         title = f"{name} {begin + 1} to {begin + len(part)} of {len(names)}" if len(names) > LINES else name
         chart = figure(title, about, lines, mark, x_label="epoch", log=log)
         charts += [chart] if chart else []
     return charts
-
-
-def _short(name: str) -> str:
-    return name.partition("/")[2] or name
 
 
 def _points(records: Iterable[Record], name: str) -> list[tuple[float, float]]:

@@ -17,6 +17,7 @@ from spago_jax.train.watch.discover import Discovered, Place, number_of
 from spago_jax.train.watch_config import WatchConfig, as_patterns
 
 RESERVED = ("step", "kind", "epoch", "loss", "gradient_norm", "learning_rate")
+FAMILIES = ("dev.", "activation/", "gradient/", "weight/", "update/")
 LATER = jnp.iinfo(jnp.int32).max  # "no place": above every index, so that the devices agree on the smallest
 ROOT = "model"
 
@@ -53,10 +54,10 @@ class Measures:
             modules, as_patterns(config.activations), "train.watch.activations", "module's output"
         )
         for name in self.tags:
-            if name in RESERVED or name.startswith("dev.") or "/" in name:
+            if name in RESERVED or name.startswith(FAMILIES):
                 raise InputError(
-                    f"the tap {name!r} of the model has the name of something that is watched anyway, or a slash in "
-                    f"it: rename it, or leave it out of train.watch.tags"
+                    f"the tap {name!r} of the model has the name of something else that is watched: rename it, or "
+                    f"leave it out of train.watch.tags"
                 )
         self.per = {"gradient": config.gradients, "weight": config.weights, "update": config.updates}
         wanted = {("tap", name) for name in self.tags} | {("module", name) for name in self.activations}
