@@ -34,6 +34,7 @@ from bench.mlp_rows import mlp  # noqa: E402
 from bench.program_rows import dispatch, eager_chain, imports  # noqa: E402
 from bench.recurrent_rows import ROWS as CELL_ROWS  # noqa: E402
 from bench.tagger_rows import tagger  # noqa: E402
+from bench.watch_rows import WATCH_ROWS  # noqa: E402
 
 ROWS = {
     "lstm-forward-fp32": ("LSTM 256, 32 x 64, forward, fp32", lambda: layer("fp32", False)),
@@ -52,7 +53,7 @@ ROWS = {
     "import": ("a new process that imports the package", imports),
     "mlp-train-fp32": ("MLP 784-100-10, batch 32, Adam, 100 steps, fp32", mlp),
 }
-ROWS |= CELL_ROWS | LAYER_ROWS
+ROWS |= CELL_ROWS | LAYER_ROWS | WATCH_ROWS
 MARK = "<!-- table: scripts/bench.py -->"
 
 
