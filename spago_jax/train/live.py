@@ -96,6 +96,7 @@ class LivePlot(TrainingConsole):
         self._curves = Curves()
         self._every, self._drawn = every, 0.0
         self._handle: Any = None
+        self._counted = "step"
 
     def __enter__(self) -> "LivePlot":
         return self
@@ -113,7 +114,7 @@ class LivePlot(TrainingConsole):
 
     def update(self, watch: Watch) -> None:
         """Draws the history of a watch, one point a flush."""
-        self._curves = Curves()
+        self._curves, self._counted = Curves(), "epoch"
         for name, trend in watch.trends().items():
             for epoch, value in enumerate(trend, 1):
                 self._curves.add(name, epoch, value)
@@ -140,7 +141,7 @@ class LivePlot(TrainingConsole):
         for name in wanted:
             lines = self._curves.charts.get(name, {})
             series = [Series(line, points, i, dots=len(points) < 30) for i, (line, points) in enumerate(lines.items())]
-            chart = line_chart(series, title=name, x_label="step", width=420)
+            chart = line_chart(series, title=name, x_label=self._counted, width=420)
             parts += [el("figure", el("figcaption", title(name)), chart)] if chart else []
         return el("div", el("style", Html(_STYLE)), parts, class_="spago-live")
 

@@ -37,7 +37,7 @@ class WatchConfig(Section):
     )
     locate: Literal["taps", "modules"] | None = Field(
         default="taps",
-        description="when the loss is not finite, name the first tap whose value is not, or (for some 5% of time) the "
+        description="when the loss is not finite, name the first tap whose value is not, or (for some 5 to 10% of the time) the "
         "first module",
     )
     histograms: HistogramsConfig | None = Field(default=None, description="histograms after each epoch ({} for all)")
