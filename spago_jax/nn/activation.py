@@ -9,10 +9,10 @@ from spago_jax.ops.activations import ACTIVATIONS, OPTIONS, parse_activation
 
 
 class Activation(Module):
-    """One of the 26 activations of ``ops.activations``, of one vector a position where it needs one: any shape, kept.
+    """One of the 26 activations of ``ops.activations``, ``y = f(x)``: [...] -> [...], or a vector a position.
 
-    ``options`` are its constants, such as the ``alpha`` of ``elu``; the ``beta`` of ``swish_b`` alone is trained, as in
-    spaGO nn/activation.
+    ``options`` are its constants, such as the ``alpha`` of ``elu``; the ``beta`` of ``swish_b`` alone is trained.
+    Source: spaGO nn/activation.
 
     >>> Activation.init("LeakyReLU", negative_slope=0.5)(jnp.array([-2.0, 2.0]))
     Array([-1.,  2.], dtype=float32)

@@ -168,7 +168,10 @@ class SelfAttention(Attention):
 
 
 class CrossAttention(SelfAttention):
-    """A :class:`SelfAttention` over something else: ``cross(x, memory, memory_lengths)``.
+    """A :class:`SelfAttention` over something else: [..., query, in], [..., key, in] -> [..., query, out].
+
+    ``y = softmax(scale q k') v``, q of ``x``, k and v of ``memory``: ``cross(x, memory, memory_lengths)``. Source:
+    Vaswani et al. (2017); spaGO nn/attention/selfattention.
 
     >>> layer = CrossAttention.init(jax.random.key(0), 4, key_features=3, out_features=2)
     >>> layer(jnp.ones((5, 4)), jnp.ones((7, 4))).shape

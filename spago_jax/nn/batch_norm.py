@@ -76,8 +76,8 @@ class DeviationBatchNorm(Module):
         mean = sum(x) / (n + eps),  std = sqrt(sum((x - mean)^2) / (n + eps))
         y = (x - mean) weight / (std + eps) + bias
 
-    For its saved models; :class:`BatchNorm` is the one of the paper. Source: spaGO nn/normalization/batchnorm (whose
-    versions 1 start from a gain of 1e-5, here 1).
+    For its saved models; :class:`BatchNorm` is the one of the paper, Ioffe and Szegedy (2015). Source: spaGO
+    nn/normalization/batchnorm (whose versions 1 start from a gain of 1e-5, here 1).
 
     >>> y, bn = DeviationBatchNorm.init(1).step(jnp.array([[1.0], [3.0]]))
     >>> y[:, 0].round(3), bn.running_deviation.round(3)

@@ -18,7 +18,9 @@ from spago_jax.ops.dropout import check_rate, dropout
 
 
 class CharacterCNN(Module):
-    """Convolutions of several widths over the characters, the maximum over the positions of each filter.
+    """Convolutions of several widths over the characters: int[..., characters] -> [..., features].
+
+    ``y = max_t conv(E[c])_t`` for each width, the maximum over the positions of each filter.
 
     Source: Ma and Hovy (2016); Kim et al. (2016). A word without characters gives zeros.
 
@@ -77,7 +79,9 @@ class CharacterCNN(Module):
 
 
 class CharacterLSTM(Module):
-    """The final states of a BiLSTM over the characters, [forward; backward] (Lample et al., 2016).
+    """The final states of a BiLSTM over the characters: int[..., characters] -> [..., features].
+
+    ``y = [forward; backward]``. Source: Lample et al. (2016).
 
     >>> encoder = CharacterLSTM.init(jax.random.key(0), characters=100, embedding_features=8, hidden=5)
     >>> encoder(jnp.ones((4, 7, 12), int), jnp.full((4, 7), 12)).shape

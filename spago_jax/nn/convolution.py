@@ -16,7 +16,8 @@ class Convolution1d(Module):
 
         y_t = b + sum_k W_k x_(t * stride + k - before)
 
-    spaGO nn/convolution/convolution1d takes a list of channels, each [rows, time]: here ``in`` is channels * rows, and
+    ``groups`` equal to ``in`` is depth-wise (Chollet, 2017). Source: LeCun et al. (1989). spaGO
+    nn/convolution/convolution1d takes a list of channels, each [rows, time]: here ``in`` is channels * rows, and
     its biases, one for each pair of channels, are one sum for each output.
 
     >>> layer = Convolution1d(weight=jnp.array([[[0.0, 1.0, 0.0]]]), bias=jnp.array([1.0]))

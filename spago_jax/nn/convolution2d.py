@@ -16,9 +16,9 @@ from spago_jax.ops.conv2d import conv2d
 class Convolution2d(Module):
     """``y = W * x + b``, a cross-correlation: [..., in, height, width] -> [..., out, height', width'].
 
-    ``weight`` is [out, in / groups, rows, columns]; ``groups`` equal to ``in`` is depth-wise; ``mask`` leaves input
-    channels out, and what belongs to them untrained. Source: LeCun et al. (1989); spaGO nn/convolution, whose biases,
-    one for each pair of channels, are one sum for each output here.
+    ``weight`` is [out, in / groups, rows, columns]; ``groups`` equal to ``in`` is depth-wise (Chollet, 2017); ``mask``
+    leaves input channels out, and what belongs to them untrained. Source: LeCun et al. (1989); spaGO nn/convolution,
+    whose biases, one for each pair of channels, are one sum for each output here.
 
     >>> edge = Convolution2d(weight=jnp.array([[[[-1.0, 1.0]]]]), bias=jnp.zeros(1))
     >>> edge(jnp.array([[[0.0, 0.0, 5.0, 5.0]]]))

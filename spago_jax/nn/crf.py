@@ -11,10 +11,13 @@ from spago_jax.ops import crf
 
 
 class CRF(Module):
-    """Transition scores over tags, learned with the emissions' model.
+    """Transition scores over tags, learned with the emissions' model: [..., time, tags].
+
+        log p(y | x) = score(x, y) - log sum_y' exp score(x, y')
 
     ``transitions`` [tags + 1, tags + 1] is in spaGO's layout: row 0 START -> tag, column 0 tag -> END. ``allowed``
     is a boolean buffer of that layout, or None: a transition that is False has no probability, ever.
+    Source: Lafferty et al. (2001); spaGO nn/crf.
 
     >>> layer = CRF(transitions=jnp.zeros((3, 3)))
     >>> emissions = jnp.array([[1.0, 0.0], [0.0, 2.0]])

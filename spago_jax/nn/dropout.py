@@ -8,7 +8,11 @@ from spago_jax.ops.dropout import check_rate, dropout
 
 
 class Dropout(Module):
-    """Drops single numbers with probability ``rate`` and scales the rest (Srivastava et al., 2014).
+    """Drops single numbers with probability ``rate`` and scales the rest: any shape, kept.
+
+        y = x m / (1 - rate),  m ~ Bernoulli(1 - rate)
+
+    Source: Srivastava et al. (2014); spaGO nn/dropout.
 
     >>> Dropout.init(0.5)(jnp.ones(3))
     Array([1., 1., 1.], dtype=float32)
@@ -31,7 +35,16 @@ class Dropout(Module):
 
 
 class VariationalDropout(Module):
-    """Drops the same features at every step of a sequence (Gal and Ghahramani, 2016): [..., time, features]."""
+    """Drops the same features at every step of a sequence: [..., time, features], kept.
+
+        y_t = x_t m / (1 - rate),  one m ~ Bernoulli(1 - rate) for all t
+
+    Source: Gal and Ghahramani (2016).
+
+    >>> y = VariationalDropout.init(0.5)(jnp.ones((3, 4)), rng=Rng.seed(0))
+    >>> bool((y == y[0]).all()), sorted(set(y.ravel().tolist()))
+    (True, [0.0, 2.0])
+    """
 
     rate: float = static(default=0.5)
 
@@ -50,7 +63,16 @@ class VariationalDropout(Module):
 
 
 class WordDropout(Module):
-    """Drops whole steps of a sequence, without scaling the rest (Flair's WordDropout): [..., time, features]."""
+    """Drops whole steps of a sequence, without scaling the rest: [..., time, features], kept.
+
+        y_t = x_t m_t,  m_t ~ Bernoulli(1 - rate)
+
+    Source: Flair's WordDropout.
+
+    >>> y = WordDropout.init(0.5)(jnp.ones((5, 2)), rng=Rng.seed(0))
+    >>> bool((y[:, 0] == y[:, 1]).all()), sorted(set(y.ravel().tolist()))
+    (True, [0.0, 1.0])
+    """
 
     rate: float = static(default=0.05)
 

@@ -12,10 +12,11 @@ from spago_jax.ops.embedding import take_rows
 
 
 class Embedding(Module):
-    """Rows of a trained table: int[...] -> [..., features].
+    """Rows of a trained table, ``y = W[id]``: int[...] -> [..., features].
 
     The row of ``padding``, where there is one, reads as zeros and gets no gradient. Ids outside the table are
     clipped to it, as everywhere in JAX: a vocabulary maps what it does not know to its unknown entry.
+    Source: spaGO nn/embedding.
 
     >>> Embedding(weight=jnp.array([[9.0], [1.0], [2.0]]), padding=0)(jnp.array([2, 0, 1]))[:, 0]
     Array([2., 0., 1.], dtype=float32)
@@ -52,7 +53,7 @@ class Embedding(Module):
 
 
 class FixedEmbedding(Module):
-    """An :class:`Embedding` whose table is saved with the model and never trained.
+    """An :class:`Embedding` whose table is saved with the model and never trained: ``y = W[id]``, int[...] -> [..., k].
 
     >>> import spago_jax as sj
     >>> table = FixedEmbedding.from_vectors(np.ones((2, 3), np.float32))

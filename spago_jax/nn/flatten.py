@@ -11,7 +11,9 @@ from spago_jax.nn.sizes import check_sizes
 
 
 class Flatten(Module):
-    """The last ``rank`` axes as one, row by row; several inputs end to end (spaGO nn/flatten).
+    """The last ``rank`` axes as one, row by row: [..., a, b] -> [..., a * b].
+
+    ``y = [x_1's rows; x_2's rows; ...]`` of several inputs. Source: spaGO nn/flatten.
 
     >>> Flatten.init(2)(jnp.zeros((5, 2, 3)), jnp.zeros((5, 4, 1))).shape
     (5, 10)

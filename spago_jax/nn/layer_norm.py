@@ -13,9 +13,10 @@ from spago_jax.ops.norms import standardize
 
 
 class LayerNorm(Module):
-    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` over the last axis (Ba et al., 2016).
+    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` over the last axis: [..., features], kept.
 
-    Mean and variance are taken in float32 at least. spaGO v0.7.0 fixes eps at 1e-12.
+    Mean and variance are taken in float32 at least. Source: Ba et al. (2016); spaGO nn/normalization/layernorm, which
+    fixes eps at 1e-12 in v0.7.0.
 
     >>> LayerNorm.init(2)(jnp.array([1.0, 3.0])).round(3)
     Array([-1.,  1.], dtype=float32)

@@ -12,6 +12,8 @@ from spago_jax.ops.linear import linear
 class Linear(Module):
     """``y = x W' + b``: [..., in] -> [..., out].
 
+    Source: spaGO nn/linear.
+
     >>> layer = Linear(weight=jnp.array([[1.0, 2.0]]), bias=jnp.array([0.5]))
     >>> layer(jnp.array([[1.0, 1.0], [0.0, 1.0]]))
     Array([[3.5],

@@ -13,7 +13,7 @@ from spago_jax.ops.masks import zero_padding
 
 
 class LinearAttention(Module):
-    """``(phi(q)' sum_k phi(k) v') / (phi(q)' sum_k phi(k))``: [..., time, in] -> [..., time, out].
+    """``y = (phi(q)' sum_k phi(k) v') / (phi(q)' sum_k phi(k))``: [..., time, in] -> [..., time, out].
 
     ``query``, ``key`` and ``value`` are affine layers; phi is ``elu(x) + 1``. Source: Katharopoulos et al.,
     "Transformers are RNNs" (2020); spaGO v0.7.0 LinearAttention.

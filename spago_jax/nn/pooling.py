@@ -9,6 +9,8 @@ from spago_jax.ops.pooling import max_pool2d
 class MaxPooling2d(Module):
     """The maximum of each window, side by side: [..., height, width] -> [..., height / rows, width / columns].
 
+    ``y_ij = max x[rows of i, columns of j]``.
+
     Source: spaGO nn/pooling, whose maximum is wrong for negative numbers and for windows that are not square.
 
     >>> import jax.numpy as jnp

@@ -31,7 +31,8 @@ class RecursiveEncoder(Module):
     """Folds a sequence into one vector: [..., time, in] -> [..., features].
 
     From ``y_i = scale(x_i)``, for r = 1, 2, ... until one is left: ``y_i = merge([y_i; y_(i+1)] + p_r)``, with ``p_r``
-    the encoding of the step. All windows of a level are merged at once. spaGO v0.7.0 nn/rae.
+    the encoding of the step. All windows of a level are merged at once. Source: Pollack (1990); spaGO
+    v0.7.0 nn/rae.
 
     >>> encoder = RecursiveEncoder.init(jax.random.key(0), 4, 6, max_length=10)
     >>> encoder(jnp.ones((3, 5, 4)), lengths=jnp.array([5, 2, 0])).shape
@@ -94,7 +95,7 @@ class RecursiveDecoder(Module):
     From one vector, for r = length - 1, ..., 1: each is split, ``[a_i; b_i] = split(y_i + p_r)``, and neighbours share,
     ``y_i = join((b_(i-1) + a_i) / 2)`` (``a_0`` and the last b stand alone); then ``x_i = descale(y_i)``. spaGO v0.7.0
     averages with the neighbour on the wrong side, and its r starts at (length - 1)(length - 2) / 2, which no longer
-    mirrors the encoder; this does what is meant.
+    mirrors the encoder; this does what is meant. Source: Pollack (1990); spaGO nn/rae.
 
     >>> decoder = RecursiveDecoder.init(jax.random.key(0), 6, 4, max_length=10)
     >>> decoder(jnp.ones((3, 6)), 5).shape

@@ -9,7 +9,9 @@ from spago_jax.core import Array, Module, param
 
 
 class PreNorm(Module):
-    """``y = x + f(norm(x))`` (Xiong et al., 2020); spaGO's PreNorm says so and computes ``x + norm(f(x))``.
+    """``y = x + f(norm(x))``: [..., features], kept.
+
+    Source: Xiong et al. (2020); spaGO nn/rc, whose PreNorm says so and computes ``x + norm(f(x))``.
 
     >>> from spago_jax.nn import LayerNorm, Linear
     >>> PreNorm(function=Linear(weight=jnp.eye(2)), norm=LayerNorm.init(2))(jnp.array([1.0, 3.0])).round(3)
@@ -25,7 +27,9 @@ class PreNorm(Module):
 
 
 class PostNorm(Module):
-    """``y = norm(x + f(x))`` (Vaswani et al., 2017).
+    """``y = norm(x + f(x))``: [..., features], kept.
+
+    Source: Vaswani et al. (2017); spaGO nn/rc.
 
     >>> from spago_jax.nn import LayerNorm, Linear
     >>> PostNorm(function=Linear(weight=jnp.eye(2)), norm=LayerNorm.init(2))(jnp.array([1.0, 3.0])).round(3)
@@ -41,7 +45,9 @@ class PostNorm(Module):
 
 
 class ReZero(Module):
-    """``y = x + gain f(x)`` with one trained number that starts at zero (Bachlechner et al., 2020).
+    """``y = x + gain f(x)`` with one trained number that starts at zero: [..., features], kept.
+
+    Source: Bachlechner et al. (2020); spaGO nn/rc.
 
     >>> from spago_jax.nn import Linear
     >>> ReZero.init(Linear(weight=jnp.eye(2)))(jnp.array([1.0, 3.0]))

@@ -50,7 +50,10 @@ class RMSNorm(Module):
 
 
 class ScaleNorm(Module):
-    """``y = weight x / (|x| + eps)``; ``weight`` is one number (Nguyen and Salazar, 2019) or one a feature (spaGO).
+    """``y = weight x / (|x| + eps)``: [..., features], kept.
+
+    ``weight`` is one number (the paper) or one a feature (spaGO). Source: Nguyen and Salazar (2019); spaGO
+    nn/normalization/scalenorm.
 
     >>> ScaleNorm.init(25)(jnp.array([3.0, 4.0]))
     Array([3., 4.], dtype=float32)
@@ -77,7 +80,9 @@ class ScaleNorm(Module):
 
 
 class FixNorm(Module):
-    """``y = x / (|x| + eps)``: length one (Nguyen and Chiang, 2018); spaGO nn/normalization/fixnorm.
+    """``y = x / (|x| + eps)``, of length one: [..., features], kept.
+
+    Source: Nguyen and Chiang (2018); spaGO nn/normalization/fixnorm.
 
     >>> FixNorm()(jnp.array([3.0, 4.0]))
     Array([0.6, 0.8], dtype=float32)

@@ -10,10 +10,10 @@ from spago_jax.errors import InputError
 
 
 class Sequential(Module):
-    """``y = layer_n(... layer_1(x))``; spaGO nn/stack.
+    """``y = layer_n(... layer_1(x))``: [..., in] -> [..., out] of the layers.
 
     ``lengths`` and ``rng`` go to those layers that take them, each with an ``rng`` of its own. A layer that returns a
-    tuple, as a recurrent one does, hands on its first element.
+    tuple, as a recurrent one does, hands on its first element. Source: spaGO nn/stack.
 
     >>> from spago_jax.nn import Activation, Linear
     >>> double = Linear(weight=2 * jnp.eye(2))

@@ -21,6 +21,7 @@ class Shuffle(Recurrent):
 
     ``rotate`` moves each number one place on, the last to the front. F is ``layers``, affine ones with ``norms`` (which
     may be none) and a relu after each but the last; G, ``gate``, may be None. Nothing in the recurrence is learned.
+    Source: Rotman and Wolf (2020); spaGO nn/recurrent/srnn.
 
     >>> eye = Linear(weight=jnp.eye(2))
     >>> ys, state = Shuffle(layers=(eye,))(jnp.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]))

@@ -15,8 +15,8 @@ from spago_jax.ops.dropout import check_rate, dropout
 class StackedRNN(Module):
     """One or more recurrent layers: [..., time, in] -> [..., time, features] and the states, one a layer.
 
-    Dropout of rate ``dropout`` lies between the layers, not before the first nor after the last; with
-    ``variational`` it drops the same features at every step.
+    ``y = layer_n(... layer_1(x))``. Dropout of rate ``dropout`` lies between the layers, not before the first nor after
+    the last; with ``variational`` it drops the same features at every step. Source: spaGO nn/stack.
 
     >>> rnn = StackedRNN.init(jax.random.key(0), 3, 4, layers=2, bidirectional=True, dropout=0.5)
     >>> ys, states = rnn(jnp.ones((5, 3)))
