@@ -16,6 +16,24 @@ else:
     settings.load_profile("spago")
 
 
+# A compiled program takes about six memory maps of its process, and Linux allows 65,530. At that number XLA's compiler
+# takes the process down, in whatever test is running; a worker that runs half of the suite comes near it.
+MANY_MAPS = 20_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs():
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        import gc
+
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
+
+
 def _shared() -> Path:
     return Path(os.environ.get("SPAGO_DATA", ROOT.parent / "shared" / "data"))
 

@@ -76,7 +76,7 @@ class RefinedLSTM(Recurrent):
     def project(self, xs: Array) -> tuple[Array, Array]:
         """``W x + b`` [..., 4 * features] and the inputs themselves, in the accumulation dtype."""
         z = affine(xs, self.input_weight, self.bias)
-        return z, jnp.array(xs, z.dtype)  # a copy: NumPy memory is never shared with what runs later
+        return z, jnp.asarray(xs, z.dtype)
 
     def recur(self, state: LSTMState) -> Array:
         """The recurrent product ``W' h``: [..., 4 * features]."""
