@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import torch
 
+from bench.device import host
 from bench.lstm_rows import DTYPES
 from bench.parallel import split_forward
 from spago_jax.nn import Convolution1d, Convolution2d, LayerNorm, LinearAttention, MultiHeadAttention
@@ -29,7 +30,7 @@ def _pair(precision: str, train: bool, shape: tuple[int, ...], module: Callable,
         module(x).float().square().sum().backward()
 
     model = jax.tree.map(lambda leaf: leaf.astype(ours), model)
-    xs = jnp.asarray(x.detach().float().numpy(), ours)
+    xs = jnp.asarray(host(x), ours)
     forward = jax.jit(split_forward(lambda model, xs: model(xs), 1))
     grads = jax.jit(jax.grad(lambda model, xs: jnp.sum(jnp.square(model(xs).astype(jnp.float32))), (0, 1)))
     function = grads if train else forward

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 import torch
 
+from bench.device import host
 from bench.parallel import split_forward, split_gradient
 from spago_jax.nn import LSTM, Embedding, Linear
 from spago_jax.ops.losses import cross_entropy
@@ -32,7 +33,7 @@ def layer(precision: str, train: bool):
         module(x)[0].float().square().sum().backward()
 
     model = jax.tree.map(lambda leaf: leaf.astype(ours), LSTM.init(jax.random.key(0), 256, 256))
-    xs = jnp.asarray(x.detach().float().numpy(), ours)
+    xs = jnp.asarray(host(x), ours)
     forward = jax.jit(split_forward(lambda model, xs: model(xs)[0], 1))
     grads = jax.jit(jax.grad(lambda m, x: jnp.sum(jnp.square(m(x)[0].astype(jnp.float32))), (0, 1)))
     function = grads if train else forward
@@ -61,7 +62,7 @@ def character_lm(precision: str):
 
     def torch_step():
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=theirs is torch.bfloat16):
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=theirs is torch.bfloat16):
             logits = parts["decoder"](parts["lstm"](parts["embedding"](ids[:, :-1]))[0])
         loss = torch.nn.functional.cross_entropy(logits.float().reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1))
         loss.backward()
@@ -74,7 +75,7 @@ def character_lm(precision: str):
         Linear.init(keys[2], HIDDEN, VOCABULARY),
     )
     adam = optax.adam(1e-3)
-    tokens = jnp.asarray(ids.numpy())
+    tokens = jnp.asarray(ids.cpu().numpy())
 
     def loss(model, tokens):
         embedding, lstm, decoder = jax.tree.map(lambda leaf: leaf.astype(ours), model)

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import torch
 
+from bench.device import host, peers
+from bench.measure import interleave
 from bench.parallel import split_forward
 from spago_jax.nn.birnn import CELLS
 
@@ -21,7 +23,7 @@ def recurrent(name: str, train: bool):
     """One cell beside its peers."""
     torch.manual_seed(0)
     x = torch.randn(BATCH, TIME, UNITS)
-    xs = jnp.asarray(x.numpy())
+    xs = jnp.asarray(host(x))
     model = CELLS[name].init(jax.random.key(0), UNITS, UNITS, **OPTIONS.get(name, {}))
 
     def forward(model, xs):
@@ -63,6 +65,25 @@ def _torch(module: torch.nn.Module, x: torch.Tensor, train: bool):
         module(x)[0].square().sum().backward()
 
     return gradient if train else forward
+
+
+def token_table(names: list[str], *, rounds: int, clock):
+    """Lines of a table in tokens a second, each when it is made; our LSTM takes turns with each cell."""
+    yield "| cell | work | ours | loop over examples | PyTorch | ours / loop | ours / PyTorch | time / our LSTM's |"
+    yield "|---|---|---|---|---|---|---|---|"
+    lstm = {train: recurrent("lstm", train)["ours"] for train in (False, True)}
+    for name in names:
+        for train in (False, True):
+            work = {**peers(recurrent(name, train)), "our LSTM": lstm[train]}
+            times = interleave(work, rounds=rounds, warmup=1, clock=clock)
+            seconds = {peer: found.median for peer, found in times.items()}
+            ours, loop, theirs = seconds["ours"], seconds["loop over single examples"], seconds.get("PyTorch")
+            rate = lambda s: "-" if s is None else f"{BATCH * TIME / s:,.0f}"  # noqa: E731
+            yield (
+                f"| {CELLS[name].__name__} | {'training' if train else 'forward'} | {rate(ours)} | {rate(loop)} | "
+                f"{rate(theirs)} | {loop / ours:.1f} | {'-' if theirs is None else f'{theirs / ours:.2f}'} | "
+                f"**{ours / seconds['our LSTM']:.1f}** |"
+            )
 
 
 # For the table of scripts/bench.py: {"cell-cfn-forward": (title, make), ...}

@@ -30,7 +30,7 @@ class TorchTagger(torch.nn.Module):
 
     def emissions(self, x, lengths, packed):
         if packed:
-            seq = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            seq = torch.nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
             y, _ = torch.nn.utils.rnn.pad_packed_sequence(self.rnn(seq)[0], batch_first=True)
         else:
             y, _ = self.rnn(x)
@@ -90,7 +90,7 @@ def tagger(precision: str, train: bool):
 
     def torch_run(packed: bool):
         for x, tags, lengths, mask in torch_data:
-            with torch.autocast("cpu", torch.bfloat16, enabled=theirs is torch.bfloat16):
+            with torch.autocast(model.start.device.type, torch.bfloat16, enabled=theirs is torch.bfloat16):
                 if train:
                     optimizer.zero_grad(set_to_none=True)
                     loss = model.negative_log_likelihood(x, tags, lengths, mask, packed)
