@@ -37,8 +37,8 @@ class WatchConfig(Section):
     )
     locate: Literal["taps", "modules"] | None = Field(
         default="taps",
-        description="when the loss is not finite, name the first tap whose value is not, or (for some 5 to 10% of the time) the "
-        "first module",
+        description="when the loss is not finite, name the first tap whose value is not, or the first module (which "
+        "takes 5 to 10% of the time)",
     )
     histograms: HistogramsConfig | None = Field(default=None, description="histograms after each epoch ({} for all)")
 

@@ -154,6 +154,7 @@ summary{cursor:pointer;padding:9px 0}
 .gallery img{image-rendering:pixelated;display:block;margin:0 auto;border-radius:3px}
 .gallery figcaption{font-size:.85rem;margin-top:5px}
 .gallery .bad b{color:var(--bad)}
+.wide+.charts{margin-top:18px}
 .strips{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:14px;margin-bottom:14px}
 .strips figure{margin:0;min-width:0}
 .strips img{display:block;width:100%;height:96px;image-rendering:pixelated;border:1px solid var(--line);

@@ -56,8 +56,10 @@ def histogram_program(
     floats = [path for path, leaf in flat(model).items() if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size > 1]
     weights = choose(floats, as_patterns(config.weights), f"{where}.weights", "array")
     gradients = choose(sorted(trained), as_patterns(config.gradients), f"{where}.gradients", "trained array")
-    names = list(dict.fromkeys([*found.names("module"), *found.names("tap")]))
-    outputs = choose(names, as_patterns(config.activations), f"{where}.activations", "module or tap")
+    # A tap that has the name of a module is told apart from it.
+    labels = {name: ("module", name) for name in found.names("module")}
+    labels |= {f"{name} (tap)" if name in labels else name: ("tap", name) for name in found.names("tap")}
+    outputs = choose(list(labels), as_patterns(config.activations), f"{where}.activations", "module or tap")
 
     def histograms(model: Any, batch: Any, carry: Any) -> dict[str, dict[str, Histogram]]:
         params, rest = partition(model, lambda _: trained)
@@ -65,9 +67,9 @@ def histogram_program(
         def inside(params: Any) -> tuple[Array, dict[str, Array]]:
             with collect_taps(modules=True) as taps:
                 value = loss(combine(params, rest), batch, carry)
-            held = {name: number_of("tap", value) for name, value in taps.items()}
-            held |= {name: number_of("module", value) for name, value in taps.modules.items()}
-            return value, {name: array for name in outputs if (array := held.get(name)) is not None}
+            held = {"tap": taps, "module": taps.modules}
+            arrays = {label: number_of(kind, held[kind][name]) for label in outputs for kind, name in [labels[label]]}
+            return value, {label: array for label, array in arrays.items() if array is not None}
 
         slopes, activations = jax.grad(inside, has_aux=True)(params) if gradients else (None, inside(params)[1])
         sources: dict[str, Mapping[str, Array]] = {

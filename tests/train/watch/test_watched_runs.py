@@ -101,7 +101,8 @@ def test_histograms_are_those_of_numpy(one_step):
         assert [found["weights"][path]["low"], found["weights"][path]["high"]] == [edges[0], edges[-1]]
     assert set(found["gradients"]) == set(by_hand["gradients"])
     assert sum(found["activations"]["hidden.0"]["counts"]) == by_hand["hidden"].size
-    assert {"hidden.0", "output", "MLPClassifier", "logits"} <= set(found["activations"])
+    assert set(found["activations"]) == {"hidden.0", "hidden.0 (tap)", "output", "MLPClassifier", "logits"}
+    assert found["activations"]["hidden.0"]["low"] < 0 == found["activations"]["hidden.0 (tap)"]["low"]
     assert found["weights"]["output.weight"]["not_finite"] == 0
 
 
