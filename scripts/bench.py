@@ -34,6 +34,7 @@ import jax  # noqa: E402
 import torch  # noqa: E402
 from bench.device import peers, use_gpu  # noqa: E402
 from bench.evolution_rows import evolution  # noqa: E402
+from bench.flow_rows import FLOW_ROWS  # noqa: E402
 from bench.layer_rows import LAYER_ROWS  # noqa: E402
 from bench.lstm_rows import character_lm, layer  # noqa: E402
 from bench.measure import interleave  # noqa: E402
@@ -63,7 +64,7 @@ ROWS = {
     "import": ("a new process that imports the package", imports),
     "mlp-train-fp32": ("MLP 784-100-10, batch 32, Adam, 100 steps, fp32", mlp),
 }
-ROWS |= CELL_ROWS | LAYER_ROWS | WATCH_ROWS
+ROWS |= CELL_ROWS | LAYER_ROWS | FLOW_ROWS | WATCH_ROWS
 MARK = "<!-- table: scripts/bench.py -->"
 MARK_OF_CELLS = "<!-- table: scripts/bench.py --cells -->"
 

@@ -292,3 +292,29 @@ def is_plain_call(eqn: JaxprEqn) -> bool:
     layouts = (*eqn.params.get("in_layouts", ()), *eqn.params.get("out_layouts", ()))
     free = all(type(sharding).__name__ == "UnspecifiedValue" for sharding in shardings)
     return free and not any(layouts) and not eqn.params.get("compiler_options_kvs", ())
+
+
+def hoisted(
+    function: Callable[..., Any], *args: Any
+) -> tuple[Callable[..., list[Any]], list[jax.Array], list[jax.Array]]:
+    """A function without what it closes over: ``run(leaves, *rest, arrays, constants)``, those arrays, and the others.
+
+    Args:
+        function: of a tree and further arrays; gives such a tree back.
+        args: arguments of the shapes that it will be called with; the first is the tree.
+
+    Returns:
+        A function of the tree's leaves, the further arrays, and what was closed over; its floats; and the integers,
+        booleans and keys among them.
+    """
+    closed = jax.make_jaxpr(function)(*args)
+    is_float = [jax.numpy.issubdtype(jax.numpy.result_type(c), jax.numpy.inexact) for c in closed.consts]
+
+    def apart(leaves: Sequence[Any], *rest: Any) -> list[Any]:
+        *further, arrays, constants = rest
+        one, two = iter(arrays), iter(constants)
+        consts = [next(one) if yes else next(two) for yes in is_float]
+        return run(ClosedJaxpr(closed.jaxpr, consts), [*leaves, *further])
+
+    floats = [jax.numpy.asarray(c) for c, yes in zip(closed.consts, is_float, strict=True) if yes]
+    return apart, floats, [c for c, yes in zip(closed.consts, is_float, strict=True) if not yes]

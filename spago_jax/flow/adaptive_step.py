@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from spago_jax.core import Array
 from spago_jax.core.taps import tap
+from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.loop_steps import Loop, keep_done, rows_of
 from spago_jax.flow.nested import LOSS, harvested, joined, no_taps, retap
 from spago_jax.flow.part import Refs
@@ -63,10 +63,6 @@ class Adaptive(Loop):
             count = count + (~done).astype(jnp.int32)
             return state, memory, joined(taps, now), total, spent, done | last, count
 
-        def iterate(carry: Any, i: Array) -> Any:
-            carry = lax.cond(carry[5].all(), lambda carry, i: carry, go, carry, i)
-            return carry, self.traced(carry[0], carry[1])
-
         first = self.traced(inputs[0], memory)
         start = (
             inputs[0],
@@ -77,13 +73,19 @@ class Adaptive(Loop):
             ~real,
             jnp.zeros(shape.shape, jnp.int32),
         )
-        (_, memory, taps, total, spent, _, count), rest = lax.scan(
-            iterate, start, jnp.arange(self.most, dtype=jnp.int32), unroll=self.options.unroll
+        (_, memory, taps, total, spent, _, count), rest = bounded_scan(
+            go,
+            lambda carry: carry[5].all(),
+            start,
+            self.most,
+            traced=lambda carry: self.traced(carry[0], carry[1]),
+            unroll=self.options.unroll,
         )
         self.keep(frame, memory)
         self.tap_trace(first, rest, count)
         retap(self.name, taps)
-        ponder = jnp.where(real, count.astype(shape.dtype) + 1.0 - spent, 0.0).sum() / jnp.maximum(real.sum(), 1)
+        rows = jnp.maximum(real.sum(), 1).astype(shape.dtype)
+        ponder = jnp.where(real, count.astype(shape.dtype) + 1.0 - spent, 0.0).sum() / rows
         tap(f"{self.tag or self.name}.ponder", ponder)
         tap(f"{LOSS}{self.name}", self.cost * ponder)
         return total

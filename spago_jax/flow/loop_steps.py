@@ -12,6 +12,7 @@ from jax import lax
 from spago_jax.core import Array
 from spago_jax.core.taps import tap
 from spago_jax.errors import InputError
+from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.nested import harvested, joined, no_taps, retap
 from spago_jax.flow.part import Refs
 from spago_jax.flow.shapes import same_shape, shape_text
@@ -174,7 +175,8 @@ class Repeat(Loop):
             body = jax.checkpoint(body)
         rows = jax.eval_shape(lambda x: self.stops(frame, x), inputs[0])
 
-        def go(state: Any, memory: Any, taps: Any, done: Array, count: Array, i: Array) -> Any:
+        def go(carry: Any, i: Array) -> Any:
+            state, memory, taps, done, count = carry
             (new, later), now = body(state, memory, i)
             state, memory = keep_done(done, state, new), keep_done(done, memory, later)
             count = count + (~done).astype(jnp.int32)
@@ -182,20 +184,19 @@ class Repeat(Loop):
                 done = done | self.stops(frame, state)
             return state, memory, joined(taps, now), done, count
 
-        def iterate(carry: Any, i: Array) -> Any:
+        def look(carry: Any) -> Any:
             state, memory, taps, done, count = carry
-            if self.form == "while":
-                done = done | self.stops(frame, state)
-            stay = lambda state, memory, taps, done, count, i: (state, memory, taps, done, count)  # noqa: E731
-            carry = lax.cond(done.all(), stay, go, state, memory, taps, done, count, i)
-            return carry, self.traced(carry[0], carry[1])
+            return state, memory, taps, done | self.stops(frame, state), count
 
         first = self.traced(inputs[0], memory)
         done, count = jnp.zeros(rows.shape, bool), jnp.zeros(rows.shape, jnp.int32)
-        (state, memory, taps, _, count), rest = lax.scan(
-            iterate,
+        (state, memory, taps, _, count), rest = bounded_scan(
+            go,
+            lambda carry: carry[3].all(),
             (inputs[0], memory, taps, done, count),
-            jnp.arange(self.most, dtype=jnp.int32),
+            self.most,
+            look=look if self.form == "while" else lambda carry: carry,
+            traced=lambda carry: self.traced(carry[0], carry[1]),
             unroll=self.options.unroll,
         )
         self.keep(frame, memory)

@@ -219,8 +219,15 @@ def test_loops_within_vmap_and_second_derivatives():
     one_by_one = jnp.stack([net(x[None])[0] for x in X])
     np.testing.assert_allclose(jax.vmap(lambda x: net(x[None])[0])(X), one_by_one, rtol=1e-6)
     f = lambda x: net(x[None]).sum()  # noqa: E731
-    hessian = jax.jit(jax.hessian(f))(X[0])
+    hessian = jax.jit(jax.jacrev(jax.grad(f)))(X[0])
     step = 1e-3
     slope = jax.jit(jax.grad(f))
     finite = jnp.stack([(slope(X[0] + step * e) - slope(X[0] - step * e)) / (2 * step) for e in jnp.eye(3)])
     np.testing.assert_allclose(hessian, finite, rtol=2e-2, atol=2e-3)
+
+
+def test_the_backward_pass_keeps_states_and_not_the_weights_of_each_iteration():
+    net = flow.start().loop(Tanh(Linear.init(KEY, 64, 64))).until(lambda s: s[0, 0] - 11, 30).build(KEY, "f32[5, 64]")
+    jaxpr = str(jax.make_jaxpr(jax.grad(lambda net, x: net(x).sum()))(net, jnp.ones((5, 64))))
+    assert "f32[30,5,64]" in jaxpr
+    assert "f32[30,64,64]" not in jaxpr
