@@ -109,7 +109,9 @@ class PlateauConfig(_Config):
     threshold: float = Field(1e-4, ge=0, description="A score is better if it is so by more than this part of it.")
     cooldown: int = Field(0, ge=0, description="Evaluations after a reduction that are not counted.")
     final: float = Field(0.0, ge=0, lt=1, description="The floor, as a part of the learning rate.")
-    mode: Literal["max", "min"] = Field("max", description="Whether a higher or a lower score is better.")
+    mode: Literal["max", "min"] | None = Field(
+        None, description="Whether a higher or a lower score is better; null: as it is for the metric (a score: max)."
+    )
 
 
 class GroupConfig(_Config):

@@ -93,7 +93,7 @@ def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, s
     """The optimizer's state after one more evaluation: the rate falls where the score has stalled.
 
     A pure function, to be called once an evaluation, inside or outside of `jit`. With b the best score so far,
-    a score s counts as better if s > b + threshold |b| (mode ``max``) or s < b - threshold |b| (mode ``min``);
+    a score s counts as better if s > b + threshold |b| (mode ``max``, or none) or s < b - threshold |b| (mode ``min``);
     the first score is the best so far. After more than `patience` scores that are no better, the factor of the
     rate is multiplied by `factor`, down to `final`. A score that is not a number counts as no better.
 
@@ -108,7 +108,7 @@ def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, s
     plateau = config.plateau if isinstance(config, OptimizerConfig) else config
     if plateau is None:
         return state
-    sign = 1.0 if plateau.mode == "max" else -1.0
+    sign = -1.0 if plateau.mode == "min" else 1.0
 
     def step(rate: RateState) -> RateState:
         old = rate.plateau

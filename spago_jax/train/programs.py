@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from spago_jax.compiler import Program, compile, compile_all
 from spago_jax.core import Precision, Rng
 from spago_jax.core.sharding import put_replicated, put_split
+from spago_jax.flow.unused import branch_paths, skip_unused
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
 from spago_jax.train.evaluate import fresh_carry, pad_steps, place
 from spago_jax.train.recipe import Recipe
@@ -59,6 +60,8 @@ class Programs:
             steps_per_epoch=self.steps_per_epoch,
             gates=gates,
         )
+        if branch_paths(model):  # flows with switches: what was not chosen is not moved
+            optimizer = skip_unused(optimizer, model)
         paths = trained_paths(experiment.optimizer, model, gates or ())
         average = self.config.average
         # One program for the whole state: made leaf by leaf it would be dozens of small ones.
@@ -150,7 +153,7 @@ class Programs:
         config = self.recipe.experiment.optimizer.plateau
         if config is None:
             return None
-        if "mode" not in config.model_fields_set:
+        if config.mode is None:
             config = config.model_copy(update={"mode": self.recipe.chosen_metric().mode})
 
         def follow_plateau(memory: Any, score: Any) -> Any:
