@@ -302,8 +302,10 @@ class _Training:
         rate = rate_text(units, seconds, self.recipe.unit)
         left = 0.0 if self.history.finished else self.watching.watch.history.eta(self.config.epochs)
         remains = f", {seconds_text(left)} left" if left else ""
-        times = f"({seconds_text(seconds)}, {rate}{remains})"
-        self.console.line(f"{label}: {shown}  {times}" if shown else f"{label}: {rate}{remains}")
+        times = f"({seconds_text(seconds)}{remains}, {rate})"
+        self.console.line(
+            f"{label}: {shown}  {times}" if shown else f"{label}: {seconds_text(seconds)}{remains}, {rate}"
+        )
         for line in done:
             self.console.line(f"  {line}")
         stopping = self.config.early_stopping

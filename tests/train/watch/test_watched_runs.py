@@ -1,5 +1,6 @@
 """Watched experiments. Oracles: the same numbers by hand in NumPy; runs that were interrupted against whole ones."""
 
+import io
 import json
 import re
 import shutil
@@ -24,8 +25,8 @@ OPEN = "{when: {trend: dev.loss, state: improving, window: 2, after_epoch: 3}, d
 
 
 def run(corpus, folder, *overrides, config="images.yaml", **options):
-    quiet = TrainingConsole(quiet=True)
-    return fit(load_experiment(corpus / config, overrides), folder, console=quiet, **options)
+    options.setdefault("console", TrainingConsole(quiet=True))
+    return fit(load_experiment(corpus / config, overrides), folder, **options)
 
 
 def records(folder, kind, name="metrics.jsonl"):
@@ -180,7 +181,13 @@ def test_python_acts_on_trends(corpus, tmp_path):
         if end.epoch == 2:
             end.stop()
 
-    run(corpus, tmp_path / "x", "train.epochs=9", on_epoch=act, unfreezes=["hidden"])
+    file = io.StringIO()
+    shown = TrainingConsole(file)
+    run(corpus, tmp_path / "x", "train.epochs=9", on_epoch=act, unfreezes=["hidden"], console=shown)
+    lines = file.getvalue().splitlines()
+    assert re.search(r"^epoch 1/9: dev accuracy .*, [\d.]+ (s|min \d+ s) left, .* examples/s\)$", lines[2])
+    assert lines[3:5] == ["  on_epoch: learning rate times 0.1", "  on_epoch: unfreeze hidden"]
+    assert "left" not in lines[5]  # it was stopped
     assert seen == [False, True]
     assert [r["did"] for r in records(tmp_path / "x", "action")] == [
         "learning rate times 0.1",
