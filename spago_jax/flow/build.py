@@ -22,8 +22,15 @@ from spago_jax.flow.simple_steps import Input, StateRead
 from spago_jax.flow.step import Step
 
 
-def build(flow: Flow, key: Array, spec: Any, inputs: Mapping[str, Any], place: Place) -> Network:
-    """``Flow.build``: see there."""
+def build(
+    flow: Flow,
+    key: Array,
+    spec: Any,
+    inputs: Mapping[str, Any],
+    place: Place,
+    owners: "dict[int, Flow] | None" = None,
+) -> Network:
+    """``Flow.build``: see there. ``owners`` are the flows in which parts with weights were found so far."""
     flow.check_closed()
     try:
         shapes, sizes = read_shapes({"x": spec, **inputs})
@@ -37,14 +44,16 @@ def build(flow: Flow, key: Array, spec: Any, inputs: Mapping[str, Any], place: P
             + "".join(f", {name}=..." for name in names)
             + ")"
         )
-    return _Build(flow, key, names, sizes).network(x, shapes)
+    return _Build(flow, key, names, sizes, {} if owners is None else owners).network(x, shapes)
 
 
 class _Build:
     """One ``build``."""
 
-    def __init__(self, flow: Flow, key: Array, inputs: tuple[str, ...], sizes: Mapping[str, int]):
-        self.flow, self.key, self.inputs, self.sizes = flow, key, inputs, sizes
+    def __init__(
+        self, flow: Flow, key: Array, inputs: tuple[str, ...], sizes: Mapping[str, int], owners: dict[int, Flow]
+    ):
+        self.flow, self.key, self.inputs, self.sizes, self.owners = flow, key, inputs, sizes, owners
         self.order = run_order(flow.steps)
         self.names = _unique_names(flow.steps)
         tags = dict(flow.tags)
@@ -130,7 +139,16 @@ class _Build:
         elif isinstance(given, Flow):
             names = tuple(s.tag for s in given.steps if isinstance(s, Input) and s.tag)
             specs = Plan((), 0, names).inputs_from(handed)
-            made = build(given, key, inputs[0], specs, step.place)
+            made = build(given, key, inputs[0], specs, step.place, self.owners)
+        if (
+            made is not given
+            and jax.tree.leaves(made)
+            and self.owners.setdefault(id(given), self.flow) is not self.flow
+        ):
+            raise InputError(
+                f"{shown(given)} is a part of two flows, and weights can be shared only within one; "
+                f"give each flow its own: flow.copies(part, 2)"
+            )
         takes = Takes.of(made)
         _check_call(made, takes, len(inputs), handed, f"{step.kind} {name!r}{f' {inside}' if inside else ''}")
         if isinstance(made, Module):

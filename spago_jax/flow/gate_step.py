@@ -2,8 +2,12 @@
 """Gate: all experts run, and a router weighs what they put out."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
 
 from spago_jax.errors import InputError
 from spago_jax.flow.part import Refs
@@ -34,10 +38,11 @@ class Gate(Step):
     def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
         """The weighted sum."""
         weights = frame.run(self, 0, inputs, refs)
-        total = None
+        total: Any = None
         for i in range(len(self.parts) - 1):
-            weighed = weights[..., i : i + 1] * frame.run(self, i + 1, inputs, ())
-            total = weighed if total is None else total + weighed
+            weigh = functools.partial(operator.mul, weights[..., i : i + 1])
+            weighed = jax.tree.map(weigh, frame.run(self, i + 1, inputs, ()))
+            total = weighed if total is None else jax.tree.map(operator.add, total, weighed)
         return total
 
     def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:

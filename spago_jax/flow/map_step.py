@@ -12,7 +12,7 @@ from jax import lax
 from spago_jax.core import Array
 from spago_jax.errors import InputError
 from spago_jax.flow.nested import harvested, retap
-from spago_jax.flow.part import Refs
+from spago_jax.flow.part import Context, Refs
 from spago_jax.flow.shapes import shape_text
 from spago_jax.flow.step import Step
 
@@ -43,7 +43,7 @@ class Map(Step):
         """One element, or all of them where it is called once."""
         rows = jax.eval_shape(self.rows, inputs[-1])
         if not self.batched:
-            rows = jax.ShapeDtypeStruct((1, *rows.shape[1:]), rows.dtype)
+            rows = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), rows)
         return (rows,), refs
 
     def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
@@ -58,37 +58,43 @@ class Map(Step):
             return y
         return y.reshape(*x.shape[:-1], -1)
 
-    def rows(self, x: Array) -> Array:
+    def rows(self, x: Any) -> Any:
         """The elements along axis 0.
 
         Raises:
             InputError: for a value without elements, or whose last axis cannot be cut.
         """
+        leaves = jax.tree.leaves(x)
         if self.form != "slices":
-            if not x.shape or x.shape[0] == 0:
+            sizes = {leaf.shape[:1] for leaf in leaves}
+            if len(sizes) != 1 or sizes & {(), (0,)}:
                 raise InputError(f"map needs elements along axis 0, but it is given {shape_text(x)}")
             return x
-        if len(x.shape) < 2 or x.shape[-1] % self.slices:
+        if x is not leaves[0] or len(x.shape) < 2 or x.shape[-1] % self.slices:
             raise InputError(
                 f"map.slices({self.slices}) cuts the last axis into {self.slices} parts of one size, but it is given "
                 f"{shape_text(x)}"
             )
         return x.reshape(-1, x.shape[-1] // self.slices)
 
-    def elements(self, frame: "Frame", rows: Array, refs: Refs) -> Array:
+    def elements(self, frame: "Frame", rows: Any, refs: Refs) -> Any:
         """One call an element."""
         part = self.parts[0]
-        indices = jnp.arange(rows.shape[0], dtype=jnp.int32)
+        count = jax.tree.leaves(rows)[0].shape[0]
+        indices = jnp.arange(count, dtype=jnp.int32)
 
-        def one(row: Array, i: Array, memory: Any = None) -> Any:
-            return frame.call(self, 0, (row[None],), refs, memory, frame.context.at(i))
+        def one(row: Any, i: Array, memory: Any = None) -> Any:
+            context = self.context_of(frame.context.at(i), i, count)
+            return frame.call(self, 0, (jax.tree.map(lambda leaf: leaf[None], row),), refs, memory, context)
 
         network: Any = part.target(frame.layers) if getattr(part, "network", False) else None
         memory = None
         if network is not None:
             memory = frame.memory.get(f"{self.name}:body")
             if memory is None:
-                memory = network.initial_memory(rows[:1], network.plan.inputs_from(refs))
+                memory = network.initial_memory(
+                    jax.tree.map(lambda leaf: leaf[:1], rows), network.plan.inputs_from(refs)
+                )
         if memory is None:
             body = harvested(lambda row, i: one(row, i)[0])
             ys, taps = jax.vmap(body)(rows, indices)
@@ -102,7 +108,13 @@ class Map(Step):
             memory, (ys, taps) = lax.scan(iterate, memory, (rows, indices))
             frame.after[f"{self.name}:body"] = memory
         retap(self.name, {name: _summed(name, value) for name, value in taps.items()})
-        return ys.reshape(-1, *ys.shape[2:])
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ys)
+
+    def context_of(self, context: Context, i: Array, count: int) -> Context:
+        """The call's, with the length of the one sequence where the elements are sequences that have lengths."""
+        if self.form == "slices" or context.lengths is None or jnp.shape(context.lengths)[:1] != (count,):
+            return context
+        return dataclasses.replace(context, lengths=jnp.asarray(context.lengths)[i][None])
 
 
 def _summed(name: str, value: Any) -> Any:

@@ -69,6 +69,8 @@ class Network(Module):
                 + (f": {', '.join(f'{name}=...' for name in self.plan.inputs)}" if self.plan.inputs else "")
             )
         self.check_inputs(inputs)
+        # NumPy's arrays as JAX's: a function may hand them on as they are, and then in the dtype of NumPy.
+        x, inputs = jax.tree.map(jnp.asarray, (x, inputs))
         y, after = self.advance(x, state, Context(rng, lengths), inputs)
         return (y, after) if self.plan.stateful else y
 

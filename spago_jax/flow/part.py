@@ -98,7 +98,7 @@ def check_part(part: Any, where: str) -> Any:
 
     Raises:
         InputError: for a class (its ``init`` would be missed), a method of a Module (its arrays would be constants),
-            or a value that is not callable.
+            or a value that is not callable, or has no hash.
     """
     if isinstance(part, type):
         raise InputError(
@@ -115,6 +115,14 @@ def check_part(part: Any, where: str) -> Any:
         raise InputError(
             f"{where}: {part!r} cannot be called; expected a Module, flow.layer(...), a function, or a flow"
         )
+    if not isinstance(part, Module):
+        try:
+            hash(part)
+        except TypeError as error:
+            raise InputError(
+                f"{where}: {shown(part)} is part of a compiled program's key, so it must be hashable, but: {error}; "
+                f"write it as a frozen dataclass, or as a Module if it has arrays"
+            ) from None
     return part
 
 

@@ -11,7 +11,7 @@ from spago_jax.errors import InputError
 
 _SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16", "int32": "i32", "int64": "i64"}
 # Sizes for named dimensions while shapes are inferred: no layer has such a number by chance.
-_SIZES = (11, 13, 17, 19, 23, 29, 31, 37)
+_SIZES = (11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
 
 def shape_text(value: Any) -> str:

@@ -56,7 +56,8 @@ def skip_unused(optimizer: optax.GradientTransformation, model: Any) -> optax.Gr
     True
     """
     groups = branch_paths(model)
-    table = {path: i for path in flat(model) for i, group in enumerate(groups) if any(matches(path, g) for g in group)}
+    paths = sorted(flat(model), key=len, reverse=True)
+    table = {path: i for path in paths for i, group in enumerate(groups) if any(matches(path, g) for g in group)}
 
     def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
         used = [jnp.zeros((), bool) for _ in groups]
@@ -66,9 +67,10 @@ def skip_unused(optimizer: optax.GradientTransformation, model: Any) -> optax.Gr
         updates, new = optax.with_extra_args_support(optimizer).update(updates, state, params, **more)
 
         def moved(path: str, now: jax.Array, before: jax.Array) -> jax.Array:
-            # A leaf of the state belongs to the parameter that its own path ends with.
-            owner = next((p for p in table if path == p or path.endswith(f".{p}")), None)
-            return now if owner is None else jnp.where(used[table[owner]], now, before)
+            # A leaf of the state belongs to the parameter that its own path ends with, the longest where several fit:
+            # the path of a flow's parameter is the end of that of the same step in a flow inside.
+            owner = next((p for p in paths if path == p or path.endswith(f".{p}")), None)
+            return now if owner not in table else jnp.where(used[table[owner]], now, before)
 
         updates = map_named(lambda path, u: moved(path, u, jnp.zeros_like(u)), updates)
         olds = flat(state)

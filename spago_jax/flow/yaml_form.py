@@ -18,6 +18,7 @@ from spago_jax.flow.gate_step import Gate
 from spago_jax.flow.loop_steps import Loop, LoopOptions, Repeat, Times
 from spago_jax.flow.map_step import Map
 from spago_jax.flow.names import known, part_of, written_part
+from spago_jax.flow.part import shown
 from spago_jax.flow.place import FlowError, Place, written_at
 from spago_jax.flow.simple_steps import Also, Branch, Input, Merge, StateRead
 from spago_jax.flow.step import Step
@@ -37,15 +38,15 @@ def from_config(steps: Sequence[Any], where: str = "flow") -> Flow:
         InputError: for an unknown name or a step that does not fit, naming its place in the list.
 
     >>> from_config([{"linear": 4}, "gelu", {"tag": "h"}, {"also": {"linear": 4}}])
-    Flow, 4 steps
-      through (identity)
+    Flow, 3 steps
       through (Linear)
       through (gelu) #h
       also (Linear)
     """
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
-        raise InputError(f"{where}: expected a list of at least one step, got {steps!r}")
-    flow = start()
+        raise _at(where, f"expected a list of at least one step, got {steps!r}")
+    # A first step that is a part is the start itself, so that a flow written in Python has the same weights.
+    flow = Flow() if _is_part(steps[0]) else start()
     for i, step in enumerate(steps):
         here = f"{where}[{i}]"
         with written_at(Place(here, 0)):
@@ -54,8 +55,7 @@ def from_config(steps: Sequence[Any], where: str = "flow") -> Flow:
             except FlowError:
                 raise
             except (InputError, TypeError) as error:
-                text = str(error)
-                raise FlowError(text if text.startswith(f"{where}[") else f"{here}: {text}") from None
+                raise _at(here, str(error)) from None
     return flow
 
 
@@ -69,25 +69,39 @@ def _step(flow: Flow, step: Any, where: str) -> Flow:
     return flow.through(_part(step, where))
 
 
+def _is_part(written: Any) -> bool:
+    return not (isinstance(written, Mapping) and any(name in _METHODS for name in written))
+
+
 def _part(written: Any, where: str) -> Any:
-    return from_config(written, where) if isinstance(written, list | tuple) else part_of(written)
+    if isinstance(written, list | tuple):
+        return from_config(written, where)
+    try:
+        return part_of(written)
+    except InputError as error:
+        raise _at(where, str(error)) from None
+
+
+def _at(where: str, message: str) -> FlowError:
+    """An error of a key in a config."""
+    return Place(where, 0).error(message)
 
 
 def _parts(written: Any, where: str) -> list[Any]:
     if not isinstance(written, list | tuple):
-        raise InputError(f"{where}: expected a list of parts, got {written!r}")
+        raise _at(where, f"expected a list of parts, got {written!r}")
     return [_part(part, f"{where}[{i}]") for i, part in enumerate(written)]
 
 
 def _take(value: Any, where: str, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{where}: expected {', '.join(required)}, got {value!r}")
+        raise _at(where, f"expected {', '.join(required)}, got {value!r}")
     for key in value:
         if key not in required and key not in optional:
-            raise InputError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), [*required, *optional])}")
+            raise _at(where, f"unknown key {key!r}: {did_you_mean(str(key), [*required, *optional])}")
     missing = [key for key in required if key not in value]
     if missing:
-        raise InputError(f"{where}: key {missing[0]!r} is missing")
+        raise _at(where, f"key {missing[0]!r} is missing")
     return dict(value)
 
 
@@ -107,14 +121,14 @@ def _loop(flow: Flow, value: Any, where: str) -> Flow:
     given = _take(value, where, ("body",), (*ways, "most", "per", "epsilon", "cost", *_OPTIONS))
     chosen = [way for way in ways if way in given]
     if len(chosen) != 1:
-        raise InputError(f"{where}: give one of {', '.join(ways)}, got {chosen or 'none'}")
+        raise _at(where, f"give one of {', '.join(ways)}, got {chosen or 'none'}")
     way = chosen[0]
     unfinished = flow.loop(_part(given["body"], f"{where}.body"), **{k: given[k] for k in _OPTIONS if k in given})
     if way == "times":
         _take({k: v for k, v in given.items() if k not in ("body", *_OPTIONS)}, where, ("times",), ())
         return unfinished.times(given["times"])
     if "most" not in given:
-        raise InputError(f"{where}: key 'most' is missing")
+        raise _at(where, "key 'most' is missing")
     condition = _part(given[way], f"{where}.{way}")
     if way == "adaptive":
         extra = {k: given[k] for k in ("epsilon", "cost") if k in given}
@@ -127,7 +141,7 @@ def _map(flow: Flow, value: Any, where: str) -> Flow:
     given = _take(value, where, ("body",), ("each", "over", "slices", "batched"))
     chosen = [way for way in ("each", "over", "slices") if given.get(way)]
     if len(chosen) != 1:
-        raise InputError(f"{where}: give one of each, over, slices, got {chosen or 'none'}")
+        raise _at(where, f"give one of each, over, slices, got {chosen or 'none'}")
     unfinished = flow.map(_part(given["body"], f"{where}.body"))
     if given.get("batched"):
         unfinished = unfinished.batched()
@@ -162,7 +176,7 @@ def to_config(flow: Flow) -> list[Any]:
     Raises:
         InputError: for a part that has no name in YAML, or that stands in two places (shared weights).
 
-    >>> to_config(start().through(part_of({"linear": 4})).tag("h").also(part_of("gelu")))
+    >>> to_config(start(part_of({"linear": 4})).tag("h").also(part_of("gelu")))
     [{'linear': 4}, {'tag': 'h'}, {'also': 'gelu'}]
     """
     written: list[Any] = []
@@ -175,9 +189,7 @@ def to_config(flow: Flow) -> list[Any]:
         if not isinstance(step, Branch):
             group = [step]
         i += len(group)
-        one = _written_step(step, group, flow, seen)
-        if one is not None:
-            written.append(one)
+        written.append(_written_step(step, group, flow, seen))
         if step.refs:
             written.append({"using": [name for name, _ in step.refs]})
         tags = tuple(s.tag for s in group)
@@ -186,7 +198,8 @@ def to_config(flow: Flow) -> list[Any]:
                 written.append({"tag_group": name})
         if len(group) == 1 and step.tag and not isinstance(step, Input):
             written.append({"tag": step.tag})
-    return written
+    # A list that begins with a method starts with the input by itself.
+    return written[1:] if written[0] == "identity" and len(written) > 1 and not _is_part(written[1]) else written
 
 
 def _written_step(step: Step, group: Sequence[Step], flow: Flow, seen: dict[int, Any]) -> Any:
@@ -219,7 +232,7 @@ def _written_step(step: Step, group: Sequence[Step], flow: Flow, seen: dict[int,
             how = flow.steps[step.sources[-1]].tag
         return {"map": {"body": part(step.parts[0]), step.form: how, **({"batched": True} if step.batched else {})}}
     if step.parts[0] is _identity:
-        return None if not step.sources else "identity"
+        return "identity"
     return part(step.parts[0]) if not isinstance(step.parts[0], Flow) else {"through": part(step.parts[0])}
 
 
@@ -232,4 +245,8 @@ def _written_loop(step: Loop, part: Callable[[Any], Any]) -> dict[str, Any]:
     elif isinstance(step, Repeat):
         made |= {step.form: part(step.parts[1]), "most": step.most, "per": step.per}
     default = LoopOptions()
+    if callable(step.options.trace):
+        raise InputError(
+            f"loop: trace is {shown(step.options.trace)}, a function; YAML can say true or the name of a tag"
+        )
     return made | {k: getattr(step.options, k) for k in _OPTIONS if getattr(step.options, k) != getattr(default, k)}
