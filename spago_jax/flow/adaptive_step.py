@@ -12,7 +12,7 @@ from spago_jax.core import Array
 from spago_jax.core.taps import tap
 from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.loop_steps import Loop, keep_done, rows_of
-from spago_jax.flow.nested import LOSS, harvested, joined, no_taps, retap
+from spago_jax.flow.nested import LOSS, joined, retap
 from spago_jax.flow.part import Refs
 from spago_jax.ops.masks import length_mask
 
@@ -42,11 +42,7 @@ class Adaptive(Loop):
 
     def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
         """The weighted states."""
-        memory = self.first_memory(frame, inputs[0], refs)
-        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
-        taps = no_taps(body, inputs[0], memory, jnp.int32(0))
-        if self.options.remat:
-            body = jax.checkpoint(body)
+        body, memory, taps = self.begin(frame, inputs[0], refs)
         shape = jax.eval_shape(lambda x: self.chance(frame, x), inputs[0])
         real = self.real_rows(frame, shape)
 

@@ -28,7 +28,7 @@ class LoopOptions:
 
     Attributes:
         unroll: iterations in one step of the compiled loop.
-        remat: compute the body anew in the backward pass instead of keeping what it made.
+        remat: compute the body anew in the backward pass instead of keeping what it made. Loops that may halt always do.
         truncate: let no gradient flow back through more than so many iterations; None: through all.
         fresh: a body with memory starts from zeros at each call, and keeps none between calls.
         trace: record the state before the first and after each iteration, under ``TAG.trace``: True, a function of
@@ -76,6 +76,13 @@ class Loop(Step):
             state = jax.tree.map(lambda s: jnp.where(cut, lax.stop_gradient(s), s), state)
         return frame.call(self, 0, (state,), refs, memory, frame.context.at(i))
 
+    def begin(self, frame: "Frame", state: Any, refs: Refs) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
+        """``body(state, memory, i) -> ((state, memory), taps)``, the first memory, and taps before any iteration."""
+        memory = self.first_memory(frame, state, refs)
+        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
+        taps = no_taps(body, state, memory, jnp.int32(0))
+        return body, memory, taps
+
     def halts(self, frame: "Frame", state: Any) -> Array:
         """``cond(state)``."""
         return jnp.asarray(frame.call(self, 1, (state,), (), None, frame.context)[0])
@@ -122,9 +129,7 @@ class Times(Loop):
 
     def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
         """The final state."""
-        memory = self.first_memory(frame, inputs[0], refs)
-        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
-        taps = no_taps(body, inputs[0], memory, jnp.int32(0))
+        body, memory, taps = self.begin(frame, inputs[0], refs)
         if self.options.remat:
             body = jax.checkpoint(body)
 
@@ -168,11 +173,7 @@ class Repeat(Loop):
 
     def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
         """The final state."""
-        memory = self.first_memory(frame, inputs[0], refs)
-        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
-        taps = no_taps(body, inputs[0], memory, jnp.int32(0))
-        if self.options.remat:
-            body = jax.checkpoint(body)
+        body, memory, taps = self.begin(frame, inputs[0], refs)
         rows = jax.eval_shape(lambda x: self.stops(frame, x), inputs[0])
 
         def go(carry: Any, i: Array) -> Any:

@@ -60,7 +60,7 @@ def loop(form, per, most, **options):
 
 @pytest.mark.parametrize("per", ["batch", "example"])
 @pytest.mark.parametrize("form", ["while", "until"])
-@pytest.mark.parametrize("options", [{}, {"remat": True, "unroll": 2}], ids=["plain", "remat"])
+@pytest.mark.parametrize("options", [{}, {"unroll": 2}], ids=["plain", "unrolled"])
 def test_values_and_gradients_equal_the_unrolled_loop(form, per, options):
     net = loop(form, per, 6, **options)
     y, seen = jax.jit(lambda net, x: net.observe(x))(net, X)
