@@ -28,7 +28,7 @@ class LoopOptions:
 
     Attributes:
         unroll: iterations in one step of the compiled loop.
-        remat: compute the body anew in the backward pass instead of keeping what it made; loops that may halt always do.
+        remat: compute the body anew in the backward pass and keep nothing of it; loops that may halt always do.
         truncate: let no gradient flow back through more than so many iterations; None: through all.
         fresh: a body with memory starts from zeros at each call, and keeps none between calls.
         trace: record the state before the first and after each iteration, under ``TAG.trace``: True, a function of
