@@ -107,4 +107,9 @@ def _unless(
     step.defvjp(forward, backward)
     floats, others = step(halted, *parted(leaves), i, list(arrays), list(constants))
     # A custom derivative gives integers a tangent, which not every operation takes; `or` has none.
-    return joined(floats, [other | jnp.zeros((), other.dtype) for other in others])
+    return joined(floats, [_untouched(other) for other in others])
+
+
+def _untouched(other: Array) -> Array:
+    is_key = jnp.issubdtype(other.dtype, jax.dtypes.prng_key)
+    return other if is_key else other | jnp.zeros((), other.dtype)

@@ -181,10 +181,12 @@ class Network(Module):
         For ``sj.value_and_grad(loss, wrt=net.freeze("encoder"))``, ``sj.partition`` and optimizers.
 
         Raises:
-            InputError: for a name that is neither.
+            InputError: for a name that is neither, or a tag of steps without parameters.
         """
-        paths = self.paths(*names)
-        return freeze(*paths) if paths else freeze()
+        for name in names:
+            if not self.paths(name):
+                raise InputError(f"freeze: what is tagged {name!r} has no parameters; tag the step that has them")
+        return freeze(*self.paths(*names))
 
     def parameters(self, name: str) -> int:
         """How many numbers the modules of a tag, or of a tag group, have.

@@ -60,11 +60,11 @@ class Switch(Step):
         selected = lax.stop_gradient(jnp.asarray(frame.run(self, 0, inputs, refs)))
         count = len(self.parts) - 1
         if self.per == "batch":
-            index = selected.reshape(-1)[0].astype(jnp.int32)
+            index = _whole(selected.reshape(-1)[0])
             self.refuse(index, count)
             y = self.one_branch(frame, inputs, jnp.clip(index, 0, count - 1), count)
         else:
-            index = row_indices(selected, inputs[0]).astype(jnp.int32)
+            index = _whole(row_indices(selected, inputs[0]))
             self.refuse(index, count)
             y = self.branch_by_row(frame, inputs, index, count)
         tap(f"{self.tag or self.name}.index", index)
@@ -151,6 +151,13 @@ def row_indices(found: Any, x: Any) -> Any:
             f'per="example" needs one index for each row: the selector gave {shape_text(found)} for {shape_text(leaf)}'
         )
     return found.reshape(found.shape[0], -1)[:, 0] if hasattr(found, "reshape") else found
+
+
+def _whole(selected: Array) -> Array:
+    """Cut towards zero; NaN, of which XLA would make 0, is no branch."""
+    if jnp.issubdtype(selected.dtype, jnp.inexact):
+        selected = jnp.where(jnp.isnan(selected), jnp.full((), -1, selected.dtype), selected)
+    return selected.astype(jnp.int32)
 
 
 def _wide(mask: Array, leaf: Array) -> Array:

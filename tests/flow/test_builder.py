@@ -12,7 +12,9 @@ import pytest
 import spago_jax as sj
 from spago_jax import flow
 from spago_jax.core import Rng, count_parameters, flat, unflat
+from spago_jax.errors import InputError
 from spago_jax.flow.layer import LayerSpec, layer_classes
+from spago_jax.ops.activations import gelu
 
 KEY = jax.random.key(0)
 SPEC = "f32[batch, 3]"
@@ -195,6 +197,14 @@ def test_names_of_steps_and_paths_of_parameters():
     )
 
 
+def test_freezing_what_has_no_parameters_is_refused():
+    net = lift().tag("h").through(jnp.tanh).tag("encoded").build(KEY, SPEC)
+    assert net.freeze("h")(net) == set()
+    assert net.freeze()(net) == {"layers.h.weight", "layers.h.bias"}
+    with pytest.raises(InputError, match="freeze: what is tagged 'encoded' has no parameters; tag the step that has"):
+        net.freeze("h", "encoded")
+
+
 def test_repr():
     written = lift().tag("h").also(block()).using("h").loop(jnp.tanh).times(2)
     assert repr(written) == ("Flow, 3 steps\n  through (Linear) #h\n  also (Flow) using h\n  loop (tanh)")
@@ -360,6 +370,31 @@ def test_lengths_reach_every_kind_of_step(make):
     assert net(x, lengths=jnp.array([4, 2]))[..., 0].tolist() == [[3.0] * 4, [5.0] * 4]
 
 
+# -- as data -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "steps"),
+    [
+        (lambda: flow.start(linear(3)).through(gelu), [{"linear": 3}, "gelu"]),
+        (lambda: flow.start().through(linear(3)).through(gelu), ["identity", {"linear": 3}, "gelu"]),
+        (lambda: flow.start().tag("x").through(linear(3)), [{"tag": "x"}, {"linear": 3}]),
+        (lambda: flow.start(), ["identity"]),
+    ],
+)
+def test_a_flow_and_what_it_is_written_as_have_the_same_weights(make, steps):
+    assert flow.to_config(make()) == steps
+    close(flow.from_config(steps).build(KEY, SPEC), make().build(KEY, SPEC), rtol=0, atol=0)
+
+
+def test_a_trace_by_a_function_has_no_name():
+    assert flow.to_config(flow.start().loop(gelu, trace=True).times(2)) == [
+        {"loop": {"body": "gelu", "times": 2, "trace": True}}
+    ]
+    with pytest.raises(InputError, match="loop: trace is max, a function; YAML can say true or the name of a tag"):
+        flow.to_config(flow.start().loop(gelu, trace=jnp.max).times(2))
+
+
 # -- trees, dtypes, NumPy ----------------------------------------------------------------------------------------------
 
 TREE = {"a": "f32[batch, 3]", "b": "f32[batch, 3]"}
@@ -434,6 +469,36 @@ def test_numpy_goes_in_and_jax_comes_out(nets):
     assert isinstance(y, jax.Array)
     assert y.dtype == jnp.float32
     assert (y == 3).all()
+
+
+def test_a_loop_that_halts_may_carry_integers_and_keys():
+    def body(state):
+        key, mine = jax.random.split(state["key"])
+        return {"x": state["x"] + jax.random.normal(mine, state["x"].shape), "n": state["n"] + 1, "key": key}
+
+    spec = {"x": SPEC, "n": "i32[]", "key": KEY}
+    net = flow.start().loop(body).until(lambda state: state["n"] - 2, 9).build(KEY, spec)
+
+    def call(x):
+        out = net({"x": x, "n": jnp.int32(0), "key": KEY})
+        return out["x"].sum(), out
+
+    (_, out), slope = jax.jit(jax.value_and_grad(call, has_aux=True))(X)
+    expected: dict[str, Any] = {"x": X, "n": 0, "key": KEY}
+    for _ in range(3):
+        expected = body(expected)
+    np.testing.assert_allclose(out["x"], expected["x"], rtol=1e-6)
+    assert out["n"] == 3
+    assert (jax.random.key_data(out["key"]) == jax.random.key_data(expected["key"])).all()
+    assert (slope == 1).all()
+
+
+def test_a_selector_that_is_nan_is_no_branch():
+    for per in ("batch", "example"):
+        net = flow.start().switch(lambda x: x[:, 0] * jnp.nan, [jnp.tanh, jnp.sin], per=per).build(KEY, SPEC)
+        assert jnp.isnan(jax.jit(net)(X)).all()
+        with pytest.raises(flow.FlowError, match=r"the selector chose branch -1, valid range \[0, 2\)"):
+            net(X)
 
 
 # -- programs ----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ class TextClassifier(Module):
 
     The encoder is nothing (the mean of the token vectors), convolutions with the maximum over time (Kim, 2014), or a
     BiLSTM or a flow, whose outputs are pooled by mean and maximum. N-grams are hashed as in fastText (Joulin et al.,
-    2017). A batch is what ``TokenEncoder`` reads, ``lengths`` int[...], and ``ngrams`` int[..., n] with ``ngram_lengths``.
+    2017). A batch is what ``TokenEncoder`` reads, ``lengths`` int[...], and ``ngrams`` int[..., n] with
+    ``ngram_lengths``.
     """
 
     tokens: TokenEncoder
