@@ -12,6 +12,7 @@ from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
     from spago_jax.compiler.graph import Graph
+    from spago_jax.flow import Network
     from spago_jax.train.recipe import Recipe
     from spago_jax.train.schema import Experiment
 
@@ -22,6 +23,7 @@ class Which(enum.StrEnum):
     train = "train"
     eval = "eval"
     predict = "predict"
+    flow = "flow"
 
 
 class Format(enum.StrEnum):
@@ -37,9 +39,9 @@ class Format(enum.StrEnum):
 def graph(
     what: Annotated[Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML experiment or a run folder.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
-    program: Annotated[Which, typer.Option(help="The training step, the scoring of a batch, or the answer.")] = (
-        Which.predict
-    ),
+    program: Annotated[
+        Which, typer.Option(help="The training step, the scoring of a batch, the answer, or model.flow by its steps.")
+    ] = Which.predict,
     format: Annotated[Format, typer.Option(help="svg for a browser, dot, mermaid, or a table as text.")] = Format.svg,
     gradient: Annotated[
         bool, typer.Option("--gradient", help="The derivative of the training loss, with --program train.")
@@ -60,8 +62,12 @@ def graph(
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         why = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
         raise InputError(f"--out: cannot write there: {why}", path=out)
-    found = traced(what, overrides or [], program, gradient)
-    text = found.text() + "\n" if format is Format.text else getattr(found, format.value)(level)
+    if program is Which.flow:
+        found: Any = flow_of(what, overrides or [])
+        text = drawn_flow(found, format, level)
+    else:
+        found = traced(what, overrides or [], program, gradient)
+        text = found.text() + "\n" if format is Format.text else getattr(found, format.value)(level)
     if out is None:
         print(text, end="")
         return
@@ -69,6 +75,48 @@ def graph(
 
     replace_file(out, text)
     print(f"{found!r}\nwritten to {out}")
+
+
+def flow_of(what: Path, overrides: list[str]) -> "Network":
+    """The flow of an experiment's model, without its arrays.
+
+    Raises:
+        InputError: for a config with mistakes, or a model without a flow.
+    """
+    import jax
+
+    from spago_jax.flow import Network
+
+    recipe, experiment = _recipe(what, overrides, data=False)
+    leaves = jax.tree.leaves(_model(recipe, experiment), is_leaf=lambda node: isinstance(node, Network))
+    nets = [leaf for leaf in leaves if isinstance(leaf, Network)]
+    if not nets:
+        raise InputError("--program flow: the model has no flow; write one under model.flow", path=what)
+    return nets[0]
+
+
+def drawn_flow(net: "Network", format: Format, level: int | None) -> str:
+    """A flow in a format: a picture by its steps and tags, or its steps as lines."""
+    from spago_jax import flow
+
+    if format is Format.text:
+        return "".join(f"{step}{f' #{step.tag}' if step.tag else ''}\n" for step in net.plan.steps)
+    return getattr(flow, format.value)(net, level=level)
+
+
+def _recipe(what: Path, overrides: list[str], *, data: bool) -> "tuple[Recipe, Experiment]":
+    """The recipe of a config, or of a run, whose data are read where they are needed."""
+    from spago_jax.train.config import load_experiment
+    from spago_jax.train.registry import recipe_class
+    from spago_jax.train.run_folder import RunFolder
+
+    run = RunFolder.open(what) if what.is_dir() else None
+    experiment = load_experiment(what, overrides) if run is None else run.experiment(tuple(overrides))
+    kind = recipe_class(experiment.model.kind)
+    if run is not None and not data:
+        return kind.open(experiment, run.assets), experiment
+    kind.check(experiment)
+    return kind.prepare(experiment), experiment
 
 
 def traced(what: Path, overrides: list[str], program: Which, gradient: bool = False) -> "Graph":
@@ -83,20 +131,7 @@ def traced(what: Path, overrides: list[str], program: Which, gradient: bool = Fa
     Raises:
         InputError: for a config with mistakes, or data that are not there.
     """
-    from spago_jax.train.config import load_experiment
-    from spago_jax.train.registry import recipe_class
-    from spago_jax.train.run_folder import RunFolder
-
-    run = RunFolder.open(what) if what.is_dir() else None
-    if run is not None:
-        experiment = run.experiment(tuple(overrides))
-    else:
-        experiment = load_experiment(what, overrides)
-    kind = recipe_class(experiment.model.kind)
-    if run is not None and program is Which.predict:
-        return _predict(kind.open(experiment, run.assets), experiment, what)
-    kind.check(experiment)
-    recipe = kind.prepare(experiment)
+    recipe, experiment = _recipe(what, overrides, data=program is not Which.predict)
     if program is Which.predict:
         return _predict(recipe, experiment, what)
     if program is Which.eval:

@@ -157,7 +157,7 @@ class _Build:
                 layers.setdefault(name, {})[inside] = made
             else:
                 layers[name] = made
-            places[id(given)] = Use(path, takes, shown(made), network=isinstance(made, Network))
+            places[id(given)] = Use(path, takes, shown(given), network=isinstance(made, Network))
         else:
             places[id(given)] = Plain(made, takes, shown(made))
         return places[id(given)]

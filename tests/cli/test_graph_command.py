@@ -103,3 +103,19 @@ def test_refusals(refused, config, tmp_path, capsys):
     assert "is not the folder of a run" in refused(tmp_path)
     assert "no-such.yaml" in refused(tmp_path / "no-such.yaml")
     assert "did you mean 'hidden'" in refused(config, "model.hiden=3")
+
+
+def test_the_flow_of_a_model_is_drawn_by_its_steps(says, config, refused):
+    flow = "model.flow=[{linear: 6}, {tag: wide}, {loop: {body: [{linear: 6}, tanh], times: 2}}, {also: {linear: 6}}]"
+    picture = says(config, flow, "--program", "flow")
+    assert "Linear #wide" in picture
+    assert "2 times" in picture
+    assert "tanh" in picture
+    assert "tanh" not in says(config, flow, "--program", "flow", "--level", 0)
+    assert says(config, flow, "--program", "flow", "--format", "dot").startswith('digraph "flow" {')
+    assert says(config, flow, "--program", "flow", "--format", "text") == (
+        "through 'wide' (Linear) #wide\nloop 'loop' (Flow)\nalso 'linear' (Linear)\n"
+    )
+    assert refused(config, "--program", "flow").endswith(
+        "--program flow: the model has no flow; write one under model.flow\n"
+    )
