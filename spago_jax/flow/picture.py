@@ -174,7 +174,7 @@ class _Drawing:
         return Box(
             key,
             kind,
-            ", ".join((title, *lines)),
+            ", ".join((title, *(line for line in lines if "parameters" not in line))),  # those are on the boxes inside
             tooltip=f"{step}",
             children=tuple(children),
             heat=heat,
