@@ -168,11 +168,13 @@ class Flow:
         """Further inputs of the network, ``net(x, name=...)``, each a tag that ``using`` may name.
 
         Raises:
-            FlowError: for a name that is a tag already.
+            FlowError: for a name that is a tag already, or that calls have for something else: ``state``, ``rng``.
         """
         flow = self
         for name in names:
             flow._new_name(name, "input", conflict=f"input {name!r} conflicts with an existing tag")
+            if name in _RESERVED:
+                raise _here(f"input: {name!r} is what calls name something else; expected none of {list(_RESERVED)}")
             step = Input(tag=name, place=user_place())
             flow = dataclasses.replace(flow, steps=(*flow.steps, step), tags=(*flow.tags, (name, len(flow.steps))))
         return flow
@@ -371,6 +373,10 @@ def _copy_flow(flow: Flow) -> Flow:
 
     steps = tuple(dataclasses.replace(step, parts=tuple(map(one, step.parts))) for step in flow.steps)
     return dataclasses.replace(flow, steps=steps)
+
+
+# Arguments of `build` and of a network's call, beside which further inputs are given by name.
+_RESERVED = ("self", "key", "spec", "x", "state", "rng", "lengths")
 
 
 def _identity(x: Any) -> Any:

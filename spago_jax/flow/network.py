@@ -61,7 +61,7 @@ class Network(Module):
             inputs: the further inputs by name.
 
         Raises:
-            InputError: for a missing or unknown input, or a state where there is none.
+            InputError: for a missing or unknown input, a state where there is none, or an unknown name in it.
         """
         if not self.plan.stateful and state is not None:
             raise InputError(
@@ -69,6 +69,7 @@ class Network(Module):
                 + (f": {', '.join(f'{name}=...' for name in self.plan.inputs)}" if self.plan.inputs else "")
             )
         self.check_inputs(inputs)
+        self.check_state(state)
         # NumPy's arrays as JAX's: a function may hand them on as they are, and then in the dtype of NumPy.
         x, inputs = jax.tree.map(jnp.asarray, (x, inputs))
         y, after = self.advance(x, state, Context(rng, lengths), inputs)
@@ -82,6 +83,14 @@ class Network(Module):
         missing = [name for name in self.plan.inputs if name not in inputs]
         if missing:
             raise InputError(f"this flow needs {len(self.plan.inputs)} more input(s); {missing[0]!r} is missing")
+
+    def check_state(self, state: Any) -> None:
+        """Refuses names that are no memory of this flow; zeros would be read instead. Raises InputError."""
+        inside = [f"{step.name}:{part}" for step in self.plan.steps for part in step.part_names()]
+        known = [*self.plan.state, *inside]
+        for name in state or ():
+            if name not in known:
+                raise InputError(f"this flow keeps no {name!r} from call to call: {did_you_mean(name, known)}")
 
     def advance(self, x: Any, state: Any, context: Context, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
         """One call: the output, and the state that it leaves (None for a flow without)."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``loop(...)`` and ``map(...)`` before it is said how often and over what."""
 
+import operator
 from typing import Any, Literal
 
 from spago_jax.errors import did_you_mean
@@ -21,6 +22,12 @@ class _Unfinished:
         kind = type(self).__name__.removeprefix("Unfinished").lower()
         raise self.place.error(f"incomplete builder: {kind}(...) must be followed by {self._ways} before .{name}")
 
+    def _check_whole(self, method: str, number: Any) -> None:
+        try:
+            operator.index(number)
+        except TypeError:
+            raise self.place.error(f"{method}: {number!r} is no whole number") from None
+
 
 class UnfinishedLoop(_Unfinished):
     """A loop that needs to know how often it runs."""
@@ -36,6 +43,7 @@ class UnfinishedLoop(_Unfinished):
         Raises:
             FlowError: for n below 1.
         """
+        self._check_whole("loop.times", n)
         if n < 1:
             raise self.place.error(f"loop.times requires at least 1 iteration (got {n})")
         return self._flow._append(Times((self._body,), self._flow.streams, most=n, **self._common()))
@@ -95,6 +103,7 @@ class UnfinishedLoop(_Unfinished):
         )
 
     def _check_most(self, method: str, most: int) -> None:
+        self._check_whole(f"loop.{method}", most)
         if most < 1:
             raise self.place.error(f"loop.{method} requires most >= 1 (got {most})")
 
@@ -138,6 +147,7 @@ class UnfinishedMap(_Unfinished):
         Raises:
             FlowError: for n below 1.
         """
+        self._check_whole("map.slices", n)
         if n < 1:
             raise self.place.error(f"map.slices requires n >= 1 (got {n})")
         return self._append("slices", self._flow.streams, slices=n)

@@ -196,6 +196,29 @@ def test_names_of_steps_and_paths_of_parameters():
     )
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: lift().loop(block()).times(cast(Any, 2.5)), "loop.times: 2.5 is no whole number"),
+        (lambda: lift().loop(block()).until(gelu, cast(Any, None)), "loop.until: None is no whole number"),
+        (lambda: lift().map(block()).slices(cast(Any, "3")), "map.slices: '3' is no whole number"),
+        (
+            lambda: lift().input("context", "state"),
+            "input: 'state' is what calls name something else; expected none of",
+        ),
+    ],
+)
+def test_numbers_that_are_not_whole_and_names_of_arguments_are_refused(make, message):
+    with pytest.raises(flow.FlowError, match=message):
+        make()
+
+
+def test_an_unknown_name_in_the_state_is_refused():
+    net = lift().through(flow.state_add).using("memory").tag("memory").build(KEY, SPEC)
+    with pytest.raises(InputError, match="this flow keeps no 'memroy' from call to call: did you mean 'memory'"):
+        net(X, {"memroy": X})
+
+
 def test_freezing_what_has_no_parameters_is_refused():
     net = lift().tag("h").through(jnp.tanh).tag("encoded").build(KEY, SPEC)
     assert net.freeze("h")(net) == set()
@@ -251,13 +274,15 @@ WITH_RANDOMNESS = {
 
 def test_randomness_reaches_every_kind_of_step():
     nets = {kind: make().build(KEY, SPEC) for kind, make in WITH_RANDOMNESS.items()}
-    draw = jax.jit(lambda x: {kind: [net(x, rng=Rng.seed(seed)) for seed in (0, 0, 1)] for kind, net in nets.items()})
-    still = jax.jit(lambda x: {kind: net(x) for kind, net in nets.items()})(jnp.ones((4, 3)))
-    for kind, (first, again, other) in draw(jnp.ones((4, 3))).items():
-        np.testing.assert_array_equal(first, again, err_msg=kind)
-        assert not np.array_equal(first, other), kind
+    draw = jax.jit(lambda x, rng: {kind: net(x, rng=rng) for kind, net in nets.items()})
+    x = jnp.ones((4, 3))
+    drawn, again, other = (draw(x, Rng.seed(seed)) for seed in (0, 0, 1))
+    still = jax.jit(lambda x: {kind: net(x) for kind, net in nets.items()})(x)
+    for kind, first in drawn.items():
+        np.testing.assert_array_equal(first, again[kind], err_msg=kind)
+        assert not np.array_equal(first, other[kind]), kind
         assert not np.array_equal(first, still[kind]), kind
-    rows = np.asarray(draw(jnp.ones((4, 3)))["map"][0])
+    rows = np.asarray(drawn["map"])
     assert len({tuple(row) for row in rows}) > 1  # each element of a map has its own
 
 
@@ -423,7 +448,8 @@ def test_a_selector_that_is_nan_is_no_branch():
 
 
 def test_eager_is_jitted(nets):
-    close({kind: net(X) for kind, net in nets.items()}, run(nets, X))
+    some = ("also", "times", "until", "gate", "rows", "each")
+    close({kind: nets[kind](X) for kind in some}, {kind: run(nets, X)[kind] for kind in some})
 
 
 def test_vmap_over_the_batch_is_the_batch(nets):
