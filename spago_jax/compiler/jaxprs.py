@@ -308,13 +308,14 @@ def hoisted(
         booleans and keys among them.
     """
     closed = jax.make_jaxpr(function)(*args)
+    jaxpr = closed.jaxpr  # and not `closed`, whose constants may be tracers: they would outlive their trace
     is_float = [jax.numpy.issubdtype(jax.numpy.result_type(c), jax.numpy.inexact) for c in closed.consts]
 
     def apart(leaves: Sequence[Any], *rest: Any) -> list[Any]:
         *further, arrays, constants = rest
         one, two = iter(arrays), iter(constants)
         consts = [next(one) if yes else next(two) for yes in is_float]
-        return run(ClosedJaxpr(closed.jaxpr, consts), [*leaves, *further])
+        return run(ClosedJaxpr(jaxpr, consts), [*leaves, *further])
 
     floats = [jax.numpy.asarray(c) for c, yes in zip(closed.consts, is_float, strict=True) if yes]
     return apart, floats, [c for c, yes in zip(closed.consts, is_float, strict=True) if not yes]

@@ -11,7 +11,7 @@ from jax import lax
 
 from spago_jax.core import Array
 from spago_jax.core.taps import tap
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.nested import harvested, joined, no_taps, retap
 from spago_jax.flow.part import Refs
@@ -59,7 +59,20 @@ class Loop(Step):
         return tuple(inputs), refs if index == 0 else ()
 
     def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:
-        """The body gives back what it takes."""
+        """The body gives back what it takes, a trace is there, and a condition keeps no memory."""
+        for part, name in zip(self.parts, self.part_names(), strict=True):
+            network = part.target(frame.layers) if getattr(part, "network", False) else None
+            if name == "condition" and network is not None and network.plan.stateful:
+                raise InputError(
+                    "the condition of a loop is a flow with a forward reference, whose memory would start anew at each "
+                    "look; keep what it remembers in the state of the loop"
+                )
+            tags = () if network is None else network.plan.state
+            if name == "body" and isinstance(self.options.trace, str) and self.options.trace not in tags:
+                raise InputError(
+                    f"loop: trace is {self.options.trace!r}, which the body does not remember; "
+                    f"{did_you_mean(self.options.trace, tags or ['none'], known='its memory')}"
+                )
         new = self.once(frame, inputs[0], refs, self.first_memory(frame, inputs[0], refs), 0)[0]
         if not same_shape(new, inputs[0]):
             raise InputError(

@@ -191,6 +191,14 @@ SHAPES = {
         r'per="example" needs one number for each row: cond\(state\) gave f32\[\] for a state f32\[11, 2\]; expected a '
         r"shape like \[11\] or \[11, 1\]",
     ),
+    "a trace that is not there": (
+        lambda: start().loop(flow.start().through(flow.add).using("m").tag("m"), trace="n").times(2),
+        r"loop: trace is 'n', which the body does not remember; its memory: m",
+    ),
+    "a condition with memory": (
+        lambda: start().loop(same).until(flow.start().through(flow.add).using("m").tag("m"), 3),
+        r"the condition of a loop is a flow with a forward reference, whose memory would start anew at each look",
+    ),
     "slices": (
         lambda: start().map(same).slices(3),
         r"map.slices\(3\) cuts the last axis into 3 parts of one size, but it is given f32\[11, 2\]",
