@@ -58,9 +58,15 @@ def loop(form, per, most, **options):
     return made(condition, most, per=per).tag("loop").build(KEY, X)
 
 
-@pytest.mark.parametrize("per", ["batch", "example"])
-@pytest.mark.parametrize("form", ["while", "until"])
-@pytest.mark.parametrize("options", [{}, {"unroll": 2}], ids=["plain", "unrolled"])
+@pytest.mark.parametrize(
+    ("form", "per", "options"),
+    [
+        ("while", "batch", {}),
+        ("while", "example", {}),
+        ("until", "batch", {"unroll": 2}),
+        ("until", "example", {}),
+    ],
+)
 def test_values_and_gradients_equal_the_unrolled_loop(form, per, options):
     net = loop(form, per, 6, **options)
     y, seen = jax.jit(lambda net, x: net.observe(x))(net, X)

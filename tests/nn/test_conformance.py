@@ -44,7 +44,7 @@ def padded(entry):
 
 
 def stepwise(entry):
-    return all(hasattr(type(entry.model()), name) for name in ("project", "step", "initial_state"))
+    return all(hasattr(entry.layer_class, name) for name in ("project", "step", "initial_state"))
 
 
 @functools.cache

@@ -58,7 +58,12 @@ class Entry:
     @property
     def title(self) -> str:
         """The class that it makes."""
-        return type(self.model()).__name__
+        return self.layer_class.__name__
+
+    @property
+    def layer_class(self) -> type[Module]:
+        """The class that it makes; nothing is computed for it."""
+        return type(jax.eval_shape(self.make, jax.random.key(0)))
 
     def model(self, seed: int = 0) -> Any:
         """A fresh layer."""
@@ -99,7 +104,7 @@ class Entry:
 
     def summary(self) -> str:
         """The first line of the class's docstring."""
-        return (inspect.getdoc(type(self.model())) or "").splitlines()[0]
+        return (inspect.getdoc(self.layer_class) or "").splitlines()[0]
 
 
 _BELOW = re.compile(r"^(.*\])\s*<\s*(\d+)$")
