@@ -11,7 +11,7 @@ from jax import lax
 
 from spago_jax.core import Array
 from spago_jax.errors import InputError
-from spago_jax.flow.nested import harvested, retap
+from spago_jax.flow.nested import LOSS, harvested, retap
 from spago_jax.flow.part import Context, Refs
 from spago_jax.flow.shapes import shape_text
 from spago_jax.flow.step import Step
@@ -119,4 +119,4 @@ class Map(Step):
 
 def _summed(name: str, value: Any) -> Any:
     """Auxiliary losses of the elements are averaged; other taps keep an axis of elements."""
-    return value.mean(0) if name.startswith("loss:") else value
+    return value.mean(0) if name.startswith(LOSS) else value

@@ -14,6 +14,7 @@ from spago_jax.core.paths import flat, matches
 from spago_jax.core.taps import collect_taps
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.frame import Frame, run_steps
+from spago_jax.flow.nested import LOSS
 from spago_jax.flow.part import Context
 from spago_jax.flow.plan import Plan
 from spago_jax.flow.shapes import read_shapes, same_shape, shape_text
@@ -151,7 +152,7 @@ class Network(Module):
 
     def losses(self, found: Mapping[str, Any]) -> Array:
         """The sum of the auxiliary losses (load balance, ponder cost) among what was tapped: a scalar."""
-        return sum((value for name, value in found.items() if name.startswith("loss:")), jnp.zeros(()))
+        return sum((value for name, value in found.items() if name.startswith(LOSS)), jnp.zeros(()))
 
     def svg(self, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
         """The picture of the flow; see ``spago_jax.flow.picture.svg``."""

@@ -13,6 +13,7 @@ from spago_jax.core import Array
 from spago_jax.core.taps import collect_taps
 from spago_jax.errors import InputError
 from spago_jax.flow import Network, from_config
+from spago_jax.flow.nested import LOSS
 from spago_jax.flow.shapes import read_shapes, shape_text
 from spago_jax.train.recipe import Loss
 
@@ -58,7 +59,7 @@ def auxiliary_losses(*parts: Any) -> Iterator[list[Any]]:
         return
     with collect_taps() as taps:
         yield found
-    losses = [value for name, value in taps.items() if name.startswith("loss:")]
+    losses = [value for name, value in taps.items() if name.startswith(LOSS)]
     if losses:
         found.append(sum(losses))
 
