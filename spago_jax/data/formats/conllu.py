@@ -4,8 +4,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.sentence import Sentence
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["CONLLU_COLUMNS", "read_conllu"]
@@ -13,7 +13,7 @@ __all__ = ["CONLLU_COLUMNS", "read_conllu"]
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
-def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Sentence]:
+def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Tokens]:
     """Reads a CoNLL-U file sentence by sentence: each word's form and one chosen column as its tag.
 
     Multi-word ranges (``1-2 don't``) and empty nodes (``8.1``) are passed over, as they are no syntactic words;
@@ -32,14 +32,14 @@ def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Se
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.conllu")
     >>> _ = file.write_text("# text = Go!\\n1\\tGo\\tgo\\tVERB" + "\\t_" * 6 + "\\n2\\t!\\t!\\tPUNCT" + "\\t_" * 6)
     >>> next(read_conllu(file))
-    Sentence(tokens=['Go', '!'], tags=['VERB', 'PUNCT'], line=2)
+    Tokens(tokens=['Go', '!'], tags=['VERB', 'PUNCT'], line=2)
     """
     if column is not None and column not in CONLLU_COLUMNS:
-        raise InputError(f"{column!r} is no column of CoNLL-U: {did_you_mean(column, CONLLU_COLUMNS)}")
+        raise InputError(f"{column!r} is not a column of CoNLL-U: {did_you_mean(column, CONLLU_COLUMNS)}")
     return _read(find_file(path), None if column is None else CONLLU_COLUMNS.index(column))
 
 
-def _read(path: Path, at: int | None) -> Iterator[Sentence]:
+def _read(path: Path, at: int | None) -> Iterator[Tokens]:
     tokens: list[str] = []
     tags: list[str] = []
     start = 0
@@ -50,7 +50,7 @@ def _read(path: Path, at: int | None) -> Iterator[Sentence]:
             if not line or line.isspace():
                 if tokens:
                     found = True
-                    yield Sentence(tokens, None if at is None else tags, start)
+                    yield Tokens(tokens, None if at is None else tags, start)
                     tokens, tags = [], []
                 continue
             if line[0] == "#":
@@ -83,7 +83,7 @@ def _read(path: Path, at: int | None) -> Iterator[Sentence]:
             tags.append(tag)
     if tokens:
         found = True
-        yield Sentence(tokens, None if at is None else tags, start)
+        yield Tokens(tokens, None if at is None else tags, start)
     if not found:
         raise InputError("empty: no line with a word in it", path=path)
 
