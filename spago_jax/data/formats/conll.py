@@ -4,14 +4,45 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, new_file, open_text
+from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.errors import InputError
 
-__all__ = ["conll_block", "read_conll", "write_conll"]
+__all__ = ["Conll", "conll_block", "read_conll", "write_conll"]
 
 _DOCUMENT = "-DOCSTART-"
+
+
+class Conll(Reader):
+    """CoNLL column files: a token and its tag."""
+
+    format: Literal["conll"]
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
+    test: str | None = Field(default=None, description="file for the final scores")
+    token_column: int = Field(default=0, description="column of the token, from 0")
+    tag_column: int = Field(default=-1, description="column of the tag; -1 is the last")
+    scheme: Literal["auto", "IOB1", "IOB2", "BIOES", "plain"] = Field(
+        default="auto", description="how the file writes spans; plain tags are no spans (parts of speech)"
+    )
+
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".tsv", ".bio", ".iob", ".col")
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+        """The sentences of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_conll(path, token_column=self.token_column, tag_column=self.tag_column)
 
 
 def read_conll(

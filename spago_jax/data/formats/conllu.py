@@ -1,16 +1,43 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """CoNLL-U files of Universal Dependencies: ten tab-separated columns a word, comments, blank lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, open_text
+from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["CONLLU_COLUMNS", "read_conllu"]
+__all__ = ["CONLLU_COLUMNS", "Conllu", "read_conllu"]
 
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+
+
+class Conllu(Reader):
+    """Universal Dependencies files in CoNLL-U format: a word and one of its columns."""
+
+    format: Literal["conllu"]
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
+    test: str | None = Field(default=None, description="file for the final scores")
+    column: str = Field(default="upos", description="what to predict: upos, xpos, deprel, ...")
+
+    suffixes: ClassVar[tuple[str, ...]] = (".conllu",)
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+        """The sentences of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_conllu(path, column=self.column)
 
 
 def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Tokens]:

@@ -1,19 +1,67 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Labelled texts in CSV, TSV and JSON-lines files."""
+"""Labeled texts in CSV, TSV and JSON-lines files."""
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
 
 from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
+from spago_jax.data.formats.reader import SPLITS, Reader, as_files
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["read_labeled"]
+__all__ = ["LabeledText", "read_labeled"]
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LONGEST = 1 << 26  # characters in a field; the csv module's own limit, 131072, is short for documents
+
+
+class LabeledText(Reader):
+    """Labeled texts in CSV, TSV or JSONL files."""
+
+    format: Literal["labeled-text"]
+    train: str | None = Field(default=None, description="training file")
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint")
+    test: str | None = Field(default=None, description="file for the final scores")
+    text_field: str = Field(default="text", description="column or key of the text")
+    label_field: str = Field(default="label", description="column or key of the label")
+    dev_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of `train`, drawn by the seed, that becomes dev where it has no file",
+    )
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def carve(self, count: int, seed: int) -> dict[str, np.ndarray]:
+        """Which of ``count`` training texts are train and which dev, drawn by the seed; dev only where it is asked for.
+
+        >>> LabeledText(format="labeled-text", dev_fraction=0.25).carve(8, 0)["dev"].tolist()
+        [2, 4]
+        """
+        if self.dev is not None or not self.dev_fraction:
+            return {"train": np.arange(count)}
+        order = np.random.default_rng(seed).permutation(count)
+        cut = round(count * self.dev_fraction)
+        return {"train": np.sort(order[cut:]), "dev": np.sort(order[:cut])}
+
+    def splits(self) -> list[str]:
+        """The parts that the section names, and dev where it is a share of train."""
+        carved = self.train is not None and self.dev is None and self.dev_fraction > 0
+        return [split for split in SPLITS if self.files(split) or (split == "dev" and carved)]
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Labeled]:
+        """The texts of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_labeled(path, text_field=self.text_field, label_field=self.label_field)
 
 
 def read_labeled(
