@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spago_jax.core.paths_on_disk import cache_root
+from spago_jax.core.machine import cache_root
 from spago_jax.data import cache
 from spago_jax.data.cache import cached, fingerprint
 from spago_jax.data.load import load_conll, load_conllu, load_labeled, load_text
