@@ -3,7 +3,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -100,8 +100,8 @@ def _hand_out(name: str, value: Any) -> None:
     if is_loss and not kept and any(collector.only_losses for collector in _open.collectors):
         raise InputError(
             f"the auxiliary loss {name.removeprefix(LOSS)!r} is added inside a transformation (scan, vmap, jit, "
-            "checkpoint, grad) of the model's own and would be lost: call `y, extra = with_losses(f)(x)` inside it, hand "
-            "out `extra` with the result, and call `add_loss` outside of it"
+            "checkpoint, grad) of the model's own and would be lost: call `y, extra = with_losses(f)(x)` inside it, "
+            "hand out `extra` with the result, and call `add_loss` outside of it"
         )
 
 
@@ -176,9 +176,9 @@ def with_losses(function: Callable[..., Value]) -> Callable[..., tuple[Value, ja
     """The function with the sum of the auxiliary losses that it adds as a second result; None where it adds none.
 
     Any nesting of Modules and flows may lie between ``function`` and ``add_loss``. The result may be traced by
-    ``jax.jit``, ``jax.grad`` (as aux, or added to the loss), ``jax.lax.scan`` and ``jax.vmap``; under ``jax.vmap`` there
-    is one sum per element, as for every other result, and the caller takes their mean. Where calls nest, a loss goes to
-    the innermost one alone.
+    ``jax.jit``, ``jax.grad`` (as aux, or added to the loss), ``jax.lax.scan`` and ``jax.vmap``; under ``jax.vmap``
+    there is one sum per element, as for every other result, and the caller takes their mean. Where calls nest, a loss
+    goes to the innermost one alone.
 
     Raises:
         InputError: when called, for a loss that is added inside a transformation of the model's own (its ``lax.scan``,
@@ -204,10 +204,10 @@ def with_losses(function: Callable[..., Value]) -> Callable[..., tuple[Value, ja
     return run
 
 
-def total_loss(taps: dict[str, Any]) -> jax.Array:
+def total_loss(taps: Mapping[str, Any]) -> jax.Array:
     """The sum of the auxiliary losses among taps; zero where there are none."""
     losses = [value for name, value in taps.items() if name.startswith(LOSS)]
-    return sum(losses[1:], losses[0]) if losses else jnp.zeros(())
+    return functools.reduce(jnp.add, losses) if losses else jnp.zeros(())
 
 
 # -- taps inside the bodies of loops and branches ----------------------------------------------------------------------

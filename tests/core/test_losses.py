@@ -1,4 +1,4 @@
-"""Auxiliary losses reach the training loss from wherever a layer adds them, or it is an error: none is lost silently."""
+"""Auxiliary losses reach the training loss from wherever a layer adds them, or it is an error; none is lost."""
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +118,8 @@ def test_a_mixture_of_experts_directly_in_a_module_has_its_balance_loss():
 
     model = Model(MixtureOfExperts.init(jax.random.key(0), 3, 4, experts=2, balance=0.5))
     extra = extra_of(model, X)
-    assert extra.shape == () and extra > 0
+    assert extra.shape == ()
+    assert extra > 0
     assert np.abs(jax.grad(lambda m: extra_of(m, X))(model).experts.router.weight).max() > 0
 
 
