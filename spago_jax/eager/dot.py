@@ -3,10 +3,8 @@
 
 from collections.abc import Sequence
 
+from spago_jax.drawing.colours import TIME_STEPS
 from spago_jax.eager.var import Var
-
-# Light fills on which black text is read; time steps take them in turn.
-_COLOURS = ("#e8f1fb", "#fdeccf", "#e3f4e1", "#f6e3f0", "#eee8dc", "#e0f3f3", "#fbe1de", "#ecebfa")
 
 
 def dot(variables: Sequence[Var], name: str = "tape") -> str:
@@ -42,7 +40,7 @@ def dot(variables: Sequence[Var], name: str = "tape") -> str:
         label = _quoted(f"{title}\n{var.dtype.name}{list(var.shape)}")
         shape = "box" if var._record is None else "ellipse"
         step = var.time_step if var._record is None else var._record.time_step
-        colour = _COLOURS[step % len(_COLOURS)]
+        colour = TIME_STEPS[step % len(TIME_STEPS)]
         lines.append(f'  n{numbers[key]} [label={label}, shape={shape}, fillcolor="{colour}"];')
     for key, var in order.items():
         for given in var._record.inputs if var._record is not None else ():
