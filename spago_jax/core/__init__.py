@@ -23,5 +23,7 @@ from spago_jax.core.rng import Rng as Rng
 from spago_jax.core.rng import child as child
 from spago_jax.core.summary import count_parameters as count_parameters
 from spago_jax.core.summary import summary as summary
+from spago_jax.core.taps import add_loss as add_loss
 from spago_jax.core.taps import collect_taps as collect_taps
 from spago_jax.core.taps import tap as tap
+from spago_jax.core.taps import with_losses as with_losses

@@ -10,10 +10,9 @@ import jax
 from pydantic import AfterValidator, Field
 
 from spago_jax.core import Array
-from spago_jax.core.taps import collect_taps
+from spago_jax.core.taps import LOSS, collect_taps
 from spago_jax.errors import InputError
 from spago_jax.flow import Network, from_config
-from spago_jax.flow.nested import LOSS
 from spago_jax.flow.shapes import read_shapes, shape_text
 from spago_jax.train.recipe import Loss
 

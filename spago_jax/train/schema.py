@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from spago_jax.core.section import PositiveInt as PositiveInt
+from spago_jax.core.section import Section as Section
 from spago_jax.optim import OptimizerConfig
-from spago_jax.train.section import PositiveInt as PositiveInt
-from spago_jax.train.section import Section as Section
 from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
 

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, param, static
 from spago_jax.core.initializers import gain, xavier_uniform
-from spago_jax.core.taps import tap
+from spago_jax.core.taps import add_loss, tap
 from spago_jax.errors import InputError
 from spago_jax.flow.layer import LayerSpec, layer
-from spago_jax.flow.nested import LOSS
 from spago_jax.flow.pieces.routers import balance_loss, top_k_mask
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
@@ -107,7 +106,7 @@ class MixtureOfExperts(Module):
         buffer = buffer.at[slots.reshape(-1)].set(jnp.repeat(rows, self.k, axis=0))
         y = self._experts(buffer[:-1].reshape(experts, room, -1)).reshape(experts * room, -1)
         y = jnp.concatenate([y, jnp.zeros((1, y.shape[-1]), y.dtype)])
-        tap(f"{LOSS}balance", self.balance * balance_loss(logits, top_k_mask(logits, self.k), self.k))
+        add_loss("balance", self.balance * balance_loss(logits, top_k_mask(logits, self.k), self.k))
         tap("dropped", (slots == experts * room).mean())
         return (weights[..., None] * y[slots]).sum(-2).astype(x.dtype).reshape(x.shape)
 

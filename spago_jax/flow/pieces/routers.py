@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, static
-from spago_jax.core.taps import tap
+from spago_jax.core.taps import add_loss
 from spago_jax.errors import InputError
 from spago_jax.flow.layer import LayerSpec, layer
 from spago_jax.flow.merges import add
-from spago_jax.flow.nested import LOSS
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
 
@@ -99,7 +98,7 @@ class TopKRouter(Module):
         """[..., features] -> [..., experts]."""
         logits = self.linear(add(x, *refs))
         chosen = top_k_mask(logits, self.k)
-        tap(f"{LOSS}balance", self.balance * balance_loss(logits, chosen, self.k))
+        add_loss("balance", self.balance * balance_loss(logits, chosen, self.k))
         return jax.nn.softmax(jnp.where(chosen, logits, -jnp.inf), axis=-1)
 
 

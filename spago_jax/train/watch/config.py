@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from spago_jax.train.section import PositiveInt, Section
+from spago_jax.core.section import PositiveInt, Section
 
 Patterns = str | tuple[str, ...]
 Per = Literal["array", "module"] | None

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from spago_jax.data.idx import read_idx, write_idx
+from spago_jax.data.formats.idx import read_idx, write_idx
 from spago_jax.errors import InputError
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spago_jax.data.python_roles import BUILTINS, ROLES, label_tokens
-from spago_jax.data.python_sources import (
+from spago_jax.data.python.roles import BUILTINS, ROLES, label_tokens
+from spago_jax.data.python.sources import (
     majority_baseline,
     module_name,
     python_sources,
@@ -19,7 +19,7 @@ from spago_jax.data.python_sources import (
     split_modules,
     token_form,
 )
-from spago_jax.data.python_tokens import lex, logical_lines
+from spago_jax.data.python.tokens import lex, logical_lines
 from spago_jax.errors import InputError
 
 LAYOUT = {tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

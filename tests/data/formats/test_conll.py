@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spago_jax.data.conll import conll_block, read_conll, write_conll
-from spago_jax.data.sentence import Sentence
+from spago_jax.data.examples import Tokens
+from spago_jax.data.formats.conll import conll_block, read_conll, write_conll
 from spago_jax.errors import InputError
 
 
@@ -146,7 +146,7 @@ def test_a_block_of_lines():
 def test_a_file_that_cannot_be_written_whole_is_not_written(tmp_path):
     path = tmp_path / "a.conll"
     with pytest.raises(InputError):
-        write_conll(path, [Sentence(["fine"], ["O"]), Sentence([""], ["O"])])
+        write_conll(path, [Tokens(["fine"], ["O"]), Tokens([""], ["O"])])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -158,7 +158,7 @@ word = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r"), min_si
 @given(st.lists(st.lists(st.tuples(word, word), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_written_and_read_again(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "round.conll"
-    sentences = [Sentence([token for token, _ in row], [tag for _, tag in row]) for row in rows]
+    sentences = [Tokens([token for token, _ in row], [tag for _, tag in row]) for row in rows]
     write_conll(path, sentences)
     assert [(s.tokens, s.tags) for s in read_conll(path)] == [(s.tokens, s.tags) for s in sentences]
 

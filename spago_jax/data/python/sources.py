@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from spago_jax.data.python_roles import label_tokens
-from spago_jax.data.python_tokens import PythonToken, logical_lines
+from spago_jax.data.python.roles import label_tokens
+from spago_jax.data.python.tokens import PythonToken, logical_lines
 from spago_jax.errors import InputError
 
 __all__ = [
@@ -134,7 +134,7 @@ def token_form(token: PythonToken, *, limit: int = 24) -> str:
 
     White space becomes ``␣``; beyond `limit` characters only the head and the tail stay.
 
-    >>> from spago_jax.data.python_tokens import lex
+    >>> from spago_jax.data.python.tokens import lex
     >>> token_form(lex("'a b'")[0]), token_form(lex("# a very long comment to the end of it all")[0])
     ("'a␣b'", '#␣a␣very␣long␣c…f␣it␣all')
     """

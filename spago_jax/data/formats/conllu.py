@@ -1,19 +1,46 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """CoNLL-U files of Universal Dependencies: ten tab-separated columns a word, comments, blank lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.sentence import Sentence
+from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["CONLLU_COLUMNS", "read_conllu"]
+__all__ = ["CONLLU_COLUMNS", "Conllu", "read_conllu"]
 
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
-def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Sentence]:
+class Conllu(Reader):
+    """Universal Dependencies files in CoNLL-U format: a word and one of its columns."""
+
+    format: Literal["conllu"]
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
+    test: str | None = Field(default=None, description="file for the final scores")
+    column: str = Field(default="upos", description="what to predict: upos, xpos, deprel, ...")
+
+    suffixes: ClassVar[tuple[str, ...]] = (".conllu",)
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+        """The sentences of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_conllu(path, column=self.column)
+
+
+def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Tokens]:
     """Reads a CoNLL-U file sentence by sentence: each word's form and one chosen column as its tag.
 
     Multi-word ranges (``1-2 don't``) and empty nodes (``8.1``) are passed over, as they are no syntactic words;
@@ -32,14 +59,14 @@ def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Se
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.conllu")
     >>> _ = file.write_text("# text = Go!\\n1\\tGo\\tgo\\tVERB" + "\\t_" * 6 + "\\n2\\t!\\t!\\tPUNCT" + "\\t_" * 6)
     >>> next(read_conllu(file))
-    Sentence(tokens=['Go', '!'], tags=['VERB', 'PUNCT'], line=2)
+    Tokens(tokens=['Go', '!'], tags=['VERB', 'PUNCT'], line=2)
     """
     if column is not None and column not in CONLLU_COLUMNS:
-        raise InputError(f"{column!r} is no column of CoNLL-U: {did_you_mean(column, CONLLU_COLUMNS)}")
+        raise InputError(f"{column!r} is not a column of CoNLL-U: {did_you_mean(column, CONLLU_COLUMNS)}")
     return _read(find_file(path), None if column is None else CONLLU_COLUMNS.index(column))
 
 
-def _read(path: Path, at: int | None) -> Iterator[Sentence]:
+def _read(path: Path, at: int | None) -> Iterator[Tokens]:
     tokens: list[str] = []
     tags: list[str] = []
     start = 0
@@ -50,7 +77,7 @@ def _read(path: Path, at: int | None) -> Iterator[Sentence]:
             if not line or line.isspace():
                 if tokens:
                     found = True
-                    yield Sentence(tokens, None if at is None else tags, start)
+                    yield Tokens(tokens, None if at is None else tags, start)
                     tokens, tags = [], []
                 continue
             if line[0] == "#":
@@ -83,7 +110,7 @@ def _read(path: Path, at: int | None) -> Iterator[Sentence]:
             tags.append(tag)
     if tokens:
         found = True
-        yield Sentence(tokens, None if at is None else tags, start)
+        yield Tokens(tokens, None if at is None else tags, start)
     if not found:
         raise InputError("empty: no line with a word in it", path=path)
 

@@ -4,19 +4,50 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, new_file, open_text
-from spago_jax.data.sentence import Sentence
+from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.errors import InputError
 
-__all__ = ["conll_block", "read_conll", "write_conll"]
+__all__ = ["Conll", "conll_block", "read_conll", "write_conll"]
 
 _DOCUMENT = "-DOCSTART-"
 
 
+class Conll(Reader):
+    """CoNLL column files: a token and its tag."""
+
+    format: Literal["conll"]
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
+    test: str | None = Field(default=None, description="file for the final scores")
+    token_column: int = Field(default=0, description="column of the token, from 0")
+    tag_column: int = Field(default=-1, description="column of the tag; -1 is the last")
+    scheme: Literal["auto", "IOB1", "IOB2", "BIOES", "plain"] = Field(
+        default="auto", description="how the file writes spans; plain tags are no spans (parts of speech)"
+    )
+
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".tsv", ".bio", ".iob", ".col")
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+        """The sentences of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_conll(path, token_column=self.token_column, tag_column=self.tag_column)
+
+
 def read_conll(
     path: str | Path, *, token_column: int = 0, tag_column: int | None = -1, columns: int | None = None
-) -> Iterator[Sentence]:
+) -> Iterator[Tokens]:
     """Reads a CoNLL column file sentence by sentence, in constant memory.
 
     The first token line decides for the file: with a tab in it columns are apart by tabs (so that tokens may hold
@@ -31,7 +62,7 @@ def read_conll(
         columns: how many columns there must be; None: as many as the first token line has.
 
     Returns:
-        An iterator of ``Sentence``; the file is looked for at once and read as the iterator is.
+        An iterator of ``Tokens``; the file is looked for at once and read as the iterator is.
 
     Raises:
         InputError: the file is missing, empty or not UTF-8; a line has another number of columns than the first, or
@@ -41,7 +72,7 @@ def read_conll(
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.conll")
     >>> _ = file.write_text("Ada\\tB-person\\ncoded\\tO\\n")
     >>> next(read_conll(file))
-    Sentence(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=1)
+    Tokens(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=1)
     """
     return _read(find_file(path), token_column, tag_column, columns)
 
@@ -58,7 +89,7 @@ class _Layout:
     asked: bool  # the width was asked for by the caller
 
 
-def _read(path: Path, token_column: int, tag_column: int | None, columns: int | None) -> Iterator[Sentence]:
+def _read(path: Path, token_column: int, tag_column: int | None, columns: int | None) -> Iterator[Tokens]:
     tokens: list[str] = []
     tags: list[str] = []
     tagged = tag_column is not None
@@ -77,7 +108,7 @@ def _read(path: Path, token_column: int, tag_column: int | None, columns: int | 
             if not line.strip(" \t\r") or line.startswith(_DOCUMENT):
                 if tokens:
                     found = True
-                    yield Sentence(tokens, tags if tagged else None, number - len(tokens))
+                    yield Tokens(tokens, tags if tagged else None, number - len(tokens))
                     tokens, tags = [], []
                 continue
             if layout is None:
@@ -90,7 +121,7 @@ def _read(path: Path, token_column: int, tag_column: int | None, columns: int | 
                 tags.append(fields[tag_at])
     if tokens:
         found = True
-        yield Sentence(tokens, tags if tagged else None, number + 1 - len(tokens))
+        yield Tokens(tokens, tags if tagged else None, number + 1 - len(tokens))
     if not found:
         raise InputError("empty: no line with a token in it", path=path)
 
@@ -174,7 +205,7 @@ def conll_block(tokens: Sequence[str], *columns: Sequence[str]) -> str:
     return "\n".join("\t".join(row) for row in zip(tokens, *columns, strict=True)) + "\n\n"
 
 
-def write_conll(path: str | Path, sentences: Iterable[Sentence]) -> None:
+def write_conll(path: str | Path, sentences: Iterable[Tokens]) -> None:
     """Writes sentences as a CoNLL file of two tab-separated columns (one where a sentence has no tags).
 
     The file appears whole or not at all.

@@ -38,7 +38,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 
-from spago_jax.data.python_tokens import PythonToken, split_lines
+from spago_jax.data.python.tokens import PythonToken, split_lines
 
 __all__ = ["ROLES", "label_tokens"]
 
@@ -83,7 +83,7 @@ _Place = tuple[int, int]
 def label_tokens(text: str, tokens: Sequence[PythonToken]) -> list[str] | None:
     """The role of every token of a whole file, or None where it is not valid Python.
 
-    >>> from spago_jax.data.python_tokens import lex
+    >>> from spago_jax.data.python.tokens import lex
     >>> source = "import os\\ndef size(path=None):\\n    return os.stat(path).st_size\\n"
     >>> tokens = lex(source)
     >>> labels = label_tokens(source, tokens)

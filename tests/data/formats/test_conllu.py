@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from spago_jax.data.conllu import CONLLU_COLUMNS, read_conllu
+from spago_jax.data.formats.conllu import CONLLU_COLUMNS, read_conllu
 from spago_jax.errors import InputError
 
 TEXT = """# sent_id = 1
@@ -56,7 +56,7 @@ def test_every_column(conllu):
     path = conllu(TEXT)
     first = {column: read(path, column=column)[0][1][0] for column in CONLLU_COLUMNS}
     assert list(first.values()) == ["1", "I", "I", "PRON", "PRP", "Case=Nom", "3", "nsubj", "_", "_"]
-    with pytest.raises(InputError, match=r"^'uppos' is no column of CoNLL-U: did you mean 'upos'\?$"):
+    with pytest.raises(InputError, match=r"^'uppos' is not a column of CoNLL-U: did you mean 'upos'\?$"):
         read_conllu(path, column="uppos")
 
 

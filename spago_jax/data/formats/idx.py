@@ -2,16 +2,66 @@
 """IDX files, the format of MNIST: a magic number, the sizes, then the numbers, all big-endian."""
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
+from spago_jax.data.examples import Picture
 from spago_jax.data.files import find_file, new_file, open_binary
+from spago_jax.data.formats.reader import Reader, as_files, refuse_missing
 from spago_jax.errors import InputError
 
-__all__ = ["read_idx", "write_idx"]
+__all__ = ["Idx", "read_idx", "write_idx"]
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+class Idx(Reader):
+    """Pictures and labels in IDX files, as MNIST comes."""
+
+    format: Literal["idx"]
+    train_images: str = Field(description="IDX file of images (.gz is read too)")
+    train_labels: str = Field(description="IDX file of labels")
+    test_images: str | None = Field(default=None, description="IDX file of test images")
+    test_labels: str | None = Field(default=None, description="IDX file of test labels")
+    dev_examples: int = Field(default=0, ge=0, description="the last so many training images become dev")
+
+    def files(self, split: str) -> list[Path]:
+        """The file of images and the file of labels of a part of the data."""
+        name = "train" if split == "dev" and self.dev_examples else split
+        named = [getattr(self, f"{name}_{kind}", None) for kind in ("images", "labels")]
+        return as_files([path for path in named if path is not None]) if all(named) else []
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Picture]:
+        """The pictures of a part of the data."""
+        images, labels = _pair(*(self.files(split) if files is None else files))
+        if files is None and split in ("train", "dev"):
+            cut = len(labels) - self.dev_examples
+            if cut <= 0:
+                raise InputError(
+                    f"data.dev_examples = {self.dev_examples} leaves none of {len(labels)} images to train on"
+                )
+            part = slice(cut, None) if split == "dev" else slice(cut)
+            images, labels = images[part], labels[part]
+        for pixels, label in zip(images, labels, strict=True):
+            yield Picture(pixels, int(label))
+
+    def check(self) -> None:
+        """Refuses, before any work, files that are not there."""
+        keys = ("train_images", "train_labels", "test_images", "test_labels")
+        refuse_missing({f"data.{key}": as_files(getattr(self, key)) for key in keys})
+
+
+def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    if images.ndim != 3:
+        raise InputError(f"holds an array of shape {list(images.shape)}, expected [n, height, width]", path=images_path)
+    if labels.shape != images.shape[:1]:
+        raise InputError(f"{len(labels)} labels for {len(images)} images", path=labels_path)
+    return images, labels
 
 
 def read_idx(path: str | Path, *, native: bool = True) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spago_jax.data.lines import read_lines, read_text
+from spago_jax.data.formats.plain_text import read_lines, read_text
 from spago_jax.errors import InputError
 
 

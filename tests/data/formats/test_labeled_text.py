@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from spago_jax.data.tabular import Example, read_labelled
+from spago_jax.data.examples import Labeled
+from spago_jax.data.formats.labeled_text import read_labeled
 from spago_jax.errors import InputError
 
 
@@ -22,7 +23,7 @@ def table(tmp_path):
 
 def refused(path, **settings):
     with pytest.raises(InputError) as caught:
-        list(read_labelled(path, **settings))
+        list(read_labeled(path, **settings))
     return str(caught.value).removeprefix(str(path))
 
 
@@ -30,34 +31,34 @@ def refused(path, **settings):
 @pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.csv.gz"])
 def test_csv(table, end, name):
     text = end.join(["\ufefflabel,text", 'greet,"Hello, ""you"""', "", f'two,"a{end}b"', "three,c"])
-    assert list(read_labelled(table(text, name))) == [
-        Example('Hello, "you"', "greet", 2),
-        Example(f"a{end}b", "two", 4),
-        Example("c", "three", 6),
+    assert list(read_labeled(table(text, name))) == [
+        Labeled('Hello, "you"', "greet", 2),
+        Labeled(f"a{end}b", "two", 4),
+        Labeled("c", "three", 6),
     ]
 
 
 def test_tsv_has_no_quotes(table):
     path = table('text\tx\tlabel\n"Hi\t1\ta\nb\t2\t"c"\n', "a.tsv")
-    assert list(read_labelled(path)) == [Example('"Hi', "a", 2), Example("b", '"c"', 3)]
+    assert list(read_labeled(path)) == [Labeled('"Hi', "a", 2), Labeled("b", '"c"', 3)]
 
 
 def test_jsonl(table):
     rows = [{"text": "a\n", "label": "x"}, {"text": "b", "label": 3, "more": []}, {"text": "", "label": True}]
     path = table("\n".join(map(json.dumps, rows)) + "\n\n", "a.jsonl")
-    assert list(read_labelled(path)) == [Example("a\n", "x", 1), Example("b", "3", 2), Example("", "true", 3)]
+    assert list(read_labeled(path)) == [Labeled("a\n", "x", 1), Labeled("b", "3", 2), Labeled("", "true", 3)]
 
 
 def test_other_fields_and_no_labels(table):
     path = table("query,category\nhi,greet\n")
-    assert list(read_labelled(path, text_field="query", label_field="category")) == [Example("hi", "greet", 2)]
-    assert list(read_labelled(path, text_field="query", label_field=None)) == [Example("hi", None, 2)]
-    assert list(read_labelled(table('{"text": "a"}', "a.ndjson"), label_field=None)) == [Example("a", None, 1)]
+    assert list(read_labeled(path, text_field="query", label_field="category")) == [Labeled("hi", "greet", 2)]
+    assert list(read_labeled(path, text_field="query", label_field=None)) == [Labeled("hi", None, 2)]
+    assert list(read_labeled(table('{"text": "a"}', "a.ndjson"), label_field=None)) == [Labeled("a", None, 1)]
 
 
 def test_the_format(table):
     path = table("text,label\na,b\n", "a.dat")
-    assert list(read_labelled(path, format="csv")) == [Example("a", "b", 2)]
+    assert list(read_labeled(path, format="csv")) == [Labeled("a", "b", 2)]
     for name in ("a.dat", "a"):
         path = table("x", name)
         assert refused(path) == ": format unknown by its name; set format to one of csv, jsonl, tsv"
@@ -78,7 +79,7 @@ def test_csv_errors(table):
 
 def test_a_long_field(table):
     text = "x" * 200_000  # beyond what the csv module takes when not told
-    assert next(read_labelled(table(f"text,label\n{text},a\n"))).text == text
+    assert next(read_labeled(table(f"text,label\n{text},a\n"))).text == text
 
 
 def test_jsonl_errors(table):
@@ -97,7 +98,7 @@ def test_jsonl_errors(table):
 
 def test_missing(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        read_labelled(tmp_path / "a.csv")
+        read_labeled(tmp_path / "a.csv")
 
 
 @pytest.mark.shared_data
@@ -105,7 +106,7 @@ def test_published_counts(shared_data):
     folder = shared_data / "cls-banking77"
     names = set(json.loads((folder / "categories.json").read_text()))
     for name, n in (("train.csv", 10003), ("test.csv", 3080)):
-        examples = list(read_labelled(folder / name, label_field="category"))
+        examples = list(read_labeled(folder / name, label_field="category"))
         assert len(examples) == n
         assert {example.label for example in examples} == names
         assert len(names) == 77

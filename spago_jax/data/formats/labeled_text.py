@@ -1,37 +1,76 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Labelled texts in CSV, TSV and JSON-lines files."""
+"""Labeled texts in CSV, TSV and JSON-lines files."""
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+from pydantic import Field
+
+from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
+from spago_jax.data.formats.reader import SPLITS, Reader, as_files
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["Example", "read_labelled"]
+__all__ = ["LabeledText", "read_labeled"]
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LONGEST = 1 << 26  # characters in a field; the csv module's own limit, 131072, is short for documents
 
 
-@dataclass(slots=True)
-class Example:
-    """A text, its label (None where none is read) and the line it begins in."""
+class LabeledText(Reader):
+    """Labeled texts in CSV, TSV or JSONL files."""
 
-    text: str
-    label: str | None
-    line: int = 0
+    format: Literal["labeled-text"]
+    train: str | None = Field(default=None, description="training file")
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint")
+    test: str | None = Field(default=None, description="file for the final scores")
+    text_field: str = Field(default="text", description="column or key of the text")
+    label_field: str = Field(default="label", description="column or key of the label")
+    dev_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of `train`, drawn by the seed, that becomes dev where it has no file",
+    )
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def carve(self, count: int, seed: int) -> dict[str, np.ndarray]:
+        """Which of ``count`` training texts are train and which dev, drawn by the seed; dev only where it is asked for.
+
+        >>> LabeledText(format="labeled-text", dev_fraction=0.25).carve(8, 0)["dev"].tolist()
+        [2, 4]
+        """
+        if self.dev is not None or not self.dev_fraction:
+            return {"train": np.arange(count)}
+        order = np.random.default_rng(seed).permutation(count)
+        cut = round(count * self.dev_fraction)
+        return {"train": np.sort(order[cut:]), "dev": np.sort(order[:cut])}
+
+    def splits(self) -> list[str]:
+        """The parts that the section names, and dev where it is a share of train."""
+        carved = self.train is not None and self.dev is None and self.dev_fraction > 0
+        return [split for split in SPLITS if self.files(split) or (split == "dev" and carved)]
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Labeled]:
+        """The texts of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_labeled(path, text_field=self.text_field, label_field=self.label_field)
 
 
-def read_labelled(
+def read_labeled(
     path: str | Path,
     *,
     text_field: str = "text",
     label_field: str | None = "label",
     format: str | None = None,
-) -> Iterator[Example]:
+) -> Iterator[Labeled]:
     """Reads labelled texts from a CSV or TSV file with a header, or from JSON lines, in constant memory.
 
     CSV may quote fields, with line ends inside; TSV has no quoting (a quotation mark is itself), one record a line.
@@ -50,8 +89,8 @@ def read_labelled(
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.csv")
     >>> _ = file.write_text('text,label\\n"Hello, you",greeting\\n')
-    >>> list(read_labelled(file))
-    [Example(text='Hello, you', label='greeting', line=2)]
+    >>> list(read_labeled(file))
+    [Labeled(text='Hello, you', label='greeting', line=2)]
     """
     path = find_file(path)
     if format is None:
@@ -76,7 +115,7 @@ def _missing(path: Path, line: int, field: str, what: str, found: list[str]) -> 
     return InputError(f"no {what} {field!r}; {hint}{listed}", path=path, line=line)
 
 
-def _table(path: Path, text_field: str, label_field: str | None, delimiter: str) -> Iterator[Example]:
+def _table(path: Path, text_field: str, label_field: str | None, delimiter: str) -> Iterator[Labeled]:
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
     quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
     with open_text(path, newline="") as file:
@@ -101,7 +140,7 @@ def _table(path: Path, text_field: str, label_field: str | None, delimiter: str)
                     if label == "":
                         raise InputError(f"the label {label_field!r} is empty", path=path, line=line)
                     found = True
-                    yield Example(row[columns[0]], label, line)
+                    yield Labeled(row[columns[0]], label, line)
                 line = rows.line_num + 1
         except csv.Error as problem:
             raise InputError(f"malformed: {problem}", path=path, line=line) from None
@@ -115,7 +154,7 @@ def _index(path: Path, header: list[str], field: str) -> int:
     return header.index(field)
 
 
-def _json_lines(path: Path, text_field: str, label_field: str | None) -> Iterator[Example]:
+def _json_lines(path: Path, text_field: str, label_field: str | None) -> Iterator[Labeled]:
     found = False
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
@@ -145,6 +184,6 @@ def _json_lines(path: Path, text_field: str, label_field: str | None) -> Iterato
                     shown = json.dumps(label)[:60]
                     raise InputError(f"{label_field!r} is {shown}, expected a label", path=path, line=number)
             found = True
-            yield Example(text, label, number)
+            yield Labeled(text, label, number)
     if not found:
         raise InputError("empty, expected one JSON object a line", path=path)
