@@ -15,7 +15,7 @@ from spago_jax.compiler.ship.plain import map_paths
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
 from spago_jax.core.disk import replace_file
 from spago_jax.errors import InputError
-from spago_jax.interop.onnx.table import Unsupported, rules
+from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Rule, Unsupported
 
 OPSET = 18
 _FOLDED = 4096  # numbers; what is known now and larger is left to the runtime
@@ -69,6 +69,28 @@ def to_onnx(
     target = Path(path)
     replace_file(target, model.SerializeToString())
     return target
+
+
+def rules() -> dict[str, Rule]:
+    """The whole table; importing its parts fills it, and needs the package ``onnx``."""
+    from spago_jax.interop.onnx import elementwise, indexing, loops, products, reductions, shapes  # noqa: F401
+
+    return RULES
+
+
+def supported_operations() -> dict[str, list[str]]:
+    """The primitives of JAX that ``to_onnx`` writes, by group.
+
+    >>> supported_operations()["loops"]
+    ['cond', 'scan', 'while']
+    >>> "dot_general" in supported_operations()["products"]
+    True
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(rules()):
+        groups.setdefault(GROUPS[name], []).append(name)
+    groups["calls"] = sorted(CALLS)
+    return dict(sorted(groups.items()))
 
 
 class _Converter:
