@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spago_jax.drawing.charts.colours import Colours
+from spago_jax.drawing.charts.label_colours import Colours
 from spago_jax.drawing.charts.png import data_uri
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.report.table import Cell, Column, table

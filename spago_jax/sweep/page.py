@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spago_jax.core.disk import replace_file
-from spago_jax.core.show import count, finite, score, title
+from spago_jax.core.show import count, finite, score, seconds_text, title
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.errors import InputError
 from spago_jax.report.compare.curves import MOST_LINES, overlaid
@@ -17,7 +17,6 @@ from spago_jax.sweep.folder import Record
 from spago_jax.sweep.result import SweepResult, label
 from spago_jax.sweep.scatter import Dot, scatter
 from spago_jax.sweep.schema import Values
-from spago_jax.train.console import seconds_text
 
 
 def write_page(result: SweepResult) -> Path:

@@ -17,6 +17,7 @@ from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
 from spago_jax.core.disk import explain_os_error
 from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
+from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.processor import load_settings
 from spago_jax.data.stream import BlockStream
@@ -24,7 +25,7 @@ from spago_jax.errors import CheckpointError, InputError, SpagoError
 from spago_jax.report import write_report
 from spago_jax.train.checkpoint import Checkpoints, json_safe
 from spago_jax.train.config import dump
-from spago_jax.train.console import TrainingConsole, rate_text, seconds_text
+from spago_jax.train.console import TrainingConsole
 from spago_jax.train.evaluate import evaluate, place
 from spago_jax.train.events import Events
 from spago_jax.train.history import History

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from spago_jax.drawing.colours import LABELS
 from spago_jax.drawing.html import Html, el
 
-COLOURS = 12
 OUTSIDE = "O"
 
 
@@ -27,8 +27,8 @@ class Colours:
         if label == OUTSIDE:
             return "out"
         index = self._index.setdefault(label, len(self._index))
-        again = " again" if index >= COLOURS else ""
-        return f"e{index % COLOURS}{again}"
+        again = " again" if index >= len(LABELS) else ""
+        return f"e{index % len(LABELS)}{again}"
 
     def legend(self, used: Mapping[str, int]) -> Html:
         """The labels that were used, each in its colour."""

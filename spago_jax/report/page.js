@@ -1,7 +1,4 @@
-# SPDX-License-Identifier: BSD-2-Clause
-"""The page's script: values under the pointer on charts, and tables that sort. The page reads well without it."""
-
-SCRIPT = """
+// Values under the pointer on charts, and tables that sort. The page reads well without it.
 'use strict';
 for (const svg of document.querySelectorAll('svg[data-chart]')) {
   const data = JSON.parse(svg.dataset.chart), [left, top, right, bottom] = data.box;
@@ -24,7 +21,7 @@ for (const svg of document.querySelectorAll('svg[data-chart]')) {
     cross.setAttribute('x1', first.at[0]); cross.setAttribute('x2', first.at[0]);
     svg.append(cross);
     const same = nearest.filter(n => Math.abs(n.at[0] - first.at[0]) < 6);
-    tip.textContent = data.x + ' ' + first.is[0] + same.map(n => '\\n' + n.line.name + '  ' + n.is[1]).join('');
+    tip.textContent = data.x + ' ' + first.is[0] + same.map(n => '\n' + n.line.name + '  ' + n.is[1]).join('');
     tip.hidden = false;
     const home = panel.getBoundingClientRect(), place = box.left - home.left + first.at[0] / scale;
     const flip = place + tip.offsetWidth + 16 > home.width;
@@ -48,4 +45,3 @@ for (const table of document.querySelectorAll('table.sortable')) {
     });
   });
 }
-"""
