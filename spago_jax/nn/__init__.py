@@ -23,8 +23,10 @@ from spago_jax.nn.dropout import VariationalDropout as VariationalDropout
 from spago_jax.nn.dropout import WordDropout as WordDropout
 from spago_jax.nn.embedding import Embedding as Embedding
 from spago_jax.nn.embedding import FixedEmbedding as FixedEmbedding
+from spago_jax.nn.experts import MixtureOfExperts as MixtureOfExperts
 from spago_jax.nn.flatten import Flatten as Flatten
 from spago_jax.nn.fsmn import FSMN as FSMN
+from spago_jax.nn.glimpse import Glimpse as Glimpse
 from spago_jax.nn.gmlp import GatedMLP as GatedMLP
 from spago_jax.nn.gmlp import SpatialGatingUnit as SpatialGatingUnit
 from spago_jax.nn.gru import GRU as GRU
@@ -57,6 +59,10 @@ from spago_jax.nn.rla import RLA as RLA
 from spago_jax.nn.rms_norm import FixNorm as FixNorm
 from spago_jax.nn.rms_norm import RMSNorm as RMSNorm
 from spago_jax.nn.rms_norm import ScaleNorm as ScaleNorm
+from spago_jax.nn.routers import ArgmaxSelector as ArgmaxSelector
+from spago_jax.nn.routers import SigmoidRouter as SigmoidRouter
+from spago_jax.nn.routers import SoftmaxRouter as SoftmaxRouter
+from spago_jax.nn.routers import TopKRouter as TopKRouter
 from spago_jax.nn.sentence_lstm import SentenceLSTM as SentenceLSTM
 from spago_jax.nn.sequential import Sequential as Sequential
 from spago_jax.nn.skip_lstm import SkipLSTM as SkipLSTM

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, static
 from spago_jax.core.taps import tap
-from spago_jax.flow.layer import LayerSpec, layer
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.grid_sample import grid_sample
@@ -66,13 +65,9 @@ class Glimpse(Module):
         """The windows around places [..., 2] (x, y): [..., scales * channels * size * size]."""
         line = jnp.linspace(-1.0, 1.0, self.size) if self.size > 1 else jnp.zeros(1)
         window = jnp.stack(jnp.meshgrid(line, line), axis=-1)
+        window = window.reshape((1,) * (place.ndim - 1) + window.shape)
         windows = [
             grid_sample(image, place[..., None, None, :] + window * self.width * 2**i, align_corners=True)
             for i in range(self.scales)
         ]
         return jnp.stack(windows, axis=-4).reshape(*place.shape[:-1], -1)
-
-
-def glimpse(*, channels: int, size: int = 8, scales: int = 1, width: float = 0.25) -> LayerSpec:
-    """``Glimpse`` for the stream's features."""
-    return layer(Glimpse, channels=channels, size=size, scales=scales, width=width)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Routers weigh the experts of a gate, selectors choose the branch of a switch."""
+"""Routers weigh the experts of a gate; selectors choose the branch of a switch."""
 
-import dataclasses
-from typing import ClassVar
+import abc
+import functools
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +11,17 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, static
 from spago_jax.core.taps import add_loss
 from spago_jax.errors import InputError
-from spago_jax.flow.layer import LayerSpec, layer
-from spago_jax.flow.merges import add
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
 
 
-class _Router(Module):
-    """A linear layer over the sum of the stream and the refs."""
+class Router(Module, abc.ABC):
+    """A linear layer over the sum of the stream and further inputs, and what a subclass makes of its logits."""
 
     linear: Linear
-    least: ClassVar[int] = 2
 
     @classmethod
-    def init(cls, key: Array, features: int, experts: int):
+    def init(cls, key: Array, features: int, experts: int) -> Self:
         """Xavier-uniform weights.
 
         Raises:
@@ -34,12 +32,16 @@ class _Router(Module):
             raise InputError(f"{cls.__name__}: experts is {experts}, expected at least 2")
         return cls(linear=Linear.init(key, features, experts))
 
+    @abc.abstractmethod
+    def __call__(self, x: Array, *refs: Array) -> Array:
+        """Weights or indices from the stream [..., features] and further inputs of its shape."""
+
     def logits(self, x: Array, *refs: Array) -> Array:
         """[..., features] -> [..., experts]."""
-        return self.linear(add(x, *refs))
+        return self.linear(functools.reduce(jnp.add, (x, *refs)))
 
 
-class SoftmaxRouter(_Router):
+class SoftmaxRouter(Router):
     """``w = softmax(W (x + refs) + b)``: [..., features] -> [..., experts]; goDl's SoftmaxRouter.
 
     >>> router = SoftmaxRouter(linear=Linear(weight=jnp.zeros((2, 3)), bias=jnp.zeros(2)))
@@ -52,7 +54,7 @@ class SoftmaxRouter(_Router):
         return jax.nn.softmax(self.logits(x, *refs), axis=-1)
 
 
-class SigmoidRouter(_Router):
+class SigmoidRouter(Router):
     """``w = sigmoid(W (x + refs) + b)``: every expert by itself; goDl's SigmoidRouter.
 
     >>> router = SigmoidRouter(linear=Linear(weight=jnp.zeros((2, 3)), bias=jnp.zeros(2)))
@@ -65,20 +67,18 @@ class SigmoidRouter(_Router):
         return jax.nn.sigmoid(self.logits(x, *refs))
 
 
-class TopKRouter(Module):
+class TopKRouter(Router):
     """The softmax over the ``k`` largest logits of ``W (x + refs) + b``, and 0 for all others.
 
-    Taps the auxiliary loss ``loss:balance = balance * n * sum_i f_i p_i``, with f_i the share of rows that have
-    expert i among their k, divided by k, and p_i the mean of the softmax over all: it is ``balance`` where all n
-    experts are used alike. Source: Shazeer et al. (2017); Fedus, Zoph and Shazeer, "Switch Transformers" (2021),
-    equation 4.
+    Adds the auxiliary loss ``balance * n * sum_i f_i p_i``, with f_i the share of rows that have expert i among their
+    k, divided by k, and p_i the mean of the softmax over all: it is ``balance`` where all n experts are used alike.
+    Source: Shazeer et al. (2017); Fedus, Zoph and Shazeer, "Switch Transformers" (2021), equation 4.
 
     >>> router = TopKRouter(linear=Linear(weight=jnp.zeros((3, 2)), bias=jnp.array([0.0, 1.0, 1.0])), k=2)
     >>> router(jnp.ones(2))
     Array([0. , 0.5, 0.5], dtype=float32)
     """
 
-    linear: Linear
     k: int = static(default=2)
     balance: float = static(default=0.01)
 
@@ -96,14 +96,14 @@ class TopKRouter(Module):
 
     def __call__(self, x: Array, *refs: Array) -> Array:
         """[..., features] -> [..., experts]."""
-        logits = self.linear(add(x, *refs))
+        logits = self.logits(x, *refs)
         chosen = top_k_mask(logits, self.k)
         add_loss("balance", self.balance * balance_loss(logits, chosen, self.k))
         return jax.nn.softmax(jnp.where(chosen, logits, -jnp.inf), axis=-1)
 
 
 def top_k_mask(logits: Array, k: int) -> Array:
-    """Which are the k largest of the last axis; of equal ones the first.
+    """Marks the k largest along the last axis; ties go to the first.
 
     >>> top_k_mask(jnp.array([1.0, 3.0, 1.0]), 2)
     Array([ True,  True, False], dtype=bool)
@@ -124,11 +124,11 @@ def balance_loss(logits: Array, chosen: Array, k: int) -> Array:
     return n * (share * chance).sum()
 
 
-class ArgmaxSelector(_Router):
+class ArgmaxSelector(Router):
     """``argmax(W (x + refs) + b)`` of each row: [..., features] -> int[...].
 
     A switch that takes one branch for the whole batch goes by the first row; goDl's takes the maximum over the whole
-    batch at once, whose place may be no branch.
+    batch at once, and its place may not be that of a branch.
 
     >>> selector = ArgmaxSelector(linear=Linear(weight=jnp.array([[-1.0, 1.0], [1.0, -1.0]])))
     >>> selector(jnp.array([[1.0, 2.0], [2.0, 1.0]]))
@@ -138,43 +138,3 @@ class ArgmaxSelector(_Router):
     def __call__(self, x: Array, *refs: Array) -> Array:
         """[..., features] -> int[...]."""
         return jnp.argmax(self.logits(x, *refs), axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class FixedSelector:
-    """Always the same branch, for whole batches and for rows.
-
-    >>> FixedSelector(1)(jnp.ones((2, 3)))
-    Array([1, 1], dtype=int32)
-    """
-
-    index: int
-
-    def __call__(self, x: Array, *refs: Array) -> Array:
-        """[rows, features] -> int[rows]."""
-        return jnp.full(x.shape[:1] or (1,), self.index, jnp.int32)
-
-
-def softmax_router(experts: int) -> LayerSpec:
-    """``SoftmaxRouter`` for the stream's features."""
-    return layer(SoftmaxRouter, experts)
-
-
-def sigmoid_router(experts: int) -> LayerSpec:
-    """``SigmoidRouter`` for the stream's features."""
-    return layer(SigmoidRouter, experts)
-
-
-def top_k_router(experts: int, k: int = 2, *, balance: float = 0.01) -> LayerSpec:
-    """``TopKRouter`` for the stream's features."""
-    return layer(TopKRouter, experts, k, balance=balance)
-
-
-def argmax_selector(branches: int) -> LayerSpec:
-    """``ArgmaxSelector`` for the stream's features."""
-    return layer(ArgmaxSelector, branches)
-
-
-def fixed_selector(index: int) -> FixedSelector:
-    """``FixedSelector``."""
-    return FixedSelector(index)

@@ -10,9 +10,8 @@ from spago_jax.core import Array, Module, param, static
 from spago_jax.core.initializers import gain, xavier_uniform
 from spago_jax.core.taps import add_loss, tap
 from spago_jax.errors import InputError
-from spago_jax.flow.layer import LayerSpec, layer
-from spago_jax.flow.pieces.routers import balance_loss, top_k_mask
 from spago_jax.nn.linear import Linear
+from spago_jax.nn.routers import balance_loss, top_k_mask
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import activation, parse_activation
 from spago_jax.ops.linear import accumulation_dtype
@@ -22,8 +21,9 @@ class MixtureOfExperts(Module):
     """``y = sum_(i in top k) g_i (W2_i f(W1_i x + b1_i) + b2_i)``, with g the softmax of the k largest ``router(x)``.
 
     All experts run as one batched product, each on a buffer of ``ceil(capacity * k * rows / experts)`` rows; a row that
-    finds no room with an expert gets nothing from it (first choices come first, then earlier rows). Taps the loss that
-    keeps the experts equally busy, ``loss:balance`` (see ``TopKRouter``), and ``dropped``, the share without room.
+    finds no room with an expert gets nothing from it (first choices come first, then earlier rows). Adds the auxiliary
+    loss ``balance`` (see ``TopKRouter``), which keeps the experts equally busy, and taps ``dropped``, the share of
+    choices that found no room.
 
     ``inner`` [experts, hidden, features], ``outer`` [experts, features, hidden].
 
@@ -129,8 +129,3 @@ def _slots(chosen: Array, experts: int, room: int) -> Array:
     place = ((jnp.cumsum(by_choice, axis=0) - 1) * by_choice).sum(-1)
     slot = chosen.T.reshape(-1) * room + place
     return jnp.where(place < room, slot, experts * room).reshape(chosen.T.shape).T
-
-
-def mixture_of_experts(hidden: int, *, experts: int, **options: object) -> LayerSpec:
-    """``MixtureOfExperts`` for the stream's features."""
-    return layer(MixtureOfExperts, hidden, experts=experts, **options)
