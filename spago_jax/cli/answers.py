@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from spago_jax.cli.colours import paint, paint_source, palette
-from spago_jax.data.lines import read_lines
+from spago_jax.data.formats.plain_text import read_lines
 from spago_jax.errors import InputError
 from spago_jax.models.classifier.mlp_recipe import MLPClassifierRecipe
 from spago_jax.models.classifier.text_recipe import TextClassifierRecipe
@@ -79,7 +79,7 @@ def _tagged(tagged: Tagged, form: str, painted: Callable[[str, str], str]) -> st
 
 
 def _source(tagger: Tagger, recipe: SequenceLabelerRecipe, text: str, form: str, coloured: bool) -> Iterator[str]:
-    from spago_jax.data.python_sources import read_python
+    from spago_jax.data.python.sources import read_python
 
     units = list(read_python(text, max_tokens=recipe.experiment.data.window))
     tagged = list(tagger.tag([unit.tokens for unit in units]))
@@ -106,8 +106,8 @@ def _tokenized(lines: Iterable[str]) -> Iterator[Sequence[str]]:
 
 
 def _columns(input: str, recipe: SequenceLabelerRecipe) -> Iterator[Sequence[str]]:
-    from spago_jax.data.conll import read_conll
-    from spago_jax.data.conllu import read_conllu
+    from spago_jax.data.formats.conll import read_conll
+    from spago_jax.data.formats.conllu import read_conllu
 
     data = recipe.experiment.data
     if isinstance(data, ConlluData) or _suffix(input) == ".conllu":
@@ -131,7 +131,7 @@ def _classified(text: str | None, found: Classified, form: str) -> str:
 def _images(input: str) -> Any:
     import numpy as np
 
-    from spago_jax.data.idx import read_idx
+    from spago_jax.data.formats.idx import read_idx
 
     if input == "-":
         raise InputError("an image classifier reads a file: --input FILE (.npy or IDX)")

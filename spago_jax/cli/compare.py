@@ -11,7 +11,7 @@ from spago_jax.cli.main import app
 from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from spago_jax.train.compare import RunSummary
+    from spago_jax.report.compare import RunSummary
 
 
 @app.command()
@@ -20,10 +20,10 @@ def compare(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The page.")] = Path("compare.html"),
 ) -> None:
     """Draws runs over each other in one page: curves, scores, settings that differ, size and speed."""
-    from spago_jax.train.compare import comparison, read_summary
-    from spago_jax.train.compare.notes import notes
-    from spago_jax.train.compare.page import letters
-    from spago_jax.train.run_folder import replace_file
+    from spago_jax.core.disk import replace_file
+    from spago_jax.report.compare import comparison, read_summary
+    from spago_jax.report.compare.notes import notes
+    from spago_jax.report.compare.page import letters
 
     if len(runs) < 2:
         raise InputError(f"compare needs two runs or more, got {len(runs)}: spago-jax compare RUN RUN")
@@ -52,9 +52,9 @@ def compare(
 def comparison_table(found: "Sequence[RunSummary]", labels: Sequence[str]) -> str:
     """A line for each score, size and setting that differs; a column for each run."""
     from spago_jax.cli.tables import text_table
-    from spago_jax.train.compare.differences import differing, setting
+    from spago_jax.core.show import score
+    from spago_jax.report.compare.differences import differing, setting
     from spago_jax.train.console import seconds_text
-    from spago_jax.train.report.numbers import score
 
     lines = [
         ["model", *(run.kind for run in found)],

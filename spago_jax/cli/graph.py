@@ -71,7 +71,7 @@ def graph(
     if out is None:
         print(text, end="")
         return
-    from spago_jax.train.run_folder import replace_file
+    from spago_jax.core.disk import replace_file
 
     replace_file(out, text)
     print(f"{found!r}\nwritten to {out}")

@@ -36,8 +36,8 @@ def train(
 
     from spago_jax.cli.tables import scores_table
     from spago_jax.train.console import TrainingConsole
-    from spago_jax.train.live import LiveConsole
     from spago_jax.train.loop import fit
+    from spago_jax.train.watch.live import LiveConsole
 
     command = shlex.join(["spago-jax", *sys.argv[1:]])
     result = fit(

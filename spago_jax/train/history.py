@@ -5,12 +5,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from spago_jax.errors import SpagoError
+from spago_jax.errors import TrainingError
 from spago_jax.train.recipe import Metric
-
-
-class TrainingError(SpagoError, RuntimeError):
-    """Training cannot go on: the loss or a gradient is not finite. Exit code 1."""
 
 
 @dataclasses.dataclass

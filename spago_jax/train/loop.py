@@ -15,10 +15,12 @@ import numpy as np
 from spago_jax.compiler import CompileCounter, Program
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
+from spago_jax.core.disk import explain_os_error
 from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.stream import BlockStream
 from spago_jax.errors import CheckpointError, InputError, SpagoError, did_you_mean
+from spago_jax.report import write_report
 from spago_jax.train.checkpoint import Checkpoints, json_safe
 from spago_jax.train.config import dump
 from spago_jax.train.console import TrainingConsole, rate_text, seconds_text
@@ -29,10 +31,9 @@ from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
 from spago_jax.train.recipe import Recipe, Scores
 from spago_jax.train.registry import recipe_class
-from spago_jax.train.report import write_report
-from spago_jax.train.run_folder import RunFolder, explain_os_error
+from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
-from spago_jax.train.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
+from spago_jax.train.watch.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
 
 LOGS = ("metrics.jsonl", "timings.jsonl")
 
@@ -194,7 +195,7 @@ class _Training:
 
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
-            self.watching.watch.history.start()  # what was compiled before is no part of the time that remains
+            self.watching.start()  # what was compiled before is no part of the time that remains
             while self.position["epoch"] < self.config.epochs and not self.history.finished:
                 self._epoch(stream)
 

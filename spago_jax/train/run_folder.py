@@ -6,14 +6,14 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from spago_jax.errors import CheckpointError, InputError
+from spago_jax.core.disk import explain_os_error, replace_file
+from spago_jax.errors import InputError
 from spago_jax.train.config import dump, load_experiment
 from spago_jax.train.schema import Experiment
 
@@ -161,28 +161,6 @@ class RunFolder:
         about["commands"].append(command)
         about |= {"versions": versions(), "machine": machine()}
         self.write_json("about.json", about)
-
-
-@contextmanager
-def explain_os_error(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write into a CheckpointError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Writes a file beside its place, then renames it, so that a crash leaves the old one or the new one."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 def versions() -> dict[str, str]:

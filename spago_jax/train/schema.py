@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from spago_jax.core.section import PositiveInt as PositiveInt
+from spago_jax.core.section import Section as Section
 from spago_jax.optim import OptimizerConfig
-from spago_jax.train.section import PositiveInt as PositiveInt
-from spago_jax.train.section import Section as Section
-from spago_jax.train.watch_config import ActionConfig, WatchConfig
+from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
 
 class EarlyStopping(Section):

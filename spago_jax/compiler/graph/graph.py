@@ -11,19 +11,21 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.compiler import jaxprs, rewrite
-from spago_jax.compiler.graph import debug, picture
-from spago_jax.compiler.graph.dot import dot
+from spago_jax.compiler.graph import debug
 from spago_jax.compiler.graph.fingerprint import fingerprint
-from spago_jax.compiler.graph.mermaid import mermaid
+from spago_jax.compiler.graph.likely_mistakes import GraphWarning, likely_mistakes
 from spago_jax.compiler.graph.nodes import Block, Node, block_of, parameter_inputs
-from spago_jax.compiler.graph.svg import notebook, svg
+from spago_jax.compiler.graph.picture import notebook, picture
 from spago_jax.compiler.graph.text import text
-from spago_jax.compiler.graph.warnings import GraphWarning, warnings
 from spago_jax.compiler.padding import struct_of
 from spago_jax.compiler.program import Program
 from spago_jax.compiler.spec import Spec, spec
 from spago_jax.core.partition import trainable
 from spago_jax.core.paths import flat, matches
+from spago_jax.drawing.dot import dot
+from spago_jax.drawing.mermaid import mermaid
+from spago_jax.drawing.picture import Picture
+from spago_jax.drawing.svg import svg
 from spago_jax.errors import InputError, did_you_mean
 
 
@@ -236,11 +238,11 @@ class Graph:
 
     def dot(self, level: int | None = None) -> str:
         """The graph in Graphviz' language; ``level`` as for ``svg``."""
-        return dot(self, level)
+        return dot(picture(self, level))
 
     def mermaid(self, level: int | None = None) -> str:
         """The graph as a Mermaid flowchart; ``level`` as for ``svg``."""
-        return mermaid(self, level)
+        return mermaid(picture(self, level))
 
     def svg(self, level: int | None = None) -> str:
         """A picture of the graph, as the text of an SVG file.
@@ -252,11 +254,11 @@ class Graph:
         Raises:
             InputError: for a level that is no natural number.
         """
-        return svg(self, level)
+        return svg(picture(self, level))
 
-    def picture(self, level: int | None = None) -> picture.Picture:
+    def picture(self, level: int | None = None) -> Picture:
         """The boxes and arrows that ``svg``, ``dot`` and ``mermaid`` draw."""
-        return picture.picture(self, level)
+        return picture(self, level)
 
     def evaluate(
         self, *args: Any, watch: debug.Watch = (), check: debug.Check | None = None, limit: int = 1000
@@ -266,7 +268,7 @@ class Graph:
 
     def warnings(self) -> tuple[GraphWarning, ...]:
         """What is probably not meant: unused inputs, blocked derivatives, large constants, stray float64."""
-        return warnings(self)
+        return likely_mistakes(self)
 
     def fingerprint(self) -> str:
         """A hash of what is computed: the same for the same computation, in every process."""

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Graph as nested boxes and arrows, modules folded to a level: what every kind of drawing is made from."""
+"""A Graph as nested boxes and arrows, with modules folded to a level."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spago_jax.compiler.graph.nodes import Block, Node, Ref, by_number, dtype_of, shape_of, type_text
 from spago_jax.compiler.graph.text import short_place
-from spago_jax.compiler.graph.units import Key, Part, split
 from spago_jax.compiler.graph.work import Work, amount, words
+from spago_jax.drawing.picture import Arrow, Box, Picture
+from spago_jax.drawing.svg import svg
+from spago_jax.drawing.units import Key, Part, split
 from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,25 +18,6 @@ if TYPE_CHECKING:
 # More inputs or outputs than this are drawn as one box each argument.
 _MANY = 12
 
-KINDS = {
-    "input": "input",
-    "output": "output",
-    "product": "matrix product",
-    "arithmetic": "arithmetic",
-    "reduction": "reduction",
-    "movement": "data movement",
-    "random": "random",
-    "loop": "loop, branch",
-    "module": "module, folded",
-    "backward": "module, backward",
-    "gate": "gate",
-    "switch": "switch",
-    "map": "map",
-    "using": "handed over by tag",
-    "state": "state from call to call",
-    "other": "other",
-}
-
 _PRODUCTS = words("dot_general conv_general_dilated ragged_dot scaled_matmul_p triangular_solve")
 _MOVEMENT = words(
     "reshape broadcast_in_dim transpose squeeze expand_dims slice dynamic_slice dynamic_update_slice gather pad "
@@ -43,73 +25,6 @@ _MOVEMENT = words(
     "scatter_add stop_gradient optimization_barrier device_put tile empty"
 )
 _REDUCTIONS = ("reduce_", "cum", "argm", "sort", "top_k", "select_and_")
-
-
-@dataclasses.dataclass
-class Box:
-    """A box of a picture: an operation, a folded module, or an open one with boxes inside.
-
-    Attributes:
-        key: its name in the drawing.
-        kind: which colour it has, a key of ``KINDS``.
-        title: the first line of its label.
-        lines: the other lines.
-        attached: the parameters and constants that it reads.
-        tooltip: everything that is known about it.
-        children: the boxes inside; none for an operation or a folded module.
-        heat: its share of the longest time, 0 to 1, where times were measured: green to red in place of its colour.
-    """
-
-    key: str
-    kind: str
-    title: str
-    lines: tuple[str, ...] = ()
-    attached: tuple[str, ...] = ()
-    tooltip: str = ""
-    children: tuple["Box", ...] = ()
-    heat: float | None = None
-
-    def leaves(self) -> Iterator["Box"]:
-        """The boxes that hold no others."""
-        if not self.children:
-            yield self
-        for child in self.children:
-            yield from child.leaves()
-
-
-@dataclasses.dataclass(frozen=True)
-class Arrow:
-    """From a leaf box to a leaf box; ``types`` are the values that go over."""
-
-    source: str
-    target: str
-    types: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """The boxes and arrows of one drawing; ``root`` is around all."""
-
-    root: Box
-    arrows: tuple[Arrow, ...]
-
-    @property
-    def size(self) -> int:
-        """The number of boxes that hold no others."""
-        return sum(1 for _ in self.root.leaves())
-
-
-def heat_colour(share: float) -> str:
-    """Green for 0, yellow, red for 1.
-
-    >>> heat_colour(0.0), heat_colour(1.0)
-    ('#bbf7d0', '#fca5a5')
-    """
-    stops = ((187, 247, 208), (253, 230, 138), (252, 165, 165))
-    place = min(max(share, 0.0), 1.0) * 2
-    low, high = stops[min(int(place), 1)], stops[min(int(place), 1) + 1]
-    rest = place - min(int(place), 1)
-    return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in zip(low, high, strict=True))
 
 
 def picture(graph: "Graph", level: int | None = None) -> Picture:
@@ -382,3 +297,29 @@ def _short_types(node: Node) -> str:
 
 def _type(var: Any) -> str:
     return type_text(shape_of(var.aval), dtype_of(var.aval))
+
+
+# More boxes than this are folded in a notebook, where a picture should fit the page.
+_NOTEBOOK = 120
+
+
+def notebook(graph: "Graph") -> str:
+    """The picture for a notebook: as much opened as is legible, in a frame that scrolls."""
+    drawn = picture(graph)
+    deepest = max((len(part) for part in _depths(drawn.root)), default=0)
+    note = ""
+    for level in range(deepest - 1, -1, -1):
+        if drawn.size <= _NOTEBOOK:
+            break
+        drawn = picture(graph, level)
+        note = f"<div>folded: level {level} of {deepest}; see .svg(level=...)</div>"
+    return f'<div style="overflow:auto;max-height:48em">{svg(drawn)}</div>{note}'
+
+
+def _depths(box: Box, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The open boxes around each leaf."""
+    if not box.children:
+        return [above]
+    return [
+        found for child in box.children for found in _depths(child, (*above, child.key) if child.children else above)
+    ]

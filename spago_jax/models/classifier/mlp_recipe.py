@@ -10,7 +10,7 @@ import numpy as np
 
 from spago_jax.core import Array, Rng
 from spago_jax.data.batching import UniformBatches
-from spago_jax.data.idx import read_idx
+from spago_jax.data.formats.idx import read_idx
 from spago_jax.errors import InputError
 from spago_jax.models.classifier.config import DigitsData, IdxData, MLPClassifierConfig
 from spago_jax.models.classifier.mlp import MLPClassifier

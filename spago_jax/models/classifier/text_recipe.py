@@ -14,7 +14,7 @@ from spago_jax.core import Array, Rng
 from spago_jax.data.batching import LengthBatches
 from spago_jax.data.buckets import shared_buckets
 from spago_jax.data.encoded import EncodedExamples, name_table
-from spago_jax.data.load import load_labelled
+from spago_jax.data.load import load_labeled
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.errors import InputError
 from spago_jax.models.classifier.config import LabelledTextData, TextClassifierConfig
@@ -215,7 +215,7 @@ class TextClassifierRecipe(Recipe):
 
 
 def _load(data: LabelledTextData, path: str) -> EncodedExamples:
-    return load_labelled(
+    return load_labeled(
         path,
         lambda text: words(text, lower=data.lowercase),
         f"words lower={data.lowercase}",

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spago_jax.data.cache import cached
-from spago_jax.data.conll import read_conll
-from spago_jax.data.conllu import read_conllu
 from spago_jax.data.encoded import EncodedSentences, encode_sentences
-from spago_jax.data.python_sources import ModuleSplit, python_sources, read_sources, split_modules
-from spago_jax.data.sentence import Sentence
+from spago_jax.data.examples import Tokens
+from spago_jax.data.formats.conll import read_conll
+from spago_jax.data.formats.conllu import read_conllu
+from spago_jax.data.python.sources import ModuleSplit, python_sources, read_sources, split_modules
 from spago_jax.errors import InputError
 from spago_jax.models.sequence_labeler.config import ConllData, ConlluData, PythonData
 from spago_jax.text.tags import convert, detect_scheme
@@ -60,7 +60,7 @@ def load(data: Data, split: str, path: str | None, written: str, wanted: str, ma
             files,
             settings,
             lambda: (
-                Sentence(list(unit.tokens), list(unit.tags or ()), unit.line)
+                Tokens(list(unit.tokens), list(unit.tags or ()), unit.line)
                 for unit in read_sources(files, max_tokens=window, total_tokens=limit)
             ),
         )
@@ -68,14 +68,14 @@ def load(data: Data, split: str, path: str | None, written: str, wanted: str, ma
     section = {k: v for k, v in data.model_dump().items() if k not in ("train", "dev", "test", "scheme")}
     settings = {**section, "written": written, "wanted": wanted, "max_length": max_length}
 
-    def sentences() -> Iterator[Sentence]:
+    def sentences() -> Iterator[Tokens]:
         for file, sentence in ((source, read) for source in sources for read in _read(data, source)):
             if sentence.tags is not None and written != wanted:
                 try:
                     tags = convert(sentence.tags, wanted, scheme=written)
                 except InputError as error:
                     raise InputError(f"in the sentence from here: {error}", path=file, line=sentence.line) from None
-                sentence = Sentence(sentence.tokens, tags, sentence.line)
+                sentence = Tokens(sentence.tokens, tags, sentence.line)
             yield from _pieces(sentence, max_length, wanted)
 
     return _encode("tagged", [Path(file) for file in sources], settings, sentences)
@@ -108,21 +108,21 @@ def files_of(data: ConllData | ConlluData, split: str) -> list[str]:
     return [named] if isinstance(named, str) else list(named)
 
 
-def _read(data: ConllData | ConlluData, path: str) -> Iterator[Sentence]:
+def _read(data: ConllData | ConlluData, path: str) -> Iterator[Tokens]:
     if isinstance(data, ConlluData):
         return read_conllu(path, column=data.column)
     return read_conll(path, token_column=data.token_column, tag_column=data.tag_column)
 
 
 def _encode(
-    kind: str, files: list[Path], settings: dict, sentences: Callable[[], Iterable[Sentence]]
+    kind: str, files: list[Path], settings: dict, sentences: Callable[[], Iterable[Tokens]]
 ) -> EncodedSentences:
     return EncodedSentences.open(
         cached(kind, files, settings, lambda folder: encode_sentences(sentences(), folder))  # type: ignore[arg-type]
     )
 
 
-def _pieces(sentence: Sentence, size: int, scheme: str) -> Iterator[Sentence]:
+def _pieces(sentence: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
     if len(sentence.tokens) <= size:
         yield sentence
         return
@@ -130,4 +130,4 @@ def _pieces(sentence: Sentence, size: int, scheme: str) -> Iterator[Sentence]:
         tags = None if sentence.tags is None else sentence.tags[at : at + size]
         if tags is not None and scheme != "plain":
             tags = convert(tags, scheme, scheme=scheme)  # a span that is cut becomes two whole ones
-        yield Sentence(sentence.tokens[at : at + size], tags, sentence.line)
+        yield Tokens(sentence.tokens[at : at + size], tags, sentence.line)
