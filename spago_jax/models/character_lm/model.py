@@ -10,7 +10,7 @@ from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.models.character_lm.config import CharacterLMConfig
 from spago_jax.nn.embedding import Embedding
 from spago_jax.nn.linear import Linear
-from spago_jax.nn.stacked_rnn import StackedRNN
+from spago_jax.nn.recurrent.stacked_rnn import StackedRNN
 from spago_jax.ops.dropout import dropout
 
 

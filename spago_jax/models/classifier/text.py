@@ -15,7 +15,7 @@ from spago_jax.models.tokens.encoder import TokenEncoder
 from spago_jax.nn.convolution import Convolution1d
 from spago_jax.nn.embedding import Embedding
 from spago_jax.nn.linear import Linear
-from spago_jax.nn.stacked_rnn import StackedRNN
+from spago_jax.nn.recurrent.stacked_rnn import StackedRNN
 from spago_jax.ops.conv import max_over_time
 from spago_jax.ops.dropout import dropout
 from spago_jax.ops.masks import length_mask

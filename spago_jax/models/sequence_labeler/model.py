@@ -14,7 +14,7 @@ from spago_jax.models.sequence_labeler.config import SequenceLabelerConfig
 from spago_jax.models.tokens.encoder import TokenEncoder
 from spago_jax.nn.crf import CRF
 from spago_jax.nn.linear import Linear
-from spago_jax.nn.stacked_rnn import StackedRNN
+from spago_jax.nn.recurrent.stacked_rnn import StackedRNN
 from spago_jax.ops.dropout import dropout
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.ops.masks import length_mask

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Rng, param, static
 from spago_jax.core.initializers import blocks, xavier_uniform
 from spago_jax.errors import InputError
-from spago_jax.nn.attention import Attention, SelfAttention
+from spago_jax.nn.attention.base import Attention
+from spago_jax.nn.attention.one_head import SelfAttention
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.attention import scaled_dot_product_attention
@@ -118,6 +119,18 @@ class MultiHeadAttention(Attention):
     def head_features(self) -> int:
         """The size of a head."""
         return self.weight.shape[0] // (3 * self.heads)
+
+    def __call__(
+        self,
+        x: Array,
+        lengths: Array | None = None,
+        *,
+        memory: Array | None = None,
+        memory_lengths: Array | None = None,
+        rng: Rng | None = None,
+    ) -> Array:
+        """[..., time, in] and int[...] -> [..., time, out]; see ``Attention.attend``."""
+        return self.attend(x, lengths, memory=memory, memory_lengths=memory_lengths, rng=rng)
 
     def project_query(self, x: Array) -> Array:
         """[..., time, features] -> [..., time, heads * k]."""

@@ -6,10 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, param
-from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent, affine
-from spago_jax.nn.sizes import check_sizes
+from spago_jax.core import Array
+from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import matmul
@@ -18,7 +16,7 @@ from spago_jax.ops.masks import length_mask
 from spago_jax.ops.recurrence import scan_recurrence
 
 
-class RAN(Recurrent):
+class RAN(FusedCell):
     """Recurrent additive network: [..., time, in] -> [..., time, out] and the final state (hidden, cell).
 
         i = sigmoid(Wi x + bi + Wi' h),  f = sigmoid(Wf x + bf + Wf' h)
@@ -34,10 +32,6 @@ class RAN(Recurrent):
     (array([0.624, 0.443], dtype=float32), array([0.476], dtype=float32))
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
-
     @classmethod
     def init(cls, key: Array, in_features: int, out_features: int, *, forget_bias: float = 1.0) -> "RAN":
         """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), the forget gate's bias 1.
@@ -45,23 +39,12 @@ class RAN(Recurrent):
         Raises:
             InputError: for a size below 1.
         """
-        check_sizes("RAN", in_features=in_features, out_features=out_features)
-        inputs, recurrent = jax.random.split(key)
+        inputs, recurrent = gate_weights("RAN", key, in_features, out_features, 3, 2)
         return cls(
-            input_weight=blocks(inputs, 3, lambda k: xavier_uniform(k, (out_features, in_features))),
-            recurrent_weight=blocks(recurrent, 2, lambda k: orthogonal(k, (out_features, out_features))),
-            bias=jnp.zeros(3 * out_features).at[out_features : 2 * out_features].set(forget_bias),
+            input_weight=inputs,
+            recurrent_weight=recurrent,
+            bias=gate_bias(out_features, 3, forget_bias),
         )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[1]
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
 from spago_jax.errors import InputError
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.linear import matmul

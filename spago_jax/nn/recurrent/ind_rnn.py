@@ -4,15 +4,15 @@
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, param, static
+from spago_jax.core import Array, static
 from spago_jax.core.initializers import gain, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import FusedCell
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import activation, parse_activation
 from spago_jax.ops.broadcast import over
 
 
-class IndRNN(Recurrent):
+class IndRNN(FusedCell):
     """Independently recurrent network: [..., time, in] -> [..., time, out] and the final state [..., out].
 
         h = f(W x + b + w' * h)         (w' is a vector: no unit sees another)
@@ -27,9 +27,6 @@ class IndRNN(Recurrent):
     Array([1. , 0.5], dtype=float32)
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
     activation: str = static(default="relu")
 
     @classmethod
@@ -48,20 +45,6 @@ class IndRNN(Recurrent):
             bias=jnp.zeros(out_features),
             activation=activation,
         )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[0]
-
-    def project(self, xs: Array) -> Array:
-        """``W x + b``: [..., in] -> [..., out], in the accumulation dtype."""
-        return affine(xs, self.input_weight, self.bias)
 
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
         """One step from a projected input [..., out]; all of it is elementwise."""

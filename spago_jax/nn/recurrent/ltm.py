@@ -8,9 +8,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array
 from spago_jax.core.initializers import blocks, xavier_uniform
-from spago_jax.errors import InputError
-from spago_jax.nn.recurrent import Recurrent
-from spago_jax.nn.sizes import check_sizes
+from spago_jax.nn.recurrent.base import Recurrent, same_features
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.linear import matmul
 from spago_jax.ops.lstm import LSTMState, lstm_zero_state
@@ -42,12 +40,7 @@ class LTM(Recurrent):
         Raises:
             InputError: for a size below 1, or an ``out_features`` that is not ``in_features``.
         """
-        out_features = in_features if out_features is None else out_features
-        check_sizes("LTM", in_features=in_features, out_features=out_features)
-        if in_features != out_features:
-            raise InputError(
-                f"LTM adds its output to its input: out_features is {out_features}, expected in_features, {in_features}"
-            )
+        in_features = same_features("LTM", "adds its output to its input", in_features, out_features)
         gates, cell = jax.random.split(key)
         return cls(
             weight=blocks(gates, 3, lambda k: xavier_uniform(k, (in_features, in_features))),

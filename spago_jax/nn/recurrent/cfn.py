@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The chaos-free network."""
 
-import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, param
-from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent, affine
-from spago_jax.nn.sizes import check_sizes
+from spago_jax.core import Array
+from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import matmul
 
 
-class CFN(Recurrent):
+class CFN(FusedCell):
     """Chaos-free network: [..., time, in] -> [..., time, out] and the final state [..., out].
 
         i = sigmoid(Wi x + bi + Wi' h),  f = sigmoid(Wf x + bf + Wf' h)
@@ -29,10 +26,6 @@ class CFN(Recurrent):
     array([0.557, 0.321], dtype=float32)
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
-
     @classmethod
     def init(cls, key: Array, in_features: int, out_features: int, *, forget_bias: float = 1.0) -> "CFN":
         """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), the forget gate's bias 1.
@@ -40,23 +33,12 @@ class CFN(Recurrent):
         Raises:
             InputError: for a size below 1.
         """
-        check_sizes("CFN", in_features=in_features, out_features=out_features)
-        inputs, recurrent = jax.random.split(key)
+        inputs, recurrent = gate_weights("CFN", key, in_features, out_features, 3, 2)
         return cls(
-            input_weight=blocks(inputs, 3, lambda k: xavier_uniform(k, (out_features, in_features))),
-            recurrent_weight=blocks(recurrent, 2, lambda k: orthogonal(k, (out_features, out_features))),
-            bias=jnp.zeros(2 * out_features).at[out_features:].set(forget_bias),
+            input_weight=inputs,
+            recurrent_weight=recurrent,
+            bias=gate_bias(out_features, 2, forget_bias),
         )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[1]
 
     def project(self, xs: Array) -> tuple[Array, Array]:
         """The gates' inputs [..., 2 * out] and ``tanh(Wc x)`` [..., out], in the accumulation dtype."""

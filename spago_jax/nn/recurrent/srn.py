@@ -4,15 +4,15 @@
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, param, static
+from spago_jax.core import Array, static
 from spago_jax.core.initializers import orthogonal, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import FusedCell
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import activation, parse_activation
 from spago_jax.ops.linear import matmul
 
 
-class SRN(Recurrent):
+class SRN(FusedCell):
     """Simple recurrent network: [..., time, in] -> [..., time, out] and the final state [..., out].
 
         h = tanh(W x + b + W' h)
@@ -27,9 +27,6 @@ class SRN(Recurrent):
     (array([0.762, 0.363], dtype=float32), array([0.363], dtype=float32))
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
     activation: str = static(default="tanh")
 
     @classmethod
@@ -47,20 +44,6 @@ class SRN(Recurrent):
             bias=jnp.zeros(out_features),
             activation=parse_activation(activation),
         )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[0]
-
-    def project(self, xs: Array) -> Array:
-        """``W x + b``: [..., in] -> [..., out], in the accumulation dtype."""
-        return affine(xs, self.input_weight, self.bias)
 
     def recur(self, state: Array) -> Array:
         """The recurrent product ``W' h``: [..., out]."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, param
 from spago_jax.core.initializers import orthogonal, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent
+from spago_jax.nn.recurrent.base import Recurrent
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over

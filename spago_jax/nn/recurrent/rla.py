@@ -7,11 +7,10 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, param
 from spago_jax.core.initializers import blocks, xavier_uniform
-from spago_jax.errors import InputError
-from spago_jax.nn.recurrent import Recurrent, affine
-from spago_jax.nn.sizes import check_sizes
+from spago_jax.nn.recurrent.base import Recurrent, affine, same_features
+from spago_jax.ops.activations import positive_elu
 from spago_jax.ops.linear import accumulation_dtype
-from spago_jax.ops.linear_attention_scan import linear_attention_scan, positive, read
+from spago_jax.ops.linear_attention_scan import linear_attention_scan, read
 from spago_jax.ops.masks import length_mask
 
 
@@ -50,12 +49,7 @@ class RLA(Recurrent):
         Raises:
             InputError: for a size below 1, or an ``out_features`` that is not ``in_features``.
         """
-        out_features = in_features if out_features is None else out_features
-        check_sizes("RLA", in_features=in_features, out_features=out_features)
-        if in_features != out_features:
-            raise InputError(
-                f"RLA keeps the size of its input: out_features is {out_features}, expected in_features, {in_features}"
-            )
+        in_features = same_features("RLA", "keeps the size of its input", in_features, out_features)
         return cls(
             input_weight=blocks(key, 3, lambda k: xavier_uniform(k, (in_features, in_features))),
             bias=jnp.zeros(3 * in_features),
@@ -81,7 +75,7 @@ class RLA(Recurrent):
         dtype of the outputs.
         """
         key, value, query = jnp.split(affine(xs, self.input_weight, self.bias), 3, axis=-1)
-        return positive(key), value, positive(query), jnp.zeros((*xs.shape[:-1], 0), xs.dtype)
+        return positive_elu(key), value, positive_elu(query), jnp.zeros((*xs.shape[:-1], 0), xs.dtype)
 
     def step(self, state: RLAState, z: tuple[Array, Array, Array, Array]) -> tuple[RLAState, Array]:
         """One step from a projected input."""

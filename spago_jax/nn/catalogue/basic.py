@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The layers of the taggers and language models: affine, embeddings, dropout, characters, LSTM, GRU, CRF."""
+"""Affine layers, embeddings, dropout, characters of words, CRF."""
 
 import jax.numpy as jnp
 
@@ -82,41 +82,6 @@ ENTRIES = (
         lengths=True,
     ),
     Entry(
-        "lstm",
-        lambda key: nn.LSTM.init(key, 6, 4),
-        ("f32[batch, time, 6]",),
-        "c = s(f) c + s(i) tanh(g), h = s(o) tanh(c), [i f g o] = W x + b + W' h",
-        "Hochreiter and Schmidhuber (1997)",
-        "nn/recurrent/lstm",
-        lengths=True,
-    ),
-    Entry(
-        "gru",
-        lambda key: nn.GRU.init(key, 6, 4),
-        ("f32[batch, time, 6]",),
-        "h = (1 - z) n + z h, n = tanh(W_n x + r (W'_n h)), [r z] = s(W x + b + W' h)",
-        "Cho et al. (2014)",
-        "nn/recurrent/gru",
-        lengths=True,
-    ),
-    Entry(
-        "birnn",
-        lambda key: nn.BiRNN.init(key, 6, 4),
-        ("f32[batch, time, 6]",),
-        "y_t = merge(forward_t, backward_t)",
-        "Schuster and Paliwal (1997)",
-        "nn/birnn",
-        lengths=True,
-    ),
-    Entry(
-        "stacked_rnn",
-        lambda key: nn.StackedRNN.init(key, 6, 4, layers=2),
-        ("f32[batch, time, 6]",),
-        "y = layer_n(... layer_1(x))",
-        spago="nn/stack",
-        lengths=True,
-    ),
-    Entry(
         "crf",
         lambda key: nn.CRF.init(key, 4),
         ("f32[batch, time, 4]", "i32[batch, time] < 4"),
@@ -125,13 +90,5 @@ ENTRIES = (
         "nn/crf",
         call=lambda model, emissions, tags, **options: model.log_likelihood(emissions, tags, options.get("lengths")),
         lengths=True,
-    ),
-    Entry(
-        "layer_norm",
-        lambda key: nn.LayerNorm.init(6),
-        ("f32[batch, 6]",),
-        "y = (x - mean) / sqrt(var + eps) W + b",
-        "Ba et al. (2016)",
-        "nn/normalization/layernorm",
     ),
 )

@@ -3,19 +3,13 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from spago_jax.core import Array, Module, param
-from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
-from spago_jax.nn.sizes import check_sizes
-from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype, matmul
+from spago_jax.core import Array
+from spago_jax.nn.recurrent.base import FusedCell, gate_bias, gate_weights
+from spago_jax.ops.linear import matmul
 from spago_jax.ops.lstm import LSTMState, lstm_scan, lstm_update, lstm_zero_state
-from spago_jax.ops.recurrence import scan_recurrence
 
 
-class LSTM(Module):
+class LSTM(FusedCell):
     """Long short-term memory: [..., time, in] -> [..., time, out] and the final state.
 
         i, f, g, o = W x + b + W' h          (the blocks of the fused arrays, in PyTorch's order)
@@ -31,10 +25,6 @@ class LSTM(Module):
     ((5, 2), True)
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
-
     @classmethod
     def init(cls, key: Array, in_features: int, out_features: int, *, forget_bias: float = 1.0) -> "LSTM":
         """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), the forget gate's bias 1.
@@ -42,43 +32,16 @@ class LSTM(Module):
         Raises:
             InputError: for a size below 1.
         """
-        check_sizes("LSTM", in_features=in_features, out_features=out_features)
-        inputs, recurrent = jax.random.split(key)
+        inputs, recurrent = gate_weights("LSTM", key, in_features, out_features, 4)
         return cls(
-            input_weight=blocks(inputs, 4, lambda k: xavier_uniform(k, (out_features, in_features))),
-            recurrent_weight=blocks(recurrent, 4, lambda k: orthogonal(k, (out_features, out_features))),
-            bias=jnp.zeros(4 * out_features).at[out_features : 2 * out_features].set(forget_bias),
+            input_weight=inputs,
+            recurrent_weight=recurrent,
+            bias=gate_bias(out_features, 4, forget_bias),
         )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[1]
-
-    def __call__(
-        self,
-        xs: Array,
-        lengths: Array | None = None,
-        *,
-        initial: LSTMState | None = None,
-        reverse: bool = False,
-    ) -> tuple[Array, LSTMState]:
-        """[..., time, in], int[...] -> outputs [..., time, out] (zero beyond the lengths) and the final state."""
-        return scan_recurrence(self, xs, lengths=lengths, initial=initial, reverse=reverse)
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""
         return lstm_zero_state(lead, self.out_features, dtype)
-
-    def project(self, xs: Array) -> Array:
-        """``W x + b``: [..., in] -> [..., 4 * out], in the accumulation dtype."""
-        z = matmul(xs, self.input_weight)
-        return z + over(self.bias.astype(accumulation_dtype(self.bias.dtype)), z)
 
     def recur(self, state: LSTMState) -> Array:
         """The recurrent product ``W' h``: [..., 4 * out]."""

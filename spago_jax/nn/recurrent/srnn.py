@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
-from spago_jax.nn.recurrent import Recurrent
+from spago_jax.nn.recurrent.base import Recurrent
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.masks import length_mask

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 
 from spago_jax.core import Array, Module
-from spago_jax.nn.birnn import BiRNN
 from spago_jax.nn.crf import CRF
 from spago_jax.nn.linear import Linear
+from spago_jax.nn.recurrent.birnn import BiRNN
 
 
 class BiRNNCRF(Module):

@@ -7,23 +7,23 @@ import jax
 
 from spago_jax.core import Array, Module, static
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.nn.cfn import CFN
-from spago_jax.nn.delta_rnn import DeltaRNN
-from spago_jax.nn.fsmn import FSMN
-from spago_jax.nn.gru import GRU
-from spago_jax.nn.horn import HORN
-from spago_jax.nn.ind_rnn import IndRNN
-from spago_jax.nn.lstm import LSTM
-from spago_jax.nn.ltm import LTM
-from spago_jax.nn.mist import MIST
-from spago_jax.nn.nru import NRU
-from spago_jax.nn.ran import RAN
-from spago_jax.nn.refined_lstm import RefinedLSTM
-from spago_jax.nn.rla import RLA
-from spago_jax.nn.skip_lstm import SkipLSTM
-from spago_jax.nn.srn import SRN
-from spago_jax.nn.srnn import SRNN
-from spago_jax.nn.tpr import TPR
+from spago_jax.nn.recurrent.cfn import CFN
+from spago_jax.nn.recurrent.delta_rnn import DeltaRNN
+from spago_jax.nn.recurrent.fsmn import FSMN
+from spago_jax.nn.recurrent.gru import GRU
+from spago_jax.nn.recurrent.horn import HORN
+from spago_jax.nn.recurrent.ind_rnn import IndRNN
+from spago_jax.nn.recurrent.lstm import LSTM
+from spago_jax.nn.recurrent.ltm import LTM
+from spago_jax.nn.recurrent.mist import MIST
+from spago_jax.nn.recurrent.nru import NRU
+from spago_jax.nn.recurrent.ran import RAN
+from spago_jax.nn.recurrent.refined_lstm import RefinedLSTM
+from spago_jax.nn.recurrent.rla import RLA
+from spago_jax.nn.recurrent.skip_lstm import SkipLSTM
+from spago_jax.nn.recurrent.srn import SRN
+from spago_jax.nn.recurrent.srnn import SRNN
+from spago_jax.nn.recurrent.tpr import TPR
 from spago_jax.ops.merge import merge, merged_features, parse_merge
 from spago_jax.ops.recurrence import scan_bidirectional
 

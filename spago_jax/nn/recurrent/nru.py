@@ -11,7 +11,7 @@ from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import gain, xavier_uniform
 from spago_jax.errors import InputError
 from spago_jax.nn.layer_norm import LayerNorm
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.linear import accumulation_dtype, matmul
 

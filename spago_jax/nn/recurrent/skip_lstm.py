@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from spago_jax.core import Array, param, static
 from spago_jax.errors import InputError
 from spago_jax.nn.linear import Linear
-from spago_jax.nn.lstm import LSTM
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import Recurrent, affine
+from spago_jax.nn.recurrent.lstm import LSTM
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_update

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import gain, uniform, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.ring import push

@@ -3,20 +3,16 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, param
-from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
-from spago_jax.errors import InputError
-from spago_jax.nn.recurrent import Recurrent, affine
-from spago_jax.nn.sizes import check_sizes
+from spago_jax.core import Array
+from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights, same_features
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.linear import matmul
 from spago_jax.ops.lstm import LSTMState, lstm_zero_state
 
 
-class RefinedLSTM(Recurrent):
+class RefinedLSTM(FusedCell):
     """LSTM whose input and output gates are multiplied by the input: [..., time, features], kept, and the final state.
 
         i, f, g, o = W x + b + W' h          (the blocks of the fused arrays, in PyTorch's order)
@@ -32,10 +28,6 @@ class RefinedLSTM(Recurrent):
     (array([0.37 , 1.793], dtype=float32), array([2.306], dtype=float32))
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
-
     @classmethod
     def init(
         cls, key: Array, in_features: int, out_features: int | None = None, *, forget_bias: float = 1.0
@@ -45,29 +37,9 @@ class RefinedLSTM(Recurrent):
         Raises:
             InputError: for a size below 1, or an ``out_features`` that is not ``in_features``.
         """
-        out_features = in_features if out_features is None else out_features
-        check_sizes("RefinedLSTM", in_features=in_features, out_features=out_features)
-        if in_features != out_features:
-            raise InputError(
-                f"RefinedLSTM multiplies its gates by its input: out_features is {out_features}, expected "
-                f"in_features, {in_features}"
-            )
-        inputs, recurrent = jax.random.split(key)
-        return cls(
-            input_weight=blocks(inputs, 4, lambda k: xavier_uniform(k, (in_features, in_features))),
-            recurrent_weight=blocks(recurrent, 4, lambda k: orthogonal(k, (in_features, in_features))),
-            bias=jnp.zeros(4 * in_features).at[in_features : 2 * in_features].set(forget_bias),
-        )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[1]
+        size = same_features("RefinedLSTM", "multiplies its gates by its input", in_features, out_features)
+        inputs, recurrent = gate_weights("RefinedLSTM", key, size, size, 4)
+        return cls(input_weight=inputs, recurrent_weight=recurrent, bias=gate_bias(size, 4, forget_bias))
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""

@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.core import Array, param, static
+from spago_jax.core import Array, static
 from spago_jax.core.initializers import orthogonal, xavier_uniform
-from spago_jax.nn.recurrent import Recurrent, affine
+from spago_jax.nn.recurrent.base import FusedCell
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import matmul
 from spago_jax.ops.ring import push
 
 
-class HORN(Recurrent):
+class HORN(FusedCell):
     """Higher-order recurrent network: [..., time, in] -> [..., time, out] and the state [..., order, out].
 
         h[t] = tanh(W x[t] + b + sum over i = 1 .. order of W'_i (decay^i h[t - i]))
@@ -31,9 +31,6 @@ class HORN(Recurrent):
     ([0.762, 0.428, 0.486], (2, 1))
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
     decay: float = static(default=0.6)
 
     @classmethod
@@ -54,11 +51,6 @@ class HORN(Recurrent):
         )
 
     @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
     def out_features(self) -> int:
         """The size of an output."""
         return self.input_weight.shape[0]
@@ -71,10 +63,6 @@ class HORN(Recurrent):
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
         """Zeros: [*lead, order, out]."""
         return jnp.zeros((*lead, self.order, self.out_features), dtype)
-
-    def project(self, xs: Array) -> Array:
-        """``W x + b``: [..., in] -> [..., out], in the accumulation dtype."""
-        return affine(xs, self.input_weight, self.bias)
 
     def recur(self, state: Array) -> Array:
         """The products with all past outputs, as one: [..., out]."""

@@ -2,21 +2,15 @@
 """The GRU layer."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, Module, param, static
-from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
-from spago_jax.nn.sizes import check_sizes
-from spago_jax.ops.broadcast import over
+from spago_jax.core import Array, param, static
+from spago_jax.nn.recurrent.base import FusedCell, gate_weights
 from spago_jax.ops.gru import gru_scan, gru_step
-from spago_jax.ops.linear import accumulation_dtype, matmul
-from spago_jax.ops.recurrence import scan_recurrence
 
 
-class GRU(Module):
+class GRU(FusedCell):
     """Gated recurrent unit: [..., time, in] -> [..., time, out] and the final state [..., out].
 
         r = sigmoid(Wr x + br + Wr' h),  p = sigmoid(Wp x + bp + Wp' h)
@@ -34,9 +28,6 @@ class GRU(Module):
     ((5, 2), True)
     """
 
-    input_weight: Array
-    recurrent_weight: Array
-    bias: Array = param(decay=False)
     recurrent_bias: Array | None = param(decay=False, default=None)
     reset_after: bool = static(default=False)
 
@@ -47,40 +38,14 @@ class GRU(Module):
         Raises:
             InputError: for a size below 1.
         """
-        check_sizes("GRU", in_features=in_features, out_features=out_features)
-        inputs, recurrent = jax.random.split(key)
+        inputs, recurrent = gate_weights("GRU", key, in_features, out_features, 3)
         return cls(
-            input_weight=blocks(inputs, 3, lambda k: xavier_uniform(k, (out_features, in_features))),
-            recurrent_weight=blocks(recurrent, 3, lambda k: orthogonal(k, (out_features, out_features))),
+            input_weight=inputs,
+            recurrent_weight=recurrent,
             bias=jnp.zeros(3 * out_features),
             recurrent_bias=jnp.zeros(out_features) if reset_after else None,
             reset_after=reset_after,
         )
-
-    @property
-    def in_features(self) -> int:
-        """The size of an input."""
-        return self.input_weight.shape[1]
-
-    @property
-    def out_features(self) -> int:
-        """The size of an output."""
-        return self.recurrent_weight.shape[1]
-
-    def __call__(
-        self, xs: Array, lengths: Array | None = None, *, initial: Array | None = None, reverse: bool = False
-    ) -> tuple[Array, Array]:
-        """[..., time, in], int[...] -> outputs [..., time, out] (zero beyond the lengths) and the final state."""
-        return scan_recurrence(self, xs, lengths=lengths, initial=initial, reverse=reverse)
-
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
-        """Zeros."""
-        return jnp.zeros((*lead, self.out_features), dtype)
-
-    def project(self, xs: Array) -> Array:
-        """``W x + b``: [..., in] -> [..., 3 * out], in the accumulation dtype."""
-        z = matmul(xs, self.input_weight)
-        return z + over(self.bias.astype(accumulation_dtype(self.bias.dtype)), z)
 
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
         """One step from a projected input [..., 3 * out]."""
