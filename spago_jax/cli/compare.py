@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def comparison_table(found: "Sequence[RunSummary]", labels: Sequence[str]) -> st
     from spago_jax.report.compare.differences import differing, setting
 
     lines = [
-        ["model", *(run.kind for run in found)],
+        ["model", *(run.task for run in found)],
         ["state", *(run.state for run in found)],
     ]
     for split in ("dev", "test"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def runs_table(found: "Sequence[RunSummary]") -> str:
         asked = f"/{run.epochs_asked}" if run.epochs_asked else ""
         rows.append([
             str(run.path),
-            run.kind,
+            run.task,
             run.state,
             f"{run.epochs}{asked}",
             f"{run.steps:,}",
@@ -114,7 +114,7 @@ def _records(found: "Sequence[RunSummary]") -> list[dict[str, Any]]:
     return [
         {
             "run": str(run.path),
-            "model": run.kind or None,
+            "model": run.task or None,
             "state": run.state,
             "reason": run.reason or None,
             "epochs": run.epochs,

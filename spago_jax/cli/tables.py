@@ -3,11 +3,11 @@
 
 from collections.abc import Mapping
 
-from spago_jax.train.recipe import Scores
+from spago_jax.train.task import Scores
 
 
 def scores_table(scores: Mapping[str, Scores], baselines: Mapping[str, Scores]) -> str:
-    """One row a part of the data, the baseline's row under the model's.
+    """One row per part of the data, the baseline's row under the model's.
 
     >>> print(scores_table({"test": Scores({"f1": 0.5, "loss": 1.0})}, {"test": Scores({"f1": 0.25})}))
                      f1     loss

@@ -195,7 +195,7 @@ def with_losses(function: Callable[..., Value]) -> Callable[..., tuple[Value, ja
     True
     """
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())  # a Module has fields, which are not for a function
     def run(*arguments: Any, **options: Any) -> tuple[Value, jax.Array | None]:
         with _opened(Collector(only_losses=True)) as found:
             result = function(*arguments, **options)

@@ -119,7 +119,7 @@ def _rungs(result: SweepResult) -> Html:
         records = [record for record in result.records if record["rung"] == rung]
         whole = [record for record in records if record["state"] == "finished"]
         scores = [record["score"] for record in whole]
-        best = None if not scores else max(scores) if result.metric.mode == "max" else min(scores)
+        best = None if not scores else max(scores) if result.metric.better == "max" else min(scores)
         epochs = max((record["epochs"] for record in whole), default=None)
         on = sorted(label(r) for r in result.records if r["rung"] == rung + 1)
         rows.append((str(rung + 1), str(len(records)), count(epochs), score(best), ", ".join(on)))

@@ -23,9 +23,9 @@ from spago_jax.sweep.result import SweepResult
 from spago_jax.sweep.schema import Halving
 from spago_jax.sweep.source import SweepFile
 from spago_jax.sweep.trials import Trial
-from spago_jax.train.config import load_experiment
+from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.interrupt import Interrupted
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 Run = Callable[[Sequence[Job]], Generator[tuple[int, Outcome]]]
 
@@ -93,7 +93,7 @@ class _Work:
     file: SweepFile
     folder: SweepFolder
     trials: list[Trial]
-    metric: Metric
+    metric: Score
     run: Run
     say: Callable[[str], None]
 

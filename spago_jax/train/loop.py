@@ -102,7 +102,7 @@ def fit(
     # From here on files are written: what the user got wrong has been found out before.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
-    run.write_about(command)
+    run.write_about(command, {name: task.score(name).better for name in task.score_names()})
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
             result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -163,12 +163,17 @@ class RunFolder:
         if (self / name).exists():
             self.write(name, "".join(kept))
 
-    def write_about(self, command: str) -> None:
-        """Adds the command that ran, with the versions and the machine, to ``about.json``."""
+    def write_about(self, command: str, scores: Mapping[str, str]) -> None:
+        """Adds the command that ran, with the versions, the machine and the direction of each score, to ``about.json``.
+
+        Args:
+            command: as it was given.
+            scores: ``max`` or ``min`` by name, the one that counts first.
+        """
         path = self / "about.json"
         about = json.loads(path.read_text()) if path.exists() else {"commands": []}
         about["commands"].append(command)
-        about |= {"versions": versions(), "machine": machine()}
+        about |= {"versions": versions(), "machine": machine(), "scores": dict(scores)}
         self.write_json("about.json", about)
 
 

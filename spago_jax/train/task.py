@@ -193,6 +193,11 @@ class Task(abc.ABC):
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
+    @classmethod
+    @abc.abstractmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """The scores that an experiment will compute, the one that counts by default first; without reading its data."""
+
     @abc.abstractmethod
     def score_names(self) -> tuple[str, ...]:
         """The scores that are computed on this data, the one that counts by default first."""

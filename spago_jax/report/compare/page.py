@@ -85,7 +85,7 @@ def scores_table(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
         return Cell(el("b", shown) if value == best[split, name] else shown, value)
 
     rows = [
-        (key(i, label), name, run.kind, run.state, *(cell(run, *column) for column in columns))
+        (key(i, label), name, run.task, run.state, *(cell(run, *column) for column in columns))
         for i, (label, name, run) in enumerate(zip(labels, short_names(runs), runs, strict=True))
     ]
     heads = [Column(f"{split} {title(name)}", number=True) for split, name in columns]

@@ -79,6 +79,11 @@ class ImageClassification(Task):
         """Pictures of a block."""
         return block.examples
 
+    @classmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """All that the task declares."""
+        return tuple(score.name for score in cls.scores)
+
     def score_names(self) -> tuple[str, ...]:
         """As ``ClassScorer`` computes them."""
         return ("accuracy", "macro_f1", "loss")

@@ -102,11 +102,14 @@ class TokenClassification(Task):
         indices = block.indices[block.indices >= 0]
         return int(self.parts[split].lengths[indices].sum())
 
+    @classmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """Of spans, or of single tags, as the first sentences have them."""
+        return _scores_of(_schemes(experiment.data, experiment.model.scheme)[1])
+
     def score_names(self) -> tuple[str, ...]:
         """Of spans, or of single tags."""
-        if self.processor.tags.scheme == "plain":
-            return ("accuracy", "macro_f1", "loss")
-        return ("f1", "precision", "recall", "accuracy", "loss")
+        return _scores_of(self.processor.tags.scheme)
 
     def scorer(self, split: str) -> TagScorer:
         """Entity F1 where tags are spans, accuracy and macro-F1 where not."""
@@ -145,6 +148,12 @@ class TokenClassification(Task):
         if self.processor.tags.scheme == "plain":
             return names
         return sorted({name.split("-", 1)[-1] for name in names if name != "O"})
+
+
+def _scores_of(scheme: str) -> tuple[str, ...]:
+    if scheme == "plain":
+        return ("accuracy", "macro_f1", "loss")
+    return ("f1", "precision", "recall", "accuracy", "loss")
 
 
 def _tokenizer(data: Reader) -> dict[str, Any]:
