@@ -39,7 +39,8 @@ def graph(
     what: Annotated[Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML experiment or a run folder.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
     program: Annotated[
-        Which, typer.Option(help="The training step, the scoring of a batch, the answer, or the model's flow by its steps.")
+        Which,
+        typer.Option(help="The training step, the scoring of a batch, the answer, or the model's flow by its steps."),
     ] = Which.predict,
     format: Annotated[Format, typer.Option(help="svg for a browser, dot, mermaid, or a table as text.")] = Format.svg,
     gradient: Annotated[
@@ -89,7 +90,10 @@ def flow_of(what: Path, overrides: list[str]) -> "Network":
     leaves = jax.tree.leaves(_model(_task(what, overrides, data=False)), is_leaf=lambda node: isinstance(node, Network))
     nets = [leaf for leaf in leaves if isinstance(leaf, Network)]
     if not nets:
-        raise InputError("--program flow: the model has no flow; write one under model.encoder, {kind: flow, steps: [...]}", path=what)
+        raise InputError(
+            "--program flow: the model has no flow; write one as model.encoder, with kind: flow",
+            path=what,
+        )
     return nets[0]
 
 

@@ -14,6 +14,7 @@ from spago_jax.errors import InputError, SpagoError
 # The base of typer's usage errors; older versions take it from click, newer ones bring their own.
 _USAGE: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0, 1 failure, 2 bad input, 130 interrupted after a clean checkpoint."""
     sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))

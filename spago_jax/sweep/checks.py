@@ -7,8 +7,8 @@ from spago_jax.sweep.schema import Halving, Sweep
 from spago_jax.sweep.source import SweepFile, override
 from spago_jax.sweep.trials import Trial, trials
 from spago_jax.tasks.experiment import load_experiment
-from spago_jax.train.task import Score
 from spago_jax.train.schema import Experiment
+from spago_jax.train.task import Score
 
 
 def settings_of(sweep: Sweep, trial: Trial, epochs: int | None = None) -> list[str]:

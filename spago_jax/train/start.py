@@ -13,7 +13,8 @@ import numpy as np
 from spago_jax.core import flat, unflat
 from spago_jax.core.paths import match_paths
 from spago_jax.errors import CheckpointError, InputError
-from spago_jax.optim import GroupConfig, OptimizerConfig
+from spago_jax.optim import OptimizerConfig
+from spago_jax.optim.config import GroupConfig
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.schema import Experiment, InitConfig
 

@@ -196,7 +196,7 @@ class Task(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
-        """The scores that an experiment will compute, the one that counts by default first; without reading its data."""
+        """The scores that an experiment will compute, the one that counts by default first; its data are not read."""
 
     @abc.abstractmethod
     def score_names(self) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from spago_jax.report.compare.differences import flatten
 from spago_jax.report.compare.find import is_run
 from spago_jax.report.source import Record, RunData, read_run
 from spago_jax.report.throughput import spent
-from spago_jax.train.task import Score
 from spago_jax.train.run_folder import RunFolder
+from spago_jax.train.task import Score
 
 State = Literal["finished", "interrupted", "unfinished", "broken"]
 
