@@ -7,14 +7,14 @@ import sys
 
 import numpy as np
 import pytest
-
-from spago_jax.cli.main import run
-from spago_jax.compiler.ship import load_program
 from spago_jax.tasks.classifying import ImageLabeler, TextLabeler
 from spago_jax.tasks.readme import readme
 from spago_jax.tasks.run import open_run
 from spago_jax.tasks.tagging import Tagger
 from spago_jax.tasks.writing import Writer
+
+from spago_jax.cli.main import run
+from spago_jax.compiler.ship import load_program
 
 
 def exported(folder, target, *options):

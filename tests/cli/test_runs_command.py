@@ -9,8 +9,7 @@ import pytest
 
 from spago_jax.cli.main import run
 from spago_jax.report.compare.differences import differing, setting
-from spago_jax.report.compare.find import find_runs, is_run
-from spago_jax.report.compare.summary import read_summary, score_mode
+from spago_jax.report.compare.summary import find_runs, is_run, read_summary, score_mode
 from spago_jax.train import Interrupted, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from run_onnx import check
+from spago_jax.tasks.exporting import prediction
+from spago_jax.tasks.run import open_run
 
 import spago_jax as sj
 from spago_jax.nn import CRF, GRU, LSTM, BiRNN, LayerNorm, Linear, StackedRNN
 from spago_jax.ops.activations import ACTIVATIONS
-from spago_jax.tasks.exporting import prediction
-from spago_jax.tasks.run import open_run
 
 pytestmark = pytest.mark.oracle
 

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spago_jax.models.character_lm.config import CharacterLMConfig
+from spago_jax.models.character_lm.model import CharacterLM
 
 from spago_jax.core import flat, unflat
 from spago_jax.generation import sample
-from spago_jax.models.character_lm.config import CharacterLMConfig
-from spago_jax.models.character_lm.model import CharacterLM
 
 
 def from_tensorflow(weights) -> CharacterLM:

@@ -2,13 +2,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from spago_jax.core import Rng
-from spago_jax.errors import InputError
 from spago_jax.models.classifier.config import MLPClassifierConfig, TextClassifierConfig
 from spago_jax.models.classifier.mlp import MLPClassifier, shift_images
 from spago_jax.models.classifier.ngrams import hashed_ngrams
 from spago_jax.models.classifier.text import TextClassifier, mean_over_time
+
+from spago_jax.core import Rng
+from spago_jax.errors import InputError
 
 
 def test_the_mlp_equals_its_equation_in_float64():

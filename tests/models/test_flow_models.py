@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from spago_jax.train.recipe import Loss
 
 from spago_jax.cli.main import run
 from spago_jax.core import Rng, flat
@@ -13,7 +14,6 @@ from spago_jax.models.flows import auxiliary_losses, plus_auxiliary
 from spago_jax.train import fit, load_experiment
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.console import TrainingConsole
-from spago_jax.train.recipe import Loss
 
 TAGGER = """
 extends: tiny.yaml

@@ -3,11 +3,11 @@
 import math
 
 import pytest
+from spago_jax.train.recipe import Metric
 
 from spago_jax.optim import OptimizerConfig
 from spago_jax.sweep.halving import ranked, rungs, survivors, why_anew
 from spago_jax.sweep.schema import Halving
-from spago_jax.train.recipe import Metric
 
 # Li et al. 2018, "Hyperband", table 1 (R = 81, eta = 3): n_i and r_i of each bracket.
 HYPERBAND = {

@@ -2,12 +2,12 @@
 
 import pytest
 import yaml
+from spago_jax.train.recipe import Metric
 
 from spago_jax.errors import InputError
 from spago_jax.sweep.checks import base_experiment, checked_trials, chosen_metric, settings_of
 from spago_jax.sweep.schema import Range
 from spago_jax.sweep.source import load_sweep
-from spago_jax.train.recipe import Metric
 
 SWEEP = """\
 name: tries

@@ -6,14 +6,14 @@ import random
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_runs import images, sentences, texts
-
-from spago_jax.errors import CheckpointError, InputError
-from spago_jax.tasks import open_run
 from spago_jax.tasks.classifying import ImageLabeler, TextLabeler
 from spago_jax.tasks.evaluating import evaluate_run
 from spago_jax.tasks.tagging import Tagger
 from spago_jax.tasks.writing import Writer
+from tiny_runs import images, sentences, texts
+
+from spago_jax.errors import CheckpointError, InputError
+from spago_jax.tasks import open_run
 
 
 @pytest.fixture(scope="module")

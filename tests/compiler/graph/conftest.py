@@ -1,9 +1,9 @@
 import jax
 import pytest
-
-from spago_jax.compiler.graph import Graph, graph
 from spago_jax.models.sequence_labeler.config import SequenceLabelerConfig
 from spago_jax.models.sequence_labeler.model import SequenceLabeler
+
+from spago_jax.compiler.graph import Graph, graph
 
 
 def small_tagger():

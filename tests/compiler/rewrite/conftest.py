@@ -4,15 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from spago_jax.core import Module, param
-from spago_jax.data.lexicon import LexiconBuilder
-from spago_jax.data.ragged import RaggedArray
 from spago_jax.models.character_lm.config import CharacterLMConfig
 from spago_jax.models.character_lm.model import CharacterLM
 from spago_jax.models.sequence_labeler.config import SequenceLabelerConfig
 from spago_jax.models.sequence_labeler.model import SequenceLabeler
 from spago_jax.models.tokens.features import Features
+
+from spago_jax.core import Module, param
+from spago_jax.data.lexicon import LexiconBuilder
+from spago_jax.data.ragged import RaggedArray
 from spago_jax.text.tags import transition_mask
 
 

@@ -8,6 +8,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from spago_jax.train.registry import recipe_class
 from tiny_runs import same_bits, stored
 
 from spago_jax.core import Precision, flat, tap
@@ -16,7 +17,6 @@ from spago_jax.errors import InputError, TrainingError
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.programs import Programs
-from spago_jax.train.registry import recipe_class
 
 EVERYTHING = "train.watch={gradients: array, weights: module, updates: array, activations: '*', histograms: {bins: 5}}"
 HALVE = "{when: {trend: loss, state: improving, window: 2}, do: {scale_learning_rate: 0.5}, repeat: true}"
