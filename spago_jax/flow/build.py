@@ -9,13 +9,14 @@ from typing import Any
 import jax
 
 from spago_jax.core import Array, Module
+from spago_jax.core.call import signature_of
 from spago_jax.core.taps import without_taps
 from spago_jax.errors import InputError, SpagoError
 from spago_jax.flow.builder import Flow
 from spago_jax.flow.frame import Frame, run_order, run_step
 from spago_jax.flow.layer import LayerSpec
 from spago_jax.flow.network import Network
-from spago_jax.flow.part import Context, Plain, Refs, Takes, Use, shown, signature_of
+from spago_jax.flow.part import Context, Plain, Refs, Takes, Use, shown
 from spago_jax.flow.place import FlowError, Place
 from spago_jax.flow.plan import Plan, resolved
 from spago_jax.flow.shapes import read_shapes, same_shape, shape_text

@@ -2,7 +2,6 @@
 """The parts of flows by name, as YAML writes them: ``gelu``, ``{linear: 16}``, ``{threshold: {limit: 2.0}}``."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -77,7 +76,7 @@ def written_part(part: Any) -> Any:
         if part is function:
             return name
     if isinstance(part, LayerSpec) and snake(part.name) in _layers():
-        return _named(snake(part.name), part.arguments, part.options, list(inspect.signature(part.cls.init).parameters))  # type: ignore[attr-defined]
+        return _named(part)
     if isinstance(part, ready_parts.Reshape):
         return {"reshape": list(part.shape)}
     if isinstance(part, ready_parts.FixedSelector):
@@ -89,16 +88,15 @@ def written_part(part: Any) -> Any:
     )
 
 
-def _named(name: str, arguments: Sequence[Any], options: Mapping[str, Any], parameters: Sequence[str]) -> Any:
-    if not arguments and not options:
+def _named(part: LayerSpec) -> Any:
+    name, arguments = snake(part.name), [_plain(value) for value in part.arguments]
+    if not arguments and not part.options:
         return name
-    if not options:
-        return {name: _plain(arguments[0]) if len(arguments) == 1 else [_plain(value) for value in arguments]}
-    # Settings by position and by name together are all written by name: those of `init` after the key and the size.
-    rest = [p for p in parameters if p not in ("key", "in_features", "features", "in_channels")]
-    return {
-        name: {**dict(zip(rest, map(_plain, arguments), strict=False)), **{k: _plain(v) for k, v in options.items()}}
-    }
+    if not part.options:
+        return {name: arguments[0] if len(arguments) == 1 else arguments}
+    # Settings by position and by name together are all written by name.
+    by_name = dict(zip(part.settings, arguments, strict=False))
+    return {name: by_name | {key: _plain(value) for key, value in part.options.items()}}
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,12 @@
 """A part of a step: anything that can be called. How it is described, what it takes, and how it is called."""
 
 import dataclasses
-import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spago_jax.core import Module, Rng, child
+from spago_jax.core.call import signature_of
 from spago_jax.errors import InputError
 from spago_jax.flow.layer import LayerSpec
 
@@ -51,16 +51,6 @@ class Takes:
 
 
 _OWN = ("rng", "lengths")
-
-
-def signature_of(part: Any) -> inspect.Signature | None:
-    """The signature of a call, without ``self``."""
-    try:
-        return (
-            inspect.signature(part.cls.__call__).replace() if isinstance(part, LayerSpec) else inspect.signature(part)
-        )
-    except (TypeError, ValueError):
-        return None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""nn.convolution, nn.convolution1d, nn.convolution2d: kernels and biases one for each pair of channels."""
+"""nn.convolution, nn.convolution1d, nn.convolution: kernels and biases one for each pair of channels."""
 
 import jax.numpy as jnp
 
@@ -10,7 +10,7 @@ from spago_jax.interop.spago.shapes import column
 from spago_jax.nn import Activation, Convolution1d, Convolution2d
 
 
-@golden("nn.convolution", "nn.convolution2d")
+@golden("nn.convolution", "nn.convolution")
 def convolution2d(case: Case) -> Computation:
     """The inputs are the channels; the biases of an output add up over the channels that its mask keeps."""
     config, name = case.config, case.config["activation"]
