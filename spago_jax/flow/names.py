@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The parts of flows by name, as YAML writes them: ``gelu``, ``{linear: 16}``, ``{threshold: {limit: 2.0}}``."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow import merges, ready_parts
+from spago_jax.flow import ready_parts
 from spago_jax.flow.layer import LayerSpec, layer, layer_classes
 from spago_jax.flow.step import snake
 from spago_jax.ops.activations import ACTIVATIONS
@@ -22,7 +21,7 @@ _MADE: dict[str, Callable[..., Any]] = {
 
 def functions() -> dict[str, Callable[..., Any]]:
     """The functions of arrays that have a name: activations, merges."""
-    return {**ACTIVATIONS, **merges.MERGES, "state_add": merges.state_add}
+    return {**ACTIVATIONS, **ready_parts.MERGES, "state_add": ready_parts.state_add}
 
 
 def _layers() -> dict[str, type]:
@@ -77,12 +76,8 @@ def written_part(part: Any) -> Any:
             return name
     if isinstance(part, LayerSpec) and snake(part.name) in _layers():
         return _named(part)
-    if isinstance(part, ready_parts.Reshape):
-        return {"reshape": list(part.shape)}
-    if isinstance(part, ready_parts.FixedSelector):
-        return {"fixed_selector": part.index}
-    if isinstance(part, ready_parts.Threshold | ready_parts.Norm):
-        return {snake(type(part).__name__): dataclasses.asdict(part)}
+    if isinstance(part, ready_parts.ReadyPart):
+        return part.to_config()
     raise InputError(
         f"{part!r} has no name in YAML; give a layer, an activation, or one of the ready parts: {', '.join(known())}"
     )
@@ -105,7 +100,7 @@ def _plain(value: Any) -> Any:
 
 def _single(written: Any) -> tuple[str, Any]:
     if not isinstance(written, Mapping) or len(written) != 1:
-        raise InputError(f"{written!r} is no part; expected a name, {{name: settings}}, or a list of steps")
+        raise InputError(f"{written!r} is not a part; expected a name, {{name: settings}}, or a list of steps")
     name, settings = next(iter(written.items()))
     return str(name), settings
 
