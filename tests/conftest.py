@@ -4,9 +4,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# Compiled programs and encoded corpora of the tests stay here, so that a second run is quick. Set before JAX is used.
-os.environ.setdefault("SPAGO_CACHE", str(ROOT / ".pytest_cache" / "spago_jax"))
-
 try:
     from hypothesis import settings
 except ImportError:  # only the property tests need it

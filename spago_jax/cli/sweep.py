@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 if TYPE_CHECKING:
     from spago_jax.sweep import SweepResult
@@ -53,8 +53,7 @@ def sweep(
 
 def sweep_table(result: "SweepResult") -> str:
     """The trials, the best first, with what does not change from one time to the next: no times."""
-    from spago_jax.cli.tables import text_table
-    from spago_jax.core.show import score
+    from spago_jax.core.show import score, text_table
     from spago_jax.report.compare.differences import setting
     from spago_jax.sweep.result import label
 
@@ -73,4 +72,4 @@ def sweep_table(result: "SweepResult") -> str:
             f"{record['parameters']:,}" if whole else "-",
         ])  # fmt: skip
     heads = ["", "trial", *result.keys, f"dev {metric}", f"test {metric}", "epochs", "parameters"]
-    return text_table(heads, rows, left=0)
+    return text_table(heads, rows, align="r")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError
 
 
@@ -26,7 +26,7 @@ def train(
 ) -> None:
     """Trains an experiment: writes a run folder with checkpoints, metrics and a report."""
     from spago_jax.core.sharding import ask_for_cpu_devices
-    from spago_jax.train.config import load_experiment
+    from spago_jax.tasks.experiment import load_experiment
 
     if resume and overwrite:
         raise InputError("--resume goes on with the run that is there and --overwrite deletes it; choose one")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What every part of a config is: frozen, validated, closed to unknown keys."""
+"""Section: the base of every part of a config, frozen, validated, and closed to unknown keys."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Section(BaseModel):
     """A part of a config: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
 
 
 PositiveInt = Annotated[int, Field(ge=1)]

@@ -79,6 +79,29 @@ class EncodedSentences:
             RaggedArray.open(folder, "forms"), tags, lexicon, about["tag_names"] or [], load_array(folder / "lines.npy")
         )
 
+    @classmethod
+    def of(cls, sentences: Sequence[Tokens]) -> "EncodedSentences":
+        """Sentences in memory: what ``encode_sentences`` writes to disk, for a few of them; there may be none.
+
+        >>> EncodedSentences.of([Tokens(["a", "b", "a"])]).forms[0].tolist()
+        [0, 1, 0]
+
+        Raises:
+            InputError: some sentences have tags and some none.
+        """
+        forms, names = LexiconBuilder(), LexiconBuilder()
+        tagged = {sentence.tags is not None for sentence in sentences}
+        if len(tagged) > 1:
+            raise InputError("some sentences have tags and some none")
+        lengths = [len(sentence.tokens) for sentence in sentences]
+        ids = forms.encode([token for sentence in sentences for token in sentence.tokens])
+        tags = None
+        if tagged == {True}:
+            tags = RaggedArray.from_lengths(names.encode([t for s in sentences for t in s.tags or ()]), lengths)
+        lines = np.array([sentence.line for sentence in sentences], np.int64)
+        found = list(names.build()) if tags is not None else []
+        return cls(RaggedArray.from_lengths(ids, lengths), tags, forms.build(), found, lines)
+
     def __len__(self) -> int:
         return len(self.forms)
 
@@ -196,6 +219,19 @@ class EncodedExamples:
             about["label_names"] or [],
             load_array(folder / "lines.npy"),
         )
+
+    @classmethod
+    def of(cls, examples: Sequence[Labeled], tokenize: Callable[[str], Sequence[str]]) -> "EncodedExamples":
+        """Texts in memory, without labels: what ``encode_labeled`` writes to disk, for a few of them.
+
+        >>> EncodedExamples.of([Labeled("to be or not to be")], str.split).forms[0].tolist()
+        [0, 1, 2, 3, 0, 1]
+        """
+        forms = LexiconBuilder()
+        tokens = [tokenize(example.text) for example in examples]
+        ids = forms.encode([token for row in tokens for token in row])
+        lines = np.array([example.line for example in examples], np.int64)
+        return cls(RaggedArray.from_lengths(ids, [len(row) for row in tokens]), None, forms.build(), [], lines)
 
     def __len__(self) -> int:
         return len(self.forms)

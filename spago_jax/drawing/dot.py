@@ -1,28 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A picture in the language of Graphviz."""
 
-from spago_jax.drawing.picture import Box, Picture, heat_colour
-
-_FILLS = {
-    "input": "#dbeafe",
-    "output": "#dcfce7",
-    "product": "#ffe4c7",
-    "arithmetic": "#f8fafc",
-    "reduction": "#ede4fe",
-    "movement": "#e7eaee",
-    "random": "#fde2ee",
-    "loop": "#d3f3ef",
-    "module": "#fdf3c8",
-    "backward": "#fbe0da",
-    "gate": "#e0e7ff",
-    "switch": "#ffe4e6",
-    "map": "#cffafe",
-    "using": "#dbeafe",
-    "state": "#fef3c7",
-    "other": "#ffffff",
-}
-# Arrows that leave a box of these kinds.
-_STYLES = {"using": ', style=dashed, color="#2563eb"', "state": ', style=dotted, color="#c2560c"'}
+from spago_jax.drawing.colours import KINDS, heat_colour
+from spago_jax.drawing.picture import Box, Picture
 
 
 def dot(drawn: Picture) -> str:
@@ -46,14 +26,15 @@ def dot(drawn: Picture) -> str:
     for box in drawn.root.children:
         _box(box, lines, "  ")
     for a in drawn.arrows:
-        style = _STYLES.get(kinds[a.source], "")
+        kind = KINDS[kinds[a.source]]
+        style = "" if kind.line == "solid" else f', style={kind.line}, color="{kind.edge}"'
         lines.append(f"  {_quoted(a.source)} -> {_quoted(a.target)} [label={_quoted(a.types)}{style}];")
     return "\n".join([*lines, "}", ""])
 
 
 def fill(box: Box) -> str:
     """The colour of a leaf."""
-    return _FILLS[box.kind] if box.heat is None else heat_colour(box.heat)
+    return KINDS[box.kind].fill if box.heat is None else heat_colour(box.heat)
 
 
 def _box(box: Box, lines: list[str], indent: str) -> None:

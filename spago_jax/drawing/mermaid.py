@@ -3,7 +3,8 @@
 
 import re
 
-from spago_jax.drawing.dot import _FILLS, fill
+from spago_jax.drawing.colours import BORDER, KINDS, TEXT
+from spago_jax.drawing.dot import fill
 from spago_jax.drawing.picture import Box, Picture
 
 
@@ -25,10 +26,10 @@ def mermaid(drawn: Picture) -> str:
     for box in drawn.root.children:
         _box(box, lines, "  ")
     for arrow in drawn.arrows:
-        line = "-.->" if kinds[arrow.source] in ("using", "state") else "-->"
+        line = "-->" if KINDS[kinds[arrow.source]].line == "solid" else "-.->"
         lines.append(f"  {_name(arrow.source)} {line} {_name(arrow.target)}")
     for kind in dict.fromkeys(box.kind for box in drawn.root.leaves()):
-        lines.append(f"  classDef {kind} fill:{_FILLS[kind]},stroke:#64748b,color:#0f172a")
+        lines.append(f"  classDef {kind} fill:{KINDS[kind].fill},stroke:{BORDER},color:{TEXT}")
     for box in drawn.root.leaves():
         if box.heat is not None:
             lines.append(f"  style {_name(box.key)} fill:{fill(box)}")

@@ -4,25 +4,6 @@
 import dataclasses
 from collections.abc import Iterator
 
-KINDS = {
-    "input": "input",
-    "output": "output",
-    "product": "matrix product",
-    "arithmetic": "arithmetic",
-    "reduction": "reduction",
-    "movement": "data movement",
-    "random": "random",
-    "loop": "loop, branch",
-    "module": "module, folded",
-    "backward": "module, backward",
-    "gate": "gate",
-    "switch": "switch",
-    "map": "map",
-    "using": "handed over by tag",
-    "state": "state from call to call",
-    "other": "other",
-}
-
 
 @dataclasses.dataclass
 class Box:
@@ -30,7 +11,7 @@ class Box:
 
     Attributes:
         key: its name in the drawing.
-        kind: which colour it has, a key of ``KINDS``.
+        kind: which colour it has, a key of ``colours.KINDS``.
         title: the first line of its label.
         lines: the other lines.
         attached: the parameters and constants that it reads.
@@ -76,16 +57,3 @@ class Picture:
     def size(self) -> int:
         """The number of boxes that hold no others."""
         return sum(1 for _ in self.root.leaves())
-
-
-def heat_colour(share: float) -> str:
-    """Green for 0, yellow, red for 1.
-
-    >>> heat_colour(0.0), heat_colour(1.0)
-    ('#bbf7d0', '#fca5a5')
-    """
-    stops = ((187, 247, 208), (253, 230, 138), (252, 165, 165))
-    place = min(max(share, 0.0), 1.0) * 2
-    low, high = stops[min(int(place), 1)], stops[min(int(place), 1) + 1]
-    rest = place - min(int(place), 1)
-    return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in zip(low, high, strict=True))

@@ -6,40 +6,14 @@ import itertools
 import math
 import unicodedata
 
+from spago_jax.drawing.colours import KINDS, TEXT, heat_colour
 from spago_jax.drawing.layout import HEADER, Item, Layout, Rect, Route, layout
-from spago_jax.drawing.picture import KINDS, Box, Picture, heat_colour
+from spago_jax.drawing.picture import Box, Picture
 
 _TITLE, _SMALL = 12.0, 10.5  # font sizes
 _LINE, _INSET, _MARGIN = 15.0, 9.0, 16.0
 _LONGEST = 40  # characters of a label
-
-# fill and edge on light ground, fill and edge on dark ground
-_COLOURS = {
-    "input": ("#dbeafe", "#2563eb", "#16304f", "#60a5fa"),
-    "output": ("#dcfce7", "#15803d", "#12341f", "#4ade80"),
-    "product": ("#ffe4c7", "#c2560c", "#4a2a0e", "#fb923c"),
-    "arithmetic": ("#f8fafc", "#64748b", "#242b35", "#94a3b8"),
-    "reduction": ("#ede4fe", "#7c3aed", "#2f2150", "#a78bfa"),
-    "movement": ("#e7eaee", "#9aa5b4", "#1c2027", "#66727f"),
-    "random": ("#fde2ee", "#be2a6e", "#481a30", "#f472b6"),
-    "loop": ("#d3f3ef", "#0f766e", "#0f3431", "#2dd4bf"),
-    "module": ("#fdf3c8", "#a16207", "#3b300f", "#eab308"),
-    "backward": ("#fbe0da", "#b4381f", "#44201a", "#f87171"),
-    "gate": ("#e0e7ff", "#4338ca", "#25255c", "#818cf8"),
-    "switch": ("#ffe4e6", "#be123c", "#4a1724", "#fb7185"),
-    "map": ("#cffafe", "#0e7490", "#10353f", "#22d3ee"),
-    "using": ("#eff6ff", "#2563eb", "#16304f", "#60a5fa"),
-    "state": ("#fef3c7", "#c2560c", "#4a2a0e", "#fb923c"),
-    "other": ("#ffffff", "#334155", "#20262e", "#cbd5e1"),
-}
-_OPEN = {
-    "module": ("#a16207", "#8a7530"),
-    "loop": ("#0f766e", "#2a8a80"),
-    "backward": ("#b4381f", "#a05545"),
-    "gate": ("#4338ca", "#6366b8"),
-    "switch": ("#be123c", "#b0485d"),
-    "map": ("#0e7490", "#2b8096"),
-}
+_DASHES = {"dashed": "5 3", "dotted": "1.5 3"}
 
 
 def svg(drawn: Picture) -> str:
@@ -144,7 +118,7 @@ class _Page:
         at = self.found.boxes[box.key]
         self.titles[box.key] = box.title
         hot = "" if box.heat is None else f' style="fill:{heat_colour(box.heat)}"'
-        ink = ' style="fill:#0f172a"' if hot else ""  # the green to red is light on any ground
+        ink = f' style="fill:{TEXT}"' if hot else ""  # the green to red is light on any ground
         if box.children:
             where = f'x="{_n(at.x)}" y="{_n(at.y)}" width="{_n(at.width)}"'
             behind.append(f'<rect class="open {box.kind}-open" {where} height="{_n(at.height)}" rx="7"/>')
@@ -183,7 +157,7 @@ class _Page:
                     path += f"C{_n(x0)} {middle} {_n(x1)} {middle} {_n(x1)} {_n(y1)}"
             pieces.append(path)
         kind = self.kind_of[route.source]
-        style = f" {kind}-arrow" if kind in ("using", "state") else ""
+        style = f" {kind}-arrow" if KINDS[kind].line in _DASHES else ""
         heads = "".join(f"M{_n(x)} {_n(y)}l-3.5 -7h7z" for x, y, _ in route.heads)
         names = ", ".join(dict.fromkeys(self.titles[target] for *_, target in route.heads))
         types = ", ".join(dict.fromkeys(arrow.types for arrow in self.drawn.arrows if arrow.source == route.source))
@@ -195,7 +169,7 @@ class _Page:
     def legend(self, width: float) -> tuple[list[str], float]:
         """The colours that occur, in as many rows as it takes."""
         parts, x, y = [], 0.0, 0.0
-        entries = [(f"box {kind}", name) for kind, name in KINDS.items() if kind in self.kinds]
+        entries = [(f"box {key}", kind.name) for key, kind in KINDS.items() if key in self.kinds]
         if any(box.attached for box in self.drawn.root.leaves()):
             entries.append(("", "parameter"))
         for css, name in entries:
@@ -228,17 +202,16 @@ def _style() -> str:
     mono = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
     light = ["svg.sj-graph{--page:#fff;--ink:#0f172a;--soft:#475569;--part:#166534;--line:#8492a6}"]
     dark = ["svg.sj-graph{--page:#0f1319;--ink:#f1f5f9;--soft:#b3bfce;--part:#86efac;--line:#7c8a9e}"]
-    for kind, (fill, edge, dark_fill, dark_edge) in _COLOURS.items():
-        light.append(f".sj-graph .{kind}{{fill:{fill};stroke:{edge}}}")
-        dark.append(f".sj-graph .{kind}{{fill:{dark_fill};stroke:{dark_edge}}}")
-    for kind, (edge, dark_edge) in _OPEN.items():
-        light.append(
-            f".sj-graph .{kind}-open{{fill:{edge};stroke:{edge}}}.sj-graph .{kind}-head{{fill:{_COLOURS[kind][0]}}}"
-        )
-        dark.append(
-            f".sj-graph .{kind}-open{{fill:{dark_edge};stroke:{dark_edge}}}"
-            f".sj-graph .{kind}-head{{fill:{_COLOURS[kind][2]}}}"
-        )
+    arrows = ""
+    for key, kind in KINDS.items():
+        light.append(f".sj-graph .{key}{{fill:{kind.fill};stroke:{kind.edge}}}")
+        dark.append(f".sj-graph .{key}{{fill:{kind.dark_fill};stroke:{kind.dark_edge}}}")
+        for rules, edge, fill in zip((light, dark), kind.frame or (), (kind.fill, kind.dark_fill), strict=False):
+            rules.append(f".sj-graph .{key}-open{{fill:{edge};stroke:{edge}}}.sj-graph .{key}-head{{fill:{fill}}}")
+        if kind.line in _DASHES:
+            arrow = f".sj-graph .{key}-arrow"
+            arrows += f"{arrow} .line{{stroke:{kind.edge};stroke-dasharray:{_DASHES[kind.line]}}}"
+            arrows += f"{arrow} .tip{{fill:{kind.edge}}}"
     common = (
         f".sj-graph text{{font-family:{mono};font-size:{_SMALL}px;fill:var(--soft)}}"
         f".sj-graph .t{{font-size:{_TITLE}px;font-weight:600;fill:var(--ink)}}"
@@ -247,8 +220,7 @@ def _style() -> str:
         ".sj-graph .page{fill:var(--page)}.sj-graph .open{fill-opacity:.045;stroke-opacity:.75;stroke-width:1.2}"
         ".sj-graph .box{stroke-width:1.2}"
         ".sj-graph .line{fill:none;stroke:var(--line);stroke-width:1.2}.sj-graph .tip{fill:var(--line)}"
-        ".sj-graph .using-arrow .line{stroke:#2563eb;stroke-dasharray:5 3}.sj-graph .using-arrow .tip{fill:#2563eb}"
-        ".sj-graph .state-arrow .line{stroke:#c2560c;stroke-dasharray:1.5 3}.sj-graph .state-arrow .tip{fill:#c2560c}"
+        f"{arrows}"
         ".sj-graph .under{stroke:var(--line);stroke-width:1.5;fill:none}"
         ".sj-graph .arrow:hover .line{stroke:#e11d48;stroke-width:2.2}.sj-graph .arrow:hover .tip{fill:#e11d48}"
     )

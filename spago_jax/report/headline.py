@@ -4,11 +4,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spago_jax.core.show import count, finite, score, title
+from spago_jax.core.show import count, finite, score, seconds_text, title
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.report.source import RunData
 from spago_jax.report.throughput import spent
-from spago_jax.train.console import seconds_text
 
 
 def headline(run: RunData) -> Html:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spago_jax.core.show import count, finite, size
+from spago_jax.core.show import amount, count, finite
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.report.source import RunData
 from spago_jax.report.table import Cell, Column, bar, table
@@ -24,9 +24,8 @@ def parameters_section(rows: Sequence[Row]) -> Html:
         groups.setdefault(module if dot else "", []).append(row)
     total = _sum(rows, "count")
     buffers = _sum([r for r in rows if r.get("role") == "buffer"], "count")
-    note = (
-        f"{len(rows)} arrays, {count(total)} numbers, {size(_sum(rows, 'bytes'))}; {count(total - buffers)} trainable."
-    )
+    size = amount(_sum(rows, "bytes"), "B")
+    note = f"{len(rows)} arrays, {count(total)} numbers, {size}; {count(total - buffers)} trainable."
     opened = len(rows) <= FEW_ROWS
     return join(
         el("p", note, class_="note"),
@@ -99,7 +98,7 @@ def _program(program: Row) -> Html:
         seconds = finite(s.get("compile_seconds"))
         return (
             el("code", s.get("inputs", ""), class_="inputs"),
-            *[Cell(size(s.get(key), unit), finite(s.get(key))) for key, unit in amounts],
+            *[Cell(amount(s.get(key), unit), finite(s.get(key))) for key, unit in amounts],
             Cell("" if seconds is None else f"{seconds:.2f} s", seconds),
             s.get("reason", ""),
         )

@@ -2,11 +2,14 @@
 """The whole page."""
 
 import base64
+import functools
 import hashlib
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from spago_jax.drawing.colours import page_variables
 from spago_jax.drawing.html import Html, el, join, text
 from spago_jax.errors import InputError
 from spago_jax.report.curves import curves_section
@@ -14,9 +17,7 @@ from spago_jax.report.headline import headline
 from spago_jax.report.inventory import about_section, config_section, parameters_section, programs_section
 from spago_jax.report.labels import confusion_map, label_table
 from spago_jax.report.samples import samples_section
-from spago_jax.report.script import SCRIPT
 from spago_jax.report.source import RunData, read_run
-from spago_jax.report.style import STYLE
 from spago_jax.report.throughput import throughput_section
 from spago_jax.report.watched import watched_section
 from spago_jax.train.run_folder import RunFolder
@@ -69,16 +70,23 @@ def render(run: RunData) -> str:
 
 def document(name: str, body: Html) -> str:
     """A page of its own: the style, the script and no other file. The title is escaped, the body is markup."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    style = page_variables() + _asset("page.css")
+    script = _asset("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="color-scheme" content="light dark">\n'
-        f"<title>{text(name)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n<main>{body}</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        f"<title>{text(name)}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n<main>{body}</main>\n<script>{script}</script>\n</body>\n</html>\n"
     )
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return files("spago_jax.report").joinpath(name).read_text("utf-8")
 
 
 def _guard(make: Callable[[], Html]) -> Html:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spago_jax.drawing.charts.colours import Colours
+from spago_jax.drawing.charts.label_colours import Colours
 from spago_jax.drawing.charts.png import data_uri
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.report.table import Cell, Column, table
@@ -17,25 +17,17 @@ Sample = Mapping[str, Any]
 
 def samples_section(samples: Sequence[Sample], order: Sequence[str] = ()) -> Html:
     """The samples, each kind in its own way; `order` is of labels, the most frequent first."""
-    kinds = {name: [s for s in samples if name == _kind(s)] for name in ("tags", "image", "class", "text")}
+    kinds = {name: [s for s in samples if s.get("kind") == name] for name in ("tags", "image", "text", "generated")}
     parts = []
     if kinds["tags"]:
         parts.append(tagged_samples(kinds["tags"], Colours([*order, *labels_in(kinds["tags"])])))
     if kinds["image"]:
         parts.append(_images(kinds["image"][:MOST_IMAGES]))
-    if kinds["class"]:
-        parts.append(_classified(kinds["class"][:MOST_ROWS]))
     if kinds["text"]:
-        parts.append(_generated(kinds["text"][:MOST_TEXTS]))
+        parts.append(_classified(kinds["text"][:MOST_ROWS]))
+    if kinds["generated"]:
+        parts.append(_generated(kinds["generated"][:MOST_TEXTS]))
     return join(parts)
-
-
-def _kind(sample: Sample) -> str:
-    if "tokens" in sample:
-        return "tags"
-    if "image" in sample:
-        return "image"
-    return "class" if "predicted" in sample else "text"
 
 
 def _right(sample: Sample) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spago_jax.drawing.charts.colours import OUTSIDE, Colours
+from spago_jax.drawing.charts.label_colours import OUTSIDE, Colours
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.errors import InputError
 from spago_jax.report.entities import WORDS, Found, compare

@@ -4,12 +4,11 @@
 from collections.abc import Sequence
 from statistics import median
 
-from spago_jax.core.show import count, finite
+from spago_jax.core.show import count, finite, rate_text, seconds_text
 from spago_jax.drawing.charts.line_chart import Series
 from spago_jax.drawing.html import Html, el
 from spago_jax.report.curves import figure
 from spago_jax.report.source import Record, RunData
-from spago_jax.train.console import rate_text, seconds_text
 
 
 def spent(timings: Sequence[Record]) -> float:

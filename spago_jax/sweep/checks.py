@@ -6,10 +6,9 @@ from spago_jax.sweep.halving import rungs
 from spago_jax.sweep.schema import Halving, Sweep
 from spago_jax.sweep.source import SweepFile, override
 from spago_jax.sweep.trials import Trial, trials
-from spago_jax.train.config import load_experiment
-from spago_jax.train.recipe import Metric
-from spago_jax.train.registry import recipe_class
+from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.schema import Experiment
+from spago_jax.train.task import Score
 
 
 def settings_of(sweep: Sweep, trial: Trial, epochs: int | None = None) -> list[str]:
@@ -64,20 +63,21 @@ def base_experiment(file: SweepFile) -> Experiment:
     return found
 
 
-def chosen_metric(file: SweepFile, experiment: Experiment) -> Metric:
-    """The dev score that ranks the trials; the data are read for it.
+def chosen_metric(file: SweepFile, experiment: Experiment) -> Score:
+    """The dev score that ranks the trials, as the task declares it.
 
     Raises:
-        InputError: for a score that the model does not have, or where there is no dev part to have it on.
+        InputError: for a score that the task does not have, or where there is no dev part to have it on.
     """
-    recipe = recipe_class(experiment.model.kind).prepare(experiment)
-    if "dev" not in recipe.splits():
+    task = experiment.task_class
+    if "dev" not in experiment.data.splits():
         raise InputError(f"{file.base}: a sweep ranks its trials by a dev score, and data.dev is missing")
-    metric = recipe.chosen_metric()
-    if metric.name not in recipe.score_names():
+    names = task.expected_scores(experiment)
+    name = experiment.train.metric or names[0]
+    if name not in names:
         where = file.where("metric") if file.sweep.metric is not None else f"{file.base}: train."
-        raise InputError(f"{where}metric = {metric.name!r}: {did_you_mean(metric.name, recipe.score_names())}")
-    return metric
+        raise InputError(f"{where}metric = {name!r}: {did_you_mean(name, names)}")
+    return task.score(name)
 
 
 def _placed(message: str, file: SweepFile, trial: Trial) -> str:

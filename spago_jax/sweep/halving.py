@@ -7,7 +7,7 @@ from typing import NamedTuple
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import CosineSchedule, ExponentialSchedule, LinearSchedule
 from spago_jax.sweep.schema import Halving
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 
 class Rung(NamedTuple):
@@ -39,20 +39,20 @@ def rungs(method: Halving) -> list[Rung]:
         count, epochs = count // method.eta, epochs * method.eta
 
 
-def survivors(scores: Mapping[int, float | None], count: int, metric: Metric) -> list[int]:
+def survivors(scores: Mapping[int, float | None], count: int, metric: Score) -> list[int]:
     """The numbers of the `count` best trials, by number; those without a score are never among them.
 
     Of equal scores the earlier trial's is the better one.
 
-    >>> survivors({1: 0.5, 2: None, 3: 0.9, 4: 0.9, 5: 0.7}, 2, Metric("f1", "max"))
+    >>> survivors({1: 0.5, 2: None, 3: 0.9, 4: 0.9, 5: 0.7}, 2, Score("f1", "max"))
     [3, 4]
     """
     return sorted(ranked(scores, metric)[:count])
 
 
-def ranked(scores: Mapping[int, float | None], metric: Metric) -> Sequence[int]:
+def ranked(scores: Mapping[int, float | None], metric: Score) -> Sequence[int]:
     """The numbers of the trials that have a score, best first."""
-    sign = -1.0 if metric.mode == "max" else 1.0
+    sign = -1.0 if metric.better == "max" else 1.0
     return [number for _, number in sorted((sign * s, number) for number, s in scores.items() if s is not None)]
 
 

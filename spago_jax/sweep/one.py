@@ -14,7 +14,7 @@ from spago_jax.core.disk import explain_os_error
 from spago_jax.core.show import finite
 from spago_jax.errors import InputError, TrainingError
 from spago_jax.report.compare.summary import read_summary
-from spago_jax.train.config import load_experiment
+from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.loop import fit
 

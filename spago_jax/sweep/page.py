@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spago_jax.core.disk import replace_file
-from spago_jax.core.show import count, finite, score, title
+from spago_jax.core.show import count, finite, score, seconds_text, title
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.errors import InputError
 from spago_jax.report.compare.curves import MOST_LINES, overlaid
@@ -17,7 +17,6 @@ from spago_jax.sweep.folder import Record
 from spago_jax.sweep.result import SweepResult, label
 from spago_jax.sweep.scatter import Dot, scatter
 from spago_jax.sweep.schema import Values
-from spago_jax.train.console import seconds_text
 
 
 def write_page(result: SweepResult) -> Path:
@@ -120,7 +119,7 @@ def _rungs(result: SweepResult) -> Html:
         records = [record for record in result.records if record["rung"] == rung]
         whole = [record for record in records if record["state"] == "finished"]
         scores = [record["score"] for record in whole]
-        best = None if not scores else max(scores) if result.metric.mode == "max" else min(scores)
+        best = None if not scores else max(scores) if result.metric.better == "max" else min(scores)
         epochs = max((record["epochs"] for record in whole), default=None)
         on = sorted(label(r) for r in result.records if r["rung"] == rung + 1)
         rows.append((str(rung + 1), str(len(records)), count(epochs), score(best), ", ".join(on)))

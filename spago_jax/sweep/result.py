@@ -7,7 +7,7 @@ from spago_jax.sweep.folder import Record, SweepFolder
 from spago_jax.sweep.halving import ranked
 from spago_jax.sweep.schema import Sweep
 from spago_jax.sweep.trials import Trial
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class SweepResult:
 
     sweep: Sweep
     folder: SweepFolder
-    metric: Metric
+    metric: Score
     trials: tuple[Trial, ...]
     records: list[Record]
 

@@ -11,6 +11,7 @@ from typing import Any
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core.disk import explain_os_error
 from spago_jax.core.show import score as score_text
+from spago_jax.core.show import seconds_text
 from spago_jax.errors import CheckpointError, SpagoError, TrainingError
 from spago_jax.sweep.checks import base_experiment, checked_trials, chosen_metric, settings_of
 from spago_jax.sweep.crew import Crew, one_by_one
@@ -22,10 +23,9 @@ from spago_jax.sweep.result import SweepResult
 from spago_jax.sweep.schema import Halving
 from spago_jax.sweep.source import SweepFile
 from spago_jax.sweep.trials import Trial
-from spago_jax.train.config import load_experiment
-from spago_jax.train.console import seconds_text
+from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.interrupt import Interrupted
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 Run = Callable[[Sequence[Job]], Generator[tuple[int, Outcome]]]
 
@@ -93,7 +93,7 @@ class _Work:
     file: SweepFile
     folder: SweepFolder
     trials: list[Trial]
-    metric: Metric
+    metric: Score
     run: Run
     say: Callable[[str], None]
 

@@ -11,7 +11,7 @@ _NAMES = {
     "Experiment": "spago_jax.train.schema",
     "LivePlot": "spago_jax.train.watch.live",
     "Interrupted": "spago_jax.train.interrupt",
-    "Recipe": "spago_jax.train.recipe",
+    "Task": "spago_jax.train.task",
     "Result": "spago_jax.train.loop",
     "RunFolder": "spago_jax.train.run_folder",
     "TrainingError": "spago_jax.errors",
@@ -19,7 +19,7 @@ _NAMES = {
     "TrendGroup": "spago_jax.train.watch.trend_group",
     "Watch": "spago_jax.train.watch.watch",
     "fit": "spago_jax.train.loop",
-    "load_experiment": "spago_jax.train.config",
+    "load_experiment": "spago_jax.tasks.experiment",
 }
 
 

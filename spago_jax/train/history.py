@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spago_jax.errors import TrainingError
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 
 @dataclasses.dataclass
@@ -66,9 +66,9 @@ class History:
         self.window_steps = 0
         return line
 
-    def judge(self, score: float, step: int, metric: Metric, min_delta: float) -> bool:
+    def judge(self, score: float, step: int, metric: Score, min_delta: float) -> bool:
         """Takes a dev score; whether it is the best so far."""
-        if metric.better(score, self.best_score, min_delta):
+        if metric.improves(score, self.best_score, min_delta):
             self.best_score, self.best_step = score, step
             self.evaluations_without_gain = 0
             return True

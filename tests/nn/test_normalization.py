@@ -5,12 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spago.golden import read_cases
+from spago.shapes import sequence, vector
 
 import spago_jax as sj
 from spago_jax import nn
 from spago_jax.errors import InputError
-from spago_jax.interop.spago.golden import read_cases
-from spago_jax.interop.spago.shapes import sequence, vector
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 5, 6)).astype(np.float32) * 2.0 + 1.0

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spago.golden import read_cases
+from spago.handlers.recurrent_cells import lstm_arrays
 
 from spago_jax import nn
 from spago_jax.errors import InputError
-from spago_jax.interop.spago.golden import read_cases
-from spago_jax.interop.spago.handlers.recurrent_cells import lstm_arrays
 from spago_jax.nn.recurrent.birnn import CELLS
 from spago_jax.ops.linear_attention_scan import linear_attention_scan
 from spago_jax.ops.recurrence import scan_recurrence

@@ -2,20 +2,19 @@
 """Likely mistakes in a Graph."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.graph.edges import flow
-from spago_jax.compiler.graph.nodes import short_types, type_text
+from spago_jax.compiler.graph.nodes import type_text
 from spago_jax.compiler.graph.text import short_place
-from spago_jax.compiler.graph.work import size, words
-
-if TYPE_CHECKING:
-    from spago_jax.compiler.graph.graph import Graph
+from spago_jax.compiler.graph.work import words
+from spago_jax.core.dtypes import short_name
+from spago_jax.core.show import memory
 
 LARGE = 2**20  # bytes of a constant that should have been an argument
 
@@ -40,22 +39,29 @@ class GraphWarning:
         return f"{self.kind}: {self.message}"
 
 
-def likely_mistakes(graph: "Graph") -> tuple[GraphWarning, ...]:
-    """The findings for a graph, none for most.
+def likely_mistakes(
+    closed: jaxprs.ClosedJaxpr, inputs: Sequence[str], differentiated: Collection[str]
+) -> tuple[GraphWarning, ...]:
+    """The findings for a traced program; most have none.
+
+    Args:
+        closed: the program.
+        inputs: the path of each input.
+        differentiated: the inputs that a gradient would be taken of.
 
     >>> from spago_jax.compiler.graph import graph
-    >>> for mistake in likely_mistakes(graph(lambda x, y: jnp.floor(x).sum(), "f32[3]", "f32[3]")):
+    >>> for mistake in graph(lambda x, y: jnp.floor(x).sum(), "f32[3]", "f32[3]").warnings():
     ...     print(mistake)
     unused input: y f32[3] does not reach any output; remove it
     no derivative: x f32[3] reaches the output, but no derivative comes back to it: floor stops it at ...
     """
-    return (*_unused(graph), *_blocked(graph), *_constants(graph), *_doubles(graph))
+    return (*_unused(closed, inputs), *_blocked(closed, inputs, differentiated), *_constants(closed), *_doubles(closed))
 
 
 # -- inputs --------------------------------------------------------------------------------------------------------
 
 
-def _reached(graph: "Graph") -> tuple[int, int]:
+def _reached(closed: jaxprs.ClosedJaxpr) -> tuple[int, int]:
     """The inputs that reach an output, and those that reach an operation with effects, as bits."""
     outputs = effects = 0
 
@@ -63,18 +69,18 @@ def _reached(graph: "Graph") -> tuple[int, int]:
         nonlocal effects
         effects |= bits if eqn.effects else 0
 
-    for bits in flow(graph.jaxpr, _bits(graph), listener=listen):
+    for bits in flow(closed, _bits(closed), listener=listen):
         outputs |= bits
     return outputs, effects
 
 
-def _bits(graph: "Graph") -> list[int]:
-    return [1 << index for index in range(len(graph.inputs))]
+def _bits(closed: jaxprs.ClosedJaxpr) -> list[int]:
+    return [1 << index for index in range(len(closed.jaxpr.invars))]
 
 
-def _unused(graph: "Graph") -> Iterator[GraphWarning]:
-    outputs, effects = _reached(graph)
-    for index, (path, var) in enumerate(zip(graph.inputs, graph.jaxpr.jaxpr.invars, strict=True)):
+def _unused(closed: jaxprs.ClosedJaxpr, inputs: Sequence[str]) -> Iterator[GraphWarning]:
+    outputs, effects = _reached(closed)
+    for index, (path, var) in enumerate(zip(inputs, closed.jaxpr.invars, strict=True)):
         if not (outputs | effects) >> index & 1:
             yield GraphWarning("unused input", path, f"{path} {_type(var.aval)} does not reach any output; remove it")
 
@@ -83,8 +89,10 @@ def _unused(graph: "Graph") -> Iterator[GraphWarning]:
 _FLAT = words("stop_gradient floor ceil round sign is_finite nextafter argmax argmin")
 
 
-def _blocked(graph: "Graph") -> Iterator[GraphWarning]:
-    outputs = graph.jaxpr.jaxpr.outvars
+def _blocked(
+    closed: jaxprs.ClosedJaxpr, inputs: Sequence[str], differentiated: Collection[str]
+) -> Iterator[GraphWarning]:
+    outputs = closed.jaxpr.outvars
     if not any(_inexact(var.aval) for var in outputs):
         return
     stops: dict[int, tuple[jaxprs.JaxprEqn, jaxprs.Place | None]] = {}  # the first that does, for each input
@@ -95,18 +103,17 @@ def _blocked(graph: "Graph") -> Iterator[GraphWarning]:
     def listen(eqn: jaxprs.JaxprEqn, bits: int, place: jaxprs.Place | None) -> None:
         if all(passes(eqn, output) for output in range(len(eqn.outvars))):
             return
-        for index in range(len(graph.inputs)):
+        for index in range(len(inputs)):
             if bits >> index & 1:
                 stops.setdefault(index, (eqn, place))
 
-    found = flow(graph.jaxpr, _bits(graph), passes, listen, custom=False)
+    found = flow(closed, _bits(closed), passes, listen, custom=False)
     flowing = 0
     for bits, var in zip(found, outputs, strict=True):
         flowing |= bits if _inexact(var.aval) else 0
-    reached, _ = _reached(graph)
-    wanted = graph._wrt(None)
-    for index, (path, var) in enumerate(zip(graph.inputs, graph.jaxpr.jaxpr.invars, strict=True)):
-        if path not in wanted or flowing >> index & 1 or not reached >> index & 1:
+    reached, _ = _reached(closed)
+    for index, (path, var) in enumerate(zip(inputs, closed.jaxpr.invars, strict=True)):
+        if path not in differentiated or flowing >> index & 1 or not reached >> index & 1:
             continue
         first, place = stops.get(index, (None, None))
         where = f" at {short_place(place)}" if place else ""
@@ -139,9 +146,9 @@ def _equations(
             yield from _equations(body, where)
 
 
-def _constants(graph: "Graph") -> Iterator[GraphWarning]:
+def _constants(program: jaxprs.ClosedJaxpr) -> Iterator[GraphWarning]:
     seen: set[int] = set()
-    for closed, eqn, place in _equations(graph.jaxpr):
+    for closed, eqn, place in _equations(program):
         named = dict(zip(closed.jaxpr.constvars, closed.consts, strict=False))
         for atom in eqn.invars:
             value: Any = atom.val if isinstance(atom, jaxprs.Literal) else named.get(atom)
@@ -152,15 +159,15 @@ def _constants(graph: "Graph") -> Iterator[GraphWarning]:
             yield GraphWarning(
                 "large constant",
                 "",
-                f"{_type(value)} of {size(value.nbytes)} is written into the program{where}; make it an argument",
+                f"{_type(value)} of {memory(value.nbytes)} is written into the program{where}; make it an argument",
                 place,
             )
 
 
-def _doubles(graph: "Graph") -> Iterator[GraphWarning]:
-    if any(_double(var.aval) for var in graph.jaxpr.jaxpr.invars):
+def _doubles(closed: jaxprs.ClosedJaxpr) -> Iterator[GraphWarning]:
+    if any(_double(var.aval) for var in closed.jaxpr.invars):
         return
-    for _, eqn, place in _equations(graph.jaxpr):
+    for _, eqn, place in _equations(closed):
         made = [var.aval for var in eqn.outvars if _double(var.aval)]
         if not made or jaxprs.bodies(eqn):
             continue
@@ -184,4 +191,4 @@ def _inexact(aval: Any) -> bool:
 
 
 def _type(aval: Any) -> str:
-    return type_text(aval.shape, short_types(aval.dtype))
+    return type_text(aval.shape, short_name(aval.dtype))

@@ -31,7 +31,9 @@ class Idx(Reader):
 
     def files(self, split: str) -> list[Path]:
         """The file of images and the file of labels of a part of the data."""
-        name = "train" if split == "dev" and self.dev_examples else split
+        if split == "dev" and not self.dev_examples:
+            return []
+        name = "train" if split == "dev" else split
         named = [getattr(self, f"{name}_{kind}", None) for kind in ("images", "labels")]
         return as_files([path for path in named if path is not None]) if all(named) else []
 

@@ -21,7 +21,7 @@ def notes(runs: Sequence[RunSummary], labels: Sequence[str]) -> list[str]:
     if len(by_metric) > 1:
         listed = ", ".join(f"{name} ({' '.join(names)})" for name, names in by_metric.items())
         found.append(f"not comparable: the runs are judged by different scores: {listed}")
-    kinds = sorted({run.kind for run in runs})
+    kinds = sorted({run.task for run in runs})
     if len(kinds) > 1:
         found.append(f"not comparable: the losses are those of different kinds of model: {', '.join(kinds)}")
     data = differing([{k: v for k, v in run.config.items() if k.startswith("data.")} for run in runs])

@@ -3,9 +3,8 @@
 
 import os
 from collections.abc import Sequence
-from string import ascii_uppercase
 
-from spago_jax.core.show import count, score, title
+from spago_jax.core.show import count, letters, score, seconds_text, title
 from spago_jax.drawing.html import Html, el, join
 from spago_jax.report.compare.curves import key, overlaid
 from spago_jax.report.compare.differences import differing, setting
@@ -13,21 +12,20 @@ from spago_jax.report.compare.notes import notes
 from spago_jax.report.compare.summary import RunSummary
 from spago_jax.report.page import document
 from spago_jax.report.table import Cell, Column, bar, table
-from spago_jax.train.console import seconds_text
 
 
-def letters(number: int) -> list[str]:
+def run_letters(number: int) -> list[str]:
     """Short names of runs.
 
-    >>> letters(3), letters(28)[-2:]
+    >>> run_letters(3), run_letters(28)[-2:]
     (['A', 'B', 'C'], ['AA', 'AB'])
     """
-    return [("" if i < 26 else ascii_uppercase[i // 26 - 1]) + ascii_uppercase[i % 26] for i in range(number)]
+    return [letters(i).upper() for i in range(number)]
 
 
 def comparison(runs: Sequence[RunSummary]) -> str:
     """The page of two runs and more, as text."""
-    labels = letters(len(runs))
+    labels = run_letters(len(runs))
     names = short_names(runs)
     remarks = notes(runs, labels)
     sections = [
@@ -87,7 +85,7 @@ def scores_table(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
         return Cell(el("b", shown) if value == best[split, name] else shown, value)
 
     rows = [
-        (key(i, label), name, run.kind, run.state, *(cell(run, *column) for column in columns))
+        (key(i, label), name, run.task, run.state, *(cell(run, *column) for column in columns))
         for i, (label, name, run) in enumerate(zip(labels, short_names(runs), runs, strict=True))
     ]
     heads = [Column(f"{split} {title(name)}", number=True) for split, name in columns]

@@ -9,14 +9,13 @@ from typing import Any, Literal
 import yaml
 
 from spago_jax.core.show import finite
-from spago_jax.errors import InputError, did_you_mean
+from spago_jax.errors import InputError
 from spago_jax.report.compare.differences import flatten
 from spago_jax.report.compare.find import is_run
 from spago_jax.report.source import Record, RunData, read_run
 from spago_jax.report.throughput import spent
-from spago_jax.train.recipe import Metric
-from spago_jax.train.registry import kinds, recipe_class
 from spago_jax.train.run_folder import RunFolder
+from spago_jax.train.task import Score
 
 State = Literal["finished", "interrupted", "unfinished", "broken"]
 
@@ -30,7 +29,7 @@ class RunSummary:
         state: *finished*; *interrupted* (by Ctrl-C or an error, with a report); *unfinished* (it is running, or was
             killed); *broken*.
         reason: why it is broken.
-        kind: of the model.
+        task: what it learns.
         epochs, steps: how far it got, and `epochs_asked` how far it should.
         parameters: how many numbers are trained.
         metric: the score that picks the best checkpoint, where it is known.
@@ -46,12 +45,12 @@ class RunSummary:
     state: State
     data: RunData
     reason: str = ""
-    kind: str = ""
+    task: str = ""
     epochs: int = 0
     epochs_asked: int | None = None
     steps: int = 0
     parameters: int = 0
-    metric: Metric | None = None
+    metric: Score | None = None
     dev: dict[str, float] = dataclasses.field(default_factory=dict)
     test: dict[str, float] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
@@ -62,7 +61,9 @@ class RunSummary:
 
     def mode(self, name: str) -> Literal["max", "min"]:
         """Whether more or less of a score is better."""
-        return score_mode(self.kind, name, self.metric)
+        if self.metric is not None and self.metric.name == name:
+            return self.metric.better
+        return _directions(self.data).get(name, "min")
 
     @property
     def score(self) -> float | None:
@@ -84,11 +85,11 @@ def read_summary(path: str | Path) -> RunSummary:
     run = RunFolder(folder)
     data = read_run(run)
     try:
-        kind, asked = _checked(run, data)
+        task, asked = _checked(run, data)
     except InputError as error:
         return RunSummary(folder, "broken", data, reason=str(error), started=_started(run))
     epochs = max((e for r in (*data.timings, *data.metrics) if isinstance(e := r.get("epoch"), int)), default=0)
-    metric = _metric(kind, data)
+    metric = _metric(data)
     dev, test = _scores(data, metric)
     units = sum(finite(r.get("units")) or 0.0 for r in data.timings)
     seconds = sum(finite(r.get("seconds")) or 0.0 for r in data.timings)
@@ -96,7 +97,7 @@ def read_summary(path: str | Path) -> RunSummary:
         folder,
         _state(run, data, epochs, asked),
         data,
-        kind=kind,
+        task=task,
         epochs=epochs,
         epochs_asked=asked,
         steps=max((record["step"] for record in (*data.metrics, *data.timings)), default=0),
@@ -112,27 +113,11 @@ def read_summary(path: str | Path) -> RunSummary:
     )
 
 
-def score_mode(kind: str, name: str, metric: Metric | None = None) -> Literal["max", "min"]:
-    """Whether more or less of a score is better, for a kind of model.
-
-    >>> score_mode("mlp_classifier", "accuracy"), score_mode("character_lm", "nats"), score_mode("?", "loss")
-    ('max', 'min', 'min')
-    """
-    if metric is not None and metric.name == name:
-        return metric.mode
-    if kind not in kinds():
-        return "min"
-    recipe = recipe_class(kind)
-    if recipe.metric.name == name:
-        return recipe.metric.mode
-    return "max" if name in recipe.higher_is_better else "min"
-
-
 # -- parts ---------------------------------------------------------------------------------------------------------
 
 
 def _checked(run: RunFolder, data: RunData) -> tuple[str, int | None]:
-    """The kind of model and the number of epochs. Raises InputError with what is broken."""
+    """The task and the number of epochs. Raises InputError with what is broken."""
     if not (run / "config.yaml").exists():
         raise InputError("it has no config.yaml")
     if not data.config:
@@ -142,13 +127,10 @@ def _checked(run: RunFolder, data: RunData) -> tuple[str, int | None]:
             mark = getattr(error, "problem_mark", None)
             line = f", line {mark.line + 1}" if mark else ""
             raise InputError(f"its config.yaml is not valid YAML{line}") from None
-        raise InputError("its config.yaml is no mapping with data, model and optimizer")
-    model = data.config.get("model")
-    kind = model.get("kind") if isinstance(model, dict) else None
-    if kind is None:
-        raise InputError("its config.yaml does not say model.kind")
-    if kind not in kinds():
-        raise InputError(f"unknown model.kind {kind!r} in its config.yaml: {did_you_mean(str(kind), kinds())}")
+        raise InputError("its config.yaml is not a mapping with data, model and optimizer")
+    task = data.config.get("task")
+    if not isinstance(task, str):
+        raise InputError("its config.yaml does not name a task")
     for name in data.missing:
         if name.endswith(".json") and (run / name).exists():
             raise InputError(f"its {name} is damaged")
@@ -158,7 +140,7 @@ def _checked(run: RunFolder, data: RunData) -> tuple[str, int | None]:
             raise InputError(f"its {name} is damaged at line {line}")
     train = data.config.get("train")
     asked = train.get("epochs") if isinstance(train, dict) else None
-    return str(kind), asked if isinstance(asked, int) else None
+    return task, asked if isinstance(asked, int) else None
 
 
 def _damaged_line(path: Path) -> int | None:
@@ -188,25 +170,33 @@ def _state(run: RunFolder, data: RunData, epochs: int, asked: int | None) -> Sta
     return "interrupted" if ended else "unfinished"
 
 
-def _metric(kind: str, data: RunData) -> Metric | None:
+def _metric(data: RunData) -> Score | None:
     said = data.scores.get("metric")
     if isinstance(said, dict) and said.get("mode") in ("max", "min"):
-        return Metric(str(said.get("name")), said["mode"])
+        return Score(str(said.get("name")), said["mode"])
     measured = [name for record in data.records("dev")[-1:] for name in record if name not in ("step", "kind", "epoch")]
     train = data.config.get("train")
-    wanted = (train.get("metric") if isinstance(train, dict) else None) or recipe_class(kind).metric.name
-    name = wanted if wanted in measured else next(iter(measured), None)
-    return None if name is None else Metric(name, score_mode(kind, name))
+    wanted = train.get("metric") if isinstance(train, dict) else None
+    name = wanted if wanted in measured else next(iter(measured), None)  # the score that counts is written first
+    return None if name is None else Score(name, _directions(data).get(name, "min"))
 
 
-def _scores(data: RunData, metric: Metric | None) -> tuple[dict[str, float], dict[str, float]]:
+def _directions(data: RunData) -> dict[str, Literal["max", "min"]]:
+    """Whether more or less of each score is better, as the run wrote it down."""
+    said = data.about.get("scores")
+    if not isinstance(said, dict):
+        return {}
+    return {name: mode for name, mode in said.items() if mode in ("max", "min")}
+
+
+def _scores(data: RunData, metric: Score | None) -> tuple[dict[str, float], dict[str, float]]:
     if data.finished:
         scores = data.scores["scores"]
         return _numbers(scores.get("dev")), _numbers(scores.get("test"))
     best: Record = {}
     for record in data.records("dev"):
         value = finite(record.get(metric.name)) if metric else None
-        if metric and value is not None and metric.better(value, best.get(metric.name)):
+        if metric and value is not None and metric.improves(value, best.get(metric.name)):
             best = record
     return _numbers(best), {}
 

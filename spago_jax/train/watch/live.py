@@ -14,6 +14,7 @@ from rich.text import Text
 
 from spago_jax.core.show import score, title
 from spago_jax.drawing.charts.line_chart import Series, line_chart
+from spago_jax.drawing.colours import PAGE, SERIES
 from spago_jax.drawing.html import Html, el
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.watch.braille import NOBODY, braille
@@ -146,11 +147,12 @@ class LivePlot(TrainingConsole):
         return el("div", el("style", Html(_STYLE)), parts, class_="spago-live")
 
 
+_INK, _MUTED, _GRID, _GROUND = (PAGE[name][0] for name in ("ink", "muted", "line", "surface"))
 _STYLE = (
-    ".spago-live{display:flex;flex-wrap:wrap;gap:12px;font:12px system-ui,sans-serif;color:#1c1c1a}"
-    ".spago-live figure{margin:0;width:380px;background:#fff;padding:8px;border-radius:8px}"
+    f".spago-live{{display:flex;flex-wrap:wrap;gap:12px;font:12px system-ui,sans-serif;color:{_INK}}}"
+    f".spago-live figure{{margin:0;width:380px;background:{_GROUND};padding:8px;border-radius:8px}}"
     ".spago-live figcaption{font-weight:600}.spago-live svg{width:100%;height:auto;overflow:visible;font-size:12px}"
-    ".spago-live text{fill:#62615b}.spago-live .name{fill:var(--k);font-weight:600}.spago-live .grid{stroke:#e2e1db}"
-    ".spago-live .axis{stroke:#62615b}.spago-live .line{fill:none;stroke:var(--k);stroke-width:2}"
-    ".spago-live .dot{fill:var(--k)}.spago-live .k0{--k:#0072b2}.spago-live .k1{--k:#c94f00}"
-)
+    f".spago-live text{{fill:{_MUTED}}}.spago-live .name{{fill:var(--k);font-weight:600}}"
+    f".spago-live .grid{{stroke:{_GRID}}}.spago-live .axis{{stroke:{_MUTED}}}"
+    ".spago-live .line{fill:none;stroke:var(--k);stroke-width:2}.spago-live .dot{fill:var(--k)}"
+) + "".join(f".spago-live .k{i}{{--k:{light}}}" for i, (light, _) in enumerate(SERIES))

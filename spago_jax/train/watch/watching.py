@@ -170,11 +170,10 @@ class Watching:
 
     def __init__(self, programs: Programs, gates: Sequence[str], on_epoch: OnEpoch | None = None):
         self.programs, self.gates, self.on_epoch = programs, list(gates), on_epoch
-        recipe, self.config = programs.recipe, programs.config
-        scores = recipe.score_names() if "dev" in recipe.splits() else ()
-        better = {name for name in scores if name in recipe.higher_is_better}
-        metric = recipe.chosen_metric()
-        self.watch = RunWatch(programs.measures, better | ({metric.name} if metric.mode == "max" else set()))
+        task, self.config = programs.task, programs.config
+        scores = task.score_names() if "dev" in task.splits() else ()
+        better = {name for name in scores if task.score(name).better == "max"}
+        self.watch = RunWatch(programs.measures, better)
         self.actions = Actions(self.config.actions, self.watch.names(scores))
         self.on = self.config.watch is not None
 

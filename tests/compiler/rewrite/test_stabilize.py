@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from stability_cases import CASES
+from stability_proof import measure
 
 from spago_jax.compiler.graph import graph
 from spago_jax.compiler.rewrite import stabilize, stabilized, table
-from spago_jax.compiler.rewrite.cases import CASES
 from spago_jax.compiler.rewrite.patterns import STABILITY
-from spago_jax.compiler.rewrite.proof import measure
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "stabilization.md"
 # A few units of float32 rounding (6e-8); softmax of exponents up to 100 takes their difference, rounded, into exp.

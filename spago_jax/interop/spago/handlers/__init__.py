@@ -1,8 +1,0 @@
-# SPDX-License-Identifier: BSD-2-Clause
-"""The handlers of all golden files; importing this package registers them."""
-
-import importlib
-import pkgutil
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")

@@ -1,0 +1,1 @@
+"""spaGO's golden numbers, computed again by this library: ``scripts/parity DIR``."""

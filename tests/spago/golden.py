@@ -1,0 +1,122 @@
+"""Golden cases: numbers that spaGO computed, read from JSON files of the schema ``spago-golden/1``."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spago_jax.errors import InputError
+
+SCHEMA = "spago-golden/1"
+STATUSES = ("ok", "forward_only", "spago_quirk", "spago_bug")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One computation of spaGO, float64; vectors are columns [n, 1].
+
+    Attributes:
+        file: the file's name without ``.json``: ``nn.lstm``, ``op.Add``.
+        version: of spaGO: ``main``, ``v1.0.1``, ``v0.7.0``.
+        id: inside the file.
+        status: ``ok``, ``forward_only``, ``spago_quirk`` or ``spago_bug``.
+        config: hyper-parameters.
+        params: trained parameters by spaGO's name.
+        buffers: other tensors of the model by name.
+        inputs: ``(name, array)`` in call order.
+        outputs: in return order.
+        output_grads: of a loss that is ``sum(output * output_grad)``.
+        input_grads: by the input's name; zeros where no gradient arrived; an input that is missing requires none.
+        param_grads: by name; a parameter that is missing got none.
+        extra: whatever else was noted.
+        notes: of the case and of its file.
+    """
+
+    file: str
+    version: str
+    id: str
+    status: str
+    config: dict[str, Any]
+    params: dict[str, np.ndarray]
+    buffers: dict[str, np.ndarray]
+    inputs: tuple[tuple[str, np.ndarray], ...]
+    outputs: tuple[np.ndarray, ...]
+    output_grads: tuple[np.ndarray, ...]
+    input_grads: dict[str, np.ndarray]
+    param_grads: dict[str, np.ndarray]
+    extra: dict[str, Any]
+    notes: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.version}/{self.file} {self.id}"
+
+
+def array(entry: dict[str, Any]) -> np.ndarray:
+    """An ``Arr`` of the schema as float64; non-finite numbers are strings there.
+
+    >>> array({"shape": [2, 1], "data": [1.5, "-Infinity"]})
+    array([[ 1.5],
+           [-inf]])
+    """
+    return np.array([float(number) for number in entry["data"]], np.float64).reshape(entry["shape"])
+
+
+def read_cases(path: str | Path) -> Iterator[Case]:
+    """The cases of one file.
+
+    Raises:
+        InputError: for a file that is no golden file, naming what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"not a golden file: {error}", path=path) from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError(f"not a golden file: its schema is not {SCHEMA!r}", path=path)
+    version = str(document.get("spago_version", "?")).split()[0]
+    for number, entry in enumerate(document["cases"]):
+        try:
+            yield _case(path.name.removesuffix(".json"), version, document, entry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"case {entry.get('id', number)!r}: {type(error).__name__}: {error}", path=path) from None
+
+
+def _case(file: str, version: str, document: dict[str, Any], entry: dict[str, Any]) -> Case:
+    def named(key: str) -> dict[str, np.ndarray]:
+        return {e["name"]: array(e) for e in entry.get(key) or ()}
+
+    def listed(key: str) -> tuple[np.ndarray, ...]:
+        return tuple(array(e) for e in entry.get(key) or ())
+
+    if entry["status"] not in STATUSES:
+        raise ValueError(f"status {entry['status']!r} is none of {STATUSES}")
+    inputs = tuple((e.get("name", f"x{i}"), array(e)) for i, e in enumerate(entry.get("inputs") or ()))
+    grads = entry.get("input_grads") or ()
+    input_grads: dict[str, np.ndarray]
+    if len(grads) == len(inputs):
+        input_grads = {
+            name: np.zeros_like(value) if grad is None else array(grad)
+            for (name, value), grad in zip(inputs, grads, strict=True)
+        }
+    else:
+        input_grads = {grad["name"]: array(grad) for grad in grads if grad is not None}
+    return Case(
+        file=file,
+        version=version,
+        id=str(entry["id"]),
+        status=entry["status"],
+        config=entry.get("config") or {},
+        params=named("params"),
+        buffers=named("buffers"),
+        inputs=inputs,
+        outputs=listed("outputs"),
+        output_grads=listed("output_grads"),
+        input_grads=input_grads,
+        param_grads=named("param_grads"),
+        extra=entry.get("extra") or {},
+        notes=" ".join(filter(None, (document.get("notes"), entry.get("notes")))),
+    )
