@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "tests"))  # the tests' own modules, for doctests of the package too
-from quick_compiler import quick_compiler  # noqa: E402
+from quick_compiler import quick_compiler
 
 quick_compiler()
 
