@@ -45,7 +45,7 @@ from bench.recurrent_rows import token_table  # noqa: E402
 from bench.tagger_rows import tagger  # noqa: E402
 from bench.watch_rows import WATCH_ROWS  # noqa: E402
 
-from spago_jax.nn.birnn import CELLS  # noqa: E402
+from spago_jax.nn.recurrent.birnn import CELLS  # noqa: E402
 
 ROWS = {
     "lstm-forward-fp32": ("LSTM 256, 32 x 64, forward, fp32", lambda: layer("fp32", False)),

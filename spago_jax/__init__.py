@@ -20,6 +20,7 @@ from spago_jax.core import Module as Module
 from spago_jax.core import Precision as Precision
 from spago_jax.core import Rng as Rng
 from spago_jax.core import Role as Role
+from spago_jax.core import add_loss as add_loss
 from spago_jax.core import buffer as buffer
 from spago_jax.core import combine as combine
 from spago_jax.core import count_parameters as count_parameters

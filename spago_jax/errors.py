@@ -34,6 +34,10 @@ class CheckpointError(SpagoError, RuntimeError):
     """A checkpoint cannot be written, or what is on disk cannot be read back."""
 
 
+class TrainingError(SpagoError, RuntimeError):
+    """Training cannot go on: the loss or a gradient is not finite. Exit code 1."""
+
+
 def did_you_mean(name: str, choices: Iterable[str], *, known: str | None = None) -> str:
     """Ends an error message: the nearest name, or the list of all of them.
 

@@ -14,12 +14,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each level may import the levels above it, and its own.
 LEVELS = (
     {"core", "ops"},
+    {"drawing"},
     {"compiler"},
     {"nn", "eager", "optim", "flow"},
-    {"data", "text", "embeddings", "train", "generation"},
+    {"data", "text", "embeddings", "report", "train", "generation"},
     {"models"},
     {"tasks", "interop"},
-    {"serve", "cli"},
+    {"sweep", "serve"},
+    {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 FREE = {"errors"}  # every level may raise them
@@ -128,6 +130,9 @@ def test_import_is_light_and_starts_no_backend():
         "optax",
         "torch",
         "transformers",
+        "spago_jax.drawing",
+        "spago_jax.report",
+        "spago_jax.sweep",
         "spago_jax.train",
         "spago_jax.models",
         "spago_jax.cli",

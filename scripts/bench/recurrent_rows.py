@@ -12,7 +12,7 @@ import torch
 from bench.device import host, peers
 from bench.measure import interleave
 from bench.parallel import split_forward
-from spago_jax.nn.birnn import CELLS
+from spago_jax.nn.recurrent.birnn import CELLS
 
 BATCH, TIME, UNITS = 32, 64, 256
 TORCH = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "srn": torch.nn.RNN}

@@ -15,9 +15,9 @@ from spago_jax.optim import OptimizerConfig, build_optimizer, trained_paths
 from spago_jax.train.recipe import Loss
 from spago_jax.train.state import TrainState
 from spago_jax.train.step import train_program
+from spago_jax.train.watch.config import WatchConfig
 from spago_jax.train.watch.discover import discover
 from spago_jax.train.watch.measures import NOTHING, Measures
-from spago_jax.train.watch_config import WatchConfig
 
 BLOCKS, FEATURES, BATCH, TIME, CLASSES, STEPS = 20, 256, 32, 16, 20, 4
 

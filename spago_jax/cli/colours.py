@@ -1,61 +1,37 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Labels as colours of the terminal (ANSI), or as words where there are none."""
+"""Labels as colors of the terminal (ANSI)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-Place = tuple[tuple[int, int], tuple[int, int]]
-
-# 256-colour codes that can be told apart on dark and on light grounds.
+# 256-color codes that can be told apart on dark and on light grounds.
 _CODES = (33, 166, 71, 162, 136, 99, 37, 196, 25, 130, 64, 133, 202, 30, 168, 58, 61, 172, 29, 125, 94, 67, 160, 96)
 _QUIET = {"operator", "punctuation", "comment"}
 
 
-def palette(labels: Sequence[str]) -> dict[str, int]:
-    """A colour for each label, the same for the same labels."""
-    return {label: _CODES[i % len(_CODES)] for i, label in enumerate(labels)}
+class Painter:
+    """Paints pieces of text in the color of their label, the same color for the same label.
 
+    Args:
+        labels: all that there are.
+        named: write the label behind each piece too; by default where there are few of them.
 
-def paint(text: str, label: str, colours: dict[str, int], coloured: bool) -> str:
-    """A piece of text with its label.
-
-    >>> paint("Paris", "location", {}, False)
-    '[Paris](location)'
+    >>> Painter(["location", "person"])("Paris", "location")
+    '\\x1b[38;5;33mParis\\x1b[2m/location\\x1b[0m'
     """
-    if not coloured:
-        return f"[{text}]({label})"
-    return f"\x1b[38;5;{colours.get(label, 245)}m{text}\x1b[2m/{label}\x1b[0m"
 
+    def __init__(self, labels: Sequence[str], *, named: bool | None = None):
+        ordered = sorted(labels)
+        self._named = not _QUIET & set(ordered) if named is None else named
+        self._codes = {
+            label: "2" if label in _QUIET else f"38;5;{_CODES[i % len(_CODES)]}" for i, label in enumerate(ordered)
+        }
 
-def paint_source(text: str, places: Iterable[tuple[Place, str]], labels: Sequence[str], coloured: bool) -> str:
-    """A source text with each token in the colour of its role, and the key to the colours under it.
+    def __call__(self, text: str, label: str) -> str:
+        """A piece of one line."""
+        name = f"\x1b[2m/{label}" if self._named else ""
+        return f"\x1b[{self._codes.get(label, '38;5;245')}m{text}{name}\x1b[0m"
 
-    Without colours, one line a token: its place, the token, its role.
-    """
-    colours = palette(sorted(labels))
-    lines = text.splitlines(keepends=True)
-    if not coloured:
-        return "".join(
-            f"{row}:{column + 1}\t{_piece(lines, ((row, column), end))!r}\t{label}\n"
-            for ((row, column), end), label in places
-        )
-    out: list[str] = []
-    at = (1, 0)
-    for (start, end), label in places:
-        out.append(_piece(lines, (at, start)))
-        code = "2" if label in _QUIET else f"38;5;{colours[label]}"
-        # Colours do not run over line ends: pagers reset them there.
-        out.append("\n".join(f"\x1b[{code}m{part}\x1b[0m" for part in _piece(lines, (start, end)).split("\n")))
-        at = end
-    out.append(_piece(lines, (at, (len(lines) + 1, 0))))
-    key = "  ".join(f"\x1b[38;5;{colours[label]}m{label}\x1b[0m" for label in sorted(labels) if label not in _QUIET)
-    return "".join(out) + ("" if text.endswith("\n") else "\n") + f"\n\x1b[2mroles:\x1b[0m {key}\n"
-
-
-def _piece(lines: Sequence[str], place: Place) -> str:
-    """The text between two places; rows count from 1, columns from 0."""
-    (row, column), (last, end) = place
-    if row == last:
-        return lines[row - 1][column:end] if row <= len(lines) else ""
-    middle = lines[row : last - 1]
-    tail = lines[last - 1][:end] if last <= len(lines) else ""
-    return (lines[row - 1][column:] if row <= len(lines) else "") + "".join(middle) + tail
+    def key(self) -> str:
+        """The labels in their colors, as a last line."""
+        shown = [f"\x1b[{code}m{label}\x1b[0m" for label, code in self._codes.items() if label not in _QUIET]
+        return f"\n\x1b[2mlabels:\x1b[0m {'  '.join(shown)}\n"

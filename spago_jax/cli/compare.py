@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from spago_jax.train.compare import RunSummary
+    from spago_jax.report.compare import RunSummary
 
 
 @app.command()
@@ -20,10 +20,10 @@ def compare(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The page.")] = Path("compare.html"),
 ) -> None:
     """Draws runs over each other in one page: curves, scores, settings that differ, size and speed."""
-    from spago_jax.train.compare import comparison, read_summary
-    from spago_jax.train.compare.notes import notes
-    from spago_jax.train.compare.page import letters
-    from spago_jax.train.run_folder import replace_file
+    from spago_jax.core.disk import replace_file
+    from spago_jax.report.compare import comparison, read_summary
+    from spago_jax.report.compare.notes import notes
+    from spago_jax.report.compare.page import run_letters
 
     if len(runs) < 2:
         raise InputError(f"compare needs two runs or more, got {len(runs)}: spago-jax compare RUN RUN")
@@ -40,7 +40,7 @@ def compare(
         raise InputError(f"cannot write {out}: the folder {out.parent} does not exist")
     page = comparison(found)
     replace_file(out, page)
-    labels = letters(len(found))
+    labels = run_letters(len(found))
     for label, run in zip(labels, found, strict=True):
         print(f"{label}: {run.path}")
     print(comparison_table(found, labels))
@@ -51,13 +51,11 @@ def compare(
 
 def comparison_table(found: "Sequence[RunSummary]", labels: Sequence[str]) -> str:
     """A line for each score, size and setting that differs; a column for each run."""
-    from spago_jax.cli.tables import text_table
-    from spago_jax.train.compare.differences import differing, setting
-    from spago_jax.train.console import seconds_text
-    from spago_jax.train.report.numbers import score
+    from spago_jax.core.show import score, seconds_text, text_table
+    from spago_jax.report.compare.differences import differing, setting
 
     lines = [
-        ["model", *(run.kind for run in found)],
+        ["model", *(run.task for run in found)],
         ["state", *(run.state for run in found)],
     ]
     for split in ("dev", "test"):

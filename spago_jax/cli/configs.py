@@ -8,27 +8,29 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 
 @app.command()
 def configs(
-    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="A kind of model; all of them by default.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="A task; all of them by default.")] = None,
 ) -> None:
     """Lists what an experiment can set: key, type, default and meaning."""
-    from spago_jax.train.registry import kinds, recipe_class
+    from spago_jax.tasks.registry import TASKS
     from spago_jax.train.schema import Experiment
 
-    recipes = [recipe_class(name) for name in ([kind] if kind else kinds())]
+    tasks = [TASKS.find(name) for name in ([task] if task else TASKS.names())]
     print("extends: another YAML file, read first and overlaid by this one")
-    for line in _section(Experiment, "", skip={"data", "model"}):
+    for line in _section(Experiment, "", skip={"data", "model", "train"}):
         print(line)
-    for recipe in recipes:
-        for name, schema in recipe.DataConfigs.items():
-            print(f"\ndata (kind: {name}, for model.kind {recipe.kind}): {_first(schema)}")
-            print("\n".join(_section(schema, "data.", skip={"kind"})))
-        print(f"\nmodel (kind: {recipe.kind}): {_first(recipe.ModelConfig)}")
-        print("\n".join(_section(recipe.ModelConfig, "model.", skip={"kind"})))
+    for found in tasks:
+        for reader in found.readers:
+            print(f"\ndata (format: {_only(reader, 'format')}, for task: {found.name}): {_first(reader)}")
+            print("\n".join(_section(reader, "data.", skip={"format"})))
+        print(f"\nmodel (for task: {found.name}): {_first(found.ModelConfig)}")
+        print("\n".join(_section(found.ModelConfig, "model.", skip=set())))
+        print(f"\ntrain (for task: {found.name}): {_first(found.TrainConfig)}")
+        print("\n".join(_section(found.TrainConfig, "train.", skip=set())))
 
 
 def _section(schema: type[BaseModel], prefix: str, skip: set[str]) -> Iterator[str]:
@@ -39,11 +41,23 @@ def _section(schema: type[BaseModel], prefix: str, skip: set[str]) -> Iterator[s
         default = "" if _missing(field) else f" = {_shown(field)}"
         required = " (required)" if _missing(field) and field.is_required() else ""
         options = "" if inner else f": {_type(field.annotation)}"
+        name = field.alias or name
         yield f"{prefix}{name}{options}{'' if inner else default}{required}    {field.description or ''}"
         many = "[].".join(["", ""]) if "tuple" in str(field.annotation) and inner else "."
         for cls in inner:
-            label = f" ({cls.model_fields['name'].default})" if len(inner) > 1 and "name" in cls.model_fields else ""
+            label = f" ({_label(cls)})" if len(inner) > 1 else ""
             yield from _section(cls, f"{prefix}{name}{label}{many}", skip=set())
+
+
+def _only(schema: type[BaseModel], key: str) -> str:
+    """The one value that a discriminating key may have."""
+    return schema.model_fields[key].annotation.__args__[0]  # type: ignore[union-attr]
+
+
+def _label(schema: type[BaseModel]) -> str:
+    """The value of the key that tells the members of a union apart."""
+    key = next((key for key in ("kind", "format", "name") if key in schema.model_fields), None)
+    return schema.__name__ if key is None else f"{key}: {_only(schema, key)}"
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 
 @app.command()
@@ -19,7 +19,7 @@ def evaluate(
 ) -> None:
     """Scores a trained run on a file, or on its own dev and test data."""
     from spago_jax.cli.tables import scores_table
-    from spago_jax.tasks.evaluating import evaluate_run
+    from spago_jax.tasks.evaluate import evaluate_run
 
     scores = evaluate_run(run, data=data, step=step)
     if as_json:

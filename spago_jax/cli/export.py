@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 
 class Format(enum.StrEnum):
@@ -30,11 +30,11 @@ def export(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported program that is there.")] = False,
 ) -> None:
-    """Exports what a trained run predicts, with its vocabularies, to a folder that works without this library."""
+    """Exports a trained run with its processor: a folder from text to answers that works without this library."""
     from spago_jax.compiler.ship.export import check_platforms
     from spago_jax.compiler.ship.folder import check_target
-    from spago_jax.tasks.exporting import export_run
-    from spago_jax.tasks.run import open_run
+    from spago_jax.tasks.export import export_run
+    from spago_jax.tasks.load import open_run
 
     chosen = check_platforms([name.strip() for name in platforms.split(",") if name.strip()])
     check_target(folder, overwrite)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
     from spago_jax.compiler.graph import Graph
     from spago_jax.flow import Network
-    from spago_jax.train.recipe import Recipe
-    from spago_jax.train.schema import Experiment
+    from spago_jax.train.task import Task
 
 
 class Which(enum.StrEnum):
@@ -40,7 +39,8 @@ def graph(
     what: Annotated[Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML experiment or a run folder.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
     program: Annotated[
-        Which, typer.Option(help="The training step, the scoring of a batch, the answer, or model.flow by its steps.")
+        Which,
+        typer.Option(help="The training step, the scoring of a batch, the answer, or the model's flow by its steps."),
     ] = Which.predict,
     format: Annotated[Format, typer.Option(help="svg for a browser, dot, mermaid, or a table as text.")] = Format.svg,
     gradient: Annotated[
@@ -71,7 +71,7 @@ def graph(
     if out is None:
         print(text, end="")
         return
-    from spago_jax.train.run_folder import replace_file
+    from spago_jax.core.disk import replace_file
 
     replace_file(out, text)
     print(f"{found!r}\nwritten to {out}")
@@ -87,11 +87,13 @@ def flow_of(what: Path, overrides: list[str]) -> "Network":
 
     from spago_jax.flow import Network
 
-    recipe, experiment = _recipe(what, overrides, data=False)
-    leaves = jax.tree.leaves(_model(recipe, experiment), is_leaf=lambda node: isinstance(node, Network))
+    leaves = jax.tree.leaves(_model(_task(what, overrides, data=False)), is_leaf=lambda node: isinstance(node, Network))
     nets = [leaf for leaf in leaves if isinstance(leaf, Network)]
     if not nets:
-        raise InputError("--program flow: the model has no flow; write one under model.flow", path=what)
+        raise InputError(
+            "--program flow: the model has no flow; write one as model.encoder, with kind: flow",
+            path=what,
+        )
     return nets[0]
 
 
@@ -104,19 +106,20 @@ def drawn_flow(net: "Network", format: Format, level: int | None) -> str:
     return getattr(flow, format.value)(net, level=level)
 
 
-def _recipe(what: Path, overrides: list[str], *, data: bool) -> "tuple[Recipe, Experiment]":
-    """The recipe of a config, or of a run, whose data are read where they are needed."""
-    from spago_jax.train.config import load_experiment
-    from spago_jax.train.registry import recipe_class
+def _task(what: Path, overrides: list[str], *, data: bool) -> "Task":
+    """The task of a config, or of a run, whose data are read where they are needed."""
+    from spago_jax.tasks.experiment import load_experiment, run_experiment
+    from spago_jax.train.loop import prepare
     from spago_jax.train.run_folder import RunFolder
 
-    run = RunFolder.open(what) if what.is_dir() else None
-    experiment = load_experiment(what, overrides) if run is None else run.experiment(tuple(overrides))
-    kind = recipe_class(experiment.model.kind)
-    if run is not None and not data:
-        return kind.open(experiment, run.assets), experiment
-    kind.check(experiment)
-    return kind.prepare(experiment), experiment
+    if not what.is_dir():
+        return prepare(load_experiment(what, overrides))[0]
+    run = RunFolder.open(what)
+    experiment = run_experiment(run, overrides)
+    if not data:
+        return experiment.task_class.open(experiment, run.assets)
+    experiment.task_class.check(experiment)
+    return prepare(experiment, run)[0]
 
 
 def traced(what: Path, overrides: list[str], program: Which, gradient: bool = False) -> "Graph":
@@ -124,36 +127,31 @@ def traced(what: Path, overrides: list[str], program: Which, gradient: bool = Fa
 
     Args:
         what: a YAML experiment, or a run folder.
-        overrides: texts like ``model.hidden=8``.
+        overrides: texts like ``model.dropout=0.1``.
         program: which one.
         gradient: the derivative of the training loss instead of the training step.
 
     Raises:
         InputError: for a config with mistakes, or data that are not there.
     """
-    recipe, experiment = _recipe(what, overrides, data=program is not Which.predict)
+    task = _task(what, overrides, data=program is not Which.predict)
     if program is Which.predict:
-        return _predict(recipe, experiment, what)
+        return _predict(task)
     if program is Which.eval:
-        return _eval(recipe, experiment)
-    return _loss(recipe, experiment).gradient(_trained(recipe, experiment)) if gradient else _train(recipe, experiment)
+        return _eval(task)
+    return _loss(task).gradient(_trained(task)) if gradient else _train(task)
 
 
-def _predict(recipe: "Recipe", experiment: "Experiment", what: Path) -> "Graph":
+def _predict(task: "Task") -> "Graph":
     """What an export ships, for a batch of the size of evaluation; needs no weights."""
     import jax
 
     from spago_jax.compiler import spec
     from spago_jax.compiler.graph import graph
-    from spago_jax.tasks.exporting import prediction
-    from spago_jax.tasks.run import TrainedRun
-    from spago_jax.train.run_folder import RunFolder
+    from spago_jax.tasks.export import prediction
 
-    model = _model(recipe, experiment)
-    found = prediction(TrainedRun(RunFolder(what), experiment, recipe, model, 0))
-    characters = getattr(getattr(experiment.model, "characters", None), "max_length", 16)
-    sizes = {"batch": experiment.train.eval_batch_size, "characters": characters, "ngrams": 256}
-    sizes["time"] = getattr(experiment.model, "chunk", 32)
+    function, inputs = prediction(task)
+    sizes = {**task.processor.sizes(), "batch": task.experiment.train.eval_batch_size}
 
     def struct(leaf: Any) -> jax.ShapeDtypeStruct:
         if isinstance(leaf, str):
@@ -161,26 +159,28 @@ def _predict(recipe: "Recipe", experiment: "Experiment", what: Path) -> "Graph":
         shape = tuple(size if isinstance(size, int) else sizes[str(size)] for size in leaf.shape)
         return jax.ShapeDtypeStruct(shape, leaf.dtype)
 
-    inputs = jax.tree.map(struct, found.inputs, is_leaf=lambda leaf: isinstance(leaf, str))
-    return graph(found.function, model, *inputs, name=f"{experiment.name}: {found.name}")
+    filled = jax.tree.map(struct, inputs, is_leaf=lambda leaf: isinstance(leaf, str))
+    return graph(function, _model(task), *filled, name=f"{task.experiment.name}: {task.name}")
 
 
-def _eval(recipe: "Recipe", experiment: "Experiment") -> "Graph":
+def _eval(task: "Task") -> "Graph":
     from spago_jax.compiler.graph import graph
     from spago_jax.core import Precision
 
-    precision = Precision.parse(experiment.train.precision)
-    split = next((name for name in recipe.splits() if name != "train"), "train")
+    objective, precision = task.objective, Precision.parse(task.experiment.train.precision)
+    split = next((name for name in task.splits() if name != "train"), "train")
 
     def evaluate(model: Any, batch: Any, carry: Any) -> Any:
-        return recipe.evaluate(precision.to_compute(model), batch, carry)
+        model = precision.to_compute(model)
+        outputs, carry = objective.predict(model, batch, carry)
+        return objective.measure(model, batch, outputs), carry
 
-    carry = recipe.initial_carry(experiment.train.eval_batch_size)
-    batch = {name: array[0] for name, array in _block(recipe, split, training=False).items()}
-    return graph(evaluate, _model(recipe, experiment), batch, carry, name=f"{experiment.name}: eval")
+    carry = objective.initial_carry(task.experiment.train.eval_batch_size)
+    batch = {name: array[0] for name, array in _block(task, split, training=False).items()}
+    return graph(evaluate, _model(task), batch, carry, name=f"{task.experiment.name}: eval")
 
 
-def _train(recipe: "Recipe", experiment: "Experiment") -> "Graph":
+def _train(task: "Task") -> "Graph":
     """One step: loss, gradients and update, as the train program takes it many times in a call."""
     import numpy as np
 
@@ -189,52 +189,54 @@ def _train(recipe: "Recipe", experiment: "Experiment") -> "Graph":
     from spago_jax.core.sharding import data_mesh
     from spago_jax.train.programs import Programs
 
-    programs = Programs(recipe, data_mesh(1), Precision.parse(experiment.train.precision))
-    block = {name: array[:1] for name, array in _block(recipe, "train", training=True).items()}
+    programs = Programs(task, data_mesh(1), Precision.parse(task.experiment.train.precision))
+    block = {name: array[:1] for name, array in _block(task, "train", training=True).items()}
 
     def train(state: Any, batch: Any) -> Any:
         return programs.train.function(state, batch, np.int32(1))
 
-    return graph(train, programs.state, block, name=f"{experiment.name}: train")
+    return graph(train, programs.state, block, name=f"{task.experiment.name}: train")
 
 
-def _loss(recipe: "Recipe", experiment: "Experiment") -> "Graph":
+def _loss(task: "Task") -> "Graph":
     import jax
     import jax.numpy as jnp
 
     from spago_jax.compiler.graph import graph
     from spago_jax.core import Precision, Rng
+    from spago_jax.train.step import training_loss
 
-    precision = Precision.parse(experiment.train.precision)
+    objective, precision = task.objective, Precision.parse(task.experiment.train.precision)
 
     def loss(model: Any, batch: Any, carry: Any, key: Any) -> Any:
-        found = recipe.loss(precision.to_compute(model), batch, carry, Rng(jax.random.wrap_key_data(key)))
+        rng = Rng(jax.random.wrap_key_data(key))
+        found = training_loss(objective, precision.to_compute(model), batch, carry, rng)
         return (found.total / jnp.maximum(found.weight, 1e-8)).astype(jnp.float32)
 
-    batch = {name: array[0] for name, array in _block(recipe, "train", training=True).items()}
-    carry = recipe.initial_carry(experiment.train.batch_size)
+    batch = {name: array[0] for name, array in _block(task, "train", training=True).items()}
+    carry = objective.initial_carry(task.experiment.train.batch_size)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
-    return graph(loss, _model(recipe, experiment), batch, carry, key, name=f"{experiment.name}: loss")
+    return graph(loss, _model(task), batch, carry, key, name=f"{task.experiment.name}: loss")
 
 
-def _trained(recipe: "Recipe", experiment: "Experiment") -> list[str]:
+def _trained(task: "Task") -> list[str]:
     """The paths of the arrays that training differentiates for."""
     from spago_jax.optim import trained_paths
+    from spago_jax.train.start import optimizer_config
 
-    return [f"model.{path}" for path in sorted(trained_paths(experiment.optimizer, _model(recipe, experiment)))]
+    return [f"model.{path}" for path in sorted(trained_paths(optimizer_config(task.experiment), _model(task)))]
 
 
-def _model(recipe: "Recipe", experiment: "Experiment") -> Any:
+def _model(task: "Task") -> Any:
     """The model without its arrays."""
     import jax
 
     from spago_jax.core import Precision
 
-    precision = Precision.parse(experiment.train.precision)
-    return jax.eval_shape(lambda key: precision.to_params(recipe.init_model(key)), jax.random.key(0))
+    precision = Precision.parse(task.experiment.train.precision)
+    return jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
 
 
-def _block(recipe: "Recipe", split: str, *, training: bool) -> dict[str, Any]:
+def _block(task: "Task", split: str, *, training: bool) -> dict[str, Any]:
     """The arrays of the first block of a part of the data, [steps, batch, ...]."""
-    block = recipe.batches(split, training=training).epoch(0)[0]
-    return recipe.collate(split, block, training=training)
+    return task.arrays(split, task.batches(split, training=training).epoch(0)[0])

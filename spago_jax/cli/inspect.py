@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 
 @app.command()
@@ -16,12 +16,12 @@ def inspect(
     programs: Annotated[bool, typer.Option(help="Compile the programs and show their cost.")] = True,
 ) -> None:
     """Shows the resolved config, the table of parameters, and the programs with their cost."""
-    from spago_jax.tasks.inspecting import describe
-    from spago_jax.train.config import load_experiment
+    from spago_jax.tasks.experiment import load_experiment, run_experiment
+    from spago_jax.tasks.inspect import describe
     from spago_jax.train.run_folder import RunFolder
 
     if what.is_dir():
-        experiment = RunFolder.open(what).experiment(tuple(overrides or ()))
+        experiment = run_experiment(RunFolder.open(what), overrides or ())
     else:
         experiment = load_experiment(what, overrides or ())
     for part in describe(experiment, programs=programs):

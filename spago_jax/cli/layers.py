@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 
 class Form(StrEnum):

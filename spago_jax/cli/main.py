@@ -8,19 +8,11 @@ from contextlib import suppress
 
 import typer
 
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError, SpagoError
 
 # The base of typer's usage errors; older versions take it from click, newer ones bring their own.
 _USAGE: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
-
-app = typer.Typer(
-    name="spago-jax",
-    help="Train, evaluate and use neural models, for language first, from YAML configs.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from spago_jax.train.compare import RunSummary
+    from spago_jax.report.compare import RunSummary
 
 
 @app.command()
@@ -30,7 +30,7 @@ def runs(
 
     States: finished; interrupted (by Ctrl-C or an error); unfinished (running now, or killed); broken, with the reason.
     """
-    from spago_jax.train.compare import find_runs, read_summary
+    from spago_jax.report.compare import find_runs, read_summary
 
     found = sorted((read_summary(path) for path in find_runs(folders or ["runs"])), key=lambda run: run.started or 0.0)
     if sort is not None:
@@ -48,9 +48,8 @@ def runs(
 
 def runs_table(found: "Sequence[RunSummary]") -> str:
     """The table of runs; a score column has the score's name in its heading where it is the same for all."""
-    from spago_jax.cli.tables import text_table
-    from spago_jax.train.compare.differences import differing, setting
-    from spago_jax.train.console import seconds_text
+    from spago_jax.core.show import seconds_text, text_table
+    from spago_jax.report.compare.differences import differing, setting
 
     whole = [run for run in found if run.state != "broken"]
     names = {run.metric.name for run in whole if run.metric}
@@ -66,7 +65,7 @@ def runs_table(found: "Sequence[RunSummary]") -> str:
         asked = f"/{run.epochs_asked}" if run.epochs_asked else ""
         rows.append([
             str(run.path),
-            run.kind,
+            run.task,
             run.state,
             f"{run.epochs}{asked}",
             f"{run.steps:,}",
@@ -77,11 +76,11 @@ def runs_table(found: "Sequence[RunSummary]") -> str:
             started,
             *(setting(run.config[key]) if key in run.config else "-" for key in keys),
         ])  # fmt: skip
-    return text_table([*heads, *keys], rows, left=3)
+    return text_table([*heads, *keys], rows, align="lllr")
 
 
 def _score(run: "RunSummary", split: str, *, named: bool) -> str:
-    from spago_jax.train.report.numbers import score
+    from spago_jax.core.show import score
 
     value = getattr(run, split).get(run.metric.name) if run.metric else None
     if value is None or run.metric is None:
@@ -109,13 +108,13 @@ def _sorted(found: "Sequence[RunSummary]", wanted: str) -> "list[RunSummary]":
 
 
 def _records(found: "Sequence[RunSummary]") -> list[dict[str, Any]]:
-    from spago_jax.train.compare.differences import differing
+    from spago_jax.report.compare.differences import differing
 
     keys = differing([run.config for run in found if run.state != "broken"])
     return [
         {
             "run": str(run.path),
-            "model": run.kind or None,
+            "model": run.task or None,
             "state": run.state,
             "reason": run.reason or None,
             "epochs": run.epochs,

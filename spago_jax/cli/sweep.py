@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 
 if TYPE_CHECKING:
-    from spago_jax.train.sweep import SweepResult
+    from spago_jax.sweep import SweepResult
 
 
 @app.command()
@@ -29,14 +29,14 @@ def sweep(
     Each trial is a run folder. A sweep that was stopped or killed goes on by --resume, and ends with the same table.
     """
     from spago_jax.core.sharding import ask_for_cpu_devices
-    from spago_jax.train.sweep.checks import base_experiment
-    from spago_jax.train.sweep.source import load_sweep
+    from spago_jax.sweep.checks import base_experiment
+    from spago_jax.sweep.source import load_sweep
 
     found = load_sweep(file, overrides or ())
     ask_for_cpu_devices(base_experiment(found).train.devices)
     folder = out or Path("runs") / found.sweep.name
 
-    from spago_jax.train.sweep.runner import run_sweep
+    from spago_jax.sweep.runner import run_sweep
 
     def say(line: str) -> None:
         if not quiet:
@@ -53,10 +53,9 @@ def sweep(
 
 def sweep_table(result: "SweepResult") -> str:
     """The trials, the best first, with what does not change from one time to the next: no times."""
-    from spago_jax.cli.tables import text_table
-    from spago_jax.train.compare.differences import setting
-    from spago_jax.train.report.numbers import score
-    from spago_jax.train.sweep.result import label
+    from spago_jax.core.show import score, text_table
+    from spago_jax.report.compare.differences import setting
+    from spago_jax.sweep.result import label
 
     metric = result.metric.name
     rows = []
@@ -73,4 +72,4 @@ def sweep_table(result: "SweepResult") -> str:
             f"{record['parameters']:,}" if whole else "-",
         ])  # fmt: skip
     heads = ["", "trial", *result.keys, f"dev {metric}", f"test {metric}", "epochs", "parameters"]
-    return text_table(heads, rows, left=0)
+    return text_table(heads, rows, align="r")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spago_jax.cli.main import app
+from spago_jax.cli.app import app
 from spago_jax.errors import InputError
 
 
@@ -26,7 +26,7 @@ def train(
 ) -> None:
     """Trains an experiment: writes a run folder with checkpoints, metrics and a report."""
     from spago_jax.core.sharding import ask_for_cpu_devices
-    from spago_jax.train.config import load_experiment
+    from spago_jax.tasks.experiment import load_experiment
 
     if resume and overwrite:
         raise InputError("--resume goes on with the run that is there and --overwrite deletes it; choose one")
@@ -36,8 +36,8 @@ def train(
 
     from spago_jax.cli.tables import scores_table
     from spago_jax.train.console import TrainingConsole
-    from spago_jax.train.live import LiveConsole
     from spago_jax.train.loop import fit
+    from spago_jax.train.watch.live import LiveConsole
 
     command = shlex.join(["spago-jax", *sys.argv[1:]])
     result = fit(

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from spago_jax.core.paths_on_disk import cache_root
+from spago_jax.core.machine import cache_root
 
 SETTING = "SPAGO_COMPILE_CACHE"
 _decided = False

@@ -6,10 +6,14 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from spago_jax.core.show import amount
+from spago_jax.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Timing:
         return min(self.seconds)
 
     def __str__(self) -> str:
-        return f"median {_seconds(self.median)}, best {_seconds(self.best)} of {len(self.seconds)} runs"
+        return f"median {amount(self.median, 's')}, best {amount(self.best, 's')} of {len(self.seconds)} runs"
 
 
 def time_calls(
@@ -56,6 +60,25 @@ def time_calls(
         if run >= warmup:
             seconds.append(time.perf_counter() - start)
     return Timing(tuple(seconds))
+
+
+def profile_calls(call: Callable[[], Any], folder: str | Path, n: int, name: str) -> Path:
+    """Runs ``n`` calls under JAX's profiler after one that compiles, and returns the folder of the trace.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    jax.block_until_ready(call())
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write the profile to {folder}: {error.strerror}") from None
+    with jax.profiler.trace(str(path)):
+        for step in range(n):
+            with jax.profiler.StepTraceAnnotation(name, step_num=step):
+                jax.block_until_ready(call())
+    return path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +129,3 @@ def measured_peaks(dtypes: Sequence[str] = ("float32", "bfloat16")) -> Peaks:
     one = jnp.ones(())
     call = time_calls(functools.partial(add, one), 200).median
     return Peaks(flops, moved, call)
-
-
-def _seconds(value: float) -> str:
-    for factor, unit in ((1.0, "s"), (1e-3, "ms")):
-        if value >= factor:
-            return f"{value / factor:.3g} {unit}"
-    return f"{value * 1e6:.3g} us"

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,9 +18,8 @@ from jax.sharding import Mesh
 from spago_jax.compiler.buckets import Buckets
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.compiler.donation import DonationWarning, unused_donations
-from spago_jax.compiler.inspection import Inspection
 from spago_jax.compiler.padding import Padding, struct_of
-from spago_jax.compiler.peaks import measured_peaks
+from spago_jax.compiler.peaks import Timing, measured_peaks, profile_calls, time_calls
 from spago_jax.compiler.placement import Placement, Rules
 from spago_jax.compiler.report import Cost, Report
 from spago_jax.compiler.signature import RetraceError, Signature, retrace_error
@@ -28,7 +28,7 @@ from spago_jax.compiler.spec import spec as read_spec
 from spago_jax.errors import InputError, did_you_mean
 
 
-class Program(Inspection):
+class Program:
     """A compiled function; make one with ``compile``.
 
     Dispatch is left to ``jax.jit``'s C++ path. The guard that counts traces, and refuses them once the program is
@@ -218,6 +218,39 @@ class Program(Inspection):
         peaks = measured_peaks() if roofline else None
         return Report(self.name, self.traces, self.frozen, costs, peaks, tuple(self._not_reused))
 
+    def stablehlo(self, *args: Any) -> str:
+        """The program as StableHLO, before XLA optimizes it; of the first signature when no arguments are given."""
+        return self.lowered(*args).as_text()
+
+    def hlo(self, *args: Any) -> str:
+        """The program as XLA runs it, after fusion and layout; of the first signature when no arguments are given."""
+        return self.lowered(*args).compile().as_text()
+
+    def time(self, *args: Any, n: int = 10, **kwargs: Any) -> Timing:
+        """Times ``n`` calls, each until its result is computed; donated arguments are copied before the clock starts.
+
+        >>> import spago_jax as sj
+        >>> timing = sj.compile(jnp.sin, "f32[8]").time(jnp.ones(8), n=3)
+        >>> len(timing.seconds)
+        3
+        """
+        return time_calls(lambda a, k: self(*a, **k), n, setup=lambda: self._fresh(args, kwargs))
+
+    def profile(self, folder: str | Path, *args: Any, n: int = 3, **kwargs: Any) -> Path:
+        """Runs ``n`` calls under JAX's profiler, and returns the folder of the trace (for TensorBoard, Perfetto).
+
+        The operations carry the names of the modules that they came from.
+
+        Raises:
+            InputError: if the folder cannot be written.
+        """
+
+        def call() -> Any:
+            a, k = self._fresh(args, kwargs)
+            return self(*a, **k)
+
+        return profile_calls(call, folder, n, self.name)
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _cost(self, compiled: Any, signature: Signature, seconds: float, reason: str) -> Cost:
@@ -230,6 +263,10 @@ class Program(Inspection):
         moved = {name: value for name, value in bound.arguments.items() if name not in self._static}
         bound.arguments.update(self._placement.put(moved))
         return bound
+
+    def _fresh(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments, or copies that may be donated."""
+        return jax.tree.map(jax.numpy.copy, (args, kwargs)) if self._donate else (args, kwargs)
 
     def _required(self) -> list[str]:
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

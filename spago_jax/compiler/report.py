@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What compiled programs cost: operations, bytes, peak memory, compile time, one row a signature."""
+"""What compiled programs cost: operations, bytes, peak memory, compile time, one row per signature."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import jax
 
 from spago_jax.compiler.peaks import Peaks
 from spago_jax.compiler.placement import count_collectives
+from spago_jax.core.show import amount
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +91,9 @@ class Report:
         for cost in self.costs:
             lines.append(
                 f"  {cost.inputs}\n"
-                f"    {quantity(cost.flops, 'FLOP')}, {quantity(cost.bytes_accessed, 'B')} moved, "
-                f"peak {quantity(cost.peak_bytes, 'B')} (arguments {quantity(cost.argument_bytes, 'B')}, "
-                f"temporaries {quantity(cost.temporary_bytes, 'B')}, reused {quantity(cost.donated_bytes, 'B')}), "
+                f"    {amount(cost.flops, 'FLOP')}, {amount(cost.bytes_accessed, 'B')} moved, "
+                f"peak {amount(cost.peak_bytes, 'B')} (arguments {amount(cost.argument_bytes, 'B')}, "
+                f"temporaries {amount(cost.temporary_bytes, 'B')}, reused {amount(cost.donated_bytes, 'B')}), "
                 f"compiled in {cost.compile_seconds:.2f} s: {cost.reason}"
             )
             if cost.collectives:
@@ -110,18 +111,5 @@ def roofline(cost: Cost, peaks: Peaks) -> str:
     least = max(peaks.seconds(cost.flops, cost.bytes_accessed), peaks.call_seconds)
     return (
         f"{bound} bound: {intensity:.2g} FLOP a byte (this machine balances at {balance:.2g}), "
-        f"at least {quantity(least, 's')} a call"
+        f"at least {amount(least, 's')} a call"
     )
-
-
-def quantity(value: float, unit: str) -> str:
-    """A number with a metric prefix.
-
-    >>> quantity(1_234_567, "FLOP"), quantity(12, "B"), quantity(0.00025, "s")
-    ('1.23 MFLOP', '12 B', '250 us')
-    """
-    small = ((1e-3, "m"), (1e-6, "u"), (1e-9, "n")) if unit == "s" else ()
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), *small):
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}"

@@ -7,22 +7,8 @@ from collections.abc import Mapping
 
 import jax
 
+from spago_jax.core.dtypes import LONG, long_name, short_name
 from spago_jax.errors import InputError, did_you_mean
-
-_DTYPES = {
-    "f16": "float16",
-    "bf16": "bfloat16",
-    "f32": "float32",
-    "f64": "float64",
-    "i8": "int8",
-    "i16": "int16",
-    "i32": "int32",
-    "i64": "int64",
-    "u8": "uint8",
-    "u16": "uint16",
-    "u32": "uint32",
-    "bool": "bool",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +48,7 @@ class Spec:
                 raise InputError(f"{self.name}: shape {list(shape)} does not fit {self}: {dim} is {known}, not {size}")
 
     def __str__(self) -> str:
-        short = {full: short for short, full in _DTYPES.items()}[self.dtype]
-        return f"{short}[{', '.join(map(str, self.dims))}]"
+        return f"{short_name(self.dtype)}[{', '.join(map(str, self.dims))}]"
 
 
 def spec(name: str, text: str) -> Spec:
@@ -81,11 +66,11 @@ def spec(name: str, text: str) -> Spec:
     if not match:
         raise InputError(f"spec {name!r}: {text!r} is not of the form 'f32[batch, 8]'")
     short, inside = match.groups()
-    if short not in _DTYPES and short not in _DTYPES.values():
-        raise InputError(f"spec {name!r}: unknown dtype {short!r} in {text!r}, {did_you_mean(short, _DTYPES)}")
+    if short not in LONG and short not in LONG.values():
+        raise InputError(f"spec {name!r}: unknown dtype {short!r} in {text!r}, {did_you_mean(short, LONG)}")
     dims: list[int | str] = []
     for part in filter(None, (p.strip() for p in inside.split(","))):
         if not re.fullmatch(r"\d+|[A-Za-z_]\w*", part):
             raise InputError(f"spec {name!r}: dimension {part!r} in {text!r} is neither a size nor a name")
         dims.append(int(part) if part.isdigit() else part)
-    return Spec(name, _DTYPES.get(short, short), tuple(dims))
+    return Spec(name, long_name(short), tuple(dims))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the processor and the system grant this process: cores, quota, vector instructions, memory."""
+"""The machine as this process finds it: cores, vector instructions, memory, and the folder of caches."""
 
 import dataclasses
 import os
@@ -85,3 +85,20 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def cache_root() -> Path:
+    """The folder of the caches: ``$SPAGO_CACHE``, else ``$XDG_CACHE_HOME/spago_jax``, else ``~/.cache/spago_jax``.
+
+    The folder is not made. Deleting it is safe at any time that no run is using it.
+
+    >>> import os, unittest.mock
+    >>> with unittest.mock.patch.dict(os.environ, SPAGO_CACHE="/var/cache/words"):
+    ...     print(cache_root().as_posix())
+    /var/cache/words
+    """
+    chosen = os.environ.get("SPAGO_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "spago_jax"

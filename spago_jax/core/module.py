@@ -7,8 +7,7 @@ from typing import Any, Self, dataclass_transform
 import jax
 from flax import struct
 
-from spago_jax.core.definition import check_definition, checked_init, is_static
-from spago_jax.core.fields import buffer, param, static
+from spago_jax.core.definition import buffer, check_definition, checked_init, is_static, param, static
 from spago_jax.core.scopes import name_methods
 from spago_jax.errors import DefinitionError, did_you_mean
 

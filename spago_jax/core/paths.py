@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.core.fields import DECAY, ROLE, Role
+from spago_jax.core.definition import DECAY, ROLE, Role
 from spago_jax.core.module import Module
 from spago_jax.errors import InputError, did_you_mean
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+from spago_jax.core.dtypes import long_name
 from spago_jax.errors import InputError, did_you_mean
 
 Tree = TypeVar("Tree")
 _DTYPES = ("float32", "bfloat16", "float16", "float64")
-_SHORT = {"bf16": "bfloat16", "f32": "float32", "f64": "float64", "f16": "float16"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def cast(tree: Tree, dtype: str) -> Tree:
 
 
 def _dtype(name: str) -> str:
-    full = _SHORT.get(name, name)
+    full = long_name(name)
     if full not in _DTYPES:
         raise InputError(f"unknown dtype {name!r}, {did_you_mean(name, _DTYPES)}")
     if full == "float64" and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]

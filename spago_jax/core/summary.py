@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from spago_jax.core.paths import flat, roles
+from spago_jax.core.show import text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +54,8 @@ def summary(model: Any) -> str:
     table = rows(model)
     total = sum(row.count for row in table)
     size = sum(row.bytes for row in table)
-    cells = [("path", "shape", "dtype", "count", "bytes", "role")]
-    cells += [
+    cells = [
         (r.path, f"[{', '.join(map(str, r.shape))}]", r.dtype, f"{r.count:,}", f"{r.bytes:,}", r.role) for r in table
     ]
     cells.append(("total", "", "", f"{total:,}", f"{size:,}", f"{count_parameters(model):,} trainable"))
-    widths = [max(len(row[i]) for row in cells) for i in range(6)]
-    right = {3, 4}
-    lines = [
-        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return text_table(("path", "shape", "dtype", "count", "bytes", "role"), cells, align="lllrrl")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from spago_jax.compiler.bucket_sizes import choose_buckets
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["Batches", "Block", "LengthBatches", "UniformBatches"]
+__all__ = ["Batches", "Block", "LengthBatches", "UniformBatches", "shared_buckets"]
 
 Order = Literal["shuffled", "sequential"]
 
@@ -268,3 +268,12 @@ def _check(n: int, batch_size: int, steps_per_block: int, order: str) -> None:
             raise InputError(f"{name} is {value}, expected 1 or more")
     if order not in ("shuffled", "sequential"):
         raise InputError(f"order {order!r} is unknown: {did_you_mean(order, ('shuffled', 'sequential'))}")
+
+
+def shared_buckets(parts: Sequence[ArrayLike], n: int, *, multiple: int = 8) -> tuple[int, ...]:
+    """Lengths to pad to for several parts of the data (train, dev, test), so that they share compiled programs.
+
+    >>> shared_buckets([[3, 4], [30, 31]], 2)
+    (8, 32)
+    """
+    return choose_buckets(np.concatenate([np.asarray(part) for part in parts]), n, multiple=multiple, max_padding=0.1)

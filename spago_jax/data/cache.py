@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from spago_jax.core.paths_on_disk import cache_root
+from spago_jax.core.machine import cache_root
 from spago_jax.data.files import find_file
 from spago_jax.errors import InputError
 

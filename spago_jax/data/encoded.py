@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from spago_jax.data.examples import Labeled, Tokens
 from spago_jax.data.files import load_array, new_folder
 from spago_jax.data.lexicon import Lexicon, LexiconBuilder
 from spago_jax.data.ragged import RaggedArray, RaggedWriter
-from spago_jax.data.sentence import Sentence
-from spago_jax.data.tabular import Example
 from spago_jax.errors import InputError
 
-__all__ = ["EncodedExamples", "EncodedSentences", "encode_labelled", "encode_sentences", "name_table"]
+__all__ = ["EncodedExamples", "EncodedSentences", "encode_labeled", "encode_sentences", "name_table"]
 
 _ABOUT = "about.json"
 _TOKENS = 1 << 17  # tokens held as Python strings before they are written
@@ -80,6 +79,29 @@ class EncodedSentences:
             RaggedArray.open(folder, "forms"), tags, lexicon, about["tag_names"] or [], load_array(folder / "lines.npy")
         )
 
+    @classmethod
+    def of(cls, sentences: Sequence[Tokens]) -> "EncodedSentences":
+        """Sentences in memory: what ``encode_sentences`` writes to disk, for a few of them; there may be none.
+
+        >>> EncodedSentences.of([Tokens(["a", "b", "a"])]).forms[0].tolist()
+        [0, 1, 0]
+
+        Raises:
+            InputError: some sentences have tags and some none.
+        """
+        forms, names = LexiconBuilder(), LexiconBuilder()
+        tagged = {sentence.tags is not None for sentence in sentences}
+        if len(tagged) > 1:
+            raise InputError("some sentences have tags and some none")
+        lengths = [len(sentence.tokens) for sentence in sentences]
+        ids = forms.encode([token for sentence in sentences for token in sentence.tokens])
+        tags = None
+        if tagged == {True}:
+            tags = RaggedArray.from_lengths(names.encode([t for s in sentences for t in s.tags or ()]), lengths)
+        lines = np.array([sentence.line for sentence in sentences], np.int64)
+        found = list(names.build()) if tags is not None else []
+        return cls(RaggedArray.from_lengths(ids, lengths), tags, forms.build(), found, lines)
+
     def __len__(self) -> int:
         return len(self.forms)
 
@@ -89,14 +111,14 @@ class EncodedSentences:
             f" {len(self.tag_names)} tags)"
         )
 
-    def sentence(self, index: int) -> Sentence:
+    def sentence(self, index: int) -> Tokens:
         """One sentence, decoded."""
         tokens = [self.lexicon[form] for form in self.forms[index].tolist()]
         tags = None if self.tags is None else [self.tag_names[tag] for tag in self.tags[index].tolist()]
-        return Sentence(tokens, tags, int(self.lines[index]))
+        return Tokens(tokens, tags, int(self.lines[index]))
 
 
-def encode_sentences(sentences: Iterable[Sentence], folder: str | Path) -> EncodedSentences:
+def encode_sentences(sentences: Iterable[Tokens], folder: str | Path) -> EncodedSentences:
     """Encodes sentences into a folder of memory-mapped arrays, which appears whole or not at all.
 
     Args:
@@ -107,7 +129,7 @@ def encode_sentences(sentences: Iterable[Sentence], folder: str | Path) -> Encod
         InputError: a sentence has not as many tags as tokens; some have tags and some none; there is none at all.
 
     >>> import tempfile
-    >>> corpus = encode_sentences([Sentence(["a", "b", "a"], ["O", "B-x", "O"])], tempfile.mkdtemp())
+    >>> corpus = encode_sentences([Tokens(["a", "b", "a"], ["O", "B-x", "O"])], tempfile.mkdtemp())
     >>> corpus.forms[0].tolist(), corpus.tags[0].tolist(), corpus.tag_names
     ([0, 1, 0], [0, 1, 0], ['O', 'B-x'])
     """
@@ -181,7 +203,7 @@ class EncodedExamples:
 
     @classmethod
     def open(cls, folder: str | Path) -> "EncodedExamples":
-        """Opens what ``encode_labelled`` wrote.
+        """Opens what ``encode_labeled`` wrote.
 
         Raises:
             InputError: the folder holds no encoded examples, or not all of them.
@@ -198,6 +220,19 @@ class EncodedExamples:
             load_array(folder / "lines.npy"),
         )
 
+    @classmethod
+    def of(cls, examples: Sequence[Labeled], tokenize: Callable[[str], Sequence[str]]) -> "EncodedExamples":
+        """Texts in memory, without labels: what ``encode_labeled`` writes to disk, for a few of them.
+
+        >>> EncodedExamples.of([Labeled("to be or not to be")], str.split).forms[0].tolist()
+        [0, 1, 2, 3, 0, 1]
+        """
+        forms = LexiconBuilder()
+        tokens = [tokenize(example.text) for example in examples]
+        ids = forms.encode([token for row in tokens for token in row])
+        lines = np.array([example.line for example in examples], np.int64)
+        return cls(RaggedArray.from_lengths(ids, [len(row) for row in tokens]), None, forms.build(), [], lines)
+
     def __len__(self) -> int:
         return len(self.forms)
 
@@ -212,15 +247,15 @@ class EncodedExamples:
         return [self.lexicon[form] for form in self.forms[index].tolist()]
 
 
-def encode_labelled(
-    examples: Iterable[Example], folder: str | Path, tokenize: Callable[[str], Sequence[str]]
+def encode_labeled(
+    examples: Iterable[Labeled], folder: str | Path, tokenize: Callable[[str], Sequence[str]]
 ) -> EncodedExamples:
     """Tokenizes labelled texts and encodes them into a folder, which appears whole or not at all.
 
     A text without a token gives a row of length 0.
 
     Args:
-        examples: as ``read_labelled`` gives them; none is kept.
+        examples: as ``read_labeled`` gives them; none is kept.
         folder: where to write; it must not exist, or be empty.
         tokenize: from a text to its tokens.
 
@@ -228,7 +263,7 @@ def encode_labelled(
         InputError: some examples have labels and some none; there is none at all.
 
     >>> import tempfile
-    >>> corpus = encode_labelled([Example("to be or not to be", "verse")], tempfile.mkdtemp(), str.split)
+    >>> corpus = encode_labeled([Labeled("to be or not to be", "verse")], tempfile.mkdtemp(), str.split)
     >>> corpus.forms[0].tolist(), corpus.labels.tolist(), corpus.label_names
     ([0, 1, 2, 3, 0, 1], [0], ['verse'])
     """

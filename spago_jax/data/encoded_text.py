@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from spago_jax.data.files import find_file, load_array, new_folder
-from spago_jax.data.lines import read_text
+from spago_jax.data.formats.plain_text import read_text
 from spago_jax.errors import InputError
 
 __all__ = ["EncodedText", "encode_text"]

@@ -5,21 +5,21 @@ import errno
 import gzip
 import io
 import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO, TypeVar, cast
 
 import numpy as np
 
+from spago_jax.core import disk
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["find_file", "load_array", "new_file", "new_folder", "open_binary", "open_text"]
 
 _BUFFER = 1 << 20
+T = TypeVar("T")
 
 
 def find_file(path: str | Path) -> Path:
@@ -110,24 +110,10 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
     """Writes a file whole or not at all: under a temporary name beside it, renamed when the block ends well.
 
     Raises:
-        InputError: its folder is missing or may not be written.
+        InputError: its folder is missing or may not be written, or the disk is full.
     """
-    path = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as problem:
-        raise InputError(f"cannot be written: {problem.strerror}", path=path) from None
-    try:
-        with os.fdopen(handle, "wb", buffering=_BUFFER) as file:
-            yield file
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes files that only the owner may read
-        os.replace(name, path)
-    except BaseException as problem:
-        with suppress(OSError):
-            os.unlink(name)
-        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
-            raise InputError("cannot be written: no space left on the disk", path=path) from None
-        raise
+    with _explained(Path(path), disk.new_file(path)) as file:
+        yield file
 
 
 @contextmanager
@@ -135,34 +121,30 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """Writes a folder whole or not at all: gives a temporary folder beside it, renamed when the block ends well.
 
     Raises:
-        InputError: a folder with something in it is there already, or the place may not be written.
+        InputError: a folder with something in it is there already, the place may not be written, or the disk is full.
     """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("is there already and not an empty folder: choose another name", path=path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as problem:
-        raise InputError(f"cannot be written: {problem.strerror}", path=path) from None
-    try:
-        yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
-        if path.is_dir():
-            path.rmdir()
-        os.replace(temporary, path)
-    except BaseException as problem:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
-            raise InputError("cannot be written: no space left on the disk", path=path) from None
-        raise
+    with _explained(path, disk.new_folder(path)) as part:
+        yield part
 
 
-def _umask() -> int:
-    # there is no call that reads the umask without setting it; restored at once
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
+@contextmanager
+def _explained(path: Path, opened: AbstractContextManager[T]) -> Iterator[T]:
+    """Turns the system's refusal to open, and a full disk, into an InputError that names the path."""
+    with ExitStack() as stack:
+        try:
+            target = stack.enter_context(opened)
+        except OSError as problem:
+            raise InputError(f"cannot be written: {problem.strerror}", path=path) from None
+        try:
+            with stack.pop_all():
+                yield target
+        except OSError as problem:
+            if problem.errno == errno.ENOSPC:
+                raise InputError("cannot be written: no space left on the disk", path=path) from None
+            raise
 
 
 def load_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:

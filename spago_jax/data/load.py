@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spago_jax.data.cache import cached
-from spago_jax.data.conll import read_conll
-from spago_jax.data.conllu import read_conllu
-from spago_jax.data.encoded import EncodedExamples, EncodedSentences, encode_labelled, encode_sentences
+from spago_jax.data.encoded import EncodedExamples, EncodedSentences, encode_labeled, encode_sentences
 from spago_jax.data.encoded_text import EncodedText, encode_text
-from spago_jax.data.tabular import read_labelled
+from spago_jax.data.formats.conll import read_conll
+from spago_jax.data.formats.conllu import read_conllu
+from spago_jax.data.formats.labeled_text import read_labeled
 
-__all__ = ["load_conll", "load_conllu", "load_labelled", "load_text"]
+__all__ = ["load_conll", "load_conllu", "load_labeled", "load_text"]
 
 
 def load_conll(
@@ -58,7 +58,7 @@ def load_text(path: str | Path, *, alphabet: Sequence[str] | None = None, unknow
     return EncodedText.open(cached("text", [path], {"alphabet": names, "unknown": unknown}, build))
 
 
-def load_labelled(
+def load_labeled(
     path: str | Path,
     tokenize: Callable[[str], Sequence[str]],
     tokenizer: str,
@@ -67,7 +67,7 @@ def load_labelled(
     label_field: str | None = "label",
     format: str | None = None,
 ) -> EncodedExamples:
-    """``read_labelled``, tokenized, encoded and cached.
+    """``read_labeled``, tokenized, encoded and cached.
 
     Args:
         path: the file.
@@ -78,7 +78,7 @@ def load_labelled(
         format: ``csv``, ``tsv`` or ``jsonl``; None goes by the name.
 
     Raises:
-        InputError: as ``read_labelled``.
+        InputError: as ``read_labeled``.
     """
     settings = {
         "tokenizer": tokenizer,
@@ -88,7 +88,7 @@ def load_labelled(
     }
 
     def build(folder: Path) -> None:
-        examples = read_labelled(path, text_field=text_field, label_field=label_field, format=format)
-        encode_labelled(examples, folder, tokenize)
+        examples = read_labeled(path, text_field=text_field, label_field=label_field, format=format)
+        encode_labeled(examples, folder, tokenize)
 
     return EncodedExamples.open(cached("labelled", [path], settings, build))

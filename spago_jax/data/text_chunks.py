@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from spago_jax.data.batching import Block
 from spago_jax.errors import InputError
 
-__all__ = ["TextChunks"]
+__all__ = ["TextChunks", "gather_windows"]
 
 
 class TextChunks:
@@ -109,21 +109,40 @@ class TextChunks:
             ``inputs`` and ``targets`` (each the character after its input), [steps, batch, chunk], 0 beyond
             ``lengths``, int32 [steps, batch].
         """
-        starts = block.indices
-        if self.keep_tail:
-            # a row's stream is its column: it ends where the next begins, the last with the text
-            ends = np.minimum((np.arange(self.batch_size) + 1) * self._width, len(self.ids) - 1)
-            lengths = np.where(starts < 0, 0, np.clip(ends - starts, 0, self.chunk))
-        else:
-            lengths = np.full(starts.shape, self.chunk)
-        positions = np.maximum(starts, 0)[..., None] + np.arange(self.chunk + 1)
-        window = self.ids[np.minimum(positions, len(self.ids) - 1)].astype(dtype)
-        inputs, targets = window[..., :-1], window[..., 1:]
-        if self.keep_tail:
-            held = np.arange(self.chunk) < lengths[..., None]
-            inputs, targets = np.where(held, inputs, 0), np.where(held, targets, 0)
-        return {
-            "inputs": np.ascontiguousarray(inputs),
-            "targets": np.ascontiguousarray(targets),
-            "lengths": lengths.astype(np.int32),
-        }
+        ends = self.ends() if self.keep_tail else np.array([max(len(self.ids) - 1, 0)])
+        return gather_windows(self.ids, block.indices, self.chunk, ends, dtype=dtype)
+
+    def ends(self) -> np.ndarray:
+        """The position after the last one that each stream reads, ascending; the last stream ends with the text."""
+        return np.minimum((np.arange(self.batch_size) + 1) * self._width, len(self.ids) - 1)
+
+
+def gather_windows(
+    ids: np.ndarray, starts: np.ndarray, length: int, ends: np.ndarray, *, dtype: DTypeLike = np.int32
+) -> dict[str, np.ndarray]:
+    """Windows of a text, and the character after each of theirs.
+
+    Args:
+        ids: the text.
+        starts: where windows begin, int64 of any shape; -1 for an empty one.
+        length: of a window.
+        ends: ascending positions; a window ends at the first one beyond its start.
+        dtype: of the ids.
+
+    Returns:
+        ``inputs`` and ``targets``, [..., length], 0 beyond ``lengths``, int32 [...].
+
+    >>> found = gather_windows(np.arange(7), np.array([0, 3, -1]), 3, np.array([3, 5]))
+    >>> found["inputs"].tolist(), found["targets"].tolist(), found["lengths"].tolist()
+    ([[0, 1, 2], [3, 4, 0], [0, 0, 0]], [[1, 2, 3], [4, 5, 0], [0, 0, 0]], [3, 2, 0])
+    """
+    end = ends[np.minimum(np.searchsorted(ends, np.maximum(starts, 0), side="right"), len(ends) - 1)]
+    lengths = np.where(starts < 0, 0, np.clip(end - starts, 0, length))
+    positions = np.maximum(starts, 0)[..., None] + np.arange(length + 1)
+    window = ids[np.minimum(positions, max(len(ids) - 1, 0))].astype(dtype)
+    held = np.arange(length) < lengths[..., None]
+    return {
+        "inputs": np.where(held, window[..., :-1], 0).astype(dtype),
+        "targets": np.where(held, window[..., 1:], 0).astype(dtype),
+        "lengths": lengths.astype(np.int32),
+    }

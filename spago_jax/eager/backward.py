@@ -3,21 +3,22 @@
 
 import collections
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
-from spago_jax.eager.record import Operation, Record
-from spago_jax.eager.var import Var
 from spago_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from spago_jax.eager.var import Operation, Record, Var
 
 # A structure is small and a program is not: the least recently used are dropped.
 _PROGRAMS: collections.OrderedDict[Any, Callable[..., Any]] = collections.OrderedDict()
 _KEPT = 512
 
 
-def backward(*outputs: Var, grads: Sequence[Any] | None = None, back_steps: int | None = None) -> None:
+def backward(*outputs: "Var", grads: Sequence[Any] | None = None, back_steps: int | None = None) -> None:
     """Adds to ``grad`` of every variable the derivative of the outputs, ``sum(output * its gradient)``.
 
     Args:
@@ -30,6 +31,7 @@ def backward(*outputs: Var, grads: Sequence[Any] | None = None, back_steps: int 
         InputError: for an output without a gradient that is no scalar, a gradient of another shape, an output that
             depends on no variable, or a negative ``back_steps``.
 
+    >>> from spago_jax.eager import Var
     >>> x = Var(3.0, name="x")
     >>> square, double = x * x, x + x
     >>> backward(square, double, grads=[1.0, 10.0])
@@ -47,7 +49,7 @@ def backward(*outputs: Var, grads: Sequence[Any] | None = None, back_steps: int 
         var.grad = grad if var.grad is None else var.grad + grad
 
 
-def _starts(outputs: Sequence[Var], grads: Sequence[Any] | None) -> list[Any]:
+def _starts(outputs: "Sequence[Var]", grads: Sequence[Any] | None) -> list[Any]:
     if not outputs:
         raise InputError("backward() needs at least one output")
     if grads is not None and len(grads) != len(outputs):
@@ -76,7 +78,7 @@ class _Replay:
     records compute. Two runs of the same code have the same places, and share one compiled program.
     """
 
-    def __init__(self, outputs: Sequence[Var], stop: int):
+    def __init__(self, outputs: "Sequence[Var]", stop: int):
         self._stop = stop
         self._arrays: list[Any] = []
         self._wrt: dict[int, Var] = {}
@@ -112,12 +114,12 @@ class _Replay:
             _PROGRAMS.move_to_end(key)
         return program(self._arrays, [jnp.zeros_like(var.value) for var in self._taps.values()], starts)
 
-    def _inside(self, var: Var) -> bool:
+    def _inside(self, var: "Var") -> bool:
         """Whether a Var is computed again, rather than taken as it was."""
         record = var._record
         return record is not None and var.requires_grad and record.time_step > self._stop
 
-    def _order(self, outputs: Sequence[Var]) -> list[Record]:
+    def _order(self, outputs: "Sequence[Var]") -> "list[Record]":
         order: list[Record] = []
         seen: set[int] = set()
         stack: list[tuple[Any, bool]] = [
@@ -133,7 +135,7 @@ class _Replay:
                 stack.extend((v._record, False) for v in record.inputs if v is not None and self._inside(v))
         return order
 
-    def _add_array(self, var: Var | None, value: Any) -> None:
+    def _add_array(self, var: "Var | None", value: Any) -> None:
         key = (id(var), id(value))
         if key in self._places:
             return
@@ -143,7 +145,7 @@ class _Replay:
         if var is not None and var.requires_grad and var._keeps_grad:
             self._wrt[place] = var
 
-    def _place(self, var: Var | None, value: Any) -> int:
+    def _place(self, var: "Var | None", value: Any) -> int:
         if var is None or not self._inside(var):
             return self._places[id(var), id(value)]
         place = self._places[id(var._record)] + var._which
@@ -153,7 +155,7 @@ class _Replay:
 
 
 def _derivative(
-    steps: tuple[tuple[Operation, tuple[int, ...]], ...],
+    steps: "tuple[tuple[Operation, tuple[int, ...]], ...]",
     wrt: tuple[int, ...],
     taps: tuple[int, ...],
     outputs: tuple[int, ...],

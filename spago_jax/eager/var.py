@@ -1,21 +1,86 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Var: an array that remembers how it was computed. Operations run at once; ``backward`` differentiates them."""
 
-from collections.abc import Iterator
-from typing import Any
+import dataclasses
+import functools
+import operator
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.eager.operators import Operators
-from spago_jax.eager.record import Operation, Record, current, time_step
+from spago_jax.eager.backward import backward
 from spago_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from spago_jax.eager.tape import Tape
 
 Array = jax.Array
 
 
-class Var(Operators):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Operation:
+    """A function of arrays with its settings bound, compiled once for each shape; equal settings share one."""
+
+    name: str
+    function: Callable[..., Any]
+
+    @functools.cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The function as one XLA program."""
+        return jax.jit(self.function)
+
+
+@functools.lru_cache(maxsize=4096)
+def operation(name: str, make: Callable[..., Callable[..., Any]], settings: Hashable) -> Operation:
+    """The operation ``make(settings)``; the same object for the same arguments, so that programs are found again."""
+    return Operation(name, make(settings))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Record:
+    """One operation that ran.
+
+    Attributes:
+        operation: what ran.
+        inputs: a variable, or a constant array, for each argument.
+        values: the arrays that the inputs held when it ran: a variable may be given a new one later.
+        outputs: how many arrays came out.
+        time_step: when it ran; 0 without a tape.
+    """
+
+    operation: Operation
+    inputs: "tuple[Var | None, ...]"
+    values: tuple[Any, ...]
+    outputs: int
+    time_step: int
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.tapes: list[Tape] = []
+
+
+current = _Current()
+
+
+def time_step() -> int:
+    """The time step of the innermost open tape, or 0."""
+    return current.tapes[-1].time_step if current.tapes else 0
+
+
+_NAMES = (
+    "add", "sub", "mul", "truediv", "matmul", "pow", "mod", "floordiv",
+    "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs",
+)  # fmt: skip
+_OPERATIONS = {name: Operation(name, getattr(operator, name)) for name in _NAMES}
+_TRANSPOSE = Operation("transpose", jnp.transpose)
+
+
+class Var:
     """A named array in a define-by-run computation.
 
     Python operators and the functions of ``eager.ops`` take Vars and give Vars. Nothing is kept alive but what a
@@ -148,8 +213,6 @@ class Var(Operators):
 
         See ``eager.backward``.
         """
-        from spago_jax.eager.backward import backward
-
         backward(self, grads=None if grad is None else [grad], back_steps=back_steps)
 
     def keep_grad(self) -> "Var":
@@ -172,6 +235,104 @@ class Var(Operators):
         """Forgets the gradient."""
         self.grad = None
 
+    # -- operators and methods of arrays: each is one recorded operation; numbers and arrays may stand on either side
+
+    # NumPy arrays on the left leave the operator to Var.
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    def __add__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["add"], self, other)
+
+    def __radd__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["add"], other, self)
+
+    def __sub__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["sub"], self, other)
+
+    def __rsub__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["sub"], other, self)
+
+    def __mul__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["mul"], self, other)
+
+    def __rmul__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["mul"], other, self)
+
+    def __truediv__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["truediv"], self, other)
+
+    def __rtruediv__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["truediv"], other, self)
+
+    def __matmul__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["matmul"], self, other)
+
+    def __rmatmul__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["matmul"], other, self)
+
+    def __pow__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["pow"], self, other)
+
+    def __rpow__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["pow"], other, self)
+
+    def __mod__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["mod"], self, other)
+
+    def __rmod__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["mod"], other, self)
+
+    def __floordiv__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["floordiv"], self, other)
+
+    def __rfloordiv__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["floordiv"], other, self)
+
+    def __lt__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["lt"], self, other)
+
+    def __le__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["le"], self, other)
+
+    def __gt__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["gt"], self, other)
+
+    def __ge__(self, other: Any) -> "Var":
+        return run(_OPERATIONS["ge"], self, other)
+
+    def __eq__(self, other: Any) -> "Var":  # type: ignore[override]
+        return run(_OPERATIONS["eq"], self, other)
+
+    def __ne__(self, other: Any) -> "Var":  # type: ignore[override]
+        return run(_OPERATIONS["ne"], self, other)
+
+    def __neg__(self) -> "Var":
+        return run(_OPERATIONS["neg"], self)
+
+    def __abs__(self) -> "Var":
+        return run(_OPERATIONS["abs"], self)
+
+    def __getitem__(self, index: Any) -> "Var":
+        return apply(_item, self, index)
+
+    @property
+    def T(self) -> "Var":
+        """The transpose: all axes reversed."""
+        return run(_TRANSPOSE, self)
+
+    def reshape(self, *shape: Any) -> "Var":
+        """The same numbers in another shape."""
+        return apply(jnp.reshape, self, shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Var":
+        """The sum over some axes, or all."""
+        return apply(jnp.sum, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Var":
+        """The mean over some axes, or all."""
+        return apply(jnp.mean, self, axis=axis, keepdims=keepdims)
+
     # Equality compares values, as on arrays; hashing is that of objects.
     __hash__ = object.__hash__
 
@@ -190,3 +351,107 @@ def run(op: Operation, *args: Any) -> Any:
         Var.computed(array, record, index, wanted and jnp.issubdtype(array.dtype, jnp.inexact))
         for index, array in enumerate(output)
     ]
+
+
+def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Runs a function of arrays on Vars, as one operation.
+
+    Arguments may be pytrees that hold Vars and arrays (a Module of Vars among them, see ``variables``); numbers,
+    strings and tuples of them are settings. What comes out is the same pytree, of Vars.
+
+    Args:
+        function: pure: from ``spago_jax.ops``, ``jax.nn``, ``jax.numpy``, a Module, or your own.
+        args: its arguments.
+        kwargs: its arguments by name.
+
+    Raises:
+        InputError: for a setting that cannot be hashed.
+
+    >>> x = Var([1.0, 2.0, 4.0], name="x")
+    >>> y = apply(jnp.cumsum, x)
+    >>> y.backward([0.0, 0.0, 1.0])
+    >>> y.value, x.grad
+    (Array([1., 3., 7.], dtype=float32), Array([1., 1., 1.], dtype=float32))
+    """
+    if isinstance(function, Lifted):
+        function = function.function
+    leaves, tree = jax.tree.flatten((function if _is_module(function) else None, args, kwargs))
+    arrays = [leaf for leaf in leaves if _is_array(leaf)]
+    settings = tuple(_ARRAY if _is_array(leaf) else _Setting(leaf) for leaf in leaves)
+    name = getattr(function, "__name__", type(function).__name__).strip("_")
+    try:
+        op = _bound(name, None if _is_module(function) else function, tree, settings)
+    except TypeError as error:
+        raise InputError(f"{name}: its settings must be hashable (numbers, strings, tuples): {error}") from None
+    outputs = run(op, *arrays)
+    return outputs if isinstance(outputs, Var) else jax.tree.unflatten(op.function.tree(), outputs)  # type: ignore[attr-defined]
+
+
+class Lifted:
+    """A function of arrays that takes Vars and gives Vars."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function = function
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs it as one operation; see ``apply``."""
+        return apply(self.function, *args, **kwargs)
+
+
+@functools.lru_cache(maxsize=4096)
+def _bound(name: str, function: Callable[..., Any] | None, tree: Any, settings: tuple[Any, ...]) -> Operation:
+    return operation(name, lambda _: _Bound(function, tree, settings), (function, tree, settings))
+
+
+class _Bound:
+    """A function with its settings filled in: takes the arrays alone, gives a list, or one bare array."""
+
+    def __init__(self, function: Callable[..., Any] | None, tree: Any, settings: tuple[Any, ...]):
+        self.function, self.in_tree, self.settings = function, tree, settings
+        self._out_tree: Any = None
+
+    def __call__(self, *arrays: Any) -> Any:
+        given = iter(arrays)
+        leaves = [next(given) if value is _ARRAY else value.value for value in self.settings]
+        module, args, kwargs = jax.tree.unflatten(self.in_tree, leaves)
+        output = (self.function or module)(*args, **kwargs)
+        flat, self._out_tree = jax.tree.flatten(output)
+        if jax.tree_util.treedef_is_leaf(self._out_tree) and len(flat) == 1:
+            return flat[0]
+        return flat
+
+    def tree(self) -> Any:
+        """The structure of what the function gave when it was traced; the same for all shapes."""
+        return self._out_tree
+
+
+class _Setting:
+    """A leaf that is not an array; 1, 1.0 and True are different settings, as they are to a traced function."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any):
+        hash(value)
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Setting) and type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
+
+
+_ARRAY = object()
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, Var | jax.Array | np.ndarray)
+
+
+def _is_module(function: Any) -> bool:
+    return not jax.tree_util.all_leaves([function])
+
+
+def _item(x: Any, index: Any) -> Any:
+    return x[index]

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
-from spago_jax.core.taps import tap
+from spago_jax.core.taps import add_loss, next_taps, retap, tap, without_taps
 from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.loop_steps import Loop, keep_done, rows_of
-from spago_jax.flow.nested import LOSS, joined, retap
 from spago_jax.flow.part import Refs
 from spago_jax.ops.masks import length_mask
 
@@ -43,7 +42,7 @@ class Adaptive(Loop):
     def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
         """The weighted states."""
         body, memory, taps = self.begin(frame, inputs[0], refs)
-        shape = jax.eval_shape(lambda x: self.chance(frame, x), inputs[0])
+        shape = jax.eval_shape(without_taps(lambda x: self.chance(frame, x)), inputs[0])
         real = self.real_rows(frame, shape)
 
         def go(carry: Any, i: Array) -> Any:
@@ -57,7 +56,7 @@ class Adaptive(Loop):
             # What a halted row has spent stays as it was before its last step: 1 - spent is its remainder.
             spent = jnp.where(done | last, spent, spent + chance)
             count = count + (~done).astype(jnp.int32)
-            return state, memory, joined(taps, now), total, spent, done | last, count
+            return state, memory, next_taps(taps, now), total, spent, done | last, count
 
         first = self.traced(inputs[0], memory)
         start = (
@@ -83,7 +82,7 @@ class Adaptive(Loop):
         rows = jnp.maximum(real.sum(), 1).astype(shape.dtype)
         ponder = jnp.where(real, count.astype(shape.dtype) + 1.0 - spent, 0.0).sum() / rows
         tap(f"{self.tag or self.name}.ponder", ponder)
-        tap(f"{LOSS}{self.name}", self.cost * ponder)
+        add_loss(self.name, self.cost * ponder)
         return total
 
     def chance(self, frame: "Frame", state: Any) -> Array:

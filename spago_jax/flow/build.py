@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from spago_jax.core import Array, Module
+from spago_jax.core.taps import without_taps
 from spago_jax.errors import InputError, SpagoError
 from spago_jax.flow.builder import Flow
 from spago_jax.flow.frame import Frame, run_order, run_step
@@ -105,7 +106,7 @@ class _Build:
                 if isinstance(step, StateRead) and step.reads not in {**given, **memory}:
                     values[number] = None
                     continue
-                traced = functools.partial(run, step, [tag for tag, _ in refs])
+                traced = without_taps(functools.partial(run, step, [tag for tag, _ in refs]))
                 shapes = [shape for _, shape in refs]
                 values[number], kept = jax.eval_shape(
                     traced, jax.eval_shape(lambda: layers), dict(memory), dict(given), inputs, shapes

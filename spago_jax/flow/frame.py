@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core.taps import tap
-from spago_jax.flow.nested import harvested, retap
+from spago_jax.core.taps import retap, tap, with_taps
 from spago_jax.flow.part import Context, Refs, call_part
 from spago_jax.flow.simple_steps import Input, StateRead
 from spago_jax.flow.step import Step
@@ -42,7 +41,7 @@ class Frame:
         def call() -> Any:
             return self.call(step, index, inputs, refs, self.memory.get(key), self.context)
 
-        (y, memory), taps = harvested(call)()
+        (y, memory), taps = with_taps(call)()
         retap(f"{step.name}/{name}" if name else step.name, taps)
         if memory is not None:
             self.after[key] = memory

@@ -10,10 +10,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.core import Array
-from spago_jax.core.taps import tap
+from spago_jax.core.taps import next_taps, retap, tap, with_taps, without_taps, zero_taps
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.bounded import bounded_scan
-from spago_jax.flow.nested import harvested, joined, no_taps, retap
 from spago_jax.flow.part import Refs
 from spago_jax.flow.shapes import same_shape, shape_text
 from spago_jax.flow.step import Step
@@ -92,8 +91,8 @@ class Loop(Step):
     def begin(self, frame: "Frame", state: Any, refs: Refs) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
         """``body(state, memory, i) -> ((state, memory), taps)``, the first memory, and taps before any iteration."""
         memory = self.first_memory(frame, state, refs)
-        body = harvested(lambda state, memory, i: self.once(frame, state, refs, memory, i))
-        taps = no_taps(body, state, memory, jnp.int32(0))
+        body = with_taps(lambda state, memory, i: self.once(frame, state, refs, memory, i))
+        taps = zero_taps(body, state, memory, jnp.int32(0))
         return body, memory, taps
 
     def halts(self, frame: "Frame", state: Any) -> Array:
@@ -149,7 +148,7 @@ class Times(Loop):
         def iterate(carry: Any, i: Array) -> Any:
             state, memory, taps = carry
             (state, memory), now = body(state, memory, i)
-            return (state, memory, joined(taps, now)), self.traced(state, memory)
+            return (state, memory, next_taps(taps, now)), self.traced(state, memory)
 
         first = self.traced(inputs[0], memory)
         (state, memory, taps), rest = lax.scan(
@@ -196,7 +195,7 @@ class Repeat(Loop):
             count = count + (~done).astype(jnp.int32)
             if self.form == "until":
                 done = done | self.stops(frame, state)
-            return state, memory, joined(taps, now), done, count
+            return state, memory, next_taps(taps, now), done, count
 
         def look(carry: Any) -> Any:
             state, memory, taps, done, count = carry
@@ -219,8 +218,8 @@ class Repeat(Loop):
         return state
 
     def stops(self, frame: "Frame", state: Any) -> Array:
-        """Whether the loop halts: bool[] for the batch, or one for each row."""
-        found = self.halts(frame, state)
+        """Whether the loop halts: bool[] for the batch, or one for each row; nothing is learned from it."""
+        found = without_taps(self.halts)(frame, state)
         return found.reshape(-1)[0] > 0 if self.per == "batch" else rows_of(found, state) > 0
 
 

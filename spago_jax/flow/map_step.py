@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.core import Array
+from spago_jax.core.taps import mean_losses, retap, with_taps
 from spago_jax.errors import InputError
-from spago_jax.flow.nested import LOSS, harvested, retap
 from spago_jax.flow.part import Context, Refs
 from spago_jax.flow.shapes import shape_text
 from spago_jax.flow.step import Step
@@ -96,10 +96,10 @@ class Map(Step):
                     jax.tree.map(lambda leaf: leaf[:1], rows), network.plan.inputs_from(refs)
                 )
         if memory is None:
-            body = harvested(lambda row, i: one(row, i)[0])
+            body = with_taps(lambda row, i: one(row, i)[0])
             ys, taps = jax.vmap(body)(rows, indices)
         else:
-            body = harvested(lambda row, i, memory: one(row, i, memory))
+            body = with_taps(lambda row, i, memory: one(row, i, memory))
 
             def iterate(memory: Any, element: Any) -> Any:
                 (y, memory), taps = body(*element, memory)
@@ -107,7 +107,7 @@ class Map(Step):
 
             memory, (ys, taps) = lax.scan(iterate, memory, (rows, indices))
             frame.after[f"{self.name}:body"] = memory
-        retap(self.name, {name: _summed(name, value) for name, value in taps.items()})
+        retap(self.name, mean_losses(taps))
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ys)
 
     def context_of(self, context: Context, i: Array, count: int) -> Context:
@@ -115,8 +115,3 @@ class Map(Step):
         if self.form == "slices" or context.lengths is None or jnp.shape(context.lengths)[:1] != (count,):
             return context
         return dataclasses.replace(context, lengths=jnp.asarray(context.lengths)[i][None])
-
-
-def _summed(name: str, value: Any) -> Any:
-    """Auxiliary losses of the elements are averaged; other taps keep an axis of elements."""
-    return value.mean(0) if name.startswith(LOSS) else value

@@ -7,26 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow import merges
+from spago_jax.flow import merges, ready_parts
 from spago_jax.flow.layer import LayerSpec, layer, layer_classes
-from spago_jax.flow.pieces import glimpse, halting, mixture, routers, shaping
 from spago_jax.flow.step import snake
 from spago_jax.ops.activations import ACTIVATIONS
 
-_CLASSES = (
-    routers.SoftmaxRouter,
-    routers.SigmoidRouter,
-    routers.TopKRouter,
-    routers.ArgmaxSelector,
-    mixture.MixtureOfExperts,
-    glimpse.Glimpse,
-)
 # Made by a call with the settings; a class of layers is found in `spago_jax.nn` by itself.
 _MADE: dict[str, Callable[..., Any]] = {
-    "threshold": halting.threshold,
-    "norm": halting.Norm,
-    "fixed_selector": routers.fixed_selector,
-    "reshape": shaping.reshape,
+    "threshold": ready_parts.threshold,
+    "norm": ready_parts.Norm,
+    "fixed_selector": ready_parts.fixed_selector,
+    "reshape": ready_parts.reshape,
 }
 
 
@@ -36,7 +27,7 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 
 def _layers() -> dict[str, type]:
-    return {snake(cls.__name__): cls for cls in (*layer_classes().values(), *_CLASSES)}
+    return {snake(cls.__name__): cls for cls in layer_classes().values()}
 
 
 def known() -> list[str]:
@@ -59,7 +50,7 @@ def part_of(written: Any) -> Any:
     if plain in functions() and not settings:
         return functions()[plain]
     if plain == "learned_halt" and not settings:
-        return halting.learned_halt()
+        return ready_parts.learned_halt()
     arguments, options = _split(settings)
     try:
         if plain in _MADE:
@@ -87,11 +78,11 @@ def written_part(part: Any) -> Any:
             return name
     if isinstance(part, LayerSpec) and snake(part.name) in _layers():
         return _named(snake(part.name), part.arguments, part.options, list(inspect.signature(part.cls.init).parameters))  # type: ignore[attr-defined]
-    if isinstance(part, shaping.Reshape):
+    if isinstance(part, ready_parts.Reshape):
         return {"reshape": list(part.shape)}
-    if isinstance(part, routers.FixedSelector):
+    if isinstance(part, ready_parts.FixedSelector):
         return {"fixed_selector": part.index}
-    if isinstance(part, halting.Threshold | halting.Norm):
+    if isinstance(part, ready_parts.Threshold | ready_parts.Norm):
         return {snake(type(part).__name__): dataclasses.asdict(part)}
     raise InputError(
         f"{part!r} has no name in YAML; give a layer, an activation, or one of the ready parts: {', '.join(known())}"

@@ -11,10 +11,9 @@ from spago_jax.core import Array, Module, Rng, count_parameters, freeze, static
 from spago_jax.core.definition import check_instance
 from spago_jax.core.partition import Where
 from spago_jax.core.paths import flat, matches
-from spago_jax.core.taps import collect_taps
+from spago_jax.core.taps import collect_taps, total_loss, without_taps
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.frame import Frame, run_steps
-from spago_jax.flow.nested import LOSS
 from spago_jax.flow.part import Context
 from spago_jax.flow.plan import Plan
 from spago_jax.flow.shapes import read_shapes, same_shape, shape_text
@@ -126,7 +125,7 @@ class Network(Module):
         before: Any = {}
         found: Any = {}
         for _ in range(3):  # a tag may read another one's memory, whose shape is known after the first round
-            before, found = found, jax.eval_shape(after, self.layers, found, x, dict(inputs))
+            before, found = found, jax.eval_shape(without_taps(after), self.layers, found, x, dict(inputs))
             if same_shape(before, found):
                 return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), found)
         tag = next(t for t in self.plan.state if not same_shape(before[t], found[t]))
@@ -152,7 +151,7 @@ class Network(Module):
 
     def losses(self, found: Mapping[str, Any]) -> Array:
         """The sum of the auxiliary losses (load balance, ponder cost) among what was tapped: a scalar."""
-        return sum((value for name, value in found.items() if name.startswith(LOSS)), jnp.zeros(()))
+        return total_loss(found)
 
     def svg(self, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
         """The picture of the flow; see ``spago_jax.flow.picture.svg``."""

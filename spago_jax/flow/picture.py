@@ -4,11 +4,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spago_jax.compiler.graph.dot import draw as draw_dot
-from spago_jax.compiler.graph.mermaid import draw as draw_mermaid
-from spago_jax.compiler.graph.picture import Arrow, Box, Picture
-from spago_jax.compiler.graph.svg import draw as draw_svg
 from spago_jax.core import count_parameters
+from spago_jax.drawing.dot import dot as draw_dot
+from spago_jax.drawing.mermaid import mermaid as draw_mermaid
+from spago_jax.drawing.picture import Arrow, Box, Picture
+from spago_jax.drawing.svg import svg as draw_svg
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.adaptive_step import Adaptive
 from spago_jax.flow.gate_step import Gate

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 
 from spago_jax.compiler.spec import spec as read_spec
+from spago_jax.core.dtypes import short_name
 from spago_jax.errors import InputError
 
-_SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16", "int32": "i32", "int64": "i64"}
 # Sizes for named dimensions while shapes are inferred: no layer has such a number by chance.
 _SIZES = (11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
@@ -21,7 +21,7 @@ def shape_text(value: Any) -> str:
     ('f32[3, 2]', '(f32[2], i32[])')
     """
     leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "shape")]
-    texts = [f"{_SHORT.get(str(leaf.dtype), str(leaf.dtype))}{list(leaf.shape)}" for leaf in leaves]
+    texts = [f"{short_name(leaf.dtype)}{list(leaf.shape)}" for leaf in leaves]
     return texts[0] if len(texts) == 1 and value is leaves[0] else f"({', '.join(texts)})"
 
 

@@ -11,10 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.core import Array
-from spago_jax.core.taps import tap
+from spago_jax.core.taps import retap, tap, with_taps
 from spago_jax.errors import InputError
 from spago_jax.flow.gate_step import same_outputs
-from spago_jax.flow.nested import harvested, retap
 from spago_jax.flow.part import Refs
 from spago_jax.flow.shapes import shape_text
 from spago_jax.flow.step import Step
@@ -83,7 +82,7 @@ class Switch(Step):
         """``lax.switch``; the memory of every branch goes in and out, changed for the chosen one alone."""
         memories = tuple(self.memory(frame, inputs, i) for i in range(1, count + 1))
         bodies = [
-            harvested(lambda x, memories, i=i: frame.call(self, i, x, (), memories[i - 1], frame.context))
+            with_taps(lambda x, memories, i=i: frame.call(self, i, x, (), memories[i - 1], frame.context))
             for i in range(1, count + 1)
         ]
         shapes = [jax.eval_shape(body, tuple(inputs), memories)[1] for body in bodies]
@@ -107,7 +106,7 @@ class Switch(Step):
         total: Any = None
         for i in range(count):
             mine = index == i
-            body = harvested(lambda x, memory, i=i: frame.call(self, i + 1, x, (), memory, frame.context))
+            body = with_taps(lambda x, memory, i=i: frame.call(self, i + 1, x, (), memory, frame.context))
             memory = self.memory(frame, inputs, i + 1)
             shape = jax.eval_shape(body, tuple(inputs), memory)
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, static
 from spago_jax.core.rng import Rng, child
 from spago_jax.errors import InputError
-from spago_jax.nn.birnn import BiRNN
 from spago_jax.nn.convolution import Convolution1d
 from spago_jax.nn.embedding import Embedding
+from spago_jax.nn.recurrent.birnn import BiRNN
 from spago_jax.ops.activations import activation, parse_activation
 from spago_jax.ops.conv import max_over_time
 from spago_jax.ops.dropout import check_rate, dropout

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, param, static
 from spago_jax.core.initializers import blocks, uniform, xavier_uniform
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.nn.recurrent import affine
+from spago_jax.nn.recurrent.base import affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over

@@ -8,9 +8,10 @@ from spago_jax.core import Array, Module, static
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
+from spago_jax.ops.activations import positive_elu
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype
-from spago_jax.ops.linear_attention_scan import positive, read
+from spago_jax.ops.linear_attention_scan import read
 from spago_jax.ops.masks import length_mask
 
 
@@ -33,7 +34,7 @@ class StarAttention(Module):
     def read(self, query: Array, keys: Array, values: Array, real: Array | None = None) -> Array:
         """Projected [..., size], [..., n, size], [..., n, features], bool[..., n] -> [..., features]."""
         wide = accumulation_dtype(query.dtype)
-        weights = jnp.sum(positive(query.astype(wide))[..., None, :] * positive(keys.astype(wide)), axis=-1)
+        weights = jnp.sum(positive_elu(query.astype(wide))[..., None, :] * positive_elu(keys.astype(wide)), axis=-1)
         if real is not None:
             weights = jnp.where(real, weights, jnp.zeros((), wide))
         total = jnp.sum(weights[..., None] * values.astype(wide), axis=-2)

@@ -63,12 +63,13 @@ def selu(x: jax.Array, alpha: float = 1.6732632423543772, scale: float = 1.05070
 
 
 def positive_elu(x: jax.Array) -> jax.Array:
-    """``elu(x) + 1``: above zero everywhere, the feature map of linear attention.
+    """``elu(x) + 1``, which is ``e^x`` below zero: positive everywhere, the feature map of linear attention.
 
     >>> positive_elu(jnp.array([0.0, 2.0]))
     Array([1., 3.], dtype=float32)
     """
-    return jax.nn.elu(x) + 1.0
+    is_positive = x > 0
+    return jnp.where(is_positive, x + 1, jnp.exp(jnp.where(is_positive, jnp.zeros((), x.dtype), x)))
 
 
 def swish_b(x: jax.Array, beta: jax.Array | float = 1.0) -> jax.Array:

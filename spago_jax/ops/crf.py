@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype
-from spago_jax.ops.masks import length_mask, zero_padding
+from spago_jax.ops.masks import check_lengths, length_mask, zero_padding
 
 BANNED = -1e30
 """The score of a transition that is not allowed. Not -inf, whose gradients are NaN; e to this power is exactly 0."""
@@ -229,11 +229,9 @@ def _fold(emissions: jax.Array, transitions: jax.Array, lengths: jax.Array | Non
             f"transitions have shape {tuple(transitions.shape)}, expected {(count + 1, count + 1)} for {count} tags: "
             f"row 0 is START -> tag, column 0 is tag -> END"
         )
+    check_lengths(lengths, emissions, "emissions")
     lead, time = tuple(emissions.shape[:-2]), emissions.shape[-2]
-    if lengths is None:
-        lengths = jnp.full(lead, time, jnp.int32)
-    elif tuple(jnp.shape(lengths)) != lead:
-        raise InputError(f"lengths have shape {tuple(jnp.shape(lengths))}, expected {lead}: one for each sequence")
+    lengths = jnp.full(lead, time, jnp.int32) if lengths is None else lengths
     emissions = zero_padding(emissions.astype(accumulation_dtype(emissions.dtype)), lengths)
     return emissions.reshape(-1, time, count).swapaxes(0, 1), jnp.asarray(lengths).reshape(-1), lead
 

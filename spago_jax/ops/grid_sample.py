@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reading pictures at places between their pixels."""
 
+import functools
 from typing import Literal
 
 import jax
@@ -48,10 +49,10 @@ def grid_sample(
             f"grid_sample: x {list(x.shape)} and grid {list(grid.shape)}; expected [..., channels, height, width] and "
             f"[..., rows, columns, 2] with the same leading axes"
         )
-    one = lambda x, grid: _sample(x, grid, mode, padding, align_corners)  # noqa: E731
+    sample = functools.partial(_sample, mode=mode, padding=padding, align=align_corners)
     for _ in x.shape[:-3]:
-        one = jax.vmap(one)
-    return one(x, grid)
+        sample = jax.vmap(sample)
+    return sample(x, grid)
 
 
 def _sample(x: jax.Array, grid: jax.Array, mode: str, padding: str, align: bool) -> jax.Array:
@@ -73,7 +74,7 @@ def _sample(x: jax.Array, grid: jax.Array, mode: str, padding: str, align: bool)
             at_row, at_column = low_row + i, low_column + j
             if mode == "bicubic":
                 at_row, at_column = _inside(at_row, height, padding, align), _inside(at_column, width, padding, align)
-            total = total + (by_row * by_column).astype(x.dtype) * _pixel(x, at_row, at_column)
+            total = total + (by_row * by_column).astype(x.dtype)[None] * _pixel(x, at_row, at_column)
     return total
 
 
@@ -103,7 +104,7 @@ def _pixel(x: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
     here = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     rows = jnp.clip(row, 0, height - 1).astype(jnp.int32)
     columns = jnp.clip(column, 0, width - 1).astype(jnp.int32)
-    return jnp.where(here, x[:, rows, columns], jnp.zeros((), x.dtype))
+    return jnp.where(here[None], x[:, rows, columns], jnp.zeros((), x.dtype))
 
 
 def _cubic(t: jax.Array) -> tuple[jax.Array, ...]:

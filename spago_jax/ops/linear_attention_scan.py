@@ -15,15 +15,6 @@ CHUNK = 64
 EPS = 1e-12
 
 
-def positive(x: jax.Array) -> jax.Array:
-    """The feature map ``elu(x) + 1``, which is positive.
-
-    >>> positive(jnp.array([0.0, 2.0]))
-    Array([1., 3.], dtype=float32)
-    """
-    return jnp.where(x > 0, x + 1, jnp.exp(jnp.minimum(x, 0)))
-
-
 def read(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     """``numerator / (denominator + 1e-12)``; zero, with no gradient, where nothing has been written yet."""
     some = (denominator > 0)[..., None]

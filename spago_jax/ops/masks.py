@@ -4,7 +4,22 @@
 import jax
 import jax.numpy as jnp
 
+from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
+
+
+def check_lengths(lengths: jax.Array | None, x: jax.Array, name: str = "x") -> None:
+    """Refuses lengths that are not one for each sequence of ``x`` [..., time, features], which errors call ``name``.
+
+    Raises:
+        InputError: with both shapes.
+    """
+    lead = tuple(x.shape[:-2])
+    if lengths is not None and tuple(jnp.shape(lengths)) != lead:
+        raise InputError(
+            f"lengths have shape {tuple(jnp.shape(lengths))}, expected {lead}: one for each sequence in {name} "
+            f"of shape {tuple(x.shape)}"
+        )
 
 
 def length_mask(lengths: jax.Array, time: int) -> jax.Array:

@@ -14,7 +14,7 @@ from jax import lax
 
 from spago_jax.errors import InputError
 from spago_jax.ops.linear import accumulation_dtype
-from spago_jax.ops.masks import length_mask
+from spago_jax.ops.masks import check_lengths, length_mask
 
 State = Any
 """Any pytree of arrays [..., k] or [..., k, l]."""
@@ -156,13 +156,8 @@ def _in_rank_of(x: jax.Array, real: jax.Array) -> jax.Array:
 def _check(xs: jax.Array, lengths: jax.Array | None) -> tuple[int, ...]:
     if xs.ndim < 2:
         raise InputError(f"xs has shape {tuple(xs.shape)}, expected [..., time, features]")
-    lead = tuple(xs.shape[:-2])
-    if lengths is not None and tuple(jnp.shape(lengths)) != lead:
-        raise InputError(
-            f"lengths have shape {tuple(jnp.shape(lengths))}, expected {lead}: one for each sequence in xs "
-            f"of shape {tuple(xs.shape)}"
-        )
-    return lead
+    check_lengths(lengths, xs, "xs")
+    return tuple(xs.shape[:-2])
 
 
 def _fold(xs: jax.Array, lengths: jax.Array | None, lead: tuple[int, ...]) -> tuple[jax.Array, jax.Array | None]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Text in, answers out: a trained run opened for use."""
+"""From text to answer: one folder per task, the registry of their names, and what uses them.
 
-from spago_jax.tasks.run import TrainedRun as TrainedRun
-from spago_jax.tasks.run import open_run as open_run
+``load_experiment`` checks a config; ``load_task`` opens a trained model; ``export_run`` ships one.
+"""

@@ -10,8 +10,8 @@ import jax
 
 from spago_jax.compiler.cache import cache
 from spago_jax.compiler.peaks import Peaks, measured_peaks
-from spago_jax.compiler.report import quantity
 from spago_jax.core.machine import Processor, processor
+from spago_jax.core.show import amount
 from spago_jax.train.run_folder import versions
 
 
@@ -23,18 +23,18 @@ def examine(*, peaks: bool = True) -> Iterator[str]:
         f", quota {cpu.quota:g}" if cpu.quota else ""
     )
     yield "instructions  " + (" ".join(cpu.flags or ()) or "(the system does not tell)")
-    yield f"memory        {quantity(cpu.memory, 'B') if cpu.memory else '(the system does not tell)'}"
+    yield f"memory        {amount(cpu.memory, 'B') if cpu.memory else '(the system does not tell)'}"
     devices = jax.local_devices()
     yield "devices       " + ", ".join(f"{d.id}: {d.device_kind} ({d.platform})" for d in devices)
     yield f"default       {jax.default_backend()}, float64 {'on' if jax.config.jax_enable_x64 else 'off'}"  # type: ignore[attr-defined]
     folder = cache()
-    yield "compile cache " + (f"{folder} ({quantity(_size(folder), 'B')})" if folder else "off")
+    yield "compile cache " + (f"{folder} ({amount(_size(folder), 'B')})" if folder else "off")
     measured = measured_peaks() if peaks else None
     if measured is not None:
         for dtype, rate in measured.flops.items():
-            yield f"peak          {quantity(rate, 'FLOP/s')} in {dtype} matrix products"
-        yield f"peak          {quantity(measured.bytes, 'B/s')} of memory traffic"
-        yield f"call          {quantity(measured.call_seconds, 's')} for the smallest program"
+            yield f"peak          {amount(rate, 'FLOP/s')} in {dtype} matrix products"
+        yield f"peak          {amount(measured.bytes, 'B/s')} of memory traffic"
+        yield f"call          {amount(measured.call_seconds, 's')} for the smallest program"
     found = list(advice(cpu, jax.default_backend(), measured, os.environ, cached=folder is not None))
     yield ""
     yield from (f"* {line}" for line in found) if found else ["nothing that slows programs down was found"]

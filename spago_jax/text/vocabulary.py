@@ -2,8 +2,6 @@
 """Terms and their ids, both ways: words, characters, tags."""
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from spago_jax.core.disk import replace_file
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["Vocabulary"]
@@ -252,14 +251,7 @@ class Vocabulary:
                         f"term {i} ({term!r}) cannot be one line of a text file: save as .json instead", path=path
                     )
             text = "\n".join(self.terms)
-        handle, beside = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text + "\n")
-            os.replace(beside, path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        replace_file(path, text + "\n")
 
     @classmethod
     def load(cls, path: str | Path, *, unknown: str | None = None, padding: str | None = None) -> "Vocabulary":

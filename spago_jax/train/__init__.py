@@ -9,17 +9,17 @@ from typing import Any
 
 _NAMES = {
     "Experiment": "spago_jax.train.schema",
-    "LivePlot": "spago_jax.train.live",
+    "LivePlot": "spago_jax.train.watch.live",
     "Interrupted": "spago_jax.train.interrupt",
-    "Recipe": "spago_jax.train.recipe",
+    "Task": "spago_jax.train.task",
     "Result": "spago_jax.train.loop",
     "RunFolder": "spago_jax.train.run_folder",
-    "TrainingError": "spago_jax.train.history",
+    "TrainingError": "spago_jax.errors",
     "Trend": "spago_jax.train.watch.trend",
     "TrendGroup": "spago_jax.train.watch.trend_group",
     "Watch": "spago_jax.train.watch.watch",
     "fit": "spago_jax.train.loop",
-    "load_experiment": "spago_jax.train.config",
+    "load_experiment": "spago_jax.tasks.experiment",
 }
 
 

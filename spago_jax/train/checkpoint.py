@@ -138,6 +138,21 @@ class Checkpoints:
         Raises:
             CheckpointError: for a damaged checkpoint, or one of another model, naming the array that differs.
         """
+        arrays, about = self._read(step, parts)
+        try:
+            return unflat(skeleton, arrays), about
+        except InputError as error:
+            raise CheckpointError(f"checkpoint {step} in {self.folder} is of another model: {error}") from None
+
+    def arrays(self, step: int, parts: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """The arrays of one checkpoint by path, as ``load`` takes them.
+
+        Raises:
+            CheckpointError: for a damaged checkpoint.
+        """
+        return self._read(step, parts)[0]
+
+    def _read(self, step: int, parts: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
@@ -149,10 +164,7 @@ class Checkpoints:
         for prefix in [f"{part}." for part in parts] or [""]:
             found = {path.removeprefix(prefix): leaf for path, leaf in stored.items() if path.startswith(prefix)}
             arrays |= {path: np.asarray(leaf) for path, leaf in found.items()}
-        try:
-            return unflat(skeleton, arrays), dict(about or {})  # type: ignore[arg-type]
-        except InputError as error:
-            raise CheckpointError(f"checkpoint {step} in {self.folder} is of another model: {error}") from None
+        return arrays, dict(about or {})  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

@@ -1,48 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From a YAML file to a checked Experiment; every complaint names the key, the file and the line."""
+"""From settings to a checked section of a config; every complaint names the key, the file and the line."""
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.train.registry import recipe_class
 from spago_jax.train.schema import Experiment
-from spago_jax.train.yaml_source import Source, read
+from spago_jax.train.yaml_source import Source
 
 Config = TypeVar("Config", bound=BaseModel)
-
-
-def load_experiment(path: str | Path, overrides: Sequence[str] = (), *, files: bool = True) -> Experiment:
-    """Reads and checks an experiment; nothing else is done, so a mistake costs no time.
-
-    Args:
-        path: a YAML file.
-        overrides: texts like ``optimizer.learning_rate=0.01``, applied last.
-        files: whether the files that it names must be there; a trained run is used without them.
-
-    Raises:
-        InputError: for the first mistakes found: unknown keys (with the nearest known one), wrong types,
-            missing keys, each with file and line.
-    """
-    source = read(path, overrides)
-    experiment = validate(Experiment, source.tree, source, ())
-    try:
-        recipe = recipe_class(_kind(source, "model"))
-    except InputError as error:
-        if isinstance(source.tree.get("model"), dict) and "kind" in source.tree["model"]:
-            raise InputError(f"{_where(source, ('model', 'kind'))}{error}") from None
-        raise
-    data = validate(_data_class(recipe, source), source.tree["data"], source, ("data",))
-    model = validate(recipe.ModelConfig, source.tree["model"], source, ("model",))
-    experiment = experiment.model_copy(update={"data": data, "model": model})
-    if files:
-        recipe.check(experiment)
-    return experiment
 
 
 def dump(experiment: Experiment) -> str:
@@ -57,7 +27,7 @@ def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str,
         InputError: with every mistake of the section, a line each.
     """
     if not isinstance(tree, dict):
-        raise InputError(f"{_where(source, prefix)}expected a mapping, got {tree!r}")
+        raise InputError(f"{where(source, prefix)}expected a mapping, got {tree!r}")
     try:
         return schema.model_validate(tree)
     except ValidationError as error:
@@ -66,7 +36,7 @@ def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str,
 
 
 def _keys(name: str) -> tuple[str | int, ...]:
-    """``model.flow[3].body`` as keys."""
+    """``model.encoder.steps[3].body`` as keys."""
     return tuple(int(index) if index else key for index, key in re.findall(r"\[(\d+)\]|(\w+)", name))
 
 
@@ -74,19 +44,38 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
     location = _settable(tree, error["loc"], error["type"])
     keys = (*prefix, *location)
     name = ".".join(map(str, keys))
-    where = _where(source, keys)
+    at = where(source, keys)
     found = error.get("ctx", {}).get("error")
     if isinstance(found, InputError) and found.path and found.line is None:  # it names the key below this one itself
-        return f"{_where(source, _keys(found.path))}{found}"
+        return f"{where(source, _keys(found.path))}{found}"
     if error["type"] == "extra_forbidden":
-        siblings = _fields_at(schema, location[:-1])
-        return f"{where}unknown key {name!r}: {did_you_mean(str(location[-1]), siblings)}"
+        siblings = _fields_at(schema, tree, location[:-1])
+        return f"{at}unknown key {name!r}: {did_you_mean(str(location[-1]), siblings)}"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_kind(tree, source, prefix, location, error)
+    if error["type"] == "literal_error" and len(location) and location[-1] in ("format", "kind"):
+        known = re.findall(r"'([^']+)'", error["ctx"]["expected"])
+        return f"{at}{name} = {error['input']!r}: {did_you_mean(str(error['input']), known)}"
     if error["type"] == "missing":
-        return f"{where}key {name!r} is missing"
+        return f"{at}key {name!r} is missing"
     message = error["msg"][0].lower() + error["msg"][1:]
     message = message.removeprefix("value error, ").removeprefix("input should be ")
     verb = "should be " if error["msg"].startswith("Input should be") else ""
-    return f"{where}{name} = {error['input']!r}: {verb}{message}"
+    return f"{at}{name} = {error['input']!r}: {verb}{message}"
+
+
+def _wrong_kind(tree: Any, source: Source, prefix: tuple[str, ...], location: tuple[Any, ...], error: Any) -> str:
+    """The complaint about a section whose discriminating key (``kind``, ``format``) is missing or unknown."""
+    key = error["ctx"]["discriminator"].strip("'")
+    keys = (*prefix, *location)
+    if error["type"] == "union_tag_not_found":
+        name = ".".join(map(str, keys))
+        if not isinstance(error["input"], dict):
+            return f"{where(source, keys)}{name} = {error['input']!r}: should be a mapping with a {key!r}"
+        return f"{where(source, keys)}key '{name}.{key}' is missing"
+    known = re.findall(r"'([^']+)'", error["ctx"]["expected_tags"])
+    found = error["ctx"]["tag"]
+    return f"{where(source, (*keys, key))}{'.'.join(map(str, (*keys, key)))} = {found!r}: {did_you_mean(found, known)}"
 
 
 def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...]:
@@ -104,16 +93,27 @@ def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...
     return tuple(kept)
 
 
-def _fields_at(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """The keys that a section admits; unions and lists of sections are seen through."""
-    current = [schema]
+def _fields_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> list[str]:
+    """The keys that a section admits; of a union of sections, those of the member that the settings name."""
+    current, node = [schema], tree
     for key in location:
+        node = node[key]
         if isinstance(key, int):
             continue
-        current = [
-            found for cls in current if key in cls.model_fields for found in _sections(cls.model_fields[key].annotation)
-        ]
-    return sorted({name for cls in current for name in cls.model_fields})
+        current = [found for cls in current for name, field in cls.model_fields.items()
+                   if key in (name, field.alias) for found in _sections(field.annotation)]  # fmt: skip
+    named = [cls for cls in current if isinstance(node, dict) and _is_named(cls, node)]
+    return sorted({field.alias or name for cls in named or current for name, field in cls.model_fields.items()})
+
+
+def _is_named(schema: type[BaseModel], tree: dict[str, Any]) -> bool:
+    """Whether the discriminating key of some settings names this section."""
+    return any(
+        key in tree
+        and key in schema.model_fields
+        and tree[key] in getattr(schema.model_fields[key].annotation, "__args__", ())
+        for key in ("kind", "format", "name")
+    )
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
@@ -122,28 +122,10 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
     return [found for inner in getattr(annotation, "__args__", ()) for found in _sections(inner)]
 
 
-def _where(source: Source, keys: Sequence[str | int]) -> str:
+def where(source: Source, keys: Sequence[str | int]) -> str:
+    """``FILE:LINE: `` of a key, for the beginning of a message; empty where settings did not come from a file."""
     place = source.place(keys)
     if place is None:
         return ""
     path, line = place
     return f"{path}:{line}: " if line else f"{path}: "
-
-
-def _kind(source: Source, section: str) -> str:
-    tree = source.tree.get(section)
-    if not isinstance(tree, dict):
-        raise InputError(f"{_where(source, (section,))}{section} should be a mapping with a 'kind', got {tree!r}")
-    if "kind" not in tree:
-        raise InputError(f"{_where(source, (section,))}key '{section}.kind' is missing")
-    return str(tree["kind"])
-
-
-def _data_class(recipe: Any, source: Source) -> type[BaseModel]:
-    kind = _kind(source, "data")
-    if kind not in recipe.DataConfigs:
-        raise InputError(
-            f"{_where(source, ('data', 'kind'))}data.kind = {kind!r} does not fit model.kind = {recipe.kind!r}: "
-            f"{did_you_mean(kind, recipe.DataConfigs)}"
-        )
-    return recipe.DataConfigs[kind]

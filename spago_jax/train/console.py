@@ -69,26 +69,3 @@ class TrainingConsole:
             if description is not None:
                 fields["description"] = description
             self._progress.update(self._task, advance=steps, **fields)
-
-
-def seconds_text(seconds: float) -> str:
-    """A duration for people.
-
-    >>> seconds_text(7.25), seconds_text(75), seconds_text(4000)
-    ('7.2 s', '1 min 15 s', '1 h 6 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
-
-
-def rate_text(count: float, seconds: float, unit: str) -> str:
-    """A rate for people.
-
-    >>> rate_text(12000, 2.0, "tokens")
-    '6.0k tokens/s'
-    """
-    rate = count / max(seconds, 1e-9)
-    return f"{rate / 1000:.1f}k {unit}/s" if rate >= 1000 else f"{rate:.3g} {unit}/s"

@@ -9,22 +9,20 @@ from jax.sharding import Mesh
 
 from spago_jax.compiler import Program
 from spago_jax.core.sharding import put_split
-from spago_jax.train.recipe import Recipe, Scores
+from spago_jax.train.task import Scores, Task
 
 
-def evaluate(recipe: Recipe, program: Program, model: Any, split: str, mesh: Mesh) -> Scores:
+def evaluate(task: Task, program: Program, model: Any, split: str, mesh: Mesh) -> Scores:
     """Scores ``model`` on a part of the data."""
-    batches = recipe.batches(split, training=False)
-    scorer = recipe.scorer(split)
-    size = recipe.experiment.train.eval_batch_size
-    carry = fresh_carry(recipe, size, mesh)
+    batches = task.batches(split, training=False)
+    scorer = task.scorer(split)
+    size = task.experiment.train.eval_batch_size
+    carry = fresh_carry(task, size, mesh)
     waiting: tuple[Any, Any] | None = None
     for block in batches.epoch(0):
         if getattr(block, "first", False):
-            carry = fresh_carry(recipe, size, mesh)
-        arrays = place(
-            pad_steps(recipe.collate(split, block, training=False), recipe.experiment.train.steps_per_call), mesh
-        )
+            carry = fresh_carry(task, size, mesh)
+        arrays = place(pad_steps(task.arrays(split, block), task.experiment.train.steps_per_call), mesh)
         outputs, carry = program(model, arrays, carry)
         if waiting is not None:
             scorer.update(waiting[0], jax.device_get(waiting[1]))
@@ -49,6 +47,6 @@ def place(arrays: dict[str, np.ndarray], mesh: Mesh) -> Any:
     return put_split(arrays, mesh, axis=1) if mesh.size > 1 else arrays
 
 
-def fresh_carry(recipe: Recipe, batch_size: int, mesh: Mesh) -> Any:
+def fresh_carry(task: Task, batch_size: int, mesh: Mesh) -> Any:
     """The carry that a text begins with, on the devices."""
-    return put_split(recipe.initial_carry(batch_size), mesh, axis=0)
+    return put_split(task.objective.initial_carry(batch_size), mesh, axis=0)

@@ -5,12 +5,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from spago_jax.errors import SpagoError
-from spago_jax.train.recipe import Metric
-
-
-class TrainingError(SpagoError, RuntimeError):
-    """Training cannot go on: the loss or a gradient is not finite. Exit code 1."""
+from spago_jax.errors import TrainingError
+from spago_jax.train.task import Score
 
 
 @dataclasses.dataclass
@@ -70,9 +66,9 @@ class History:
         self.window_steps = 0
         return line
 
-    def judge(self, score: float, step: int, metric: Metric, min_delta: float) -> bool:
+    def judge(self, score: float, step: int, metric: Score, min_delta: float) -> bool:
         """Takes a dev score; whether it is the best so far."""
-        if metric.better(score, self.best_score, min_delta):
+        if metric.improves(score, self.best_score, min_delta):
             self.best_score, self.best_step = score, step
             self.evaluations_without_gain = 0
             return True

@@ -15,24 +15,27 @@ import numpy as np
 from spago_jax.compiler import CompileCounter, Program
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
+from spago_jax.core.disk import explain_os_error
 from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
+from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
+from spago_jax.data.processor import load_settings
 from spago_jax.data.stream import BlockStream
-from spago_jax.errors import CheckpointError, InputError, SpagoError, did_you_mean
+from spago_jax.errors import CheckpointError, InputError, SpagoError
+from spago_jax.report import write_report
 from spago_jax.train.checkpoint import Checkpoints, json_safe
 from spago_jax.train.config import dump
-from spago_jax.train.console import TrainingConsole, rate_text, seconds_text
+from spago_jax.train.console import TrainingConsole
 from spago_jax.train.evaluate import evaluate, place
 from spago_jax.train.events import Events
 from spago_jax.train.history import History
 from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
-from spago_jax.train.recipe import Recipe, Scores
-from spago_jax.train.registry import recipe_class
-from spago_jax.train.report import write_report
-from spago_jax.train.run_folder import RunFolder, explain_os_error
+from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
-from spago_jax.train.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
+from spago_jax.train.start import assets_of, read_weights
+from spago_jax.train.task import Scores, Task
+from spago_jax.train.watch.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
 
 LOGS = ("metrics.jsonl", "timings.jsonl")
 
@@ -85,23 +88,21 @@ def fit(
     precision = Precision.parse(experiment.train.precision)
     resumable = resume and (Path(out) / "config.yaml").exists()
     if resumable:
-        _same_experiment(RunFolder.open(out).experiment(), experiment)
+        _same_experiment(RunFolder.open(out).experiment(type(experiment)), experiment)
     elif not overwrite:
         RunFolder(out).refuse_existing()
-    recipe = recipe_class(experiment.model.kind).prepare(experiment)
-    if "train" not in recipe.splits():
+    task, weights = prepare(experiment, RunFolder(out) if resumable else None)
+    if "train" not in task.splits():
         raise InputError("data.train is missing: there is nothing to train on")
-    metric = recipe.chosen_metric()
-    if metric.name not in recipe.score_names():
-        raise InputError(f"train.metric = {metric.name!r}: {did_you_mean(metric.name, recipe.score_names())}")
-    _check_needs_dev(experiment, recipe)
+    task.metric()
+    _check_needs_dev(experiment, task)
     gates = gates_for(experiment, on_epoch, unfreezes)
-    programs = Programs(recipe, mesh, precision, gates)
+    programs = Programs(task, mesh, precision, gates, weights)
     watching = Watching(programs, gates or (), on_epoch)
     # From here on files are written: what the user got wrong has been found out before.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
-    run.write_about(command)
+    run.write_about(command, {name: task.score(name).better for name in task.score_names()})
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
             result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
@@ -114,6 +115,29 @@ def fit(
         return result
 
 
+def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[Task, dict[str, np.ndarray] | None]:
+    """The task of an experiment with its data, and the weights that training starts from, where ``init`` names any.
+
+    Args:
+        experiment: from ``load_experiment``.
+        resumed: the run that goes on, whose own vocabularies are then kept.
+
+    Raises:
+        InputError: for bad data, or a folder that cannot be started from.
+        CheckpointError: for weights that cannot be read.
+    """
+    task_class = experiment.task_class
+    if experiment.init is None:
+        return task_class.prepare(experiment), None
+    if resumed is not None and (resumed.assets / "processor.json").is_file():
+        return task_class.prepare(experiment, start=task_class.processor_class.load(resumed.assets)), None
+    weights = read_weights(experiment.init)
+    assets = assets_of(experiment.init)
+    same = load_settings(assets).get("task") == task_class.name
+    start = task_class.processor_class.load(assets) if same else None
+    return task_class.prepare(experiment, start=start), weights
+
+
 class _Training:
     """One call of ``fit``: holds what its parts share."""
 
@@ -121,10 +145,11 @@ class _Training:
         self, programs: Programs, watching: Watching, run: RunFolder, console: TrainingConsole, stop: StopSignal
     ):
         self.watching = watching
-        self.programs, self.recipe, self.mesh = programs, programs.recipe, programs.mesh
+        self.programs, self.task, self.mesh = programs, programs.task, programs.mesh
         self.run, self.console, self.stop = run, console, stop
         self.config = programs.config
-        self.metric = self.recipe.chosen_metric()
+        self.unit = self.task.processor.unit
+        self.metric = self.task.metric()
         self.state = programs.state
         self.history = History()
         self.position = {"epoch": 0, "block": 0}
@@ -133,7 +158,7 @@ class _Training:
         self.pending: list[tuple[Any, int, int]] = []
 
     def run_all(self, *, resume: bool) -> Result:
-        larger = self.metric.mode == "max"
+        larger = self.metric.better == "max"
         with (
             closing(Checkpoints(self.run.checkpoints, larger_is_better=larger)) as self.checkpoints,
             Events(self.run, self.config.tensorboard) as self.events,
@@ -145,7 +170,7 @@ class _Training:
             self.warmup_compilations = counter.compilations
             self.console.line(
                 f"{counter.compilations} programs compiled in {seconds_text(counter.seconds)}; "
-                f"{self.programs.steps_per_epoch} steps an epoch, {self.config.epochs} epochs"
+                f"{self.programs.steps_per_epoch} steps per epoch, {self._length()}"
             )
             with CompileCounter() as counter:
                 try:
@@ -177,9 +202,9 @@ class _Training:
                 (self.run / name).unlink(missing_ok=True)
             with explain_os_error(self.run.assets):
                 self.run.assets.mkdir(exist_ok=True)
-                self.recipe.save_assets(self.run.assets)
+                self.task.processor.save(self.run.assets)
         self.console.line(
-            f"{self.recipe.experiment.name}: {count_parameters(self.state.model):,} parameters, "
+            f"{self.task.experiment.name}: {count_parameters(self.state.model):,} parameters, "
             f"{self.mesh.size} device(s), run folder {self.run.path}"
         )
         carry = self.state.carry
@@ -190,44 +215,47 @@ class _Training:
 
     def _epochs(self) -> None:
         def collate(block: Any) -> tuple[Any, Any]:
-            return block, self.programs.padded("train", block, training=True)
+            return block, self.programs.padded("train", block)
 
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
-            self.watching.watch.history.start()  # what was compiled before is no part of the time that remains
-            while self.position["epoch"] < self.config.epochs and not self.history.finished:
+            self.watching.start()  # what was compiled before is no part of the time that remains
+            while self.position["epoch"] < self.programs.epochs and not self.history.finished:
                 self._epoch(stream)
 
     def _epoch(self, stream: BlockStream) -> None:
         epoch, first = self.position["epoch"], self.position["block"]
         started, units, steps = time.perf_counter(), 0, 0
-        label = f"epoch {epoch + 1}/{self.config.epochs}"
+        label = f"epoch {epoch + 1}/{self.programs.epochs}"
         self.console.begin(label, self.programs.steps_per_epoch, self.step - epoch * self.programs.steps_per_epoch)
         for _ in range(first, self.programs.blocks_per_epoch):
             _, (block, arrays) = next(stream)
             if getattr(block, "first", False):
                 self.state = self.state.replace(carry=self.programs.fresh_carry())
-            self.state, totals = self.programs.train(self.state, place(arrays, self.mesh), np.int32(block.steps))
-            self.step += block.steps
-            steps += block.steps
-            units += self.recipe.units("train", block)
+            count = min(block.steps, self.programs.steps - self.step)
+            self.state, totals = self.programs.train(self.state, place(arrays, self.mesh), np.int32(count))
+            self.step += count
+            steps += count
+            units += self.task.units("train", block)
             self.position = stream.position
-            self.pending.append((totals, block.steps, self.step))
+            self.pending.append((totals, count, self.step))
             if len(self.pending) > 2:  # the device stays busy with the newer ones
                 self._fetch(self.pending.pop(0))
-            self.console.advance(block.steps, rate_text(units, time.perf_counter() - started, self.recipe.unit))
-            if self.position["block"] == 0:
+            self.console.advance(count, rate_text(units, time.perf_counter() - started, self.unit))
+            self.history.finished |= self.step >= self.programs.steps
+            if self.position["block"] == 0 or self.history.finished:
                 break  # the epoch's own checkpoint follows its evaluation
-            every = self.config.checkpoint_every
-            due = every is not None and self.step // every > (self.step - block.steps) // every
-            if due or self.stop.asked:
-                self._save()
+            inside = self._inside_epoch(count, started)
+            if inside or self.stop.asked or self._due(self.config.checkpoint_every, count):
+                self._save(inside[-1] if inside else None)
             self._stop_if_asked()
+            if self.history.finished:  # its patience ended inside the epoch
+                break
         self._flush()
         seconds = time.perf_counter() - started
-        last = epoch + 1 == self.config.epochs
+        last = epoch + 1 == self.programs.epochs or self.history.finished
         scores, shown, score = None, "", None
-        if "dev" in self.recipe.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
+        if "dev" in self.task.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
             scores, shown, score = self._evaluate()
         self.state, done, stopped = self.watching.end_epoch(epoch + 1, self.step, self.state, scores)
         history = self.watching.watch.history
@@ -243,12 +271,33 @@ class _Training:
                 "seconds": round(seconds, 3),
                 "steps": steps,
                 "units": units,
-                "unit": self.recipe.unit,
+                "unit": self.unit,
                 "total_seconds": round(time.perf_counter() - started, 3),
             },
         )
 
         self._stop_if_asked()
+
+    def _due(self, every: int | None, count: int) -> bool:
+        """Whether one of the last ``count`` steps is a multiple of ``every``."""
+        return every is not None and self.step // every > (self.step - count) // every
+
+    def _inside_epoch(self, count: int, started: float) -> tuple[dict[str, float], str, float] | None:
+        """An evaluation inside an epoch, where one is due: what ``_evaluate`` gives."""
+        if "dev" not in self.task.splits() or not self._due(self.config.evaluate_steps, count):
+            return None
+        self._flush()
+        found = self._evaluate()
+        self.console.line(
+            f"step {self.step}: {found[1]}  ({seconds_text(time.perf_counter() - started)} into the epoch)"
+        )
+        return found
+
+    def _length(self) -> str:
+        """How long training goes on, in words."""
+        if self.config.steps is not None:
+            return f"{self.config.steps} steps"
+        return f"{self.config.epochs} epoch{'' if self.config.epochs == 1 else 's'}"
 
     def _stop_if_asked(self) -> None:
         if self.stop.asked:
@@ -279,7 +328,7 @@ class _Training:
     def _evaluate(self) -> tuple[dict[str, float], str, float]:
         """Scores the dev data: the scores, the same in words, and the one that counts."""
         model = self.state.model_for_evaluation()
-        scores = evaluate(self.recipe, self.programs.evaluation, model, "dev", self.mesh)
+        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.mesh)
         score = scores.values[self.metric.name]
         stopping = self.config.early_stopping
         best = self.history.judge(score, self.step, self.metric, stopping.min_delta if stopping else 0.0)
@@ -299,8 +348,8 @@ class _Training:
 
     def _tell(self, label: str, shown: str, seconds: float, units: int, done: list[str]) -> None:
         """The line of an epoch, and what was done at its end."""
-        rate = rate_text(units, seconds, self.recipe.unit)
-        left = 0.0 if self.history.finished else self.watching.watch.history.eta(self.config.epochs)
+        rate = rate_text(units, seconds, self.unit)
+        left = 0.0 if self.history.finished else self.watching.watch.history.eta(self.programs.epochs)
         remains = f", {seconds_text(left)} left" if left else ""
         times = f"({seconds_text(seconds)}{remains}, {rate})"
         self.console.line(
@@ -318,7 +367,7 @@ class _Training:
             "history": self.history.to_json(),
             "watching": self.watching.to_json(),
             "position": self.position,
-            "config": self.recipe.experiment.model_dump(mode="json"),
+            "config": self.task.experiment.model_dump(mode="json"),
         }
         self.checkpoints.save(self.step, self.state, json_safe(about), score)
 
@@ -332,10 +381,10 @@ class _Training:
         scores, baselines = {}, {}
         with CompileCounter() as counter:
             for split in self.programs.evaluated():
-                scores[split] = evaluate(self.recipe, self.programs.evaluation, model, split, self.mesh)
+                scores[split] = evaluate(self.task, self.programs.evaluation, model, split, self.mesh)
         self.later_compilations += counter.compilations
         for split in scores:
-            baseline = self.recipe.baseline(split)
+            baseline = self.task.baseline(split)
             if baseline is not None:
                 baselines[split] = baseline
         written = {(r["kind"], r["step"]) for r in self.run.lines("metrics.jsonl")}
@@ -346,7 +395,7 @@ class _Training:
             "scores.json",
             {
                 "best_step": best,
-                "metric": dataclasses.asdict(self.metric),
+                "metric": {"name": self.metric.name, "mode": self.metric.better},
                 "scores": {split: score.values for split, score in scores.items()},
                 "baselines": {split: score.values for split, score in baselines.items()},
             },
@@ -370,13 +419,14 @@ class _Training:
         }
 
 
-def _check_needs_dev(experiment: Experiment, recipe: Recipe) -> None:
+def _check_needs_dev(experiment: Experiment, task: Task) -> None:
     """Refuses settings that follow the dev score where there is none: they would silently do nothing."""
-    if "dev" in recipe.splits():
+    if "dev" in task.splits():
         return
     asked = {
         "train.early_stopping": experiment.train.early_stopping,
         "train.metric": experiment.train.metric,
+        "train.evaluate_steps": experiment.train.evaluate_steps,
         "optimizer.plateau": experiment.optimizer.plateau,
     }
     for key, value in asked.items():
@@ -386,7 +436,7 @@ def _check_needs_dev(experiment: Experiment, recipe: Recipe) -> None:
 
 def _same_experiment(old: Experiment, new: Experiment) -> None:
     """Refuses to resume with other data, model, optimizer or seed: the numbers would mean nothing."""
-    for section in ("seed", "data", "model", "optimizer"):
+    for section in ("task", "seed", "data", "model", "init", "optimizer"):
         before, after = getattr(old, section), getattr(new, section)
         if before != after:
             what = section
@@ -397,7 +447,9 @@ def _same_experiment(old: Experiment, new: Experiment) -> None:
                 f"cannot resume: {what} differs from the run's own config. Resume with the same settings "
                 f"(train.epochs and train.devices may change), or start another run with --out"
             )
-    for key in ("batch_size", "buckets", "max_length", "steps_per_call", "average", "precision", "actions"):
+    free = {"epochs", "steps", "devices", "log_every", "tensorboard", "eval_batch_size", "evaluate_every"}
+    free |= {"evaluate_steps", "checkpoint_every", "early_stopping", "metric", "watch"}
+    for key in sorted(set(type(new.train).model_fields) - free):
         if getattr(old.train, key) != getattr(new.train, key):
             raise InputError(
                 f"cannot resume: train.{key} was {getattr(old.train, key)!r}, now {getattr(new.train, key)!r}"

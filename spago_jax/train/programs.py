@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The programs of one experiment and the state that they start from: everything that is compiled before training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,9 +15,10 @@ from spago_jax.core.sharding import put_replicated, put_split
 from spago_jax.flow.unused import branch_paths, skip_unused
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
 from spago_jax.train.evaluate import fresh_carry, pad_steps, place
-from spago_jax.train.recipe import Recipe
+from spago_jax.train.start import optimizer_config, with_weights
 from spago_jax.train.state import TrainState
-from spago_jax.train.step import evaluation_program, train_program
+from spago_jax.train.step import evaluation_program, train_program, training_loss
+from spago_jax.train.task import Task
 from spago_jax.train.watch.discover import discover
 from spago_jax.train.watch.histograms import histogram_program
 from spago_jax.train.watch.measures import NOTHING, Measures
@@ -37,44 +38,58 @@ class Programs:
         histograms: ``(model, batch, carry) -> histograms``, or None.
 
     Args:
-        recipe: with its data.
+        task: with its data.
+        weights: arrays by path that training starts from, instead of random ones.
         mesh: the devices.
         precision: of parameters and computation.
         gates: path patterns that stay frozen until they are opened, see ``build_optimizer``; None for an optimizer
             without controls.
     """
 
-    def __init__(self, recipe: Recipe, mesh: Mesh, precision: Precision, gates: Sequence[str] | None = None):
-        self.recipe, self.mesh, self.precision = recipe, mesh, precision
-        experiment = recipe.experiment
+    def __init__(
+        self,
+        task: Task,
+        mesh: Mesh,
+        precision: Precision,
+        gates: Sequence[str] | None = None,
+        weights: Mapping[str, np.ndarray] | None = None,
+    ):
+        self.task, self.mesh, self.precision = task, mesh, precision
+        experiment = task.experiment
         self.config = experiment.train
-        self.batches = recipe.batches("train", training=True)
+        self.batches = task.batches("train", training=True)
         blocks = self.batches.epoch(0)
         self.blocks_per_epoch, self.steps_per_epoch = len(blocks), sum(block.steps for block in blocks)
-        model = jax.jit(recipe.init_model)(jax.random.key(experiment.seed))
-        model = precision.to_params(recipe.pretrained(model))
+        self.steps = self.config.total_steps(self.steps_per_epoch)
+        self.epochs = self.config.total_epochs(self.steps_per_epoch)
+        model = jax.jit(task.objective.init)(jax.random.key(experiment.seed))
+        model = task.from_data(model)
+        if weights is not None and experiment.init is not None:
+            model = with_weights(model, weights, experiment.init)
+        model = precision.to_params(model)
+        rule = optimizer_config(experiment)
         optimizer = build_optimizer(
-            experiment.optimizer,
+            rule,
             model,
-            total_steps=self.config.epochs * self.steps_per_epoch,
+            total_steps=self.steps,
             steps_per_epoch=self.steps_per_epoch,
             gates=gates,
         )
         if branch_paths(model):  # flows with switches: what was not chosen is not moved
             optimizer = skip_unused(optimizer, model)
-        paths = trained_paths(experiment.optimizer, model, gates or ())
+        paths = trained_paths(rule, model, gates or ())
         average = self.config.average
         # One program for the whole state: made leaf by leaf it would be dozens of small ones.
         self.state = jax.jit(
             lambda model, carry: TrainState.init(
                 model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
             )
-        )(model, recipe.initial_carry(self.config.batch_size))
+        )(model, task.objective.initial_carry(self.config.batch_size))
         self.measures, self.histograms = self._watch(model, paths)
         self.train = train_program(
-            recipe, optimizer, lambda _: paths, mesh, precision, average=average, measures=self.measures
+            task.objective, optimizer, lambda _: paths, mesh, precision, average=average, measures=self.measures
         )
-        self.evaluation = evaluation_program(recipe, mesh, precision)
+        self.evaluation = evaluation_program(task.objective, mesh, precision)
         self.plateau = self._plateau()
 
     def all(self) -> list[Program]:
@@ -84,7 +99,7 @@ class Programs:
 
     def evaluated(self) -> list[str]:
         """The parts of the data that are scored."""
-        return [split for split in self.recipe.splits() if split != "train"]
+        return [split for split in self.task.splits() if split != "train"]
 
     def warm_up(self, state: TrainState) -> None:
         """Compiles every shape that training and evaluation will meet, then forbids any other.
@@ -93,28 +108,29 @@ class Programs:
             state: as training will start with it, on the devices.
         """
         pending = [
-            self.train.prepare(state, arrays, np.int32(0)) for arrays in self._one_block_a_shape("train", training=True)
+            self.train.prepare(state, arrays, np.int32(0))
+            for arrays in self._one_block_per_shape("train", training=True)
         ]
         if self.plateau is not None:
             pending.append(self.plateau.prepare(state.optimizer, np.float32(0)))
         if self.histograms is not None:
             pending.append(self.histograms.prepare(state.model, *self.fixed_batch()))
         model = state.model_for_evaluation()
-        carry = fresh_carry(self.recipe, self.config.eval_batch_size, self.mesh)
+        carry = fresh_carry(self.task, self.config.eval_batch_size, self.mesh)
         for split in self.evaluated():
-            for arrays in self._one_block_a_shape(split, training=False):
+            for arrays in self._one_block_per_shape(split, training=False):
                 pending.append(self.evaluation.prepare(model, arrays, carry))
         compile_all(pending)
         for program in self.all():
             program.freeze()
 
-    def padded(self, split: str, block: Any, *, training: bool) -> dict[str, np.ndarray]:
+    def padded(self, split: str, block: Any) -> dict[str, np.ndarray]:
         """A block's arrays, filled up to the number of steps of a call."""
-        return pad_steps(self.recipe.collate(split, block, training=training), self.config.steps_per_call)
+        return pad_steps(self.task.arrays(split, block), self.config.steps_per_call)
 
     def fresh_carry(self) -> Any:
         """The carry that a training text begins with, on the devices."""
-        return self.placed_carry(self.recipe.initial_carry(self.config.batch_size))
+        return self.placed_carry(self.task.objective.initial_carry(self.config.batch_size))
 
     def placed_carry(self, carry: Any) -> Any:
         """Hands a carry to the devices, split over its batch axis where there are several."""
@@ -123,17 +139,17 @@ class Programs:
     def fixed_batch(self) -> tuple[Any, Any]:
         """The first training batch of all and the carry before it, whole on every device; for the histograms."""
         block = self.batches.epoch(0)[0]
-        arrays = {name: array[0] for name, array in self.padded("train", block, training=True).items()}
-        return put_replicated((arrays, self.recipe.initial_carry(self.config.batch_size)), self.mesh)
+        arrays = {name: array[0] for name, array in self.padded("train", block).items()}
+        return put_replicated((arrays, self.task.objective.initial_carry(self.config.batch_size)), self.mesh)
 
     def _watch(self, model: Any, trained: set[str]) -> tuple[Measures, Program | None]:
-        config, recipe, precision = self.config.watch, self.recipe, self.precision
+        config, task, precision = self.config.watch, self.task, self.precision
         if config is None:
             return NOTHING, None
 
         def loss(model: Any, batch: Any, carry: Any) -> Any:
-            key = jax.random.fold_in(jax.random.key(recipe.experiment.seed), 0)
-            found = recipe.loss(precision.to_compute(model), batch, carry, Rng(key))
+            key = jax.random.fold_in(jax.random.key(task.experiment.seed), 0)
+            found = training_loss(task.objective, precision.to_compute(model), batch, carry, Rng(key))
             return found.total.astype(jnp.float32) / jnp.maximum(found.weight.astype(jnp.float32), 1e-8)
 
         found = discover(loss, model, *self.fixed_batch())
@@ -142,19 +158,19 @@ class Programs:
             return measures, None
         return measures, histogram_program(config.histograms, loss, found, model, trained)
 
-    def _one_block_a_shape(self, split: str, *, training: bool) -> Iterator[Any]:
+    def _one_block_per_shape(self, split: str, *, training: bool) -> Iterator[Any]:
         seen = set()
-        for block in self.recipe.batches(split, training=training).epoch(0):
+        for block in self.task.batches(split, training=training).epoch(0):
             if block.length not in seen:
                 seen.add(block.length)
-                yield place(self.padded(split, block, training=training), self.mesh)
+                yield place(self.padded(split, block), self.mesh)
 
     def _plateau(self) -> Program | None:
-        config = self.recipe.experiment.optimizer.plateau
+        config = self.task.experiment.optimizer.plateau
         if config is None:
             return None
         if config.mode is None:
-            config = config.model_copy(update={"mode": self.recipe.chosen_metric().mode})
+            config = config.model_copy(update={"mode": self.task.metric().better})
 
         def follow_plateau(memory: Any, score: Any) -> Any:
             return plateau_update(config, memory, score)

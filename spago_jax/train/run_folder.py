@@ -6,16 +6,17 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from spago_jax.errors import CheckpointError, InputError
-from spago_jax.train.config import dump, load_experiment
+from spago_jax.core.disk import explain_os_error, replace_file
+from spago_jax.errors import InputError
+from spago_jax.train.config import dump, validate
 from spago_jax.train.schema import Experiment
+from spago_jax.train.yaml_source import read
 
 # Everything that a run writes at the top of its folder; --overwrite deletes these and nothing else.
 _FILES = (
@@ -101,9 +102,17 @@ class RunFolder:
             raise InputError(f"{path} is not the folder of a run (it has no config.yaml)")
         return run
 
-    def experiment(self, overrides: tuple[str, ...] = ()) -> Experiment:
-        """The experiment of this run; its data files need not be there any more."""
-        return load_experiment(self / "config.yaml", overrides, files=False)
+    def experiment(self, schema: type[Experiment]) -> Experiment:
+        """The experiment of this run, checked against the schema of a task; its data files need not be there any more.
+
+        Raises:
+            InputError: for a config that was changed by hand, or is of another task.
+        """
+        source = read(self / "config.yaml")
+        if schema.task_class is not None and source.tree.get("task") != schema.task_class.name:
+            found = source.tree.get("task")
+            raise InputError(f"{self.path} is a run of the task {found!r}, not of {schema.task_class.name!r}")
+        return validate(schema, source.tree, source, ())
 
     @property
     def assets(self) -> Path:
@@ -154,35 +163,18 @@ class RunFolder:
         if (self / name).exists():
             self.write(name, "".join(kept))
 
-    def write_about(self, command: str) -> None:
-        """Adds the command that ran, with the versions and the machine, to ``about.json``."""
+    def write_about(self, command: str, scores: Mapping[str, str]) -> None:
+        """Adds the command that ran, with the versions, the machine and the direction of each score, to ``about.json``.
+
+        Args:
+            command: as it was given.
+            scores: ``max`` or ``min`` by name, the one that counts first.
+        """
         path = self / "about.json"
         about = json.loads(path.read_text()) if path.exists() else {"commands": []}
         about["commands"].append(command)
-        about |= {"versions": versions(), "machine": machine()}
+        about |= {"versions": versions(), "machine": machine(), "scores": dict(scores)}
         self.write_json("about.json", about)
-
-
-@contextmanager
-def explain_os_error(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write into a CheckpointError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Writes a file beside its place, then renames it, so that a crash leaves the old one or the new one."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 def versions() -> dict[str, str]:

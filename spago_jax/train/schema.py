@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The schema of an experiment: frozen, validated, with a description on every key."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from spago_jax.core.section import PositiveInt as PositiveInt
+from spago_jax.core.section import Section as Section
 from spago_jax.optim import OptimizerConfig
-from spago_jax.train.section import PositiveInt as PositiveInt
-from spago_jax.train.section import Section as Section
-from spago_jax.train.watch_config import ActionConfig, WatchConfig
+from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
 
 class EarlyStopping(Section):
@@ -18,22 +18,34 @@ class EarlyStopping(Section):
     min_delta: float = Field(default=0.0, ge=0, description="how much better counts as better")
 
 
+class InitConfig(Section):
+    """The weights that training starts from, instead of random ones."""
+
+    source: str = Field(alias="from", description="a run folder or an exported folder")
+    step: int | None = Field(default=None, ge=0, description="checkpoint of a run (default: its best one)")
+    allow_missing: tuple[str, ...] = Field(
+        default=(),
+        description="patterns of arrays that may be absent there, or of another shape (a fresh head for new labels)",
+    )
+    freeze: tuple[str, ...] = Field(default=(), description="patterns of arrays that keep their weights")
+
+
 class TrainConfig(Section):
     """How long, on what, and in what portions a model is trained."""
 
     epochs: PositiveInt = Field(default=10, description="passes over the training data")
-    batch_size: PositiveInt = Field(default=32, description="examples (or parallel text streams) a step")
-    eval_batch_size: PositiveInt = Field(default=64, description="examples a step of evaluation")
-    buckets: PositiveInt = Field(default=4, description="how many padded lengths the sentences are sorted into")
-    max_length: PositiveInt = Field(
-        default=128, description="longer training sentences are cut into pieces of this length"
-    )
+    steps: PositiveInt | None = Field(default=None, description="training steps, instead of epochs")
+    batch_size: PositiveInt = Field(default=32, description="examples (or parallel text streams) per step")
+    eval_batch_size: PositiveInt = Field(default=64, description="examples per step of evaluation")
     steps_per_call: PositiveInt = Field(default=8, description="training steps in one call of the device")
     evaluate_every: PositiveInt = Field(default=1, description="epochs between evaluations on the dev data")
-    metric: str | None = Field(
-        default=None, description="dev score that picks the best checkpoint (default: the model's own)"
+    evaluate_steps: PositiveInt | None = Field(
+        default=None, description="steps between further evaluations inside an epoch, at the end of a call"
     )
-    early_stopping: EarlyStopping | None = Field(default=None, description="stop when the dev score stays")
+    metric: str | None = Field(
+        default=None, description="dev score that picks the best checkpoint (default: the task's own)"
+    )
+    early_stopping: EarlyStopping | None = Field(default=None, description="stop when the dev score stops improving")
     checkpoint_every: PositiveInt | None = Field(
         default=None, description="steps between checkpoints inside an epoch (one is always made at each evaluation)"
     )
@@ -44,7 +56,7 @@ class TrainConfig(Section):
         description="decay of an exponential average of the weights, used to evaluate and predict",
     )
     devices: PositiveInt | Literal["all"] = Field(
-        default=1, description="devices that share each batch; 'all' of them, on a CPU one a core"
+        default=1, description="devices that share each batch; 'all' of them, on a CPU one per core"
     )
     precision: str = Field(
         default="float32", description="float32, bfloat16, float64, or params=..,compute=..,output=.."
@@ -56,18 +68,45 @@ class TrainConfig(Section):
         default=False, description="also write TensorBoard events (needs the extra 'tensorboard')"
     )
     watch: WatchConfig | None = Field(
-        default=None, description="what is measured at every step and kept by epoch ({} for every sj.tap)"
+        default=None, description="values measured at every step and kept by epoch ({} for every sj.tap)"
     )
-    actions: tuple[ActionConfig, ...] = Field(default=(), description="what is done when a trend gets into a state")
+    actions: tuple[ActionConfig, ...] = Field(default=(), description="what to do when a trend reaches a state")
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """The number of training steps."""
+        return self.steps or self.epochs * steps_per_epoch
+
+    def total_epochs(self, steps_per_epoch: int) -> int:
+        """The number of epochs that are begun."""
+        return self.epochs if self.steps is None else -(-self.steps // steps_per_epoch)
+
+
+class TextTrainConfig(TrainConfig):
+    """How a model of texts is trained: rows of similar length share a batch."""
+
+    buckets: PositiveInt = Field(default=4, description="number of padded lengths that texts are sorted into")
+    max_length: PositiveInt = Field(default=128, description="longer texts are cut at this number of tokens")
+
+
+class StreamTrainConfig(TrainConfig):
+    """How a language model is trained: parallel streams of text, chunk after chunk."""
+
+    chunk: PositiveInt = Field(
+        default=128, description="characters that gradients go back (truncated back-propagation)"
+    )
 
 
 class Experiment(Section):
-    """One experiment: data, model, optimizer and schedule. `data` and `model` are checked by the model's recipe."""
+    """One experiment: task, data, model, optimizer and schedule. Each task has its own subclass with typed sections."""
 
+    task: str = Field(description="what is learned: the name of a task")
     name: str = Field(description="names the run folder: runs/NAME")
     description: str = Field(default="", description="free text, shown in the report")
     seed: int = Field(default=1, ge=0, lt=2**32, description="of the initial weights, the shuffling and the dropout")
-    data: Any = Field(description="what to read; its keys depend on data.kind")
-    model: Any = Field(description="what to train; its keys depend on model.kind")
+    data: Any = Field(description="what to read; its keys depend on data.format")
+    model: Any = Field(description="what to train; its keys depend on the task")
+    init: InitConfig | None = Field(default=None, description="weights to start from")
     optimizer: OptimizerConfig = Field(description="the update rule, its schedule, clipping and groups")
     train: TrainConfig = Field(default_factory=TrainConfig, description="how long and in what portions")
+
+    task_class: ClassVar[Any] = None

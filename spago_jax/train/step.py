@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The train step and the evaluation step, each a Program; many training steps run in one call of the device."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -9,12 +10,12 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 
 from spago_jax.compiler import Program, compile
-from spago_jax.core import Array, Precision, Rng, combine, partition
+from spago_jax.core import Array, Precision, Rng, combine, partition, with_losses
 from spago_jax.core.partition import Where
 from spago_jax.core.sharding import AXIS
 from spago_jax.optim import current_learning_rate
-from spago_jax.train.recipe import Recipe
 from spago_jax.train.state import TrainState
+from spago_jax.train.task import Loss, Objective
 from spago_jax.train.watch.measures import NOTHING, Measures
 
 Totals = dict[str, Array]
@@ -33,7 +34,7 @@ def no_totals(measures: Measures) -> Totals:
 
 
 def train_program(
-    recipe: Recipe,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
     trained: Where,
     mesh: Mesh,
@@ -63,7 +64,7 @@ def train_program(
         def loss(params: Any) -> tuple[Array, Any]:
             model = precision.to_compute(combine(params, rest))
             with measures.collect() as taps:
-                found = recipe.loss(model, batch, state.carry, Rng(key))
+                found = training_loss(objective, model, batch, state.carry, Rng(key))
             aux = found.weight.astype(jnp.float32), found.carry, measures.inside(taps)
             return found.total.astype(jnp.float32), aux
 
@@ -128,15 +129,21 @@ def train_program(
     return compile(train_block_on_mesh, donate="state", name="train_block")
 
 
-def evaluation_program(recipe: Recipe, mesh: Mesh, precision: Precision) -> Program:
+def training_loss(objective: Objective, model: Any, batch: Any, carry: Any, rng: Rng) -> Loss:
+    """The objective's loss, with the auxiliary losses that layers add, weighted as the loss itself."""
+    found, extra = with_losses(objective.loss)(model, batch, carry, rng)
+    return found if extra is None else dataclasses.replace(found, total=found.total + extra * found.weight)
+
+
+def evaluation_program(objective: Objective, mesh: Mesh, precision: Precision) -> Program:
     """A Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the leading axes [steps, batch]."""
 
     def evaluate_block(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
         model = precision.to_compute(model)
 
         def body(carry: Any, batch: Any) -> tuple[Any, Any]:
-            outputs, carry = recipe.evaluate(model, batch, carry)
-            return carry, outputs
+            outputs, carry = objective.predict(model, batch, carry)
+            return carry, objective.measure(model, batch, outputs)
 
         carry, outputs = jax.lax.scan(body, carry, block)
         return outputs, carry

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reads a YAML experiment with `extends:`, environment variables and overrides, and remembers every key's line."""
 
+import copy
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,21 @@ class Source:
         return None
 
 
-def read(path: str | Path, overrides: Sequence[str] = ()) -> Source:
-    """Reads a YAML file, then the overrides ``key.sub=value`` (values are YAML).
+def read(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Source:
+    """Reads a YAML file, or a mapping of the same settings, then the overrides ``key.sub=value`` (values are YAML).
 
     ``extends: other.yaml`` (relative to the file) is read first and then overlaid, section by section. In a text
-    ``${NAME}`` and ``${NAME:-default}`` stand for environment variables. A text under ``data`` or ending in a
-    known key of files is left as written; recipes resolve paths relative to the config's folder.
+    ``${NAME}`` and ``${NAME:-default}`` stand for environment variables. A text that begins with ``./`` or ``../`` is
+    a path relative to the file.
 
     Raises:
         InputError: for a missing file, bad YAML, a circular ``extends``, or an override without ``=``.
     """
     source = Source()
-    _read_into(source, Path(path), ())
+    if isinstance(path, Mapping):
+        source.tree = copy.deepcopy(dict(path))
+    else:
+        _read_into(source, Path(path), ())
     for text in overrides:
         key, value = parse_override(text)
         _set(source, [int(k) if k.isdigit() else k for k in key.split(".")], value, text)
@@ -98,11 +102,15 @@ def _read_into(source: Source, path: Path, seen: tuple[Path, ...]) -> None:
 def _overlay(base: dict[str, Any], new: dict[str, Any]) -> None:
     for key, value in new.items():
         old = base.get(key)
-        # Another kind of data or model has other keys: the parent's would be refused, so they are dropped.
-        if isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind"):
+        if isinstance(value, dict) and isinstance(old, dict) and _same_kind(value, old):
             _overlay(old, value)
         else:
             base[key] = value
+
+
+def _same_kind(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether two sections may be merged: another kind or format has other keys, and the parent's would be refused."""
+    return all(new.get(key, old.get(key)) == old.get(key) for key in ("kind", "format"))
 
 
 def _lines(node: Any, keys: Keys) -> Iterator[tuple[Keys, int]]:

@@ -13,7 +13,7 @@ from tiny_runs import images, texts, write_idx
 
 from spago_jax.cli.main import run
 from spago_jax.cli.predict import wants_colour
-from spago_jax.data.conll import read_conll
+from spago_jax.data.formats.conll import read_conll
 from spago_jax.train.metrics import EntityF1, score_conll_files
 
 MAIN = "from spago_jax.cli import main; main()"

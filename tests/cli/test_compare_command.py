@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from spago_jax.cli.main import run
+from spago_jax.report.compare.page import run_letters as labels
 from spago_jax.train import fit, load_experiment
-from spago_jax.train.compare.page import letters as labels
 from spago_jax.train.console import TrainingConsole
 
 

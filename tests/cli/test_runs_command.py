@@ -8,10 +8,10 @@ import time
 import pytest
 
 from spago_jax.cli.main import run
+from spago_jax.report.compare.differences import differing, setting
+from spago_jax.report.compare.find import find_runs, is_run
+from spago_jax.report.compare.summary import read_summary, score_mode
 from spago_jax.train import Interrupted, fit, load_experiment
-from spago_jax.train.compare.differences import differing, setting
-from spago_jax.train.compare.find import find_runs, is_run
-from spago_jax.train.compare.summary import read_summary, score_mode
 from spago_jax.train.console import TrainingConsole
 
 

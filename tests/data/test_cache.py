@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from spago_jax.core.paths_on_disk import cache_root
+from spago_jax.core.machine import cache_root
 from spago_jax.data import cache
 from spago_jax.data.cache import cached, fingerprint
-from spago_jax.data.load import load_conll, load_conllu, load_labelled, load_text
+from spago_jax.data.load import load_conll, load_conllu, load_labeled, load_text
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,7 @@ def test_loading_is_from_the_cache_the_second_time(tmp_path, root):
         conll = load_conll(tmp_path / "a.conll")
         conllu = load_conllu(tmp_path / "a.conllu")
         text = load_text(tmp_path / "a.txt", alphabet="cba")
-        labelled = load_labelled(tmp_path / "a.csv", str.split, "blanks")
+        labelled = load_labeled(tmp_path / "a.csv", str.split, "blanks")
         return [
             conll.sentence(0).tags,
             conllu.sentence(0).tags,

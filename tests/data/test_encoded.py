@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spago_jax.data import encoded
-from spago_jax.data.conll import read_conll
-from spago_jax.data.encoded import EncodedExamples, EncodedSentences, encode_labelled, encode_sentences, name_table
-from spago_jax.data.sentence import Sentence
-from spago_jax.data.tabular import Example
+from spago_jax.data.encoded import EncodedExamples, EncodedSentences, encode_labeled, encode_sentences, name_table
+from spago_jax.data.examples import Labeled, Tokens
+from spago_jax.data.formats.conll import read_conll
 
 word = st.text(min_size=1, max_size=3)
 tagged = st.lists(st.lists(st.tuples(word, st.sampled_from("OBI")), max_size=5), min_size=1, max_size=6)
@@ -22,7 +21,7 @@ tagged = st.lists(st.lists(st.tuples(word, st.sampled_from("OBI")), max_size=5),
 def test_what_goes_in_comes_out(tmp_path_factory, rows, with_tags, at_once):
     folder = tmp_path_factory.mktemp("encoded")
     sentences = [
-        Sentence([token for token, _ in row], [tag for _, tag in row] if with_tags else None, 3 * at)
+        Tokens([token for token, _ in row], [tag for _, tag in row] if with_tags else None, 3 * at)
         for at, row in enumerate(rows)
     ]
     with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +42,7 @@ def test_what_goes_in_comes_out(tmp_path_factory, rows, with_tags, at_once):
 
 
 def test_looking_at_it(tmp_path):
-    corpus = encode_sentences([Sentence(["a", "b", "a"], ["O", "B", "O"])], tmp_path)
+    corpus = encode_sentences([Tokens(["a", "b", "a"], ["O", "B", "O"])], tmp_path)
     assert repr(corpus) == "EncodedSentences(1 sentences, 3 tokens, 2 forms, 2 tags)"
     assert corpus.lexicon.counts.tolist() == [2, 1]
 
@@ -57,9 +56,9 @@ def test_bad_sentences_leave_nothing(tmp_path, refuses):
     with refuses("no sentences to encode"):
         encode_sentences([], folder)
     with refuses("the sentence of line 4 has 1 tags for 2 tokens"):
-        encode_sentences([Sentence(["a", "b"], ["O"], 4)], folder)
+        encode_sentences([Tokens(["a", "b"], ["O"], 4)], folder)
     with refuses("the sentence of line 7: some sentences have tags and some none"):
-        encode_sentences([Sentence(["a"], ["O"], 5), Sentence(["a"], None, 7)], folder)
+        encode_sentences([Tokens(["a"], ["O"], 5), Tokens(["a"], None, 7)], folder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,14 +75,14 @@ def test_an_error_of_the_reader_leaves_nothing(tmp_path, refuses):
 def test_not_over_something_else(tmp_path, refuses):
     (tmp_path / "mine").touch()
     with refuses(f"{tmp_path}: is there already and not an empty folder: choose another name"):
-        encode_sentences([Sentence(["a"])], tmp_path)
+        encode_sentences([Tokens(["a"])], tmp_path)
 
 
 @given(st.lists(st.tuples(st.text("ab ", max_size=6), st.sampled_from("xyz")), min_size=1, max_size=6), st.booleans())
 def test_examples(tmp_path_factory, rows, with_labels):
     folder = tmp_path_factory.mktemp("examples")
-    examples = [Example(text, label if with_labels else None, at) for at, (text, label) in enumerate(rows)]
-    encode_labelled(iter(examples), folder, str.split)
+    examples = [Labeled(text, label if with_labels else None, at) for at, (text, label) in enumerate(rows)]
+    encode_labeled(iter(examples), folder, str.split)
     corpus = EncodedExamples.open(folder)
     assert [corpus.tokens(at) for at in range(len(corpus))] == [text.split() for text, _ in rows]
     assert corpus.lengths.tolist() == [len(text.split()) for text, _ in rows]
@@ -96,15 +95,15 @@ def test_examples(tmp_path_factory, rows, with_labels):
 
 
 def test_examples_looked_at(tmp_path):
-    corpus = encode_labelled([Example("a b a", "x")], tmp_path, str.split)
+    corpus = encode_labeled([Labeled("a b a", "x")], tmp_path, str.split)
     assert repr(corpus) == "EncodedExamples(1 texts, 3 tokens, 2 forms, 1 labels)"
 
 
 def test_bad_examples(tmp_path, refuses):
     with refuses("no examples to encode"):
-        encode_labelled([], tmp_path / "a", str.split)
+        encode_labeled([], tmp_path / "a", str.split)
     with refuses("the text of line 2: some texts have labels and some none"):
-        encode_labelled([Example("a", "x", 1), Example("a", None, 2)], tmp_path / "a", str.split)
+        encode_labeled([Labeled("a", "x", 1), Labeled("a", None, 2)], tmp_path / "a", str.split)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +117,7 @@ def test_opening_what_is_not_there(tmp_path, refuses):
     with refuses(f"{about}: holds encoded text, expected examples"):
         EncodedExamples.open(tmp_path)
     folder = tmp_path / "b"
-    encode_sentences([Sentence(["a"])], folder)
+    encode_sentences([Tokens(["a"])], folder)
     (folder / "lines.npy").unlink()
     with refuses(f"{folder / 'lines.npy'}: missing or damaged"):
         EncodedSentences.open(folder)

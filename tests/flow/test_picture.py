@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import pytest
 
 from spago_jax import flow
-from spago_jax.compiler.graph.layout import layout
-from spago_jax.compiler.graph.svg import _item
+from spago_jax.drawing.layout import layout
+from spago_jax.drawing.svg import _item
 from spago_jax.errors import InputError
 from spago_jax.flow.picture import picture
 

@@ -6,9 +6,9 @@ import pytest
 from spago_jax.core import Rng, flat
 from spago_jax.data.batching import Block
 from spago_jax.data.encoded import encode_sentences
+from spago_jax.data.examples import Tokens
 from spago_jax.data.lexicon import LexiconBuilder
-from spago_jax.data.python_sources import majority_baseline
-from spago_jax.data.sentence import Sentence
+from spago_jax.data.python.sources import majority_baseline
 from spago_jax.errors import InputError
 from spago_jax.models.sequence_labeler import data as corpora
 from spago_jax.models.sequence_labeler.config import ConllData, SequenceLabelerConfig
@@ -155,7 +155,7 @@ def test_the_majority_baseline_equals_the_plain_python_one(tmp_path):
 
     def corpus(count, name):
         made = [
-            Sentence([f"w{w}" for w in draw.integers(0, 12, n)], [names[t] for t in draw.integers(0, 3, n)], 1)
+            Tokens([f"w{w}" for w in draw.integers(0, 12, n)], [names[t] for t in draw.integers(0, 3, n)], 1)
             for n in draw.integers(1, 9, count)
         ]
         return made, encode_sentences(iter(made), tmp_path / name)
@@ -174,7 +174,7 @@ def test_the_majority_baseline_equals_the_plain_python_one(tmp_path):
 
 
 def test_a_gold_tag_that_training_never_saw_counts_as_missed(tmp_path):
-    corpus = encode_sentences(iter([Sentence(["a", "b"], ["NOUN", "NEW"], 1)]), tmp_path / "c")
+    corpus = encode_sentences(iter([Tokens(["a", "b"], ["NOUN", "NEW"], 1)]), tmp_path / "c")
     tags = TagSet(("NOUN", "VERB"), "plain", "plain")
     scorer = TagScorer(corpus, tags.table(corpus.tag_names, "c"), tags)
     scorer.update(Block(4, np.array([[0, -1]])), {"tags": np.zeros((1, 2, 4), np.int32)})

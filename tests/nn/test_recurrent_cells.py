@@ -16,7 +16,7 @@ from spago.handlers.recurrent_cells import lstm_arrays
 
 from spago_jax import nn
 from spago_jax.errors import InputError
-from spago_jax.nn.birnn import CELLS
+from spago_jax.nn.recurrent.birnn import CELLS
 from spago_jax.ops.linear_attention_scan import linear_attention_scan
 from spago_jax.ops.recurrence import scan_recurrence
 

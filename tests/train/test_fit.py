@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 from spago_jax.core import flat
-from spago_jax.errors import CheckpointError, InputError
+from spago_jax.errors import CheckpointError, InputError, TrainingError
 from spago_jax.tasks import open_run
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.console import TrainingConsole
-from spago_jax.train.history import TrainingError
 
 QUIET = TrainingConsole(quiet=True)
 

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs a Graph node by node: shows values on the way, and finds the first that is no number."""
+"""Runs a graph node by node: shows values on the way, and finds the first NaN or infinity."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import jaxprs
-from spago_jax.compiler.graph.nodes import Block, Const, Node, Operand, Ref, by_number, short_types, type_text
+from spago_jax.compiler.graph.nodes import Block, Const, Node, Operand, Ref, by_number, type_text
+from spago_jax.core.dtypes import short_name
 from spago_jax.core.paths import matches
 from spago_jax.errors import InputError, SpagoError, did_you_mean
-
-if TYPE_CHECKING:
-    from spago_jax.compiler.graph.graph import Graph
 
 Watch = int | str | Sequence[int | str]
 Check = Literal["nan", "inf", "finite"]
@@ -76,61 +74,49 @@ class Evaluation:
 
 
 def evaluate(
-    graph: "Graph", *args: Any, watch: Watch = (), check: Check | None = None, limit: int = 1000
-) -> Evaluation:
-    """Runs a graph node by node, into calls, loops and branches.
+    name: str, block: Block, leaves: Sequence[Any], watch: Watch, check: Check | None, limit: int
+) -> tuple[list[Any], tuple[Seen, ...]]:
+    """Runs a block node by node, into calls, loops and branches; see ``Graph.evaluate``.
 
     Args:
-        graph: the graph.
-        args: as for the function that it was made of.
+        name: of the graph, for errors.
+        block: the operations.
+        leaves: the values of its inputs.
         watch: the nodes to keep values of: their numbers; names of operations (``tanh``); input paths; paths of
             modules (``Tagger.rnn``, or ``rnn`` alone), with shell wildcards (``*.dot_general``).
         check: stop at the first ``"nan"``, ``"inf"``, or either (``"finite"``).
         limit: the number of values to keep, the last ones.
 
     Returns:
-        Evaluation: the output and the watched values.
+        The outputs and the watched values.
 
     Raises:
         NonFiniteError: for what ``check`` looks for: which node, where in the source, and what it was given.
-        InputError: for other arguments than the graph's, a pattern that matches nothing, or an unknown check.
-
-    >>> from spago_jax.compiler.graph import graph
-    >>> loss = graph(lambda x: jnp.log(x - 1.0).sum(), "f32[3]")
-    >>> print(loss.evaluate(jnp.array([2.0, 3.0, 4.0]), watch=["sub", "log"]))
-    1 sub 1: f32[3] from 1 to 3
-    2 log: f32[3] from 0 to 1.09861
-    >>> loss.evaluate(jnp.array([2.0, 0.0, 4.0]), check="nan")
-    Traceback (most recent call last):
-    ...
-    spago_jax.compiler.graph.debug.NonFiniteError: <lambda>: node 2, log, made 1 NaN of 3 values at ...
-      it was given node 1 (sub 1): f32[3] from -1 to 3
+        InputError: for a pattern that matches nothing, or an unknown check.
     """
     if check is not None and check not in _CHECKS:
-        raise InputError(f"{graph.name}: check is {check!r}: {did_you_mean(str(check), _CHECKS)}")
+        raise InputError(f"{name}: check is {check!r}: {did_you_mean(str(check), _CHECKS)}")
     if limit < 1:
-        raise InputError(f"{graph.name}: limit is {limit}; keep at least one value")
-    leaves = graph.checked(args)
-    watched = _watched(graph, watch)
-    return _Run(graph, check, watched, limit).all(leaves)
+        raise InputError(f"{name}: limit is {limit}; keep at least one value")
+    return _Run(name, block, check, _watched(name, block, watch), limit).all(leaves)
 
 
 class _Run:
-    def __init__(self, graph: "Graph", check: Check | None, watched: set[int], limit: int):
-        self.graph, self.check, self.watched, self.limit = graph, check, watched, limit
-        self.nodes = by_number(graph.block)
+    def __init__(self, name: str, block: Block, check: Check | None, watched: set[int], limit: int):
+        self.name, self.outermost, self.check, self.watched, self.limit = name, block, check, watched, limit
+        self.nodes = by_number(block)
         self.values: dict[int, tuple[Any, ...]] = {}
         self.times: list[tuple[int, str]] = []  # the loops around: number of the iteration, title of the loop
         self.seen: list[Seen] = []
 
-    def all(self, leaves: Sequence[Any]) -> Evaluation:
+    def all(self, leaves: Sequence[Any]) -> tuple[list[Any], tuple[Seen, ...]]:
         given = [leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf) for leaf in leaves]
-        for node, value in zip(self.graph.block.inputs, given, strict=True):
+        for node, value in zip(self.outermost.inputs, given, strict=True):
             self.keep(node, (value,))
             if wrong := self.wrong(value):
-                raise NonFiniteError(f"{self.graph.name}: input {node.name} holds {wrong}", node, (), value, ())
-        outputs = self.block(self.graph.block)
-        return Evaluation(jax.tree.unflatten(self.graph.out_tree, outputs), tuple(self.seen))
+                raise NonFiniteError(f"{self.name}: input {node.name} holds {wrong}", node, (), value, ())
+        outputs = self.block(self.outermost)
+        return outputs, tuple(self.seen)
 
     def read(self, operand: Operand) -> Any:
         return operand.value if isinstance(operand, Const) else self.values[operand.node][operand.index]
@@ -239,7 +225,7 @@ class _Run:
         inside = f" in {node.module}" if node.module else ""
         where = f" at {node.place}" if node.place else ""
         times = "".join(f", in iteration {number} of {title}" for number, title in reversed(self.times))
-        lines = [f"{self.graph.name}: node {node.number}, {node.title}, made {wrong}{inside}{where}{times}"]
+        lines = [f"{self.name}: node {node.number}, {node.title}, made {wrong}{inside}{where}{times}"]
         for operand, value in zip(node.operands, given, strict=True):
             given_it = f"the number {operand}" if isinstance(operand, Const) else self.named(operand, value)
             lines.append(f"  it was given {given_it}")
@@ -263,7 +249,7 @@ def describe(value: Any) -> str:
     elif jnp.issubdtype(dtype, jax.dtypes.extended):
         return f"{dtype}{list(value.shape)}"
     array = np.asarray(value)
-    kind = type_text(array.shape, short_types(array.dtype))
+    kind = type_text(array.shape, short_name(array.dtype))
     if not array.size:
         return f"{kind}, empty"
     if array.dtype == bool:
@@ -292,24 +278,24 @@ def _is_float(value: Any) -> bool:
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
 
 
-def _watched(graph: "Graph", watch: Watch) -> set[int]:
+def _watched(name: str, block: Block, watch: Watch) -> set[int]:
     """The numbers of the nodes that any of the patterns covers."""
     patterns = (watch,) if isinstance(watch, int | str) else tuple(watch)
-    nodes = by_number(graph.block)
+    nodes = by_number(block)
     found: set[int] = set()
     for pattern in patterns:
         if isinstance(pattern, int):
             hits = {pattern} & nodes.keys()
             if not hits:
                 raise InputError(
-                    f"{graph.name}: watch: there is no node {pattern}; they go from 0 to {max(nodes, default=0)}"
+                    f"{name}: watch: there is no node {pattern}; they go from 0 to {max(nodes, default=0)}"
                 )
         else:
             hits = {number for number, node in nodes.items() if any(matches(p, pattern) for p in _names(node))}
             if not hits:
-                known = {name for node in nodes.values() for name in (node.operation, node.module, *node.group) if name}
-                known |= {node.name for node in graph.block.inputs}
-                raise InputError(f"{graph.name}: watch: nothing is called {pattern!r}: {did_you_mean(pattern, known)}")
+                known = {word for node in nodes.values() for word in (node.operation, node.module, *node.group) if word}
+                known |= {node.name for node in block.inputs}
+                raise InputError(f"{name}: watch: nothing is called {pattern!r}: {did_you_mean(pattern, known)}")
         found |= hits
     return found
 

@@ -6,7 +6,7 @@ import enum
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,6 @@ import numpy as np
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.graph.work import words
 
-if TYPE_CHECKING:
-    from spago_jax.compiler.graph.graph import Graph
-
 # What a program is called, where it came from, and how JAX goes about compiling it.
 _IGNORED = words(
     "name debug_info in_shardings out_shardings in_layouts out_layouts ctx_mesh donated_invars keep_unused inline "
@@ -25,21 +22,21 @@ _IGNORED = words(
 )
 
 
-def fingerprint(graph: "Graph") -> str:
+def fingerprint(closed: jaxprs.ClosedJaxpr) -> str:
     """A hash of the operations, shapes, parameters and constants of a graph, 32 hexadecimal digits.
 
     It does not depend on names, on places in the source, on ``jit`` boundaries, on the process or its hash seed. It is
     made from JAX's traced program, so another version of JAX may give another one.
 
     >>> from spago_jax.compiler.graph import graph
-    >>> one = fingerprint(graph(lambda x: x + 1.0, "f32[3]"))
-    >>> one == fingerprint(graph(lambda y: 1.0 + 0.0 + y, "f32[3]")), len(one)
+    >>> increment = graph(lambda x: x + 1.0, "f32[3]").fingerprint()
+    >>> increment == graph(lambda y: 1.0 + 0.0 + y, "f32[3]").fingerprint(), len(increment)
     (False, 32)
-    >>> one == fingerprint(graph(jax.jit(lambda other: other + 1.0), "f32[3]"))
+    >>> increment == graph(jax.jit(lambda other: other + 1.0), "f32[3]").fingerprint()
     True
     """
     hasher = _Hasher()
-    hasher.program(graph.jaxpr)
+    hasher.program(closed)
     return hasher.digest.hexdigest()
 
 

@@ -11,19 +11,21 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.compiler import jaxprs, rewrite
-from spago_jax.compiler.graph import debug, picture
-from spago_jax.compiler.graph.dot import dot
+from spago_jax.compiler.graph import debug
 from spago_jax.compiler.graph.fingerprint import fingerprint
-from spago_jax.compiler.graph.mermaid import mermaid
-from spago_jax.compiler.graph.nodes import Block, Node, block_of, parameter_inputs
-from spago_jax.compiler.graph.svg import notebook, svg
+from spago_jax.compiler.graph.likely_mistakes import GraphWarning, likely_mistakes
+from spago_jax.compiler.graph.nodes import Block, Node, block_of, dtype_of, parameter_inputs, shape_of, type_text
+from spago_jax.compiler.graph.picture import notebook, picture
 from spago_jax.compiler.graph.text import text
-from spago_jax.compiler.graph.warnings import GraphWarning, warnings
 from spago_jax.compiler.padding import struct_of
 from spago_jax.compiler.program import Program
 from spago_jax.compiler.spec import Spec, spec
 from spago_jax.core.partition import trainable
 from spago_jax.core.paths import flat, matches
+from spago_jax.drawing.dot import dot
+from spago_jax.drawing.mermaid import mermaid
+from spago_jax.drawing.picture import Picture
+from spago_jax.drawing.svg import svg
 from spago_jax.errors import InputError, did_you_mean
 
 
@@ -218,7 +220,7 @@ class Graph:
         return f"Graph({self.name}, {len(self.inputs)} inputs, {operations} operations, {self.block.work})"
 
     def _repr_html_(self) -> str:
-        return notebook(self)
+        return notebook(self.picture)
 
     @functools.cached_property
     def block(self) -> Block:
@@ -232,15 +234,15 @@ class Graph:
 
     def text(self) -> str:
         """A table with a line for each node: shapes, modules, costs, places in the source."""
-        return text(self)
+        return text(self.name, self.block, self.outputs)
 
     def dot(self, level: int | None = None) -> str:
         """The graph in Graphviz' language; ``level`` as for ``svg``."""
-        return dot(self, level)
+        return dot(self.picture(level))
 
     def mermaid(self, level: int | None = None) -> str:
         """The graph as a Mermaid flowchart; ``level`` as for ``svg``."""
-        return mermaid(self, level)
+        return mermaid(self.picture(level))
 
     def svg(self, level: int | None = None) -> str:
         """A picture of the graph, as the text of an SVG file.
@@ -252,25 +254,49 @@ class Graph:
         Raises:
             InputError: for a level that is no natural number.
         """
-        return svg(self, level)
+        return svg(self.picture(level))
 
-    def picture(self, level: int | None = None) -> picture.Picture:
+    def picture(self, level: int | None = None) -> Picture:
         """The boxes and arrows that ``svg``, ``dot`` and ``mermaid`` draw."""
-        return picture.picture(self, level)
+        types = [type_text(shape_of(var.aval), dtype_of(var.aval)) for var in self.jaxpr.jaxpr.outvars]
+        return picture(self.name, self.block, list(zip(self.outputs, types, strict=True)), level)
 
     def evaluate(
         self, *args: Any, watch: debug.Watch = (), check: debug.Check | None = None, limit: int = 1000
     ) -> debug.Evaluation:
-        """Runs the graph node by node, into calls, loops and branches; see ``debug.evaluate``."""
-        return debug.evaluate(self, *args, watch=watch, check=check, limit=limit)
+        """Runs the graph node by node, into calls, loops and branches.
+
+        Args:
+            args: as for the function that the graph was made of.
+            watch: the nodes to keep values of: their numbers; names of operations (``tanh``); input paths; paths of
+                modules (``Tagger.rnn``, or ``rnn`` alone), with shell wildcards (``*.dot_general``).
+            check: stop at the first ``"nan"``, ``"inf"``, or either (``"finite"``).
+            limit: the number of values to keep, the last ones.
+
+        Raises:
+            NonFiniteError: for what ``check`` looks for: which node, where in the source, and what it was given.
+            InputError: for other arguments than the graph's, a pattern that matches nothing, or an unknown check.
+
+        >>> loss = graph(lambda x: jnp.log(x - 1.0).sum(), "f32[3]")
+        >>> print(loss.evaluate(jnp.array([2.0, 3.0, 4.0]), watch=["sub", "log"]))
+        1 sub 1: f32[3] from 1 to 3
+        2 log: f32[3] from 0 to 1.09861
+        >>> loss.evaluate(jnp.array([2.0, 0.0, 4.0]), check="nan")
+        Traceback (most recent call last):
+        ...
+        spago_jax.compiler.graph.debug.NonFiniteError: <lambda>: node 2, log, made 1 NaN of 3 values at ...
+          it was given node 1 (sub 1): f32[3] from -1 to 3
+        """
+        outputs, seen = debug.evaluate(self.name, self.block, self.checked(args), watch, check, limit)
+        return debug.Evaluation(jax.tree.unflatten(self.out_tree, outputs), seen)
 
     def warnings(self) -> tuple[GraphWarning, ...]:
-        """What is probably not meant: unused inputs, blocked derivatives, large constants, stray float64."""
-        return warnings(self)
+        """Likely mistakes: unused inputs, blocked derivatives, large constants, stray float64."""
+        return likely_mistakes(self.jaxpr, self.inputs, self._wrt(None))
 
     def fingerprint(self) -> str:
         """A hash of what is computed: the same for the same computation, in every process."""
-        return fingerprint(self)
+        return fingerprint(self.jaxpr)
 
     def _wrt(self, wrt: str | Sequence[str] | None) -> set[str]:
         floats = {
@@ -293,16 +319,25 @@ class Graph:
 
 
 def graph(function: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
-    """The Graph of a pure function or a Module.
+    """The Graph of a pure function, a Module or a Program.
 
     Args:
         function: pure; its arguments are pytrees of arrays, Modules among them.
-        args: one for each argument: arrays, ``ShapeDtypeStruct``, a ``Spec``, or its text ``"f32[8, 3]"``.
+        args: one for each argument: arrays, ``ShapeDtypeStruct``, a ``Spec``, or its text ``"f32[8, 3]"``. Of a
+            Program, those of its first signature when none are given.
         name: shown in pictures and errors.
 
     Raises:
-        InputError: for a spec with a dimension that has no size.
+        InputError: for a spec with a dimension that has no size, or a Program that has no signature yet.
+
+    >>> import spago_jax as sj
+    >>> cube = sj.compile(lambda x, y: x**3 * y, "f32[]", "f32[]", name="cube")
+    >>> slope = graph(cube).gradient("x").compile()
+    >>> slope(jnp.float32(2.0), jnp.float32(1.0))
+    {'x': Array(12., dtype=float32)}
     """
+    if isinstance(function, Program):
+        args, name, function = args or function.arguments(), name or function.name, function.function
     return Graph.of(function, *args, name=name)
 
 

@@ -2,7 +2,6 @@
 """The operations of a Graph as plain values: what is drawn, listed, counted and run one by one."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,9 @@ import numpy as np
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.graph import work
 from spago_jax.compiler.graph.work import Work
+from spago_jax.core.dtypes import short_name
 from spago_jax.core.module import Module
+from spago_jax.core.show import letters
 
 _NOTHING = Work()
 
@@ -206,19 +207,6 @@ def parameter_inputs(arguments: Sequence[Any]) -> list[bool]:
     return found
 
 
-def short_types(dtype: Any) -> str:
-    """A dtype's short name.
-
-    >>> short_types(jnp.float32), short_types(jnp.bool_), short_types(jnp.bfloat16)
-    ('f32', 'bool', 'bf16')
-    """
-    name = str(np.dtype(dtype)) if not hasattr(dtype, "name") else dtype.name
-    for long, short in (("bfloat", "bf"), ("float", "f"), ("uint", "u"), ("int", "i"), ("complex", "c")):
-        if name.startswith(long):
-            return short + name.removeprefix(long)
-    return name
-
-
 def type_text(shape: Sequence[int], dtype: str) -> str:
     """A dtype and a shape, ``f32[2,3]``; a scalar has no brackets."""
     return f"{dtype}[{','.join(map(str, shape))}]" if shape else dtype
@@ -233,7 +221,7 @@ class _Builder:
     def source(self, operation: str, aval: Any, name: str | None = None, **more: Any) -> Node:
         """A node that no equation makes."""
         number = next(self.numbers)
-        name = _letters(next(self.names)) if name is None else name
+        name = letters(next(self.names)) if name is None else name
         return Node(number, operation, name, (shape_of(aval),), (dtype_of(aval),), **more)
 
     def block(
@@ -295,7 +283,7 @@ class _Builder:
         place: jaxprs.Place | None,
         backward: bool,
     ) -> Node:
-        number, name = next(self.numbers), _letters(next(self.names))
+        number, name = next(self.numbers), letters(next(self.names))
         inner = self.inner(eqn, operands, group, place, backward)
         loop = jaxprs.scan_loop(eqn)
         return Node(
@@ -381,7 +369,7 @@ def shape_of(aval: Any) -> tuple[int, ...]:
 
 def dtype_of(aval: Any) -> str:
     """The short name of the dtype of an abstract value."""
-    return short_types(aval.dtype) if hasattr(aval, "dtype") else str(aval)
+    return short_name(aval.dtype) if hasattr(aval, "dtype") else str(aval)
 
 
 def _extended(value: Any) -> bool:
@@ -389,17 +377,6 @@ def _extended(value: Any) -> bool:
     return (not hasattr(value, "dtype") and not np.isscalar(value)) or jnp.issubdtype(
         getattr(value, "dtype", np.float32), jax.dtypes.extended
     )
-
-
-@functools.cache
-def _letters(index: int) -> str:
-    """a, b, ..., z, aa, ab, ..."""
-    letters = ""
-    index += 1
-    while index:
-        index, digit = divmod(index - 1, 26)
-        letters = chr(ord("a") + digit) + letters
-    return letters
 
 
 def by_number(block: Block) -> Mapping[int, Node]:

@@ -1,40 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Graph as nested boxes and arrows, modules folded to a level: what every kind of drawing is made from."""
+"""A Graph as nested boxes and arrows, with modules folded to a level."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from spago_jax.compiler.graph.nodes import Block, Node, Ref, by_number, dtype_of, shape_of, type_text
+from spago_jax.compiler.graph.nodes import Block, Node, Ref, by_number, type_text
 from spago_jax.compiler.graph.text import short_place
-from spago_jax.compiler.graph.units import Key, Part, split
-from spago_jax.compiler.graph.work import Work, amount, words
+from spago_jax.compiler.graph.work import Work, words
+from spago_jax.core.show import amount
+from spago_jax.drawing.picture import Arrow, Box, Picture
+from spago_jax.drawing.svg import svg
+from spago_jax.drawing.units import Key, Part, split
 from spago_jax.errors import InputError
-
-if TYPE_CHECKING:
-    from spago_jax.compiler.graph.graph import Graph
 
 # More inputs or outputs than this are drawn as one box each argument.
 _MANY = 12
-
-KINDS = {
-    "input": "input",
-    "output": "output",
-    "product": "matrix product",
-    "arithmetic": "arithmetic",
-    "reduction": "reduction",
-    "movement": "data movement",
-    "random": "random",
-    "loop": "loop, branch",
-    "module": "module, folded",
-    "backward": "module, backward",
-    "gate": "gate",
-    "switch": "switch",
-    "map": "map",
-    "using": "handed over by tag",
-    "state": "state from call to call",
-    "other": "other",
-}
 
 _PRODUCTS = words("dot_general conv_general_dilated ragged_dot scaled_matmul_p triangular_solve")
 _MOVEMENT = words(
@@ -45,78 +25,13 @@ _MOVEMENT = words(
 _REDUCTIONS = ("reduce_", "cum", "argm", "sort", "top_k", "select_and_")
 
 
-@dataclasses.dataclass
-class Box:
-    """A box of a picture: an operation, a folded module, or an open one with boxes inside.
-
-    Attributes:
-        key: its name in the drawing.
-        kind: which colour it has, a key of ``KINDS``.
-        title: the first line of its label.
-        lines: the other lines.
-        attached: the parameters and constants that it reads.
-        tooltip: everything that is known about it.
-        children: the boxes inside; none for an operation or a folded module.
-        heat: its share of the longest time, 0 to 1, where times were measured: green to red in place of its colour.
-    """
-
-    key: str
-    kind: str
-    title: str
-    lines: tuple[str, ...] = ()
-    attached: tuple[str, ...] = ()
-    tooltip: str = ""
-    children: tuple["Box", ...] = ()
-    heat: float | None = None
-
-    def leaves(self) -> Iterator["Box"]:
-        """The boxes that hold no others."""
-        if not self.children:
-            yield self
-        for child in self.children:
-            yield from child.leaves()
-
-
-@dataclasses.dataclass(frozen=True)
-class Arrow:
-    """From a leaf box to a leaf box; ``types`` are the values that go over."""
-
-    source: str
-    target: str
-    types: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """The boxes and arrows of one drawing; ``root`` is around all."""
-
-    root: Box
-    arrows: tuple[Arrow, ...]
-
-    @property
-    def size(self) -> int:
-        """The number of boxes that hold no others."""
-        return sum(1 for _ in self.root.leaves())
-
-
-def heat_colour(share: float) -> str:
-    """Green for 0, yellow, red for 1.
-
-    >>> heat_colour(0.0), heat_colour(1.0)
-    ('#bbf7d0', '#fca5a5')
-    """
-    stops = ((187, 247, 208), (253, 230, 138), (252, 165, 165))
-    place = min(max(share, 0.0), 1.0) * 2
-    low, high = stops[min(int(place), 1)], stops[min(int(place), 1) + 1]
-    rest = place - min(int(place), 1)
-    return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in zip(low, high, strict=True))
-
-
-def picture(graph: "Graph", level: int | None = None) -> Picture:
+def picture(name: str, block: Block, outputs: Sequence[tuple[str, str]], level: int | None = None) -> Picture:
     """The boxes and arrows of a graph.
 
     Args:
-        graph: the graph.
+        name: the title.
+        block: the operations.
+        outputs: the path and the type of each output.
         level: how deep modules, loops and branches are open: 0 draws one box for each outermost module, 1 its
             children, ...; None every operation.
 
@@ -125,7 +40,7 @@ def picture(graph: "Graph", level: int | None = None) -> Picture:
     """
     if level is not None and (isinstance(level, bool) or not isinstance(level, int) or level < 0):
         raise InputError(f"level is {level!r}; it is 0 for one box a module, 1 for its children, ..., or None for all")
-    return _Drawing(graph, level).picture()
+    return _Drawing(name, block, outputs, level).picture()
 
 
 def kind_of(node: Node) -> str:
@@ -166,9 +81,8 @@ def node_tooltip(node: Node) -> str:
 
 
 class _Drawing:
-    def __init__(self, graph: "Graph", level: int | None):
-        self.graph, self.level = graph, level
-        self.block: Block = graph.block
+    def __init__(self, name: str, block: Block, outputs: Sequence[tuple[str, str]], level: int | None):
+        self.name, self.block, self.named_outputs, self.level = name, block, outputs, level
         self.nodes = by_number(self.block)
         self.parts: list[Part] = []
         self.boxes: dict[str, Box] = {}
@@ -191,7 +105,7 @@ class _Drawing:
                 ends = (home[source], home[part.key])
                 if ends[0] != ends[1]:
                     arrows.setdefault(ends, {}).update(dict.fromkeys(self.types[source, part.key]))
-        root = Box("graph", "module", self.graph.name, children=self.built(tree))
+        root = Box("graph", "module", self.name, children=self.built(tree))
         root.lines = (str(self.block.work),)
         return Picture(root, tuple(Arrow(*ends, ", ".join(types)) for ends, types in arrows.items()))
 
@@ -209,12 +123,9 @@ class _Drawing:
                 self.boxes[key] = Box(key, "input", node.name, (node.types,), tooltip=node_tooltip(node))
 
     def outputs(self) -> None:
-        names = list(self.graph.outputs)
-        avals = self.graph.jaxpr.jaxpr.outvars
-        found = [
-            (name, operand, _type(var)) for name, operand, var in zip(names, self.block.outputs, avals, strict=True)
-        ]
-        for index, (key, members) in enumerate(_grouped(found, names)):
+        pairs = zip(self.named_outputs, self.block.outputs, strict=True)
+        found = [(name, operand, kind) for (name, kind), operand in pairs]
+        for index, (key, members) in enumerate(_grouped(found, [name for name, _ in self.named_outputs])):
             key = f"o{index}.{key}"
             self.connect(key, [operand for _, operand, _ in members], ())
             attached = self.labels([key], ())
@@ -380,5 +291,31 @@ def _short_types(node: Node) -> str:
     return f"{first} + {more} more" if more > 0 else first
 
 
-def _type(var: Any) -> str:
-    return type_text(shape_of(var.aval), dtype_of(var.aval))
+# More boxes than this are folded in a notebook, where a picture should fit the page.
+_NOTEBOOK = 120
+
+
+def notebook(draw: Callable[[int | None], Picture]) -> str:
+    """The picture for a notebook: as much opened as is legible, in a frame that scrolls.
+
+    Args:
+        draw: makes the picture of a level.
+    """
+    drawn = draw(None)
+    deepest = max((len(part) for part in _depths(drawn.root)), default=0)
+    note = ""
+    for level in range(deepest - 1, -1, -1):
+        if drawn.size <= _NOTEBOOK:
+            break
+        drawn = draw(level)
+        note = f"<div>folded: level {level} of {deepest}; see .svg(level=...)</div>"
+    return f'<div style="overflow:auto;max-height:48em">{svg(drawn)}</div>{note}'
+
+
+def _depths(box: Box, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The open boxes around each leaf."""
+    if not box.children:
+        return [above]
+    return [
+        found for child in box.children for found in _depths(child, (*above, child.key) if child.children else above)
+    ]

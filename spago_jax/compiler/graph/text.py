@@ -1,31 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A Graph as a table: one line a node."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.graph.nodes import Block, Const, Node, Operand, by_number, type_text
-from spago_jax.compiler.graph.work import amount, size
-
-if TYPE_CHECKING:
-    from spago_jax.compiler.graph.graph import Graph
+from spago_jax.core.show import amount, memory, text_table
 
 _HEADS = ("#", "operation", "reads", "result", "module", "FLOP", "func.", "bytes", "source")
-_RIGHT = {"#", "FLOP", "func.", "bytes"}
+_ALIGN = "rllllrrrl"
 
 Row = tuple[str, ...]
 
 
-def text(graph: "Graph") -> str:
-    r"""A line for each node: number, operation, what it reads, result, module, cost, place in the source.
+def text(name: str, block: Block, outputs: Sequence[str]) -> str:
+    r"""A line for each node of a graph: number, operation, what it reads, result, module, cost, place in the source.
 
     ``FLOP`` counts floating point operations, ``func.`` values of exp, tanh, ... The inside of a loop or branch stands
     below it, indented, with the cost of one run.
 
     >>> from spago_jax.compiler.graph import graph
-    >>> table = text(graph(lambda w, x: jnp.tanh(w @ x), "f32[2, 3]", "f32[3]", name="layer"))
+    >>> table = graph(lambda w, x: jnp.tanh(w @ x), "f32[2, 3]", "f32[3]", name="layer").text()
     >>> print("\n".join(line[:72].rstrip() for line in table.splitlines()))
     layer: 2 operations, 12 FLOP, 2 transcendental, 60 B
     #  operation    reads  result    module  FLOP  func.  bytes  source
@@ -35,21 +31,12 @@ def text(graph: "Graph") -> str:
     3  tanh         2      f32[2]                      2   16 B  ...
        output       3      f32[2]
     """
-    nodes = by_number(graph.block)
-    rows = [*_rows(graph.block, 0)]
-    rows += [_output(name, operand, nodes) for name, operand in zip(graph.outputs, graph.block.outputs, strict=True)]
-    table = [_HEADS, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEADS))]
-    lines = []
-    for row in table:
-        cells = [
-            cell.rjust(width) if head in _RIGHT else cell.ljust(width)
-            for cell, width, head in zip(row, widths, _HEADS, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    operations = sum(1 for node in graph.block.walk() if not node.is_source)
-    head = f"{graph.name}: {operations} operation{'s' if operations != 1 else ''}, {graph.block.work}"
-    return "\n".join([head, *lines])
+    nodes = by_number(block)
+    rows = [*_rows(block, 0)]
+    rows += [_output(output, operand, nodes) for output, operand in zip(outputs, block.outputs, strict=True)]
+    operations = sum(1 for node in block.walk() if not node.is_source)
+    head = f"{name}: {operations} operation{'s' if operations != 1 else ''}, {block.work}"
+    return f"{head}\n{text_table(_HEADS, rows, align=_ALIGN)}"
 
 
 def _rows(block: Block, depth: int) -> Iterator[Row]:
@@ -74,7 +61,7 @@ def _row(node: Node, depth: int) -> Row:
         node.module,
         bound + amount(work.flops) if work.flops else "",
         bound + amount(work.transcendentals) if work.transcendentals else "",
-        size(work.bytes) if work.bytes else "",
+        memory(work.bytes) if work.bytes else "",
         short_place(node.place),
     )
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import jaxprs
+from spago_jax.core.show import amount, memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,31 +47,7 @@ class Work:
         parts = [amount(self.flops, "FLOP")]
         if self.transcendentals:
             parts.append(f"{amount(self.transcendentals)} transcendental")
-        return ("" if self.exact else "at least ") + ", ".join([*parts, size(self.bytes)])
-
-
-def amount(number: float, unit: str = "") -> str:
-    """A number with three figures and a prefix.
-
-    >>> amount(1234567, "FLOP"), amount(12), amount(2.5e12, "FLOP")
-    ('1.23 MFLOP', '12', '2.5 TFLOP')
-    """
-    for power, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= power:
-            return f"{number / power:.3g} {prefix}{unit}"
-    return f"{number:.3g} {unit}".rstrip()
-
-
-def size(number: float) -> str:
-    """Bytes in binary units.
-
-    >>> size(3 * 2**20), size(100)
-    ('3 MiB', '100 B')
-    """
-    for power, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if number >= power:
-            return f"{number / power:.3g} {unit}"
-    return f"{number:.0f} B"
+        return ("" if self.exact else "at least ") + ", ".join([*parts, memory(self.bytes)])
 
 
 def words(text: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import Atom, ClosedJaxpr, JaxprEqn, Literal, Var
+from spago_jax.core.show import letters
 
 _INFIX = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/"}
 _NAMES = {"logistic": "sigmoid", "reduce_sum": "sum", "reduce_max": "max", "dot_general": "dot"}
@@ -40,7 +41,7 @@ class View:
         }
         self._constants.update(known or {})
         inputs = closed.jaxpr.invars
-        self._names: dict[Var, str] = {var: names[i] if i < len(names) else _letter(i) for i, var in enumerate(inputs)}
+        self._names: dict[Var, str] = {var: names[i] if i < len(names) else letters(i) for i, var in enumerate(inputs)}
         self._numbers: dict[Var, Hashable] = {}
         self._firsts: dict[Hashable, JaxprEqn] = {}
 
@@ -217,12 +218,3 @@ class _Exact:
 
     def __hash__(self) -> int:
         return hash((type(self.value), self.value))
-
-
-def _letter(index: int) -> str:
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("a") + rest) + letters
-    return letters

@@ -2,12 +2,10 @@
 """A folder that appears complete or not at all."""
 
 import contextlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from spago_jax.core.disk import new_folder
 from spago_jax.errors import InputError
 
 
@@ -33,25 +31,5 @@ def check_target(target: Path, overwrite: bool) -> None:
 def appearing(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder beside ``target`` to write into; it takes the target's place when the block ends without an error."""
     check_target(target, overwrite)
-    target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        beside.chmod(0o777 & ~_umask())
+    with new_folder(target, replace=True) as beside:
         yield beside
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            os.replace(target, old)  # an empty folder may be replaced
-            os.replace(beside, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(beside, target)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -9,25 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from spago_jax.core.dtypes import LONG
 from spago_jax.errors import InputError
 
-_CODES = {
-    "bool": "BOOL",
-    "uint8": "U8",
-    "int8": "I8",
-    "uint16": "U16",
-    "int16": "I16",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "uint32": "U32",
-    "int32": "I32",
-    "float32": "F32",
-    "uint64": "U64",
-    "int64": "I64",
-    "float64": "F64",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-}
+_CODES = {long: short.upper() for short, long in LONG.items()}
+_CODES |= {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Expressions: named inputs, operations on them, values, gradients; in the manner of Gorgonia."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -9,13 +9,13 @@ import numpy as np
 
 from spago_jax.compiler.graph.graph import Graph
 from spago_jax.compiler.program import Program
-from spago_jax.compiler.symbolic import gradients, operations, registry  # noqa: F401 - fills the registry
-from spago_jax.compiler.symbolic.evaluation import evaluate, inputs_of
-from spago_jax.compiler.symbolic.node import Node
+from spago_jax.compiler.symbolic import functions, tensors  # noqa: F401 - they fill the table of operations
+from spago_jax.compiler.symbolic.gradients import backpropagate, evaluate, grad, inputs_of
+from spago_jax.compiler.symbolic.node import Node, Owner, find, infer
 from spago_jax.errors import InputError, did_you_mean
 
 
-class Expressions:
+class Expressions(Owner):
     """A graph that is built by hand, node by node; shapes and dtypes are checked while it is built.
 
     >>> g = Expressions()
@@ -93,9 +93,7 @@ class Expressions:
             dtype = jax.dtypes.canonicalize_dtype(np.float64)  # a Python number has no width of its own
         array = array.astype(dtype) if dtype is not None else array
         key = ("constant", array.dtype, array.shape, array.tobytes())
-        if key not in self._shared:
-            self._shared[key] = Node(self, "", None, (), (), array.shape, array.dtype, array)
-        return self._shared[key]
+        return self.share(key, lambda: Node(self, "", None, (), (), array.shape, array.dtype, array))
 
     def key(self) -> Node:
         """The random key that every run binds anew: an input of its own."""
@@ -109,19 +107,22 @@ class Expressions:
         Raises:
             InputError: naming the operation, its operands and both shapes or dtypes where they do not fit.
         """
-        op = registry.find(name)
-        nodes = self._nodes(name, operands)
-        clean = {key: registry.hashable(value) for key, value in params.items()}
+        op, nodes = find(name), self.operands(name, operands)
+        clean = {key: _hashable(value) for key, value in params.items()}
         key = (name, nodes, repr(sorted(clean.items())))
+        return self.share(key, lambda: Node(self, "", op, nodes, tuple(clean.items()), *infer(op, nodes, clean)))
+
+    def share(self, key: Any, make: Callable[[], Node]) -> Node:
+        """The node of a key; made when it is first asked for."""
         if key not in self._shared:
-            shape, dtype = registry.infer(op, nodes, clean)
-            self._shared[key] = Node(self, "", op, nodes, tuple(clean.items()), shape, dtype)
+            self._shared[key] = make()
         return self._shared[key]
 
-    def _nodes(self, name: str, operands: Sequence[Any]) -> tuple[Node, ...]:
-        kinds = [operand.dtype for operand in operands if isinstance(operand, Node)]
+    def operands(self, name: str, given: Sequence[Any]) -> tuple[Node, ...]:
+        """Nodes, and Python numbers as constants of their dtype, for the operation of a name."""
+        kinds = [operand.dtype for operand in given if isinstance(operand, Node)]
         nodes: list[Node] = []
-        for operand in operands:
+        for operand in given:
             if isinstance(operand, Node):
                 if operand.owner is not self:
                     raise InputError(f"{name}: {operand.label} belongs to other Expressions")
@@ -131,7 +132,7 @@ class Expressions:
                     raise InputError(f"{name}: {operand} does not fit {kinds[0]}; convert the node first")
                 nodes.append(self.constant(operand, kinds[0]))
             else:
-                raise InputError(f"{name}: {type(operand).__name__} is no node; make an input or a constant of it")
+                raise InputError(f"{name}: {type(operand).__name__} is not a node; make an input or a constant of it")
         return tuple(nodes)
 
     # -- values ------------------------------------------------------------------------------------------------------
@@ -229,15 +230,14 @@ class Expressions:
         Raises:
             InputError: when the cost is no scalar float, or something is no input, or no derivative passes to it.
         """
-        return gradients.grad(self, self._own(cost), tuple(self._own(node) for node in wrt))
+        return grad(self, self._own(cost), tuple(map(self._own, wrt)))
 
     def backpropagate(
         self, outputs: Sequence[Node], output_grads: Sequence[Node], wrt: Sequence[Node]
     ) -> tuple[Node, ...]:
         """The derivatives of ``sum(output . output_grad)`` by inputs: the vector-Jacobian product."""
-        return gradients.backpropagate(
-            self, tuple(map(self._own, outputs)), tuple(map(self._own, output_grads)), tuple(map(self._own, wrt))
-        )
+        own = self._own
+        return backpropagate(self, tuple(map(own, outputs)), tuple(map(own, output_grads)), tuple(map(own, wrt)))
 
     def graph(self, *outputs: Node, inputs: Sequence[Node] | None = None, name: str | None = None) -> Graph:
         """The Graph that computes nodes; its arguments are the inputs by name, in the order they were made.
@@ -290,7 +290,16 @@ class Expressions:
                 raise InputError(f"no input {node!r}: {did_you_mean(node, self._inputs)}")
             return self._inputs[node]
         if not isinstance(node, Node):
-            raise InputError(f"{type(node).__name__} is no node; make an input or a constant of it")
+            raise InputError(f"{type(node).__name__} is not a node; make an input or a constant of it")
         if node.owner is not self:
             raise InputError(f"{node.label} belongs to other Expressions")
         return node
+
+
+def _hashable(value: Any) -> Any:
+    """A parameter as a value that compares: lists as tuples, slices as themselves."""
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item) for item in value)
+    if isinstance(value, np.dtype | type):
+        return np.dtype(value)
+    return value

@@ -1,16 +1,47 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Node: one value of an expression, of known shape and dtype."""
+"""Nodes: values of an expression, of known shape and dtype, and the table of operations that compute them."""
 
+import abc
 import dataclasses
+import functools
+import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, did_you_mean
 
-if TYPE_CHECKING:
-    from spago_jax.compiler.symbolic.expressions import Expressions
+
+class Owner(abc.ABC):
+    """What nodes belong to: it makes them, and shares those that are computed alike."""
+
+    @abc.abstractmethod
+    def apply(self, name: str, *operands: Any, **params: Any) -> "Node":
+        """The operation of a name on nodes and Python numbers."""
+
+    @abc.abstractmethod
+    def operands(self, name: str, given: Any) -> "tuple[Node, ...]":
+        """Nodes, and Python numbers as constants of their dtype, for the operation of a name."""
+
+    @abc.abstractmethod
+    def constant(self, value: Any, dtype: Any = None) -> "Node":
+        """A constant."""
+
+    @abc.abstractmethod
+    def share(self, key: Any, make: "Callable[[], Node]") -> "Node":
+        """The node of a key; made when it is first asked for."""
+
+    @abc.abstractmethod
+    def key(self) -> "Node":
+        """The random key that every run binds anew."""
+
+    @property
+    @abc.abstractmethod
+    def nodes(self) -> "list[Node]":
+        """Every node, inputs first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +54,7 @@ class Operation:
         check: raises ``InputError`` for operands that do not fit; gets the nodes and the parameters.
         symbol: how it is written between two operands.
         differentiable: whether a derivative passes through.
+        named: whether the name is the whole text of a node.
     """
 
     name: str
@@ -30,6 +62,7 @@ class Operation:
     check: Callable[..., None] | None = None
     symbol: str = ""
     differentiable: bool = True
+    named: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +82,7 @@ class Node:
         constant: the value of a constant.
     """
 
-    owner: "Expressions"
+    owner: Owner
     name: str
     operation: Operation | None
     operands: tuple["Node", ...]
@@ -90,6 +123,8 @@ class Node:
         if self.operation is None:
             alone = self.constant is not None and not self.shape
             return self.name or (f"{self.constant.item():g}" if alone else "constant")  # type: ignore[union-attr]
+        if self.operation.named:
+            return self.operation.name
         if depth == 0:
             return "..."
         parts = [operand.text(depth - 1) for operand in self.operands]
@@ -108,63 +143,139 @@ class Node:
 
     # -- operators: each is the operation of that name ---------------------------------------------------------------
 
-    def _apply(self, name: str, *operands: Any, **params: Any) -> "Node":
-        return self.owner.apply(name, *operands, **params)
-
     def __add__(self, other: Any) -> "Node":
-        return self._apply("add", self, other)
+        return self.owner.apply("add", self, other)
 
     def __radd__(self, other: Any) -> "Node":
-        return self._apply("add", other, self)
+        return self.owner.apply("add", other, self)
 
     def __sub__(self, other: Any) -> "Node":
-        return self._apply("sub", self, other)
+        return self.owner.apply("sub", self, other)
 
     def __rsub__(self, other: Any) -> "Node":
-        return self._apply("sub", other, self)
+        return self.owner.apply("sub", other, self)
 
     def __mul__(self, other: Any) -> "Node":
-        return self._apply("hadamard_prod", self, other)
+        return self.owner.apply("hadamard_prod", self, other)
 
     def __rmul__(self, other: Any) -> "Node":
-        return self._apply("hadamard_prod", other, self)
+        return self.owner.apply("hadamard_prod", other, self)
 
     def __truediv__(self, other: Any) -> "Node":
-        return self._apply("hadamard_div", self, other)
+        return self.owner.apply("hadamard_div", self, other)
 
     def __rtruediv__(self, other: Any) -> "Node":
-        return self._apply("hadamard_div", other, self)
+        return self.owner.apply("hadamard_div", other, self)
 
     def __pow__(self, other: Any) -> "Node":
-        return self._apply("pow", self, other)
+        return self.owner.apply("pow", self, other)
 
     def __matmul__(self, other: Any) -> "Node":
-        return self._apply("mul", self, other)
+        return self.owner.apply("mul", self, other)
 
     def __neg__(self) -> "Node":
-        return self._apply("neg", self)
+        return self.owner.apply("neg", self)
 
     def __abs__(self) -> "Node":
-        return self._apply("abs", self)
+        return self.owner.apply("abs", self)
 
     def __lt__(self, other: Any) -> "Node":
-        return self._apply("lt", self, other)
+        return self.owner.apply("lt", self, other)
 
     def __gt__(self, other: Any) -> "Node":
-        return self._apply("gt", self, other)
+        return self.owner.apply("gt", self, other)
 
     def __le__(self, other: Any) -> "Node":
-        return self._apply("lte", self, other)
+        return self.owner.apply("lte", self, other)
 
     def __ge__(self, other: Any) -> "Node":
-        return self._apply("gte", self, other)
+        return self.owner.apply("gte", self, other)
 
     def __getitem__(self, index: Any) -> "Node":
-        from spago_jax.compiler.symbolic.operations.shapes import slice_
-
-        return slice_(self, *(index if isinstance(index, tuple) else (index,)))
+        parts = index if isinstance(index, tuple) else (index,)
+        parts = tuple(("slice", p.start, p.stop, p.step) if isinstance(p, slice) else p for p in parts)
+        return self.owner.apply("_slice", self, index=parts)
 
     @property
     def T(self) -> "Node":
         """With its axes reversed."""
-        return self._apply("transpose", self)
+        return self.owner.apply("transpose", self)
+
+
+# -- the table of operations ---------------------------------------------------------------------------------------
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    name: str,
+    check: Callable[..., None] | None = None,
+    *,
+    symbol: str = "",
+    differentiable: bool = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Node]]:
+    """Decorator: a function of arrays, then of keyword-only parameters, becomes one of nodes."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Node]:
+        OPERATIONS[name] = Operation(name, function, check, symbol, differentiable)
+
+        @functools.wraps(function)
+        def apply_to_nodes(*args: Any, **params: Any) -> Node:
+            return owner_of(name, args).apply(name, *args, **params)
+
+        return apply_to_nodes
+
+    return register
+
+
+def find(name: str) -> Operation:
+    """The operation of a name."""
+    if name not in OPERATIONS:
+        raise InputError(f"no operation {name!r}: {did_you_mean(name, OPERATIONS)}")
+    return OPERATIONS[name]
+
+
+def owner_of(name: str, operands: Any) -> Owner:
+    """The ``Expressions`` of the first node among the operands."""
+    for operand in operands:
+        if isinstance(operand, Node):
+            return operand.owner
+    raise InputError(f"{name}: none of its operands is a node of an Expressions")
+
+
+def described(operands: tuple[Node, ...]) -> str:
+    """The operands with their types, for errors."""
+    return ", ".join(f"{node.label}: {node.type}" for node in operands)
+
+
+def infer(op: Operation, operands: tuple[Node, ...], params: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and dtype of a result.
+
+    Raises:
+        InputError: naming the operation, the operands and their types.
+    """
+    signature = inspect.signature(op.function)
+    known = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for param in params:
+        if param not in known:
+            raise InputError(f"{op.name}: no parameter {param!r}: {did_you_mean(param, known)}")
+    same_dtype(op.name, operands)
+    if op.check is not None:
+        op.check(op.name, *operands, **params)
+    structs = [jax.ShapeDtypeStruct(node.shape, node.dtype) for node in operands]
+    try:
+        result = jax.eval_shape(lambda *arrays: op.function(*arrays, **params), *structs)
+    except (TypeError, ValueError, IndexError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{op.name}({described(operands)}): {reason}") from error
+    return tuple(result.shape), np.dtype(result.dtype)
+
+
+def same_dtype(name: str, operands: tuple[Node, ...]) -> None:
+    """Nothing is promoted: floats of two kinds do not meet, nor floats and integers, but for indices."""
+    floats = [node for node in operands if jnp.issubdtype(node.dtype, jnp.inexact)]
+    if len({node.dtype for node in floats}) > 1:
+        raise InputError(
+            f"{name}({described(operands)}): {floats[0].dtype} and "
+            f"{next(n.dtype for n in floats if n.dtype != floats[0].dtype)} do not mix; convert(x, dtype) one of them"
+        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """ONNX models from pure functions, through their jaxpr. Needs the package ``onnx``."""
 
+from spago_jax.interop.onnx.convert import supported_operations as supported_operations
 from spago_jax.interop.onnx.convert import to_onnx as to_onnx
-from spago_jax.interop.onnx.table import supported_operations as supported_operations

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From a pure function to an ONNX file."""
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,9 @@ from spago_jax.compiler.ship.arguments import Shipment, shipment
 from spago_jax.compiler.ship.errors import ExportError
 from spago_jax.compiler.ship.plain import map_paths
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
+from spago_jax.core.disk import replace_file
 from spago_jax.errors import InputError
-from spago_jax.interop.onnx.table import Unsupported, rules
+from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Rule, Unsupported
 
 OPSET = 18
 _FOLDED = 4096  # numbers; what is known now and larger is left to the runtime
@@ -68,16 +67,30 @@ def to_onnx(
     model = _Converter(shipped, constraints).model()
     onnx.checker.check_model(model)
     target = Path(path)
-    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.absolute().parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString())
-        os.chmod(beside, 0o644)
-        os.replace(beside, target)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    replace_file(target, model.SerializeToString())
     return target
+
+
+def rules() -> dict[str, Rule]:
+    """The whole table; importing its parts fills it, and needs the package ``onnx``."""
+    from spago_jax.interop.onnx import elementwise, indexing, loops, products, reductions, shapes  # noqa: F401
+
+    return RULES
+
+
+def supported_operations() -> dict[str, list[str]]:
+    """The primitives of JAX that ``to_onnx`` writes, by group.
+
+    >>> supported_operations()["loops"]
+    ['cond', 'scan', 'while']
+    >>> "dot_general" in supported_operations()["products"]
+    True
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(rules()):
+        groups.setdefault(GROUPS[name], []).append(name)
+    groups["calls"] = sorted(CALLS)
+    return dict(sorted(groups.items()))
 
 
 class _Converter:

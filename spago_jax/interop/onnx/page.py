@@ -4,8 +4,7 @@
 import sys
 from pathlib import Path
 
-from spago_jax.interop.onnx.convert import OPSET
-from spago_jax.interop.onnx.table import supported_operations
+from spago_jax.interop.onnx.convert import OPSET, supported_operations
 
 _HEAD = """# ONNX
 

@@ -26,25 +26,3 @@ def converts(*primitives: str) -> Callable[[Rule], Rule]:
         return rule
 
     return register
-
-
-def rules() -> dict[str, Rule]:
-    """The whole table; importing its parts fills it."""
-    from spago_jax.interop.onnx import elementwise, indexing, loops, products, reductions, shapes  # noqa: F401
-
-    return RULES
-
-
-def supported_operations() -> dict[str, list[str]]:
-    """The primitives of JAX that ``to_onnx`` writes, by group.
-
-    >>> supported_operations()["loops"]
-    ['cond', 'scan', 'while']
-    >>> "dot_general" in supported_operations()["products"]
-    True
-    """
-    groups: dict[str, list[str]] = {}
-    for name in sorted(rules()):
-        groups.setdefault(GROUPS[name], []).append(name)
-    groups["calls"] = sorted(CALLS)
-    return dict(sorted(groups.items()))

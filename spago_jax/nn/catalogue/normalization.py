@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Normalisations, but for layer_norm, which is among the first."""
+"""Normalisations."""
 
 import jax.numpy as jnp
 
@@ -14,6 +14,14 @@ def _with_statistics(layer, *names: str):
 
 
 ENTRIES = (
+    Entry(
+        "layer_norm",
+        lambda key: nn.LayerNorm.init(6),
+        ("f32[batch, 6]",),
+        "y = (x - mean) / sqrt(var + eps) W + b",
+        "Ba et al. (2016)",
+        "nn/normalization/layernorm",
+    ),
     Entry(
         "layer_norm_simple",
         lambda key: nn.LayerNormSimple(),

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterable
 
 from spago_jax.core import summary
+from spago_jax.core.show import text_table
 from spago_jax.nn.catalogue.entry import Entry
 
 
@@ -16,12 +17,8 @@ def table(entries: Iterable[Entry]) -> str:
     name    class   equation      paper  spaGO
     linear  Linear  y = x W' + b         nn/linear
     """
-    rows = [("name", "class", "equation", "paper", "spaGO")]
-    rows += [(e.name, e.title, e.equation, e.paper, e.spago) for e in entries]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    rows = [(e.name, e.title, e.equation, e.paper, e.spago) for e in entries]
+    return text_table(("name", "class", "equation", "paper", "spaGO"), rows, align="l")
 
 
 def details(entry: Entry) -> str:

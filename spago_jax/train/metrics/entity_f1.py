@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from spago_jax.data.conll import read_conll
+from spago_jax.data.formats.conll import read_conll
 from spago_jax.errors import InputError
 from spago_jax.text.tags import parse_scheme, spans
 from spago_jax.train.metrics.protocol import ratio

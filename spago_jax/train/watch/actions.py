@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.train.watch.config import ActionConfig, as_patterns
 from spago_jax.train.watch.watch import Watch
-from spago_jax.train.watch_config import ActionConfig, as_patterns
 
 
 @dataclasses.dataclass
@@ -74,7 +74,7 @@ def gates_of(configs: Iterable[ActionConfig]) -> list[str]:
 def describe(action: ActionConfig) -> tuple[str, str]:
     """An action in words: what it waited for, and what it does.
 
-    >>> from spago_jax.train.watch_config import ActionConfig
+    >>> from spago_jax.train.watch.config import ActionConfig
     >>> section = {"when": {"trend": "dev.loss", "state": "stalled"}, "do": {"scale_learning_rate": 0.5, "stop": True}}
     >>> describe(ActionConfig.model_validate(section))
     ('dev.loss stalled over 5 epochs', 'learning rate times 0.5, stop')

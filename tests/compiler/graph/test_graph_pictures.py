@@ -12,8 +12,8 @@ import pytest
 
 import spago_jax as sj
 from spago_jax.compiler.graph import graph
-from spago_jax.compiler.graph.layout import Item, layout
-from spago_jax.compiler.graph.svg import text_width
+from spago_jax.drawing.layout import Item, layout
+from spago_jax.drawing.svg import text_width
 from spago_jax.errors import InputError
 from spago_jax.nn.linear import Linear
 

@@ -9,7 +9,7 @@ from spago_jax.compiler import symbolic as sym
 from spago_jax.compiler.graph import Graph
 from spago_jax.compiler.program import Program
 from spago_jax.compiler.symbolic import Expressions
-from spago_jax.compiler.symbolic.registry import OPERATIONS
+from spago_jax.compiler.symbolic.node import OPERATIONS
 from spago_jax.errors import InputError
 
 UNARY = {
@@ -150,9 +150,9 @@ def test_dropout_is_drawn_anew_at_every_run_and_scaled():
         (lambda g: g.vector("x", 3), "there is an input 'x' already: Node\\(x: float32\\[2\\]\\)"),
         (lambda g: g.matrix("m", (2,)), "matrix 'm' needs two sizes"),
         (lambda g: Expressions().scalar("x") + g._inputs["x"], "x belongs to other Expressions"),
-        (lambda g: g._inputs["x"] + np.ones(2), "add: ndarray is no node; make an input or a constant of it"),
+        (lambda g: g._inputs["x"] + np.ones(2), "add: ndarray is not a node; make an input or a constant of it"),
         (lambda g: sym.exp(3.0), "exp: none of its operands is a node"),
-        (lambda g: g.run(3), "int is no node"),
+        (lambda g: g.run(3), "int is not a node"),
         (lambda g: g.run(), "nothing to run"),
         (lambda g: bool(g._inputs["x"]), "x has no value yet: it cannot decide an if"),
         (lambda g: g._inputs["x"] @ g.vector("y", 3),

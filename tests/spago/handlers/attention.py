@@ -9,7 +9,6 @@ from spago.registry import Computation, Instead, golden
 from spago.shapes import columns, sequence, vector
 from spago_jax.core import Array
 from spago_jax.nn import LSHAttention, MultiHeadAttention, SelfAttention, SyntheticAttention
-from spago_jax.nn.attention import Attention
 from spago_jax.ops.activations import activation
 from spago_jax.ops.attention import linear_attention, scaled_dot_product_attention
 
@@ -62,7 +61,7 @@ def _head(case: Case, params, path: str, scale: float) -> SelfAttention:
     return SelfAttention(*parts, scale=scale, causal=bool(case.config["causal"]))
 
 
-def _run(case: Case, layer: Attention, inputs) -> list[Array]:
+def _run(case: Case, layer: SelfAttention | MultiHeadAttention, inputs) -> list[Array]:
     """Self-attention, cross-attention from q to x, or the second of two calls with what the first left in the cache."""
     names, variant = [name for name, _ in case.inputs], str(case.config.get("variant", case.id.split("/")[0]))
     if any(name.startswith("q") for name in names):

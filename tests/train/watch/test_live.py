@@ -7,10 +7,10 @@ import types
 import pytest
 from rich.console import Console
 
-from spago_jax.train.live import LiveConsole, LivePlot, charts
 from spago_jax.train.watch import Watch
 from spago_jax.train.watch.braille import NOBODY, braille
 from spago_jax.train.watch.curves import Curves
+from spago_jax.train.watch.live import LiveConsole, LivePlot, charts
 
 
 def dots(lines):

@@ -11,7 +11,7 @@ CODE = """
 import sys
 from spago_jax.train import fit, load_experiment
 from spago_jax.train.console import TrainingConsole
-from spago_jax.train.history import TrainingError
+from spago_jax.errors import TrainingError
 
 config, out = sys.argv[1:]
 everything = "train.watch={gradients: array, weights: array, updates: array, activations: '*', histograms: {bins: 4}}"

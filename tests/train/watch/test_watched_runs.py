@@ -12,10 +12,9 @@ from tiny_runs import same_bits, stored
 
 from spago_jax.core import Precision, flat, tap
 from spago_jax.core.sharding import data_mesh
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, TrainingError
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
-from spago_jax.train.history import TrainingError
 from spago_jax.train.programs import Programs
 from spago_jax.train.registry import recipe_class
 

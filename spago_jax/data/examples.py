@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Examples as readers give them: typed, with the place they came from, and without any model."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+__all__ = ["Labeled", "Picture", "Text", "Tokens"]
+
+
+@dataclass(slots=True)
+class Tokens:
+    """A sentence as tokens, with their tags where the file has them.
+
+    Attributes:
+        tokens: the forms, in order.
+        tags: as many tags as tokens, or None where there are none.
+        line: the line of the first token in its file, counted from 1 (0: not from a file).
+        text: the text as it was given, or None where only tokens were given.
+        offsets: the place of each token in ``text``, in code points, half-open; None without a text.
+        breaks: where a new window begins (indices of tokens), for texts that are read in windows.
+
+    >>> Tokens(["Ada", "coded"], ["B-person", "O"])
+    Tokens(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=0)
+    """
+
+    tokens: list[str]
+    tags: list[str] | None = None
+    line: int = 0
+    text: str | None = field(default=None, repr=False)
+    offsets: list[tuple[int, int]] | None = field(default=None, repr=False)
+    breaks: tuple[int, ...] = field(default=(), repr=False)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(slots=True)
+class Labeled:
+    """A text, or a pair of texts, with its label.
+
+    Attributes:
+        text: the text, or the first one of a pair.
+        label: its label, or None where there is none.
+        line: the line that it begins in, counted from 1 (0: not from a file).
+        pair: the second text of a pair.
+    """
+
+    text: str
+    label: str | None = None
+    line: int = 0
+    pair: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Text:
+    """A running text, or a prompt to be continued."""
+
+    text: str
+    line: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Picture:
+    """A grey picture, pixels [height, width] of any number type, with its label where there is one."""
+
+    pixels: np.ndarray
+    label: int | None = None

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""CoNLL column files: one token a line with its tags in columns, sentences apart by blank lines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from spago_jax.data.examples import Tokens
+from spago_jax.data.files import find_file, new_file, open_text
+from spago_jax.data.formats.reader import Reader, as_files
+from spago_jax.errors import InputError
+
+__all__ = ["Conll", "conll_block", "read_conll", "write_conll"]
+
+_DOCUMENT = "-DOCSTART-"
+
+
+class Conll(Reader):
+    """CoNLL column files: a token and its tag."""
+
+    format: Literal["conll"]
+    train: str | tuple[str, ...] | None = Field(
+        default=None, description="training file, or a list of several (.gz too)"
+    )
+    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
+    test: str | None = Field(default=None, description="file for the final scores")
+    token_column: int = Field(default=0, description="column of the token, from 0")
+    tag_column: int = Field(default=-1, description="column of the tag; -1 is the last")
+    scheme: Literal["auto", "IOB1", "IOB2", "BIOES", "plain"] = Field(
+        default="auto", description="how the file writes spans; plain tags are no spans (parts of speech)"
+    )
+
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".tsv", ".bio", ".iob", ".col")
+
+    def files(self, split: str) -> list[Path]:
+        """The files of a part of the data."""
+        return as_files(getattr(self, split))
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+        """The sentences of a part of the data."""
+        for path in self.files(split) if files is None else files:
+            yield from read_conll(path, token_column=self.token_column, tag_column=self.tag_column)
+
+
+def read_conll(
+    path: str | Path, *, token_column: int = 0, tag_column: int | None = -1, columns: int | None = None
+) -> Iterator[Tokens]:
+    """Reads a CoNLL column file sentence by sentence, in constant memory.
+
+    The first token line decides for the file: with a tab in it columns are apart by tabs (so that tokens may hold
+    blanks), else by blanks (U+0020 alone: tokens such as U+00A0 exist). ``-DOCSTART-`` lines are skipped; a token may
+    begin with ``#``, there are no comments. Line ends may be LF or CRLF, the last may be missing, a byte-order mark
+    is passed over, and ``.gz`` is decompressed.
+
+    Args:
+        path: the file.
+        token_column: the column of the token, from 0; negative counts from the end.
+        tag_column: the column of the tag, or None to read no tags (the file may then have one column only).
+        columns: how many columns there must be; None: as many as the first token line has.
+
+    Returns:
+        An iterator of ``Tokens``; the file is looked for at once and read as the iterator is.
+
+    Raises:
+        InputError: the file is missing, empty or not UTF-8; a line has another number of columns than the first, or
+            an empty token or tag.
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "a.conll")
+    >>> _ = file.write_text("Ada\\tB-person\\ncoded\\tO\\n")
+    >>> next(read_conll(file))
+    Tokens(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=1)
+    """
+    return _read(find_file(path), token_column, tag_column, columns)
+
+
+@dataclass(slots=True)
+class _Layout:
+    """What the first token line decided."""
+
+    separator: str
+    width: int
+    token: int
+    tag: int  # the token's own column where no tags are read
+    line: int
+    asked: bool  # the width was asked for by the caller
+
+
+def _read(path: Path, token_column: int, tag_column: int | None, columns: int | None) -> Iterator[Tokens]:
+    tokens: list[str] = []
+    tags: list[str] = []
+    tagged = tag_column is not None
+    layout: _Layout | None = None
+    separator, width, token_at, tag_at = "\t", -1, 0, 0
+    found, number = False, 0
+    with open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            line = line.rstrip("\r\n")
+            fields = line.split(separator)
+            if len(fields) == width and "" not in fields and fields[token_at] != _DOCUMENT:  # nearly every line
+                tokens.append(fields[token_at])
+                if tagged:
+                    tags.append(fields[tag_at])
+                continue
+            if not line.strip(" \t\r") or line.startswith(_DOCUMENT):
+                if tokens:
+                    found = True
+                    yield Tokens(tokens, tags if tagged else None, number - len(tokens))
+                    tokens, tags = [], []
+                continue
+            if layout is None:
+                layout = _first_line(path, number, line, token_column, tag_column, columns)
+                separator, width = layout.separator, layout.width
+                token_at, tag_at = layout.token, layout.tag
+            fields = _fields(path, number, line, layout)
+            tokens.append(fields[token_at])
+            if tagged:
+                tags.append(fields[tag_at])
+    if tokens:
+        found = True
+        yield Tokens(tokens, tags if tagged else None, number + 1 - len(tokens))
+    if not found:
+        raise InputError("empty: no line with a token in it", path=path)
+
+
+def _first_line(
+    path: Path, number: int, line: str, token_column: int, tag_column: int | None, columns: int | None
+) -> _Layout:
+    separator = "\t" if "\t" in line or columns == 1 else " "
+    width = len(_split(line, separator))
+    asked = columns is not None
+    if asked and width != columns:
+        message = f"{_count(width)}, expected {columns}: {_shown(line)}"
+        raise InputError(message, path=path, line=number)
+    if tag_column is not None and width == 1:
+        raise InputError(
+            f"1 column, expected 2 or more, a token and its tag: {_shown(line)} (tag_column=None reads no tags)",
+            path=path,
+            line=number,
+        )
+    token = _column(path, number, "token_column", token_column, width)
+    tag = token if tag_column is None else _column(path, number, "tag_column", tag_column, width)
+    if tag_column is not None and tag == token:
+        raise InputError(f"token_column and tag_column are both column {token}", path=path)
+    return _Layout(separator, width, token, tag, number, asked)
+
+
+def _column(path: Path, number: int, name: str, column: int, width: int) -> int:
+    if not -width <= column < width:
+        raise InputError(
+            f"{name} {column} is not there: {_count(width)}, numbered 0 to {width - 1}", path=path, line=number
+        )
+    return column % width
+
+
+def _split(line: str, separator: str) -> list[str]:
+    fields = line.split(separator)
+    # aligned columns: several blanks are one separator, while two tabs have an empty column between them
+    return [field for field in fields if field] if separator == " " else fields
+
+
+def _fields(path: Path, number: int, line: str, layout: _Layout) -> list[str]:
+    """The columns of a line that is not in the common form: aligned by blanks, or wrong."""
+    fields = _split(line, layout.separator)
+    if len(fields) != layout.width:
+        place = "" if layout.asked else f" as in line {layout.line}"
+        message = f"{_count(len(fields))}, expected {layout.width}{place}: {_shown(line)}"
+        if layout.separator == " " and "\t" in line:
+            message += f" (a tab here, but blanks between the columns of line {layout.line})"
+        elif layout.separator == "\t" and "\t" not in line and layout.width > 1:
+            message += f" (no tab here, but tabs between the columns of line {layout.line})"
+        raise InputError(message, path=path, line=number)
+    for name, column in (("token", layout.token), ("tag", layout.tag)):
+        if not fields[column]:
+            raise InputError(f"the {name} is empty: {_shown(line)}", path=path, line=number)
+    return fields
+
+
+def _count(width: int) -> str:
+    return f"{width} column{'' if width == 1 else 's'}"
+
+
+def _shown(line: str) -> str:
+    return repr(line if len(line) <= 80 else line[:77] + "...")
+
+
+def conll_block(tokens: Sequence[str], *columns: Sequence[str]) -> str:
+    """One sentence as CoNLL lines, apart by tabs, with the blank line that ends it.
+
+    Raises:
+        InputError: a value is empty or holds a tab or a line end, or a column has another length than the tokens.
+
+    >>> conll_block(["Ada", "coded"], ["B-person", "O"])
+    'Ada\\tB-person\\ncoded\\tO\\n\\n'
+    """
+    for column in columns:
+        if len(column) != len(tokens):
+            raise InputError(f"{len(column)} tags for {len(tokens)} tokens, expected as many")
+    for value in (value for column in (tokens, *columns) for value in column):
+        if not value or "\t" in value or "\n" in value or "\r" in value:
+            raise InputError(f"{value!r} cannot be written in a column: it is empty or holds a tab or a line end")
+    return "\n".join("\t".join(row) for row in zip(tokens, *columns, strict=True)) + "\n\n"
+
+
+def write_conll(path: str | Path, sentences: Iterable[Tokens]) -> None:
+    """Writes sentences as a CoNLL file of two tab-separated columns (one where a sentence has no tags).
+
+    The file appears whole or not at all.
+
+    Raises:
+        InputError: a token or tag cannot be written, or the place may not be.
+    """
+    with new_file(path) as file:
+        for sentence in sentences:
+            columns = () if sentence.tags is None else (sentence.tags,)
+            file.write(conll_block(sentence.tokens, *columns).encode("utf-8"))

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Plain text: in chunks for character models, or line by line."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from spago_jax.data.examples import Text
+from spago_jax.data.files import find_file, open_text
+from spago_jax.data.formats.reader import SPLITS, Reader, as_files
+
+__all__ = ["PlainText", "read_lines", "read_text"]
+
+
+class PlainText(Reader):
+    """Plain text: one file cut into parts, or a file for each part."""
+
+    format: Literal["text"]
+    train: str = Field(description="text file; its end is cut off for dev and test where these have no file")
+    dev: str | None = Field(default=None, description="text file that picks the best checkpoint")
+    test: str | None = Field(default=None, description="text file for the final scores")
+    dev_fraction: float = Field(default=0.1, ge=0, lt=1, description="share of `train` that becomes dev")
+    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="share of `train`, after dev, that becomes test")
+
+    def files(self, split: str) -> list[Path]:
+        """The file of a part of the data; empty for a part that is cut off the training file."""
+        return as_files(getattr(self, split))
+
+    def splits(self) -> list[str]:
+        """The parts that have a file or a share of the training text."""
+        return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
+        """The text of a part of the data, in pieces."""
+        for path in self.files(split) if files is None else files:
+            for piece in read_text(path):
+                yield Text(piece)
+
+
+def read_text(path: str | Path, *, chunk: int = 1 << 22) -> Iterator[str]:
+    """Reads a UTF-8 text in pieces of at most ``chunk`` characters; joined, they are the text exactly.
+
+    Line ends stay as they are (``\\r\\n`` too); a byte-order mark is passed over; ``.gz`` is decompressed.
+
+    Raises:
+        InputError: the file is missing, or is not UTF-8 (with the line and the offset of the first bad byte).
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "a.txt")
+    >>> _ = file.write_bytes(b"one\\r\\ntwo")
+    >>> list(read_text(file, chunk=5))
+    ['one\\r\\n', 'two']
+    """
+    return _chunks(find_file(path), chunk)
+
+
+def _chunks(path: Path, chunk: int) -> Iterator[str]:
+    with open_text(path, newline="") as file:
+        while piece := file.read(chunk):
+            yield piece
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """Reads a UTF-8 text line by line, without the line ends (LF or CRLF).
+
+    Raises:
+        InputError: the file is missing or is not UTF-8.
+    """
+    return _lines(find_file(path))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with open_text(path) as file:
+        for line in file:
+            yield line.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Python's own language reference as a text, which any machine with Python has."""
+
+import hashlib
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from spago_jax.data.cache import cached
+from spago_jax.data.examples import Text
+from spago_jax.data.formats.plain_text import read_text
+from spago_jax.data.formats.reader import SPLITS, Reader
+
+
+class PythonDocs(Reader):
+    """Python's own language reference, as its `help()` knows it (the module `pydoc_data.topics`)."""
+
+    format: Literal["python-docs"]
+    dev_fraction: float = Field(default=0.1, gt=0, lt=1, description="share of the text that becomes dev")
+    test_fraction: float = Field(default=0.0, ge=0, lt=1, description="share of the text, after dev, that becomes test")
+
+    def files(self, split: str) -> list[Path]:
+        """The text, written once into the cache; dev and test are cut off it."""
+        return [_topics()] if split == "train" else []
+
+    def splits(self) -> list[str]:
+        """The parts that have a file or a share of the training text."""
+        return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
+        """The text in pieces."""
+        for path in self.files(split) if files is None else files:
+            for piece in read_text(path):
+                yield Text(piece)
+
+
+def _topics() -> Path:
+    topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    text = "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
+
+    def build(folder: Path) -> None:
+        (folder / "topics.txt").write_text(text, encoding="utf-8")
+
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return cached("python-docs", [], {"text": digest}, build) / "topics.txt"

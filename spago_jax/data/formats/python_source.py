@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The source of Python's own standard library as a tagged corpus, which any machine with Python has."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from spago_jax.core.section import PositiveInt
+from spago_jax.data.examples import Tokens
+from spago_jax.data.formats.reader import SPLITS, Reader
+from spago_jax.data.python.sources import python_sources, read_sources, split_modules
+from spago_jax.errors import InputError
+
+
+class PythonSource(Reader):
+    """The source of Python's own standard library, each token tagged with its role in the syntax tree."""
+
+    format: Literal["python-source"]
+    folder: str | None = Field(default=None, description="a folder of .py files; default: the standard library")
+    train_tokens: PositiveInt | None = Field(default=None, description="use at most this many tokens for training")
+    eval_tokens: PositiveInt | None = Field(default=None, description="use at most this many tokens of dev and of test")
+    window: PositiveInt = Field(default=64, description="tokens of whole lines that are read together")
+
+    tokenizer: ClassVar[dict[str, Any]] = {"kind": "python"}
+    suffixes: ClassVar[tuple[str, ...]] = (".py",)
+
+    def splits(self) -> list[str]:
+        """Modules fall to the three parts by a hash of their names."""
+        return list(SPLITS)
+
+    def files(self, split: str) -> list[Path]:
+        """The modules of a part of the data."""
+        root = None if self.folder is None else Path(self.folder)
+        found = list(getattr(split_modules(python_sources(root), root=root), split))
+        if not found:
+            raise InputError(f"too few Python modules: none falls to the {split} part", path=self.folder)
+        return found
+
+    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+        """The windows of a part's modules, each with the line that it begins in."""
+        limit = None if files is not None else self._limit(split)
+        chosen = self.files(split) if files is None else files
+        for unit in read_sources(chosen, max_tokens=self.window, total_tokens=limit):
+            yield Tokens(list(unit.tokens), list(unit.tags or ()), unit.line)
+
+    def settings(self, split: str) -> dict[str, Any]:
+        """The size of the windows and of the part."""
+        return {"window": self.window, "limit": self._limit(split)}
+
+    def check(self) -> None:
+        """Refuses a folder that is not there."""
+        if self.folder is not None and not Path(self.folder).is_dir():
+            raise InputError("data.folder is not a folder", path=self.folder)
+
+    def _limit(self, split: str) -> int | None:
+        return self.train_tokens if split == "train" else self.eval_tokens

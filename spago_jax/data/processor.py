@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Processor: the one path from examples to the arrays of a batch, and from a model's outputs to answers.
+
+Training, evaluation, prediction, export and serving all use it. It runs on the host and needs NumPy alone, so that an
+exported folder can carry its source.
+"""
+
+import abc
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+
+from spago_jax.errors import InputError
+
+Example = TypeVar("Example")
+AnswerType = TypeVar("AnswerType", bound="Answer")
+
+Paint = Callable[[str, str], str]
+"""Marks a piece of text with its label: ``paint("Paris", "location")``."""
+
+
+class Answer(abc.ABC):
+    """The answer to one input, laid beside it."""
+
+    @abc.abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain JSON; offsets are code points, half-open."""
+
+    @abc.abstractmethod
+    def to_text(self, paint: Paint | None = None) -> str:
+        """The answer as lines for a person, each with its line end; ``paint`` marks labels, where there are any."""
+
+    def to_columns(self) -> str | None:
+        """The answer as CoNLL columns, or None where it has none."""
+        return None
+
+
+class Rows(abc.ABC):
+    """Encoded examples: what batches are made of. An example may have several rows (windows of a long text).
+
+    Attributes:
+        lengths: of each row, int [n]; what batches are sorted by.
+        owners: the number of the example that each row is of, int [n].
+    """
+
+    lengths: np.ndarray
+    owners: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class Processor(abc.ABC, Generic[Example, AnswerType]):
+    """From examples to arrays and from outputs to answers; saved among the assets of a run.
+
+    Attributes:
+        outputs: the outputs of a prediction that ``decode`` reads.
+        unit: what throughput counts.
+        whole: whether a user's file is one input, rather than each of its lines.
+        generates: whether an answer is written step by step, each reading the one before.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ()
+    unit: ClassVar[str] = "examples"
+    whole: bool = False
+    generates: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def example(self, value: Any) -> Example:
+        """An example of what a user hands over: a text, a list of tokens, an array, a dict of an example's fields.
+
+        Raises:
+            InputError: for a value of another kind.
+        """
+
+    @abc.abstractmethod
+    def encode(self, examples: Iterable[Example]) -> Any:
+        """The rows of some examples, in memory, in their order."""
+
+    @abc.abstractmethod
+    def batch(self, rows: Any, indices: np.ndarray, length: int, *, targets: bool = False) -> dict[str, np.ndarray]:
+        """The arrays of some rows.
+
+        Args:
+            rows: of ``encode``, or of a corpus encoded on disk.
+            indices: which, int64 of any shape; -1 is an empty row, of length and weight 0.
+            length: what rows are padded to.
+            targets: also what a loss needs, under names of its own.
+        """
+
+    @abc.abstractmethod
+    def specs(self) -> dict[str, str]:
+        """What the arrays of a prediction look like, by name: ``{"words": "i32[batch, time]"}``."""
+
+    def sizes(self) -> dict[str, int]:
+        """Typical sizes of the free dimensions of ``specs`` but for the batch, for pictures and costs."""
+        return {"time": 32}
+
+    @abc.abstractmethod
+    def decode(self, outputs: Sequence[Mapping[str, np.ndarray]], rows: Any, owned: Sequence[int], example: Example):
+        """The answer to one example.
+
+        Args:
+            outputs: those of each of its rows, without the batch axis.
+            rows: that the outputs are of.
+            owned: the numbers of the example's rows.
+            example: as it was encoded.
+        """
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Everything beside vocabularies that makes it again, as plain JSON."""
+
+    @abc.abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes ``processor.json`` and its vocabularies into an existing folder."""
+
+    @classmethod
+    @abc.abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what ``save`` wrote.
+
+        Raises:
+            InputError: where it is missing or damaged.
+        """
+
+    def components(self) -> list[Any]:
+        """The objects whose source an exported folder has to carry, this one first."""
+        return [self]
+
+
+def save_settings(processor: Processor, folder: Path) -> None:
+    """Writes ``processor.json``: the settings of a processor."""
+    text = json.dumps(processor.settings(), indent=1, ensure_ascii=False)
+    (folder / "processor.json").write_text(text, encoding="utf-8")
+
+
+def load_settings(folder: Path) -> dict[str, Any]:
+    """Reads ``processor.json``.
+
+    Raises:
+        InputError: where it is missing or damaged.
+    """
+    path = folder / "processor.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the processor's assets cannot be read: {error}", path=path) from None
+    if not isinstance(found, dict):
+        raise InputError(f"a {type(found).__name__}, expected the settings of a processor", path=path)
+    return found
+
+
+def padded_length(longest: int, lengths: Sequence[int]) -> int:
+    """The first of these lengths that is long enough; beyond them, the next multiple of the last one.
+
+    >>> padded_length(17, (16, 32)), padded_length(70, (16, 32))
+    (32, 96)
+    """
+    return next((length for length in lengths if length >= longest), -(-longest // lengths[-1]) * lengths[-1])

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Charts as SVG and PNG, without a plotting library."""

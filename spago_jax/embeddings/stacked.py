@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Several embeddings of the same tokens, side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from pydantic import Field
+
+from spago_jax.core import Array, Module, Rng, child
+from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.characters import Characters
+from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.embeddings.shapes import Shapes
+from spago_jax.embeddings.words import Words
+
+EmbeddingConfig = Annotated[Words | Characters | Shapes, Field(discriminator="kind")]
+
+
+def names_of(configs: Sequence[Any]) -> list[str]:
+    """The name of each embedding's arrays in a batch: its kind, numbered where a kind comes again.
+
+    >>> names_of([Words(kind="words"), Shapes(kind="shapes"), Words(kind="words")])
+    ['words', 'shapes', 'words2']
+    """
+    names: list[str] = []
+    for config in configs:
+        count = sum(1 for name in names if name.rstrip("0123456789") == config.kind)
+        names.append(f"{config.kind}{count + 1}" if count else config.kind)
+    return names
+
+
+def fit(configs: Sequence[Any], lexicon: Lexicon) -> tuple[TokenIndexer, ...]:
+    """The host halves of a list of embeddings, from the forms of the training data."""
+    return tuple(config.fit(name, lexicon) for config, name in zip(configs, names_of(configs), strict=True))
+
+
+class StackedEmbeddings(Module):
+    """``x_t = [e_1(t); e_2(t); ...]``, in the order of the config."""
+
+    parts: tuple[Any, ...]
+
+    @classmethod
+    def init(cls, key: Array, configs: Sequence[Any], indexers: Sequence[TokenIndexer]) -> "StackedEmbeddings":
+        """Fresh embeddings for the vocabularies of their host halves."""
+        keys = jax.random.split(key, len(configs))
+        return cls(tuple(c.init(k, indexer) for c, k, indexer in zip(configs, keys, indexers, strict=True)))
+
+    @property
+    def out_features(self) -> int:
+        """The size of a token's vector."""
+        return sum(part.out_features for part in self.parts)
+
+    def from_data(
+        self, configs: Sequence[Any], indexers: Sequence[TokenIndexer], lexicon: Lexicon
+    ) -> "StackedEmbeddings":
+        """With what is known before training: given word vectors, and how often each word occurs."""
+        parts = zip(self.parts, configs, indexers, strict=True)
+        return self.replace(parts=tuple(config.from_data(part, indexer, lexicon) for part, config, indexer in parts))
+
+    def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
+        """The tokens of a batch, [..., time, features]."""
+        found = [part(batch, rng=child(rng, number)) for number, part in enumerate(self.parts)]
+        return jnp.concatenate(found, axis=-1)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The ids of words."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.errors import InputError
+from spago_jax.text.vocabulary import Vocabulary
+from spago_jax.text.words import normalise
+
+
+class WordIndexer(TokenIndexer):
+    """One id per token: the word as it stands, else in lower case, else with its digits as zeros, else unknown.
+
+    Args:
+        name: of its array in a batch.
+        vocabulary: the known words; id 0 is padding and id 1 the unknown word.
+        lowercase: look words up in lower case only.
+    """
+
+    kind: ClassVar[str] = "words"
+
+    def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False):
+        self.name, self.vocabulary, self.lowercase = name, vocabulary, lowercase
+
+    @classmethod
+    def fit(
+        cls,
+        name: str,
+        lexicon: Lexicon,
+        *,
+        lowercase: bool = False,
+        min_count: int = 1,
+        max_words: int = 200_000,
+        with_vectors: Iterable[str] = (),
+    ) -> Self:
+        """Counts the forms of the training data; words with a given vector are known whatever their count."""
+        counts: Counter[str] = Counter()
+        for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
+            counts[form.lower() if lowercase else form] += count
+        known = {word: count for word, count in counts.items() if count >= min_count}
+        for word in with_vectors:
+            if len(known) >= max_words:
+                break
+            known.setdefault(word, counts.get(word, 0) or 1)
+        return cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase)
+
+    @property
+    def size(self) -> int:
+        """The number of words, padding and the unknown word among them."""
+        return len(self.vocabulary)
+
+    def id(self, form: str) -> int:
+        """The id of a form."""
+        unknown = self.vocabulary.unknown_id or 0
+        word = form.lower() if self.lowercase else form
+        for variant in (word, form.lower(), normalise(form, lower=self.lowercase)):
+            if variant in self.vocabulary:
+                return self.vocabulary.id(variant)
+        return unknown
+
+    def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
+        """The id of each form, int32 [forms + 1]."""
+        return {self.name: np.array([self.id(form) for form in lexicon] + [0], np.int32)}
+
+    def specs(self) -> dict[str, str]:
+        """One id per token."""
+        return {self.name: "i32[batch, time]"}
+
+    def unknown_probability(self, lexicon: Lexicon, rate: float) -> np.ndarray:
+        """``a / (a + count)`` for words of the training data, 0 for others (Kiperwasser and Goldberg, 2016)."""
+        counts = np.zeros(self.size, np.float64)
+        for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
+            counts[self.id(form)] += count
+        probability = np.where(counts > 0, rate / (rate + np.maximum(counts, 1e-9)) if rate else 0.0, 0.0)
+        probability[:2] = 0.0
+        return probability.astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Writes ``NAME.json`` (the words) and ``NAME.settings.json``."""
+        self.vocabulary.save(folder / f"{self.name}.json")
+        save_settings(folder, self.name, lowercase=self.lowercase)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> Self:
+        """Reads what ``save`` wrote."""
+        return cls(name, Vocabulary.load(folder / f"{name}.json"), **load_settings(folder, name))
+
+
+def save_settings(folder: Path, name: str, **settings: object) -> None:
+    """Writes the settings of an indexer beside its vocabulary."""
+    (folder / f"{name}.settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def load_settings(folder: Path, name: str) -> dict:
+    """Reads the settings of an indexer.
+
+    Raises:
+        InputError: where they are missing or damaged.
+    """
+    path = folder / f"{name}.settings.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the assets cannot be read: {error}", path=path) from None

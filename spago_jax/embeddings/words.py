@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Word vectors as an embedding of tokens."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from pydantic import Field
+
+from spago_jax.core import Array, Module, Rng, buffer, flat, static, unflat
+from spago_jax.core.section import PositiveInt, Section
+from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.read_vectors import read_word_vectors
+from spago_jax.embeddings.word_index import WordIndexer
+from spago_jax.embeddings.word_vectors import WordVectors
+from spago_jax.errors import InputError
+from spago_jax.nn.embedding import Embedding, FixedEmbedding
+
+UNKNOWN = 1
+
+
+class Words(Section):
+    """A vector per word."""
+
+    kind: Literal["words"]
+    size: PositiveInt = Field(default=100, description="length of a word vector (that of the file, where there is one)")
+    vectors: str | None = Field(default=None, description="file of word vectors, GloVe or word2vec format")
+    lowercase: bool = Field(default=False, description="look words up in lower case")
+    min_count: PositiveInt = Field(default=1, description="rarer training words without a given vector are unknown")
+    max_words: PositiveInt = Field(default=200_000, description="at most this many words")
+    trainable: bool = Field(default=True, description="train the vectors, also given ones")
+    unknown_rate: float = Field(
+        default=0.25, ge=0, description="a in a / (a + count), the chance that a training word is read as unknown"
+    )
+
+    def check(self, key: str) -> None:
+        """Refuses a file of vectors that is not there."""
+        if self.vectors is not None and not Path(self.vectors).is_file():
+            raise InputError(f"{key}.vectors: no such file", path=self.vectors)
+
+    def read_vectors(self, key: str = "words") -> WordVectors | None:
+        """The vectors of the file, or None where there is no file.
+
+        Raises:
+            InputError: where their length is not ``size``, or the file is bad.
+        """
+        if self.vectors is None:
+            return None
+        vectors = read_word_vectors(self.vectors, None)
+        if vectors.dimensions != self.size:
+            raise InputError(
+                f"{key}.size = {self.size}, but these vectors have {vectors.dimensions} numbers each", path=self.vectors
+            )
+        return vectors
+
+    def fit(self, name: str, lexicon: Lexicon) -> WordIndexer:
+        """The ids of the words of the training data and of the file of vectors."""
+        vectors = self.read_vectors(name)
+        return WordIndexer.fit(
+            name,
+            lexicon,
+            lowercase=self.lowercase,
+            min_count=self.min_count,
+            max_words=self.max_words,
+            with_vectors=() if vectors is None else vectors.words,
+        )
+
+    def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":
+        """A fresh table of vectors."""
+        return WordEmbedding.init(key, indexer.size, self.size, name=indexer.name, trainable=self.trainable)
+
+    def from_data(self, module: "WordEmbedding", indexer: WordIndexer, lexicon: Lexicon) -> "WordEmbedding":
+        """The module with the vectors of the file, and the chance that each training word is read as unknown."""
+        new: dict[str, Any] = {
+            "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
+        }
+        vectors = self.read_vectors(indexer.name)
+        if vectors is not None:
+            table = np.array(flat(module)["table.weight"])
+            rows = indexer.vocabulary.encode(vectors.words)
+            known = rows != indexer.vocabulary.unknown_id
+            # Words without a vector of their own start with numbers of the same size as the given ones.
+            table[1:] *= vectors.matrix.std() / max(float(table[1:].std()), 1e-8)
+            table[rows[known]] = vectors.matrix[known]
+            new["table.weight"] = jnp.asarray(table)
+        return unflat(module, new, partial=True)
+
+
+class WordEmbedding(Module):
+    """``x_t = E[id_t]``; while training, a word is read as unknown with the chance in ``unknown_probability``."""
+
+    table: Embedding | FixedEmbedding
+    unknown_probability: Array = buffer()
+    name: str = static(default="words")
+
+    @classmethod
+    def init(
+        cls, key: Array, words: int, features: int, *, name: str = "words", trainable: bool = True
+    ) -> "WordEmbedding":
+        """A fresh table of ``words`` rows, of which row 0 is padding and row 1 the unknown word."""
+        table = Embedding.init(key, words, features, padding=0)
+        return cls(
+            table=table if trainable else FixedEmbedding(weight=table.weight, padding=0),
+            unknown_probability=jnp.zeros(words),
+            name=name,
+        )
+
+    @property
+    def out_features(self) -> int:
+        """The length of a vector."""
+        return self.table.weight.shape[1]
+
+    def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
+        """The vectors of a batch's words, [..., time, features]."""
+        ids = batch[self.name]
+        if rng is not None:
+            hidden = rng["unknown"].uniform(ids.shape) < self.unknown_probability[ids]
+            ids = jnp.where(hidden & (ids > 0), UNKNOWN, ids)
+        return self.table(ids)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The character language model."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import Array, Module, Rng, child, static
+from spago_jax.nn import StackedRNN
+from spago_jax.nn.embedding import Embedding
+from spago_jax.nn.linear import Linear
+from spago_jax.ops.dropout import dropout
+
+
+class CharacterLM(Module):
+    """``p(x_{t+1} | x_1..x_t) = softmax(W p_t + b)`` with ``p = projection(RNN(embedding(x)))``.
+
+    Source: Graves (2013); spaGO ``nlp/charlm``. spaGO's generator never emits the last character of its vocabulary
+    (an off-by-one); this one does.
+    """
+
+    embedding: Embedding
+    rnn: StackedRNN
+    projection: Linear | None
+    decoder: Linear
+    dropout: float = static(default=0.0)
+
+    @classmethod
+    def init(
+        cls,
+        key: Array,
+        alphabet: int,
+        *,
+        embedding: int = 64,
+        cell: str = "lstm",
+        hidden: int = 512,
+        layers: int = 1,
+        projection: int | None = None,
+        dropout: float = 0.0,
+    ) -> "CharacterLM":
+        """A fresh model for an alphabet of so many characters."""
+        keys = jax.random.split(key, 4)
+        rnn = StackedRNN.init(keys[1], embedding, hidden, layers=layers, cell=cell, dropout=dropout)
+        return cls(
+            embedding=Embedding.init(keys[0], alphabet, embedding),
+            rnn=rnn,
+            projection=None if projection is None else Linear.init(keys[2], rnn.out_features, projection),
+            decoder=Linear.init(keys[3], projection or rnn.out_features, alphabet),
+            dropout=dropout,
+        )
+
+    def __call__(
+        self, ids: Array, lengths: Array | None = None, *, state: Any = None, rng: Rng | None = None
+    ) -> tuple[Array, Any]:
+        """Character ids int[..., time] -> (logits of the next one [..., time, alphabet], the state after the last)."""
+        xs = dropout(self.embedding(ids), self.dropout, child(rng, "input"))
+        ys, state = self.rnn(xs, lengths, initial=state, rng=child(rng, "rnn"))
+        if self.projection is not None:
+            ys = self.projection(ys)
+        ys = dropout(ys, self.dropout, child(rng, "output"))
+        return self.decoder(ys), state
+
+    def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
+        """The state before the first character: zeros, with the given leading axes."""
+        ids = jax.ShapeDtypeStruct((*batch, 1), jnp.int32)
+        _, state = jax.eval_shape(lambda model, ids: model(ids), self, ids)
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state)

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: BSD-2-Clause
-"""A tagger: word vectors, character encoder, stacked BiLSTM, CRF or softmax."""

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A text classifier: an encoder over the tokens, pooling, and a hashed bag of n-grams beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import Array, Module, Rng, child, static, tap
+from spago_jax.embeddings.stacked import StackedEmbeddings
+from spago_jax.models.encoders import FlowTokenEncoder, RecurrentEncoder
+from spago_jax.nn import Convolution1d
+from spago_jax.nn.embedding import Embedding
+from spago_jax.nn.linear import Linear
+from spago_jax.ops.conv import max_over_time
+from spago_jax.ops.dropout import dropout
+from spago_jax.ops.masks import length_mask
+
+
+class ConvolutionalEncoder(Module):
+    """``[max_t relu(conv_w(x))_t for each width w]`` (Kim, 2014)."""
+
+    convolutions: tuple[Convolution1d, ...]
+
+    @classmethod
+    def init(cls, key: Array, features: int, filters: int, widths: tuple[int, ...]) -> "ConvolutionalEncoder":
+        """Fresh filters of each width, ``filters`` of them per width."""
+        keys = jax.random.split(key, len(widths))
+        return cls(
+            tuple(
+                Convolution1d.init(k, features, filters, width, activation="relu")
+                for k, width in zip(keys, widths, strict=True)
+            )
+        )
+
+    def __call__(self, xs: Array, lengths: Array) -> list[Array]:
+        """[..., time, features] -> [..., filters] for each width."""
+        return [max_over_time(jax.nn.relu(layer(xs, lengths)), lengths) for layer in self.convolutions]
+
+
+class TextClassifier(Module):
+    """``logits = W [pooled(encoder(tokens)); mean of n-gram vectors] + b``.
+
+    Without an encoder the token vectors are averaged; a convolutional one takes the maximum over time of each filter
+    (Kim, 2014); the outputs of any other are pooled by mean and maximum. N-grams are hashed as in fastText (Joulin et
+    al., 2017). A batch is what the embeddings read, ``lengths`` int[...], and ``ngrams`` int[..., n] with
+    ``ngram_lengths``.
+    """
+
+    embeddings: StackedEmbeddings
+    convolutions: ConvolutionalEncoder | None
+    encoder: RecurrentEncoder | FlowTokenEncoder | None
+    ngrams: Embedding | None
+    output: Linear
+    dropout: float = static(default=0.0)
+
+    def __call__(self, batch: Mapping[str, Any], *, rng: Rng | None = None) -> Array:
+        """The logits [..., classes]; with ``rng``, units drop as in training."""
+        lengths = batch["lengths"]
+        xs = tap("tokens", self.embeddings(batch, rng=child(rng, "embeddings")))
+        xs = dropout(xs, self.dropout, child(rng, "input"))
+        if self.convolutions is not None:
+            pooled = self.convolutions(xs, lengths)
+        elif self.encoder is not None:
+            hidden = self.encoder(xs, lengths, rng=child(rng, "encoder"))
+            pooled = [mean_over_time(hidden, lengths), max_over_time(hidden, lengths)]
+        else:
+            pooled = [mean_over_time(xs, lengths)]
+        if self.ngrams is not None:
+            pooled.append(mean_over_time(self.ngrams(batch["ngrams"]), batch["ngram_lengths"]))
+        features = dropout(tap("features", jnp.concatenate(pooled, axis=-1)), self.dropout, child(rng, "output"))
+        return tap("logits", self.output(features))
+
+
+def mean_over_time(xs: Array, lengths: Array) -> Array:
+    """The mean of the first ``lengths`` steps: [..., time, features] -> [..., features]; zeros for length 0."""
+    mask = length_mask(lengths, xs.shape[-2])[..., None]
+    total = jnp.where(mask, xs, jnp.zeros((), xs.dtype)).sum(-2)
+    return total / jnp.maximum(lengths, 1)[..., None].astype(xs.dtype)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Exports a trained task: a folder that takes raw text and gives answers without this library, or an ONNX model."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from spago_jax.compiler.ship.arguments import shipment
+from spago_jax.compiler.ship.export import DEFAULT_PLATFORMS, copy_files, export
+from spago_jax.compiler.ship.folder import appearing, check_target
+from spago_jax.compiler.ship.manifest import write_manifest
+from spago_jax.core import Precision
+from spago_jax.errors import InputError, did_you_mean
+from spago_jax.tasks.carried_source import PACKAGE, carried_source
+from spago_jax.tasks.load import TrainedRun
+from spago_jax.train.task import Task
+
+FORMATS = ("stablehlo", "onnx")
+_TEMPLATES = Path(__file__).parent / "exported"
+
+
+def export_run(
+    trained: TrainedRun,
+    folder: str | Path,
+    *,
+    format: str = "stablehlo",
+    platforms: Sequence[str] = DEFAULT_PLATFORMS,
+    differentiable: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Exports the prediction of a trained run with its processor, and a README.
+
+    Args:
+        trained: from ``open_run``.
+        folder: where; it appears complete or not at all.
+        format: ``stablehlo`` (runs with JAX and NumPy alone) or ``onnx`` (runs with onnxruntime and NumPy).
+        platforms: of a StableHLO artefact.
+        differentiable: ship the gradient too (StableHLO).
+        overwrite: replace an exported program that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: for an unknown format or platform, or a folder that is in the way.
+        ExportError: for what cannot be exported.
+    """
+    if format not in FORMATS:
+        raise InputError(f"unknown format {format!r}, {did_you_mean(format, FORMATS)}")
+    if format == "onnx" and differentiable:
+        raise InputError("an ONNX model has no gradient; leave --differentiable away, or use --format stablehlo")
+    target = Path(folder)
+    check_target(target, overwrite)
+    function, inputs = prediction(trained.task)
+    name = trained.task.name.replace("-", "_")
+    metadata = {
+        "run": trained.experiment.name,
+        "task": trained.task.name,
+        "step": trained.step,
+        "labels": list(trained.task.labels()),
+    }
+    files = _files(trained, format)
+    if format == "stablehlo":
+        return export(
+            function,
+            target,
+            trained.model,
+            *inputs,
+            name=name,
+            platforms=platforms,
+            differentiable=differentiable,
+            metadata=metadata,
+            files=files,
+            overwrite=overwrite,
+        )
+    from spago_jax.interop.onnx import to_onnx
+
+    shipped = shipment(function, (trained.model, *inputs), name=name)
+    with appearing(target, overwrite=overwrite) as beside:
+        to_onnx(function, beside / "model.onnx", trained.model, *inputs, name=name)
+        copy_files(beside, files)
+        write_manifest(beside, "onnx", shipped, {}, metadata)
+    return target
+
+
+def prediction(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The function of a task that is shipped, ``function(model, batch)``, and the specs of its inputs.
+
+    A language model takes and gives its state too: ``function(model, batch, state)``.
+    """
+    objective = task.objective
+    precision = Precision.parse(task.experiment.train.precision)
+
+    def predict(model: Any, batch: Any) -> Any:
+        return objective.predict(precision.to_compute(model), batch)[0]
+
+    def read(model: Any, batch: Any, state: Any) -> Any:
+        outputs, after = objective.predict(precision.to_compute(model), batch, state)
+        return {**outputs, "state": after}
+
+    if not task.processor.generates:
+        return predict, (task.processor.specs(),)
+    return read, (task.processor.specs(), jax.tree.map(_free_batch, objective.initial_carry(1)))
+
+
+def _free_batch(leaf: Any) -> Any:
+    (batch,) = jax.export.symbolic_shape("batch")
+    return jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype)
+
+
+def _files(trained: TrainedRun, format: str) -> dict[str, Path | bytes]:
+    """The assets of the run, the source of its processor, and how to use both."""
+    assets = trained.run.assets
+    files: dict[str, Path | bytes] = {
+        f"assets/{path.relative_to(assets).as_posix()}": path for path in sorted(assets.rglob("*")) if path.is_file()
+    }
+    processor = trained.task.processor
+    helpers = ["predictor", "exported_engine"] if format == "stablehlo" else ["predictor", "onnx_program"]
+    modules = [type(part).__module__ for part in processor.components()]
+    files |= carried_source([*modules, *(f"spago_jax.tasks.{name}" for name in helpers), "spago_jax.tasks.generator"])
+    cls = type(processor)
+    values = {
+        "TASK": trained.task.name,
+        "MODULE": cls.__module__.replace("spago_jax", PACKAGE),
+        "CLASS": cls.__name__,
+    }
+    script = (_TEMPLATES / f"predict_{format}.py.txt").read_text(encoding="utf-8")
+    readme = (_TEMPLATES / f"readme_{format}.txt").read_text(encoding="utf-8")
+    for key, value in values.items():
+        script, readme = script.replace(f"@{key}@", value), readme.replace(f"@{key}@", value)
+    files["predict.py"] = script.encode("utf-8")
+    files["README.txt"] = readme.encode("utf-8")
+    return files

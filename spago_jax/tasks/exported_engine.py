@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs an exported language model. Needs NumPy alone beside the exported program; an exported folder carries a copy."""
+
+from typing import Any
+
+import numpy as np
+
+from spago_jax.tasks.generator import write_step_by_step
+
+
+class ExportedEngine:
+    """Runs an exported language model, one character per call; drawing is NumPy's."""
+
+    def __init__(self, program: Any):
+        self._program = program
+
+    def start(self) -> Any:
+        """Zeros."""
+        return self._program.zeros("state", batch=1)
+
+    def read(self, ids: np.ndarray, length: int, state: Any) -> tuple[np.ndarray, Any]:
+        """Reads a piece of a text."""
+        found = self._program({"inputs": ids[None], "lengths": np.array([length], np.int32)}, state)
+        return np.asarray(found["logits"])[0], found["state"]
+
+    def write(
+        self, logits: Any, state: Any, count: int, seed: int, at: int, temperature: float, top_k: int | None
+    ) -> tuple[np.ndarray, Any, Any]:
+        """Writes a piece of a text."""
+        return write_step_by_step(self, logits, state, count, seed, at, temperature, top_k)

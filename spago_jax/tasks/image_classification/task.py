@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``task: image-classification``."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import jax.numpy as jnp
+import numpy as np
+
+from spago_jax.core.section import Section
+from spago_jax.data.batching import UniformBatches
+from spago_jax.data.examples import Picture
+from spago_jax.data.formats.digits import Digits
+from spago_jax.data.formats.idx import Idx, read_idx
+from spago_jax.data.formats.reader import Reader
+from spago_jax.errors import InputError
+from spago_jax.tasks.class_scores import ClassScorer
+from spago_jax.tasks.image_classification.config import ImageClassifierConfig
+from spago_jax.tasks.image_classification.objective import ImageClassificationObjective
+from spago_jax.tasks.image_classification.processor import PictureProcessor
+from spago_jax.tasks.input_file import InputFile
+from spago_jax.train.schema import Experiment, TrainConfig
+from spago_jax.train.task import Score, Task
+
+
+class ImageClassification(Task):
+    """One class per picture."""
+
+    name = "image-classification"
+    readers: ClassVar[tuple[type[Reader], ...]] = (Idx, Digits)
+    ModelConfig = ImageClassifierConfig
+    TrainConfig = TrainConfig
+    Options = Section
+    scores: ClassVar[tuple[Score, ...]] = (Score("accuracy"), Score("macro_f1"), Score("loss", "min"))
+    processor_class = PictureProcessor
+
+    @classmethod
+    def prepare(cls, experiment: Experiment, *, start: PictureProcessor | None = None) -> Self:
+        """Reads the pictures; the classes are those of the training part."""
+        data = experiment.data
+        read = {split: list(data.read(split, seed=experiment.seed)) for split in data.splits()}
+        height, width = read["train"][0].pixels.shape
+        classes = max(picture.label or 0 for picture in read["train"]) + 1
+        task = cls(experiment, PictureProcessor((height, width), classes))
+        task.parts = {split: task.processor.encode(pictures) for split, pictures in read.items()}
+        return task
+
+    def make_objective(self) -> ImageClassificationObjective:
+        """The cross-entropy of the classes."""
+        return ImageClassificationObjective(self.experiment.model, self.processor)
+
+    def from_data(self, model: Any) -> Any:
+        """Puts the mean and the spread of the training pixels in."""
+        images = self.parts["train"].images
+        mean, std = images.mean(dtype=np.float64), images.std(dtype=np.float64)
+        return model.replace(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(max(std, 1e-8), jnp.float32))
+
+    def load_split(self, name: str, path: str) -> None:
+        """Reads ``IMAGES,LABELS``: two IDX files."""
+        images, comma, labels = path.partition(",")
+        if not comma:
+            raise InputError(f"{path!r}: give an image file and a label file, as IMAGES,LABELS")
+        reader = Idx(format="idx", train_images=images, train_labels=labels)
+        self.parts[name] = self.processor.encode(reader.read("train", reader.files("train")))
+
+    def batches(self, split: str, *, training: bool) -> UniformBatches:
+        """Shuffled for training, in order for evaluation."""
+        train = self.experiment.train
+        return UniformBatches(
+            len(self.parts[split]),
+            train.batch_size if training else train.eval_batch_size,
+            steps_per_block=train.steps_per_call,
+            seed=self.experiment.seed,
+            order="shuffled" if training else "sequential",
+        )
+
+    def units(self, split: str, block: Any) -> int:
+        """Pictures of a block."""
+        return block.examples
+
+    @classmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """All that the task declares."""
+        return tuple(score.name for score in cls.scores)
+
+    def score_names(self) -> tuple[str, ...]:
+        """As ``ClassScorer`` computes them."""
+        return ("accuracy", "macro_f1", "loss")
+
+    def scorer(self, split: str) -> ClassScorer:
+        """Accuracy and macro-F1."""
+        rows = self.parts[split]
+        scale = 255.0 / max(float(rows.images.max()), 1.0)
+
+        def show(index: int) -> dict[str, Any]:
+            return {"kind": "image", "image": (rows.images[index] * scale).astype(int).tolist()}
+
+        return ClassScorer(rows.labels, self.labels(), show)
+
+    def examples(self, source: InputFile) -> Iterator[Picture]:
+        """The pictures of an IDX or a .npy file."""
+        if source.is_stdin:
+            raise InputError("an image classifier reads a file: --input FILE (.npy or IDX)")
+        images = _npy(source.path) if source.suffix == ".npy" else read_idx(source.path)
+        if images.ndim != 3:
+            height, width = self.processor.shape
+            raise InputError(
+                f"images have shape {list(images.shape)}, the model expects [n, {height}, {width}]", path=source.path
+            )
+        yield from (Picture(pixels) for pixels in images)
+
+    def labels(self) -> Sequence[str]:
+        """The classes, as numbers."""
+        return [str(number) for number in range(self.processor.classes)]
+
+
+def _npy(path: Path) -> np.ndarray:
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"not a NumPy array that can be read: {error}", path=path) from None
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "buif":
+        raise InputError("not a NumPy array of numbers", path=path)
+    return images

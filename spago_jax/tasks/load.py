@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``load_task`` and ``load_pretrained``: from a folder to answers, or to a model."""
+
+import dataclasses
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from spago_jax.compiler import Program, compile
+from spago_jax.core import Precision
+from spago_jax.errors import CheckpointError, InputError
+from spago_jax.generation.sampling import sample
+from spago_jax.tasks.experiment import run_experiment
+from spago_jax.tasks.exported_engine import ExportedEngine
+from spago_jax.tasks.generator import Generator
+from spago_jax.tasks.predictor import BatchPredictor, Predictor
+from spago_jax.tasks.registry import TASKS
+from spago_jax.train.checkpoint import Checkpoints
+from spago_jax.train.run_folder import RunFolder
+from spago_jax.train.schema import Experiment
+from spago_jax.train.task import Objective, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A run folder opened for use: its task, without data, and the weights of a checkpoint."""
+
+    run: RunFolder
+    experiment: Experiment
+    task: Task
+    model: Any
+    step: int
+
+
+def open_run(path: str | Path, *, step: int | None = None, task: Task | None = None) -> TrainedRun:
+    """Opens a run for use.
+
+    Args:
+        path: the run folder.
+        step: which checkpoint; the best one by default.
+        task: one that was prepared with data; by default one without data is opened from the run's assets.
+
+    Raises:
+        InputError: where there is no run.
+        CheckpointError: where there is no checkpoint, or it cannot be read.
+    """
+    run = RunFolder.open(path)
+    experiment = run_experiment(run)
+    task = task or experiment.task_class.open(experiment, run.assets)
+    assert task is not None
+    larger = task.metric().better == "max"
+    with closing(Checkpoints(run.checkpoints, larger_is_better=larger, read_only=True)) as checkpoints:
+        chosen = checkpoints.best() if step is None else step
+        if chosen is None:
+            raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet")
+        if chosen not in checkpoints.steps():
+            raise CheckpointError(f"{run.checkpoints}: no checkpoint of step {chosen}; there are {checkpoints.steps()}")
+        precision = Precision.parse(experiment.train.precision)
+        skeleton = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
+        model, _ = checkpoints.load(chosen, skeleton, ("model", "average"))
+    return TrainedRun(run, experiment, task, jax.device_put(model), chosen)
+
+
+def load_task(name: str, source: str | Path, *, step: int | None = None) -> Predictor:
+    """A task with a trained model, ready to answer: from a run folder, or from an exported folder.
+
+    Args:
+        name: of the task, such as ``token-classification``.
+        source: a run folder or an exported folder.
+        step: which checkpoint of a run; the best one by default.
+
+    Raises:
+        InputError: for an unknown task, a folder that is neither, or one of another task.
+        CheckpointError: for a checkpoint that cannot be read.
+    """
+    task_class = TASKS.find(name)
+    folder = Path(source)
+    if not (folder / "config.yaml").is_file() and (folder / "manifest.json").is_file():
+        return _exported(task_class, folder)
+    trained = open_run(folder, step=step)
+    _refuse_other(name, trained.task.name, folder)
+    return predictor(trained.task, trained.model)
+
+
+def load_pretrained(source: str | Path, *, step: int | None = None) -> Any:
+    """The trained model of a run folder, a Module; ``load_task`` gives one that answers texts.
+
+    Raises:
+        InputError: where there is no run.
+        CheckpointError: for a checkpoint that cannot be read.
+    """
+    return open_run(source, step=step).model
+
+
+def predictor(task: Task, model: Any) -> Predictor:
+    """A task with a trained model, ready to answer, on programs compiled for few shapes."""
+    precision = Precision.parse(task.experiment.train.precision)
+    if task.processor.generates:
+        return Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
+    program = prediction_program(task, precision)
+    return BatchPredictor(task.name, task.processor, lambda batch: program(model, batch))
+
+
+def prediction_program(task: Task, precision: Precision) -> Program:
+    """A Program ``(model, batch) -> outputs`` of what answers are made from."""
+    objective, wanted = task.objective, task.processor.outputs
+
+    def predict(model: Any, batch: Any) -> dict[str, jax.Array]:
+        outputs, _ = objective.predict(precision.to_compute(model), batch)
+        return {name: outputs[name] for name in wanted}
+
+    return compile(predict, name=f"predict {task.name}")
+
+
+class DeviceEngine:
+    """Runs a language model on the device; many characters are written in one call."""
+
+    def __init__(self, objective: Objective, model: Any, precision: Precision):
+        self._objective, self._model = objective, model
+
+        def read(model: Any, ids: jax.Array, length: jax.Array, state: Any) -> tuple[jax.Array, Any]:
+            batch = {"inputs": ids[None], "lengths": length[None]}
+            outputs, state = objective.predict(precision.to_compute(model), batch, state)
+            return outputs["logits"][0], state
+
+        def write(model: Any, logits: Any, state: Any, key: Any, temperature: Any, count: int, top_k: Any) -> Any:
+            computing = precision.to_compute(model)
+
+            def step(ids: jax.Array, *, state: Any) -> tuple[jax.Array, Any]:
+                batch = {"inputs": ids, "lengths": jax.numpy.ones(ids.shape[:1], jax.numpy.int32)}
+                outputs, state = objective.predict(computing, batch, state)
+                return outputs["logits"].astype(logits.dtype), state
+
+            ids, _, after, state = sample(step, logits[None], state, key, temperature, count=count, top_k=top_k)
+            return ids[0], after[0], state
+
+        self._read = compile(read, name="read")
+        self._write = compile(write, static=("count", "top_k"), name="write")
+
+    def start(self) -> Any:
+        """Zeros."""
+        return self._objective.initial_carry(1)
+
+    def read(self, ids: np.ndarray, length: int, state: Any) -> tuple[Any, Any]:
+        """Reads a piece of a text."""
+        return self._read(self._model, ids, np.int32(length), state)
+
+    def write(
+        self, logits: Any, state: Any, count: int, seed: int, at: int, temperature: float, top_k: int | None
+    ) -> tuple[Any, Any, Any]:
+        """Writes a piece of a text."""
+        key = jax.random.fold_in(jax.random.key(seed), at)
+        return self._write(self._model, logits, state, key, temperature, count=count, top_k=top_k)
+
+
+def _exported(task_class: type[Task], folder: Path) -> Predictor:
+    from spago_jax.compiler.ship import load_program
+
+    program = load_program(folder)
+    _refuse_other(task_class.name, program.metadata.get("task"), folder)
+    processor = task_class.processor_class.load(folder / "assets")
+    if processor.generates:
+        return Generator(task_class.name, processor, ExportedEngine(program))
+    return BatchPredictor(task_class.name, processor, program)
+
+
+def _refuse_other(name: str, found: str | None, folder: Path) -> None:
+    if found != name:
+        raise InputError(f"a model of the task {found!r}, not of {name!r}", path=folder)

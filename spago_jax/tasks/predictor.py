@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Predictor: examples in, answers out, as they come. Needs NumPy alone; an exported folder carries a copy."""
+
+import abc
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from spago_jax.data.processor import Answer, Paint, Processor, padded_length
+from spago_jax.errors import InputError
+
+Call = Callable[[dict[str, np.ndarray]], Mapping[str, Any]]
+
+LENGTHS = (16, 32, 64, 128, 256, 512)
+"""The lengths that rows are padded to."""
+
+FORMATS = ("text", "json", "conll")
+
+
+class Predictor(abc.ABC):
+    """A task with a trained model, ready to answer.
+
+    Attributes:
+        name: of the task.
+        processor: from inputs to arrays, and from outputs to answers.
+    """
+
+    name: str
+    processor: Any
+
+    def __call__(self, inputs: Any, **options: Any) -> Any:
+        """The answer to one input, or the list of answers to a list of inputs.
+
+        A list of strings is several texts; tokens of one sentence are a tuple of strings, or a list within a list.
+
+        Args:
+            inputs: one input, or a list of them.
+            options: what the task lets a user set (the temperature of a language model).
+
+        Raises:
+            InputError: for an input that the task does not read.
+        """
+        if isinstance(inputs, list):
+            return list(self.stream(inputs, **options))
+        (answer,) = self.stream([inputs], **options)
+        return answer
+
+    @abc.abstractmethod
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None) -> Iterator[Answer]:
+        """The answers as they come, in order.
+
+        Args:
+            inputs: texts, or what else the processor takes for an example.
+            at_once: how many inputs may be waited for; 1 answers each before the next is read.
+        """
+
+    @abc.abstractmethod
+    def written(
+        self, inputs: Iterable[Any], form: str, paint: Paint | None = None, *, at_once: int | None = None
+    ) -> Iterator[str]:
+        """The answers as pieces of text, each as soon as it is known.
+
+        Args:
+            inputs: as for ``stream``.
+            form: ``text``, ``json`` (one object per line) or ``conll``.
+            paint: marks labels in text.
+            at_once: as for ``stream``.
+
+        Raises:
+            InputError: for a form that the answers do not have.
+        """
+
+
+class BatchPredictor(Predictor):
+    """Answers from one call of the model per batch of rows of similar length.
+
+    Args:
+        name: of the task.
+        processor: of the task.
+        call: from the arrays of a batch to the model's outputs.
+        max_tokens: rows times padded length of a call, at most.
+        waiting: inputs that are read before the first of them is answered, so that rows of like length meet.
+    """
+
+    def __init__(self, name: str, processor: Processor, call: Call, *, max_tokens: int = 4096, waiting: int = 256):
+        self.name, self.processor, self.call = name, processor, call
+        self.max_tokens, self.waiting = max_tokens, waiting
+        self._has_length = any("time" in spec for spec in processor.specs().values())
+
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None) -> Iterator[Answer]:
+        """The answers as they come, in order; at most ``waiting`` inputs are held."""
+        iterator = iter(inputs)
+        while chunk := list(islice(iterator, at_once or self.waiting)):
+            yield from self._answers([self.processor.example(value) for value in chunk])
+
+    def written(
+        self, inputs: Iterable[Any], form: str, paint: Paint | None = None, *, at_once: int | None = None
+    ) -> Iterator[str]:
+        """The answers as pieces of text, one per answer."""
+        for answer in self.stream(inputs, at_once=at_once):
+            yield written(self.name, answer, form, paint)
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """Every (rows, length) that a call may have: what a server compiles beforehand."""
+        longest = getattr(self.processor, "max_length", LENGTHS[-1])
+        lengths = [n for n in LENGTHS if n < longest] + [padded_length(longest, LENGTHS)] if self._has_length else [1]
+        return [(rows, length) for length in lengths for rows in self._row_counts(length)]
+
+    def warm_up(self) -> None:
+        """Calls the model once in every shape that there is."""
+        rows = self.processor.encode([])
+        for count, length in self.shapes():
+            self.call(self.processor.batch(rows, np.full(count, -1), length))
+
+    def _answers(self, examples: Sequence[Any]) -> Iterator[Answer]:
+        rows = self.processor.encode(examples)
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for row, length in enumerate(rows.lengths.tolist()):
+            by_length[padded_length(length, LENGTHS) if self._has_length else 1].append(row)
+        # All calls are under way before the first is waited for: the device is not left idle.
+        calls = [
+            (chunk, self._call(rows, chunk, length))
+            for length, members in by_length.items()
+            for chunk in _chunks(members, self._row_counts(length)[-1])
+        ]
+        outputs: dict[int, dict[str, np.ndarray]] = {}
+        for chunk, found in calls:
+            arrays = {name: np.asarray(found[name]) for name in self.processor.outputs}
+            for place, row in enumerate(chunk):
+                outputs[row] = {name: array[place] for name, array in arrays.items()}
+        owned: dict[int, list[int]] = defaultdict(list)
+        for row, owner in enumerate(rows.owners.tolist()):
+            owned[owner].append(row)
+        for number, example in enumerate(examples):
+            yield self.processor.decode([outputs[row] for row in owned[number]], rows, owned[number], example)
+
+    def _call(self, rows: Any, chunk: Sequence[int], length: int) -> Mapping[str, Any]:
+        count = next(size for size in self._row_counts(length) if size >= len(chunk))
+        indices = np.full(count, -1)
+        indices[: len(chunk)] = chunk
+        return self.call(self.processor.batch(rows, indices, length))
+
+    def _row_counts(self, length: int) -> list[int]:
+        """Few numbers of rows, so that there are few programs: 1, 4, 16, ... up to the most that fit."""
+        most = max(self.max_tokens // max(length, 16), 1)
+        return [size for size in (1, 4, 16, 64) if size < most] + [most]
+
+
+def written(task: str, answer: Answer, form: str, paint: Paint | None = None) -> str:
+    """An answer as text, as a line of JSON, or as CoNLL columns.
+
+    Raises:
+        InputError: for columns of an answer that has none.
+    """
+    if form == "json":
+        return json.dumps(answer.to_json(), ensure_ascii=False) + "\n"
+    if form == "conll":
+        columns = answer.to_columns()
+        if columns is None:
+            raise InputError(f"{task} has no tags to write as CoNLL columns; choose the format text or json")
+        return columns
+    return answer.to_text(paint)
+
+
+def _chunks(members: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (members[at : at + size] for at in range(0, len(members), size))
+
+
+def main(load: Callable[[], Predictor], arguments: Sequence[str] | None = None) -> None:
+    """The command line of an exported folder: texts as arguments, lines of a file, or lines of standard input."""
+    parser = argparse.ArgumentParser(description="Answers texts with the exported model.")
+    parser.add_argument("texts", nargs="*", help="texts to answer; lines of standard input where there are none")
+    parser.add_argument("--input", help="a file of one text per line (a whole source for models of code), or .npy")
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    chosen = parser.parse_args(arguments)
+    predictor = load()
+    try:
+        inputs: Iterable[Any] = chosen.texts
+        if chosen.input and chosen.input.endswith(".npy"):
+            inputs = np.load(chosen.input, allow_pickle=False)
+        elif chosen.input or not chosen.texts:
+            with open(chosen.input, encoding="utf-8") if chosen.input else nullcontext(sys.stdin) as file:
+                inputs = [file.read()] if predictor.processor.whole else [line.rstrip("\r\n") for line in file]
+        for piece in predictor.written(inputs, chosen.format):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    except (InputError, OSError) as error:
+        sys.exit(f"predict: {error}")

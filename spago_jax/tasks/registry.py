@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The tasks by name: the values of ``task:`` in a config."""
+
+from spago_jax.registry import Registry
+
+TASKS = Registry(
+    "task",
+    {
+        "image-classification": "spago_jax.tasks.image_classification.task:ImageClassification",
+        "text-classification": "spago_jax.tasks.text_classification.task:TextClassification",
+        "text-generation": "spago_jax.tasks.text_generation.task:TextGeneration",
+        "token-classification": "spago_jax.tasks.token_classification.task:TokenClassification",
+    },
+)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The `model` section of text generation, and what a user may set when generating."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from spago_jax.core.section import PositiveInt, Section
+
+
+class CharacterLMConfig(Section):
+    """A recurrent network that predicts the next character (Graves, 2013; spaGO `charlm`)."""
+
+    embedding: PositiveInt = Field(default=64, description="length of a character vector")
+    cell: Literal["lstm", "gru"] = Field(default="lstm", description="recurrent cell")
+    hidden: PositiveInt = Field(default=512, description="units per layer")
+    layers: PositiveInt = Field(default=1, description="stacked layers")
+    projection: PositiveInt | None = Field(default=None, description="size of a linear layer before the decoder")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="of the inputs, between layers and of the outputs")
+
+
+class GenerationOptions(Section):
+    """How a text is continued."""
+
+    characters: PositiveInt = Field(default=400, description="how many characters to write")
+    temperature: float = Field(
+        default=0.8, ge=0, allow_inf_nan=False, description="above 1 wilder, below 1 tamer, 0 the most probable"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of the drawing")
+    top_k: PositiveInt | None = Field(default=None, description="choose among so many most probable characters only")

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The processor of character language models: texts to ids, ids to text."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from spago_jax.data.examples import Text
+from spago_jax.data.processor import Answer, Paint, Processor, Rows, load_settings, save_settings
+from spago_jax.data.text_chunks import gather_windows
+from spago_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Continuation(Answer):
+    """A prompt and what was written on from it."""
+
+    prompt: str
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Prompt and text."""
+        return dataclasses.asdict(self)
+
+    def to_text(self, paint: Paint | None = None) -> str:
+        """The prompt with its continuation."""
+        return f"{self.prompt}{self.text}\n"
+
+
+class CharacterRows(Rows):
+    """One long text of character ids, in which a row is the position that its window begins at.
+
+    Attributes:
+        ids: the characters.
+        ends: the positions, ascending, that windows do not read beyond (the ends of parallel streams).
+    """
+
+    def __init__(self, ids: np.ndarray, ends: np.ndarray):
+        self.ids, self.ends = ids, ends
+        self.lengths = np.array([len(ids)])
+        self.owners = np.zeros(1, np.int64)
+
+
+class CharacterProcessor(Processor[Text, Continuation]):
+    """The ids of characters.
+
+    Args:
+        alphabet: the known characters, by id.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    unit: ClassVar[str] = "characters"
+    generates: ClassVar[bool] = True
+
+    def __init__(self, alphabet: Sequence[str]):
+        self.alphabet = list(alphabet)
+        self._ids = {char: number for number, char in enumerate(self.alphabet)}
+
+    def example(self, value: str | Text) -> Text:
+        """A prompt."""
+        if isinstance(value, Text):
+            return value
+        if not isinstance(value, str):
+            raise InputError(f"a {type(value).__name__}, expected a text to write on from")
+        return Text(value)
+
+    def ids(self, text: str) -> np.ndarray:
+        """The ids of a text.
+
+        Raises:
+            InputError: for a character that the model's alphabet does not have, naming it.
+        """
+        for place, char in enumerate(text):
+            if char not in self._ids:
+                raise InputError(
+                    f"character {char!r} (at {place}) is not among the model's {len(self._ids)} characters"
+                )
+        return np.array([self._ids[char] for char in text], np.int32)
+
+    def text(self, ids: Iterable[int]) -> str:
+        """The text of some ids."""
+        return "".join(self.alphabet[number] for number in ids)
+
+    def answer(self, prompt: str, text: str) -> Continuation:
+        """A prompt with what was written on from it."""
+        return Continuation(prompt, text)
+
+    def start(self) -> str:
+        """What stands before a text without a prompt: a line end, where the model knows it."""
+        return "\n" if "\n" in self._ids else self.alphabet[0]
+
+    def encode(self, examples: Iterable[Text]) -> CharacterRows:
+        """Some texts, one after the other, as one."""
+        ids = self.ids("".join(example.text for example in examples))
+        return CharacterRows(ids, np.array([max(len(ids) - 1, 0)]))
+
+    def batch(
+        self, rows: CharacterRows, indices: np.ndarray, length: int, *, targets: bool = False
+    ) -> dict[str, np.ndarray]:
+        """``inputs`` and ``lengths`` of windows; as targets ``targets``, each the character after its input."""
+        found = gather_windows(rows.ids, indices, length, rows.ends)
+        if not targets:
+            del found["targets"]
+        return found
+
+    def specs(self) -> dict[str, str]:
+        """The ids of the characters."""
+        return {"inputs": "i32[batch, time]", "lengths": "i32[batch]"}
+
+    def decode(
+        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: CharacterRows, owned: Sequence[int], example: Text
+    ) -> Continuation:
+        """The most probable next character; a ``Generator`` writes longer texts."""
+        best = int(np.argmax(outputs[-1]["logits"][-1]))
+        return Continuation(example.text, self.alphabet[best])
+
+    def settings(self) -> dict[str, Any]:
+        """The alphabet."""
+        return {"task": "text-generation", "alphabet": self.alphabet}
+
+    def save(self, folder: Path) -> None:
+        """Writes ``processor.json``."""
+        save_settings(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what ``save`` wrote."""
+        settings = load_settings(folder)
+        if not isinstance(settings.get("alphabet"), list):
+            raise InputError("not the settings of a language model: no alphabet", path=folder / "processor.json")
+        return cls(settings["alphabet"])

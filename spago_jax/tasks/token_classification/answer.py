@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The answer of token classification: a text with its tags and entities."""
+
+import dataclasses
+from typing import Any
+
+from spago_jax.data.processor import Answer, Paint
+
+
+@dataclasses.dataclass(frozen=True)
+class Entity:
+    """A labeled span: ``text == source[start:end]``, in code points; ``tokens`` is the same span in tokens."""
+
+    label: str
+    start: int
+    end: int
+    text: str
+    tokens: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggedText(Answer):
+    """A text with a tag for each of its tokens.
+
+    Attributes:
+        text: as it was given; tokens joined by blanks where only tokens were given.
+        tokens: the pieces of the text that have tags.
+        offsets: the place of each token in the text, in code points, half-open.
+        tags: one per token, in the scheme of the training files.
+        entities: the spans that the tags mark; empty where tags do not mark spans.
+        plain: whether tags do not mark spans (parts of speech, roles).
+        line: the line that the text begins in, where it came from a file.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    tags: tuple[str, ...]
+    entities: tuple[Entity, ...] = ()
+    plain: bool = False
+    line: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Text, tokens, offsets, tags and entities."""
+        found = dataclasses.asdict(self)
+        del found["plain"]
+        return found
+
+    def to_text(self, paint: Paint | None = None) -> str:
+        """The text with its labels in place; a text of several lines without paint: one line per token."""
+        if paint is None and "\n" in self.text.strip("\n"):
+            return self._listing()
+        mark = paint or (lambda piece, label: f"[{piece}]({label})")
+        out, at = [], 0
+        for start, end, label in self._marked():
+            out += [self.text[at:start], _in_lines(self.text[start:end], label, mark)]
+            at = end
+        text = "".join([*out, self.text[at:]])
+        return text if text.endswith("\n") else f"{text}\n"
+
+    def to_columns(self) -> str:
+        """One token and its tag per line, and a blank line; white space within a token is written as ``␣``."""
+        tokens = ("".join("␣" if char.isspace() else char for char in token) for token in self.tokens)
+        return "".join(f"{token}\t{tag}\n" for token, tag in zip(tokens, self.tags, strict=True)) + "\n"
+
+    def _marked(self) -> list[tuple[int, int, str]]:
+        if self.plain:
+            return [(*offset, tag) for offset, tag in zip(self.offsets, self.tags, strict=True)]
+        return [(entity.start, entity.end, entity.label) for entity in self.entities]
+
+    def _listing(self) -> str:
+        """``line:column``, text and tag of every token, apart by tabs; both numbers count from 1."""
+        out, row, start = [], 1, 0
+        for (begin, end), tag in zip(self.offsets, self.tags, strict=True):
+            while (found := self.text.find("\n", start, begin)) >= 0:
+                row, start = row + 1, found + 1
+            out.append(f"{row}:{begin - start + 1}\t{self.text[begin:end]!r}\t{tag}\n")
+        return "".join(out)
+
+
+def _in_lines(text: str, label: str, mark: Paint) -> str:
+    """Marks the lines of a piece of text one by one: colours do not run over line ends."""
+    return "\n".join(mark(line, label) if line else line for line in text.split("\n"))

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The processor of token classification: sentences to arrays, tags to answers."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from spago_jax.data.encoded import EncodedSentences
+from spago_jax.data.examples import Tokens
+from spago_jax.data.processor import Processor, Rows, load_settings, save_settings
+from spago_jax.embeddings.indexer import INDEXERS, TokenIndexer
+from spago_jax.errors import InputError
+from spago_jax.tasks.token_classification.answer import Entity, TaggedText
+from spago_jax.tasks.token_classification.tag_set import TagSet
+from spago_jax.text.tags import convert, spans
+from spago_jax.text.tokenizers.tokenizer import Tokenizer, tokenizer_from
+
+
+class TokenRows(Rows):
+    """Encoded sentences with what each embedding reads of their forms.
+
+    Attributes:
+        corpus: the sentences.
+        tables: of each embedding, by form.
+        tags: from the corpus's tag ids to the model's, -1 for a tag that training never saw; None without tags.
+    """
+
+    def __init__(
+        self,
+        corpus: EncodedSentences,
+        tables: Mapping[str, np.ndarray],
+        tags: np.ndarray | None,
+        owners: np.ndarray | None = None,
+    ):
+        self.corpus, self.tables, self.tags = corpus, tables, tags
+        self.lengths = corpus.lengths
+        self.owners = np.arange(len(corpus)) if owners is None else owners
+
+
+class TokenProcessor(Processor[Tokens, TaggedText]):
+    """Sentences to the arrays of their embeddings, and tags to spans of the text.
+
+    Args:
+        tokenizer: cuts plain text.
+        indexers: the host halves of the embeddings.
+        tags: the tags of the model.
+        max_length: longer sentences are read in windows of this many tokens.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("tags",)
+    unit: ClassVar[str] = "tokens"
+
+    def __init__(self, tokenizer: Tokenizer, indexers: Sequence[TokenIndexer], tags: TagSet, max_length: int):
+        self.tokenizer, self.indexers, self.tags = tokenizer, tuple(indexers), tags
+        self.max_length = max_length
+        self.whole = tokenizer.kind == "python"
+
+    def example(self, value: str | Sequence[str] | Tokens) -> Tokens:
+        """A sentence of a text, or of its tokens."""
+        if isinstance(value, Tokens):
+            return value
+        if isinstance(value, str):
+            found = self.tokenizer.encode(value)
+            return Tokens(found.tokens, None, 0, value, found.offsets, found.breaks)
+        if isinstance(value, Sequence) and all(isinstance(token, str) for token in value):
+            return Tokens(list(value))
+        raise InputError(f"a {type(value).__name__}, expected a text or a list of tokens")
+
+    def encode(self, examples: Iterable[Tokens]) -> TokenRows:
+        """The windows of some sentences."""
+        kept: list[Tokens] = []
+        owners: list[int] = []
+        for number, example in enumerate(examples):
+            for window in windows(example, self.max_length, self.tags.scheme):
+                kept.append(window)
+                owners.append(number)
+        return self.rows(EncodedSentences.of(kept), owners=np.array(owners, np.int64))
+
+    def rows(self, corpus: EncodedSentences, where: str = "", owners: np.ndarray | None = None) -> TokenRows:
+        """Encoded sentences with the tables of their forms, each looked up once.
+
+        Raises:
+            InputError: where not one of the corpus's tags is known.
+        """
+        tables: dict[str, np.ndarray] = {}
+        for indexer in self.indexers:
+            tables |= indexer.tables(corpus.lexicon)
+        tags = None if corpus.tags is None else self.tags.table(corpus.tag_names, where)
+        return TokenRows(corpus, tables, tags, owners)
+
+    def batch(
+        self, rows: TokenRows, indices: np.ndarray, length: int, *, targets: bool = False
+    ) -> dict[str, np.ndarray]:
+        """The arrays of the embeddings, ``lengths``, and as targets ``tags`` (-1: a tag that training never saw)."""
+        forms, lengths = rows.corpus.forms.gather(indices, length, pad=-1)
+        arrays = {name: table[forms] for name, table in rows.tables.items()}
+        arrays["lengths"] = lengths
+        if targets and rows.corpus.tags is not None and rows.tags is not None:
+            ids, _ = rows.corpus.tags.gather(indices, length, pad=0)
+            arrays["tags"] = rows.tags[ids]
+        return arrays
+
+    def specs(self) -> dict[str, str]:
+        """The arrays of the embeddings, and ``lengths``."""
+        specs: dict[str, str] = {}
+        for indexer in self.indexers:
+            specs |= indexer.specs()
+        return specs | {"lengths": "i32[batch]"}
+
+    def decode(
+        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: TokenRows, owned: Sequence[int], example: Tokens
+    ) -> TaggedText:
+        """The tags of the example's windows, one after the other, and the spans that they mark."""
+        names = self.tags.names
+        ids = [i for row, found in zip(owned, outputs, strict=True) for i in found["tags"][: rows.lengths[row]]]
+        tags = [names[i] for i in ids]
+        text, offsets = example.text, example.offsets
+        if text is None or offsets is None:
+            text, offsets = _joined(example.tokens)
+        tokens = tuple(text[start:end] for start, end in offsets)
+        if self.tags.scheme == "plain":
+            return TaggedText(text, tokens, tuple(offsets), tuple(tags), (), True, example.line)
+        entities = []
+        for span in spans(tags, self.tags.scheme):
+            start, end = offsets[span.start][0], offsets[span.end - 1][1]
+            entities.append(Entity(span.label, start, end, text[start:end], (span.start, span.end)))
+        written = convert(tags, self.tags.written, scheme=self.tags.scheme)
+        return TaggedText(text, tokens, tuple(offsets), tuple(written), tuple(entities), False, example.line)
+
+    def settings(self) -> dict[str, Any]:
+        """The tokenizer, the embeddings by kind and name, and the size of a window."""
+        return {
+            "task": "token-classification",
+            "tokenizer": {"kind": self.tokenizer.kind, **self.tokenizer.settings()},
+            "embeddings": [{"kind": indexer.kind, "name": indexer.name} for indexer in self.indexers],
+            "max_length": self.max_length,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes ``processor.json``, ``tags.json`` and the vocabularies of the embeddings."""
+        save_settings(self, folder)
+        self.tags.save(folder)
+        for indexer in self.indexers:
+            indexer.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what ``save`` wrote."""
+        settings = load_settings(folder)
+        try:
+            indexers = [INDEXERS.find(one["kind"]).load(folder, one["name"]) for one in settings["embeddings"]]
+            tokenizer = tokenizer_from(settings["tokenizer"])
+            return cls(tokenizer, indexers, TagSet.load(folder), int(settings["max_length"]))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not the settings of a tagger: {error}", path=folder / "processor.json") from None
+
+    def components(self) -> list[Any]:
+        """The processor, its tokenizer and the host halves of its embeddings."""
+        return [self, self.tokenizer, *self.indexers]
+
+
+def windows(example: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
+    """A sentence in pieces of at most ``size`` tokens, cut at its breaks first; a span that is cut becomes two.
+
+    >>> [window.tokens for window in windows(Tokens(list("abcde"), breaks=(0, 3)), 2, "plain")]
+    [['a', 'b'], ['c'], ['d', 'e']]
+    """
+    count = len(example.tokens)
+    if count <= size and len(example.breaks) < 2:
+        yield example
+        return
+    starts = sorted({0, *example.breaks})
+    for begin, end in zip(starts, [*starts[1:], count], strict=True):
+        for at in range(begin, end, size):
+            piece = slice(at, min(at + size, end))
+            tags = None if example.tags is None else example.tags[piece]
+            if tags is not None and scheme != "plain":
+                tags = convert(tags, scheme, scheme=scheme)
+            yield Tokens(example.tokens[piece], tags, example.line)
+
+
+def _joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Tokens as a text, apart by blanks, and where each stands in it."""
+    offsets, at = [], 0
+    for token in tokens:
+        offsets.append((at, at + len(token)))
+        at += len(token) + 1
+    return " ".join(tokens), offsets

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``task: token-classification``."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from spago_jax.core.section import Section
+from spago_jax.data.batching import LengthBatches
+from spago_jax.data.cache import cached
+from spago_jax.data.encoded import EncodedSentences, encode_sentences
+from spago_jax.data.examples import Tokens
+from spago_jax.data.formats.conll import Conll, read_conll
+from spago_jax.data.formats.conllu import Conllu, read_conllu
+from spago_jax.data.formats.python_source import PythonSource
+from spago_jax.data.formats.reader import Reader
+from spago_jax.embeddings.stacked import fit
+from spago_jax.errors import InputError
+from spago_jax.tasks.input_file import InputFile
+from spago_jax.tasks.token_classification.config import TaggerConfig
+from spago_jax.tasks.token_classification.objective import TaggingObjective
+from spago_jax.tasks.token_classification.processor import TokenProcessor, windows
+from spago_jax.tasks.token_classification.scores import TagScorer, majority_scores
+from spago_jax.tasks.token_classification.tag_set import TagSet
+from spago_jax.text.tags import convert, detect_scheme
+from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
+from spago_jax.train.schema import Experiment, TextTrainConfig
+from spago_jax.train.task import Score, Scores, Task, batches_by_length
+
+_LOOKED_AT = 5000  # sentences that the scheme is read off
+
+
+class TokenClassification(Task):
+    """Entities (spans of tokens), or one tag per token (parts of speech, roles)."""
+
+    name = "token-classification"
+    readers: ClassVar[tuple[type[Reader], ...]] = (Conll, Conllu, PythonSource)
+    ModelConfig = TaggerConfig
+    TrainConfig = TextTrainConfig
+    Options = Section
+    scores: ClassVar[tuple[Score, ...]] = (
+        Score("f1"),
+        Score("precision"),
+        Score("recall"),
+        Score("accuracy"),
+        Score("macro_f1"),
+        Score("loss", "min"),
+    )
+    processor_class = TokenProcessor
+
+    @classmethod
+    def check(cls, experiment: Experiment) -> None:
+        """Files must be there, and the tokenizer be known."""
+        experiment.data.check()
+        for number, embedding in enumerate(experiment.model.embeddings):
+            embedding.check(f"model.embeddings.{number}")
+        if experiment.model.tokenizer is not None:
+            TOKENIZERS.find(experiment.model.tokenizer)
+
+    @classmethod
+    def prepare(cls, experiment: Experiment, *, start: TokenProcessor | None = None) -> Self:
+        """Reads the training data, makes the vocabularies, and encodes dev and test with them."""
+        data, config = experiment.data, experiment.model
+        written, wanted = _schemes(data, config.scheme)
+        max_length = experiment.train.max_length if start is None else start.max_length
+        train = _corpus(data, "train", written, wanted, max_length)
+        # The order of first appearance depends on the file's order; sorted, O first, it does not.
+        tags = TagSet(tuple(sorted(train.tag_names, key=lambda tag: (tag != "O", tag))), wanted, written)
+        kind = {"kind": config.tokenizer} if config.tokenizer is not None else _tokenizer(data)
+        tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
+        indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
+        task = cls(experiment, TokenProcessor(tokenizer, indexers, tags, max_length))
+        for split in data.splits():
+            corpus = train if split == "train" else _corpus(data, split, written, wanted, max_length)
+            task.parts[split] = task.processor.rows(corpus, split)
+        return task
+
+    def make_objective(self) -> TaggingObjective:
+        """The likelihood of the tags."""
+        return TaggingObjective(self.experiment.model, self.processor)
+
+    def from_data(self, model: Any) -> Any:
+        """Puts the given word vectors in, and how often each training word is read as unknown."""
+        lexicon = self.parts["train"].corpus.lexicon
+        configs = self.experiment.model.embeddings
+        return model.replace(embeddings=model.embeddings.from_data(configs, self.processor.indexers, lexicon))
+
+    def load_split(self, name: str, path: str) -> None:
+        """Reads another file in the format of the data."""
+        tags = self.processor.tags
+        files = [Path(path)]
+        corpus = _corpus(self.experiment.data, name, tags.written, tags.scheme, self.processor.max_length, files)
+        self.parts[name] = self.processor.rows(corpus, name)
+
+    def batches(self, split: str, *, training: bool) -> LengthBatches:
+        """By length, with few padded lengths."""
+        return batches_by_length(self, split, training=training)
+
+    def units(self, split: str, block: Any) -> int:
+        """Tokens of a block."""
+        indices = block.indices[block.indices >= 0]
+        return int(self.parts[split].lengths[indices].sum())
+
+    @classmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """Of spans, or of single tags, as the first sentences have them."""
+        return _scores_of(_schemes(experiment.data, experiment.model.scheme)[1])
+
+    def score_names(self) -> tuple[str, ...]:
+        """Of spans, or of single tags."""
+        return _scores_of(self.processor.tags.scheme)
+
+    def scorer(self, split: str) -> TagScorer:
+        """Entity F1 where tags are spans, accuracy and macro-F1 where not."""
+        rows = self.parts[split]
+        if rows.tags is None:
+            raise InputError(f"{split} has no tags to score against")
+        per_token = self.experiment.model.output == "softmax"
+        return TagScorer(rows.corpus, rows.tags, self.processor.tags, loss_per_token=per_token)
+
+    def baseline(self, split: str) -> Scores | None:
+        """The most frequent tag of each token in the training data."""
+        if "train" not in self.parts:
+            return None
+        rows = self.parts[split]
+        return majority_scores(self.parts["train"].corpus, rows.corpus, rows.tags, self.processor.tags)
+
+    def examples(self, source: InputFile) -> Iterator[Tokens]:
+        """Columns of a CoNLL file, a whole source of Python, or one text per line."""
+        data = self.experiment.data
+        if source.suffix in Conllu.suffixes or (isinstance(data, Conllu) and source.suffix in Conll.suffixes):
+            yield from read_conllu(source.path, column=None)
+        elif source.suffix in Conll.suffixes:
+            yield from read_conll(source.path, token_column=getattr(data, "token_column", 0), tag_column=None)
+        elif self.processor.whole:
+            yield self.processor.example(source.source_text())
+        else:
+            for number, line in enumerate(source.lines(), 1):
+                if line.strip():
+                    example = self.processor.example(line)
+                    example.line = number
+                    yield example
+
+    def labels(self) -> Sequence[str]:
+        """The labels of the tags, without prefixes."""
+        names = self.processor.tags.names
+        if self.processor.tags.scheme == "plain":
+            return names
+        return sorted({name.split("-", 1)[-1] for name in names if name != "O"})
+
+
+def _scores_of(scheme: str) -> tuple[str, ...]:
+    if scheme == "plain":
+        return ("accuracy", "macro_f1", "loss")
+    return ("f1", "precision", "recall", "accuracy", "loss")
+
+
+def _tokenizer(data: Reader) -> dict[str, Any]:
+    window = {"window": data.window} if isinstance(data, PythonSource) else {}
+    return {**data.tokenizer, **window}
+
+
+def _schemes(data: Reader, wanted: str) -> tuple[str, str]:
+    """How the training file writes spans, and how the model shall."""
+    scheme = data.scheme if isinstance(data, Conll) else "plain"
+    if scheme == "auto":
+        refuse_no_files(data, "train")
+        sentences = itertools.islice(data.read("train"), _LOOKED_AT)
+        scheme = detect_scheme(sentence.tags or [] for sentence in sentences)
+    return scheme, scheme if scheme == "plain" or wanted == "same" else wanted
+
+
+def refuse_no_files(data: Reader, split: str) -> None:
+    """Raises InputError where the section names no file for a part of the data."""
+    if not data.files(split):
+        consequence = "there is nothing to train on" if split == "train" else "there is nothing to read"
+        raise InputError(f"data.{split} is missing: {consequence}")
+
+
+def _corpus(
+    data: Reader, split: str, written: str, wanted: str, max_length: int, files: Sequence[Path] | None = None
+) -> EncodedSentences:
+    """One part of the data, encoded once: spans in the model's scheme, long sentences in windows."""
+    if files is None:
+        refuse_no_files(data, split)
+    sources = list(data.files(split) if files is None else files)
+    settings = {**data.settings(split), "written": written, "wanted": wanted, "max_length": max_length}
+    if files is not None and "limit" in settings:
+        settings["limit"] = None
+
+    def sentences() -> Iterator[Tokens]:
+        for path, sentence in _read(data, split, sources, whole=files is not None):
+            if sentence.tags is not None and written != wanted:
+                try:
+                    sentence.tags = convert(sentence.tags, wanted, scheme=written)
+                except InputError as error:
+                    raise InputError(f"in the sentence from here: {error}", path=path, line=sentence.line) from None
+            yield from windows(sentence, max_length, wanted)
+
+    kind = f"tokens-{data.format}"
+    return EncodedSentences.open(
+        cached(kind, sources, settings, lambda folder: encode_sentences(sentences(), folder))  # type: ignore[arg-type]
+    )
+
+
+def _read(data: Reader, split: str, sources: Sequence[Path], *, whole: bool) -> Iterator[tuple[Path | None, Tokens]]:
+    """The sentences of some files, each with its file; the Python corpus is counted over all its files."""
+    if isinstance(data, PythonSource):
+        yield from ((None, sentence) for sentence in data.read(split, sources if whole else None))
+        return
+    for path in sources:
+        yield from ((path, sentence) for sentence in data.read(split, [path]))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The protocol of tokenizers, and the table of their names."""
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from spago_jax.registry import Registry
+
+TOKENIZERS = Registry(
+    "tokenizer",
+    {
+        "words": "spago_jax.text.tokenizers.words:WordTokenizer",
+        "whitespace": "spago_jax.text.tokenizers.whitespace:WhitespaceTokenizer",
+        "python": "spago_jax.data.python.tokenizer:PythonTokenizer",
+    },
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Encoding:
+    """A text cut into tokens.
+
+    Attributes:
+        tokens: the forms that a model reads; a form may differ from the text at its place (lower case, marks).
+        offsets: the place of each token in the text, in code points, half-open.
+        breaks: the indices of tokens at which the text should be cut where it has to be read in windows.
+        ids: the id of each token where the tokenizer has a vocabulary of its own.
+        word_ids: the word that each token is a piece of, None for special tokens; where tokens are pieces of words.
+    """
+
+    tokens: list[str]
+    offsets: list[tuple[int, int]]
+    breaks: tuple[int, ...] = ()
+    ids: list[int] | None = None
+    word_ids: list[int | None] | None = None
+
+
+class Tokenizer(abc.ABC):
+    """From a text to tokens. A tokenizer is saved as its kind and its settings, plain JSON.
+
+    Attributes:
+        kind: its name in configs.
+    """
+
+    kind: ClassVar[str]
+
+    @abc.abstractmethod
+    def encode(self, text: str) -> Encoding:
+        """The tokens of a text, with their places in it."""
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor that make it again."""
+        return {}
+
+
+def tokenizer_from(settings: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer of ``{"kind": NAME, ...}``, as a processor saves it.
+
+    >>> tokenizer_from({"kind": "whitespace"}).encode("Ada  coded").offsets
+    [(0, 3), (5, 10)]
+
+    Raises:
+        InputError: for an unknown kind.
+    """
+    rest = {key: value for key, value in settings.items() if key != "kind"}
+    return TOKENIZERS.find(settings["kind"])(**rest)

@@ -1,8 +1,0 @@
-# SPDX-License-Identifier: BSD-2-Clause
-"""Runs side by side: which there are, how they differ, and one page that draws them."""
-
-from spago_jax.train.compare.find import find_runs
-from spago_jax.train.compare.page import comparison
-from spago_jax.train.compare.summary import RunSummary, read_summary
-
-__all__ = ["RunSummary", "comparison", "find_runs", "read_summary"]

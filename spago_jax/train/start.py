@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The weights that training starts from (``init:`` of a config): of a run, or of an exported folder."""
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from spago_jax.core import flat, unflat
+from spago_jax.core.paths import match_paths
+from spago_jax.errors import CheckpointError, InputError
+from spago_jax.optim import OptimizerConfig
+from spago_jax.optim.config import GroupConfig
+from spago_jax.train.checkpoint import Checkpoints
+from spago_jax.train.schema import Experiment, InitConfig
+
+
+def assets_of(config: InitConfig) -> Path:
+    """The folder of the vocabularies that belong to the weights.
+
+    Raises:
+        InputError: for a folder that is neither a run nor an exported program.
+    """
+    folder = Path(config.source)
+    if not any((folder / name).is_file() for name in ("config.yaml", "manifest.json")):
+        raise InputError("init.from: neither the folder of a run nor an exported folder", path=folder)
+    return folder / "assets"
+
+
+def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
+    """The arrays by path: those of a run's best checkpoint (averaged, where it averages), or of an exported folder.
+
+    Raises:
+        InputError: for a folder that is neither.
+        CheckpointError: where there is no such checkpoint, or it cannot be read.
+    """
+    folder = assets_of(config).parent
+    if not (folder / "config.yaml").is_file():
+        from spago_jax.compiler.ship.load import read_safetensors
+
+        prefix = "model."
+        found = read_safetensors(folder / "weights.safetensors")
+        return {path.removeprefix(prefix): np.asarray(array) for path, array in found.items()}
+    with closing(Checkpoints(folder / "checkpoints", read_only=True)) as checkpoints:
+        step = config.step if config.step is not None else _best_step(folder) or checkpoints.latest()
+        if step is None or step not in checkpoints.steps():
+            raise CheckpointError(f"{folder}: no checkpoint {step or ''}; there are {checkpoints.steps()}")
+        return checkpoints.arrays(step, ("model", "average"))
+
+
+def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig) -> Any:
+    """The model with these arrays in the place of its own.
+
+    Raises:
+        InputError: for arrays of the model that are absent from the weights, or have another shape there, and that
+            ``allow_missing`` does not name; each is listed.
+    """
+    own = flat(model)
+    match_paths(model, config.freeze, where="init.freeze")
+    allowed = match_paths(model, config.allow_missing, where="init.allow_missing")
+    new = {path: weights[path] for path, leaf in own.items() if path in weights and weights[path].shape == leaf.shape}
+    missing = [path for path in own if path not in new and path not in allowed]
+    if missing:
+        listed = "\n".join(f"  {path}: {_difference(own[path], weights.get(path))}" for path in missing)
+        heads = sorted({path.partition(".")[0] for path in missing})
+        raise InputError(
+            f"init.from = {config.source}: these arrays of the model cannot be taken from there:\n{listed}\n"
+            f"Let them start fresh with init.allow_missing: [{', '.join(f'{head}.*' for head in heads)}]"
+        )
+    return unflat(model, {path: jnp.asarray(array, own[path].dtype) for path, array in new.items()}, partial=True)
+
+
+def optimizer_config(experiment: Experiment) -> OptimizerConfig:
+    """The optimizer's settings, with the arrays that ``init.freeze`` names frozen."""
+    config = experiment.optimizer
+    if experiment.init is None or not experiment.init.freeze:
+        return config
+    frozen = GroupConfig(match=experiment.init.freeze, freeze=True)
+    return config.model_copy(update={"groups": (frozen, *config.groups)})
+
+
+def _best_step(folder: Path) -> int | None:
+    try:
+        return int(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["best_step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # the run did not end: its latest checkpoint is what there is
+
+
+def _difference(own: Any, given: np.ndarray | None) -> str:
+    if given is None:
+        return f"{list(own.shape)}, absent there"
+    return f"{list(own.shape)}, {list(given.shape)} there"

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Task, Objective, Score: what the training loop knows of a model and its data."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+
+from spago_jax.core import Array, Module, Rng
+from spago_jax.core.section import Section
+from spago_jax.data.batching import Batches, LengthBatches, shared_buckets
+from spago_jax.data.formats.reader import Reader
+from spago_jax.data.processor import Answer, Processor, Rows
+from spago_jax.errors import InputError, did_you_mean
+from spago_jax.train.schema import Experiment, TextTrainConfig, TrainConfig
+
+Batch = Mapping[str, Any]
+ModelType = TypeVar("ModelType", bound=Module)
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A score by name, and whether more of it is better."""
+
+    name: str
+    better: Literal["max", "min"] = "max"
+
+    def improves(self, new: float, old: float | None, min_delta: float = 0.0) -> bool:
+        """Whether ``new`` beats ``old`` by more than ``min_delta``.
+
+        >>> Score("f1").improves(0.5, 0.4), Score("loss", "min").improves(0.5, 0.4)
+        (True, False)
+        """
+        if old is None:
+            return True
+        return new > old + min_delta if self.better == "max" else new < old - min_delta
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """The summed loss of a batch, the number it is divided by, and the state that the next chunk of text starts from.
+
+    Sum and weight are kept apart so that a batch split over devices gives exactly the mean of the whole.
+    """
+
+    total: Array
+    weight: Array
+    carry: Any = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """The result of an evaluation: numbers for the log, and tables for the report."""
+
+    values: dict[str, float]
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Scorer(Protocol):
+    """Gathers the outputs of evaluation steps, on the host."""
+
+    def update(self, block: Any, outputs: Any) -> None:
+        """Takes the outputs of one block of batches; leading axes [steps, batch]."""
+
+    def compute(self) -> Scores:
+        """The scores of everything seen."""
+        ...
+
+
+class Objective(abc.ABC, Generic[ModelType]):
+    """The traced half of a task: pure functions of a model and a batch, without files."""
+
+    @abc.abstractmethod
+    def init(self, key: Array) -> ModelType:
+        """A fresh model."""
+
+    def initial_carry(self, batch_size: int) -> Any:
+        """The state that the first chunk of a text starts from; leading axis [batch]. Empty for most models."""
+        return ()
+
+    @abc.abstractmethod
+    def loss(self, model: ModelType, batch: Batch, carry: Any, rng: Rng) -> Loss:
+        """The training loss of one batch, without the auxiliary losses that layers add."""
+
+    @abc.abstractmethod
+    def predict(self, model: ModelType, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+        """The outputs for one batch, by name, and the next carry: the one forward pass of scores, users and exports."""
+
+    @abc.abstractmethod
+    def measure(self, model: ModelType, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What a scorer needs of the outputs for a batch with targets, such as the loss of each row."""
+
+
+class Task(abc.ABC):
+    """What ``task:`` in a config names: it ties readers, processor, objective and scores together.
+
+    An instance belongs to one experiment and holds its data, where it was prepared with data.
+
+    Attributes:
+        name: the value of ``task``.
+        readers: the formats that the `data` section may have.
+        ModelConfig: the schema of the `model` section.
+        TrainConfig: the schema of the `train` section.
+        Options: what a user may set when predicting.
+        scores: every score that it may compute, with its direction.
+        sample: how the report shows a sample prediction.
+    """
+
+    name: ClassVar[str]
+    readers: ClassVar[tuple[type[Reader], ...]]
+    ModelConfig: ClassVar[type[Section]]
+    TrainConfig: ClassVar[type[TrainConfig]]
+    Options: ClassVar[type[Section]]
+    scores: ClassVar[tuple[Score, ...]]
+    processor_class: ClassVar[type[Processor]]
+
+    def __init__(self, experiment: Experiment, processor: Any):
+        self.experiment = experiment
+        self.processor = processor
+        self.parts: dict[str, Any] = {}
+        self.objective = self.make_objective()
+
+    # -- making one ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def check(cls, experiment: Experiment) -> None:
+        """Refuses settings that do not go together and files that are not there, before any work.
+
+        Raises:
+            InputError: for the first mistake found.
+        """
+        experiment.data.check()
+
+    @classmethod
+    @abc.abstractmethod
+    def prepare(cls, experiment: Experiment, *, start: Any = None) -> Self:
+        """Reads the data: makes the processor from the training part, and encodes every part once.
+
+        Args:
+            experiment: with this task's sections.
+            start: a processor whose vocabularies are kept (that of the run whose weights training starts from); only
+                the labels are those of the new data.
+
+        Raises:
+            InputError: for bad data.
+        """
+
+    @classmethod
+    def open(cls, experiment: Experiment, assets: Path) -> Self:
+        """A task without data, from the assets of a run, for prediction.
+
+        Raises:
+            InputError: for missing or damaged assets.
+        """
+        return cls(experiment, cls.processor_class.load(assets))
+
+    @abc.abstractmethod
+    def make_objective(self) -> Objective:
+        """The traced half, for this experiment and processor."""
+
+    def from_data(self, model: Any) -> Any:
+        """A fresh model with what is known from the data put in (word vectors, the mean of the pixels)."""
+        return model
+
+    @abc.abstractmethod
+    def load_split(self, name: str, path: str) -> None:
+        """Reads another file in the format of the data as one more part.
+
+        Raises:
+            InputError: for a missing or bad file.
+        """
+
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    def splits(self) -> list[str]:
+        """The parts of the data that were read."""
+        return list(self.parts)
+
+    @abc.abstractmethod
+    def batches(self, split: str, *, training: bool) -> Batches:
+        """The batches of one part of the data."""
+
+    def arrays(self, split: str, block: Any) -> dict[str, np.ndarray]:
+        """The arrays of a block of batches with their targets, leading axes [steps, batch]."""
+        return self.processor.batch(self.parts[split], block.indices, block.length, targets=True)
+
+    @abc.abstractmethod
+    def units(self, split: str, block: Any) -> int:
+        """How many units (``processor.unit``: tokens, characters, examples) a block holds, for the throughput."""
+
+    # -- scores ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    @abc.abstractmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """The scores that an experiment will compute, the one that counts by default first; its data are not read."""
+
+    @abc.abstractmethod
+    def score_names(self) -> tuple[str, ...]:
+        """The scores that are computed on this data, the one that counts by default first."""
+
+    @abc.abstractmethod
+    def scorer(self, split: str) -> Scorer:
+        """A fresh scorer for one part of the data."""
+
+    def baseline(self, split: str) -> Scores | None:
+        """Scores of a simple method on the same data, to be printed beside the model's own, where there is one."""
+        return None
+
+    @classmethod
+    def score(cls, name: str) -> Score:
+        """A score with its direction.
+
+        Raises:
+            InputError: for a score that the task does not have.
+        """
+        found = {score.name: score for score in cls.scores}
+        if name not in found:
+            raise InputError(f"train.metric = {name!r}: {did_you_mean(name, found)}")
+        return found[name]
+
+    def metric(self) -> Score:
+        """The dev score that picks the best checkpoint: ``train.metric``, or the first of ``score_names``.
+
+        Raises:
+            InputError: for a score that is not computed on this data.
+        """
+        name = self.experiment.train.metric or self.score_names()[0]
+        if name not in self.score_names():
+            raise InputError(f"train.metric = {name!r}: {did_you_mean(name, self.score_names())}")
+        return self.score(name)
+
+    # -- prediction ------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def examples(self, source: Any) -> Iterator[Any]:
+        """The examples of a user's file or of standard input (an ``InputFile``), as they come.
+
+        Raises:
+            InputError: for input that cannot be read.
+        """
+
+    @abc.abstractmethod
+    def labels(self) -> Sequence[str]:
+        """The labels that answers may carry, for colours and for the metadata of an export."""
+
+
+def batches_by_length(task: Task, split: str, *, training: bool) -> LengthBatches:
+    """Batches of rows of similar length, for tasks whose `train` section is a ``TextTrainConfig``."""
+    train = task.experiment.train
+    assert isinstance(train, TextTrainConfig)
+    lengths = {name: rows.lengths for name, rows in task.parts.items()}
+    return LengthBatches(
+        lengths[split],
+        train.batch_size if training else train.eval_batch_size,
+        bucket_lengths=shared_buckets(list(lengths.values()), train.buckets),
+        steps_per_block=train.steps_per_call,
+        seed=task.experiment.seed,
+        order="shuffled" if training else "sequential",
+    )
+
+
+__all__ = ["Answer", "Batch", "Loss", "Objective", "Rows", "Score", "Scorer", "Scores", "Task", "batches_by_length"]

@@ -1,0 +1,56 @@
+"""Processes of trials: they end with the sweep that they work for, and what ends them is said."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from spago_jax.errors import CheckpointError
+from spago_jax.sweep.crew import Crew, WorkerError
+from spago_jax.sweep.one import Job
+from spago_jax.sweep.worker import line_of
+
+
+@pytest.fixture
+def endless(corpus, tmp_path):
+    """A trial that would take hours."""
+    return Job(
+        str(corpus / "images.yaml"), ("train.epochs=1000000", "train.evaluate_every=1000"), str(tmp_path / "run")
+    )
+
+
+def test_a_process_ends_when_its_sweep_is_gone(endless, tmp_path):
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "spago_jax.sweep.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == '{"ready": true}\n'
+    worker.stdin.write(line_of(endless, 1))
+    worker.stdin.flush()
+    while not (tmp_path / "run" / "model.json").exists():
+        assert worker.poll() is None
+    worker.stdin.close()  # as when the sweep is killed
+    assert worker.wait(60) == 1
+    worker.stdout.close()
+
+
+def test_a_process_that_dies_and_one_that_cannot_write(endless, tmp_path):
+    (tmp_path / "file").write_text("")
+    with Crew(1, 1, -1) as crew:
+        (worker,) = crew._all
+
+        def kill():
+            while not (tmp_path / "run" / "model.json").exists():
+                assert worker.poll() is None
+            worker.send_signal(signal.SIGKILL)
+
+        threading.Thread(target=kill, daemon=True).start()
+        with pytest.raises(WorkerError) as error:
+            list(crew.run([endless]))
+    assert str(error.value) == f"the process of {endless.folder} was killed by signal 9; is memory short?"
+    blocked = Job(endless.base, endless.overrides, str(tmp_path / "file" / "run"))
+    with Crew(1, 1, -1) as crew, pytest.raises(CheckpointError, match="cannot write .*run: Not a directory"):
+        list(crew.run([blocked]))
