@@ -39,7 +39,7 @@ KINKS = {
             (-2.5, 2.5),
             lambda c: 0.0,
             lambda c: math.nan,
-            ("0", "0, 0.1 or 0.2, as 0.2 x + 0.5 is rounded"),
+            ("0", "0, 0.1 or 0.2 by rounding"),
         ),
         Kink("abs", (0.0,), lambda c: 0.0, lambda c: 1.0, ("0", "1")),
     )

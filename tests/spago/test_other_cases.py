@@ -21,9 +21,11 @@ FUNCTIONS = {"abs": jnp.abs, "hard_tanh": jax.nn.hard_tanh, "relu": jax.nn.relu}
 
 def arrays(**named):
     return [
-        None if value is None else {"name": name, "shape": list(np.shape(value)), "data": list(map(_number, np.ravel(value)))}
+        value
+        if value is None
+        else {"name": name, "shape": list(np.shape(value)), "data": list(map(_number, np.ravel(value)))}
         for name, value in named.items()
-    ]  # fmt: skip
+    ]
 
 
 def _number(x):
@@ -49,8 +51,11 @@ def results(tmp_path, file, *cases, version="main"):
 
 def operator(inputs, y, gy, grads, **more):
     return {
-        "inputs": arrays(**inputs), "outputs": arrays(y=y), "output_grads": arrays(y=gy), "input_grads": arrays(**grads),
-    } | more  # fmt: skip
+        "inputs": arrays(**inputs),
+        "outputs": arrays(y=y),
+        "output_grads": arrays(y=gy),
+        "input_grads": arrays(**grads),
+    } | more
 
 
 def passes(tmp_path, file, *cases, version="main"):
@@ -115,8 +120,9 @@ def test_relu_at_zero(tmp_path):
 @pytest.mark.parametrize(
     ("file", "settings", "x", "y", "theirs"),
     [
-        ("LeakyReLU", {"alpha": 0.3}, 0.0, 0.0, 0.3), ("HardTanh", {}, 1.0, 1.0, 0.0), ("HardTanh", {}, -1.0, -1.0, 0.0),
-        ("HardSigmoid", {}, 2.5, 1.0, 0.0), ("HardSigmoid", {}, -2.5, 0.0, 0.0), ("Abs", {}, 0.0, 0.0, 0.0),
+        ("LeakyReLU", {"alpha": 0.3}, 0.0, 0.0, 0.3), ("Abs", {}, 0.0, 0.0, 0.0),
+        ("HardTanh", {}, 1.0, 1.0, 0.0), ("HardTanh", {}, -1.0, -1.0, 0.0),
+        ("HardSigmoid", {}, 2.5, 1.0, 0.0), ("HardSigmoid", {}, -2.5, 0.0, 0.0),
         # at these the two agree
         ("ELU", {"alpha": 0.3}, 0.0, 0.0, 0.3), ("CELU", {"alpha": 0.3}, 0.0, 0.0, 1.0),
         ("SELU", {"alpha": 0.3, "scale": 2.0}, 0.0, 0.0, 0.6), ("SoftShrink", {"lambda": 0.5}, 0.5, 0.0, 0.0),
@@ -218,9 +224,10 @@ def test_the_table_says_what_our_functions_do(name):
     kink = KINKS[name]
     for point in kink.points:
         slope = jax.grad(lambda x: function(x, *settings.values()))(point)
-        assert float(slope) == pytest.approx(kink.ours(settings))
-        if kink.text[1] != "alpha":
-            assert float(kink.text[1]) == kink.ours(settings)
+        if math.isnan(kink.ours(settings)):
+            assert min(abs(float(slope) - side) for side in (0.0, 0.1, 0.2)) < 1e-6
+        else:
+            assert float(slope) == kink.ours(settings) == float(kink.text[1])
 
 
 def test_the_table_stands_in_the_page():
