@@ -6,13 +6,13 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from spago_jax.train.recipe import Loss
 
 from spago_jax.core import Module, Precision, tap
 from spago_jax.core.sharding import data_mesh
 from spago_jax.nn import LayerNorm, Linear
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.optim import OptimizerConfig, build_optimizer, trained_paths
-from spago_jax.train.recipe import Loss
 from spago_jax.train.state import TrainState
 from spago_jax.train.step import train_program
 from spago_jax.train.watch.config import WatchConfig

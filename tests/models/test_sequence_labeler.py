@@ -2,6 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from spago_jax.models.sequence_labeler import data as corpora
+from spago_jax.models.sequence_labeler.config import ConllData, SequenceLabelerConfig
+from spago_jax.models.sequence_labeler.model import SequenceLabeler
+from spago_jax.models.sequence_labeler.scores import TagScorer, majority_scores
+from spago_jax.models.sequence_labeler.tag_set import TagSet
+from spago_jax.models.tokens.features import Features
 
 from spago_jax.core import Rng, flat
 from spago_jax.data.batching import Block
@@ -10,12 +16,6 @@ from spago_jax.data.examples import Tokens
 from spago_jax.data.lexicon import LexiconBuilder
 from spago_jax.data.python.sources import majority_baseline
 from spago_jax.errors import InputError
-from spago_jax.models.sequence_labeler import data as corpora
-from spago_jax.models.sequence_labeler.config import ConllData, SequenceLabelerConfig
-from spago_jax.models.sequence_labeler.model import SequenceLabeler
-from spago_jax.models.sequence_labeler.scores import TagScorer, majority_scores
-from spago_jax.models.sequence_labeler.tag_set import TagSet
-from spago_jax.models.tokens.features import Features
 from spago_jax.text.tags import transition_mask
 
 TAGS = ("O", "B-PER", "I-PER", "E-PER", "S-PER")
