@@ -2,7 +2,7 @@
 """Module: a frozen dataclass that is its own parameter pytree."""
 
 import dataclasses
-from typing import Any, Self, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 from flax import struct
@@ -37,6 +37,11 @@ class Module(struct.PyTreeNode):
     >>> scale(jnp.array([3.0, 3.0]))
     Array([ 9., 18.], dtype=float32)
     """
+
+    # What a flow reads off its stream when it makes a layer: the first parameter of `init` after the key, if it has one
+    # of these names, is the size of this axis of the input.
+    size_names: ClassVar[tuple[str, ...]] = ("in_features", "features", "in_channels")
+    size_axis: ClassVar[int] = -1
 
     def __init_subclass__(cls, **kwargs: Any):
         check_definition(cls)

@@ -97,7 +97,7 @@ MISTAKES = {
         "lambda(x) does not take 1 input(s) and the tags ['a']: too many positional arguments",
     ),
     "20": (lambda: start().through(same).tag("a").using("a"), "cycle detected: through 'a' would read its own output"),
-    "name": (lambda: start().tag("a.b"), "tag: 'a.b' is no name; expected text without '.', ':' and '/'"),
+    "name": (lambda: start().tag("a.b"), "tag: 'a.b' is not a name; expected text without '.', ':' and '/'"),
     "a class": (lambda: flow.start(Linear), "start: Linear is a class; give flow.layer(Linear, ...)"),
     "no part": (
         lambda: start().through(3),
@@ -168,7 +168,7 @@ SHAPES = {
     ),
     "router": (
         lambda: start().gate(flow.softmax_router(3), [flow.linear(3), flow.linear(3)]),
-        r"the router gives f32\[11, 3\], expected 2 weights along the last axis, one an expert",
+        r"the router gives f32\[11, 3\], expected 2 weights along the last axis, one per expert",
     ),
     "branches": (
         lambda: start().switch(flow.fixed_selector(0), [flow.linear(3), flow.linear(4)]),
