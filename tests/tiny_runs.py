@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sharing import made_once
 
 CITIES = ["Paris", "Rome", "Oslo", "Lima", "Cairo"]
 PEOPLE = ["Ann", "Bob", "Eve", "Ida", "Max"]
@@ -113,17 +114,24 @@ def texts(seed: int, count: int) -> list[tuple[str, str]]:
     return found
 
 
-def _tiny_train(config: Path, folder: Path):
+def _tiny_train(config: Path, name: str, factory: pytest.TempPathFactory):
     from spago_jax.train import fit, load_experiment
     from spago_jax.train.console import TrainingConsole
 
-    return fit(load_experiment(config), folder, command="test", console=TrainingConsole(quiet=True)), folder
+    def train(parent: Path):
+        folder = parent / name
+        return fit(load_experiment(config), folder, command="test", console=TrainingConsole(quiet=True)), folder
+
+    return made_once(factory, f"runs-{name}", train)
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     """A folder with data and configs of every kind: tiny.yaml, letters.yaml, images.yaml, moods.yaml, ..."""
-    folder = tmp_path_factory.mktemp("corpus")
+    return made_once(tmp_path_factory, "corpus", _write_corpus)
+
+
+def _write_corpus(folder: Path) -> Path:
     for seed, (name, count) in enumerate({"train": 60, "dev": 16, "test": 16}.items()):
         (folder / f"{name}.conll").write_text(sentences(seed, count))
     (folder / "tiny.yaml").write_text(LABELER.format(folder=folder))
@@ -151,31 +159,31 @@ def config(corpus) -> Path:
 @pytest.fixture(scope="session")
 def trained(config, tmp_path_factory):
     """A finished run of the tiny labeler: (result, folder)."""
-    return _tiny_train(config, tmp_path_factory.mktemp("runs") / "tiny")
+    return _tiny_train(config, "tiny", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def letters(corpus, tmp_path_factory):
     """A finished run of the character language model: (result, folder)."""
-    return _tiny_train(corpus / "letters.yaml", tmp_path_factory.mktemp("runs") / "letters")
+    return _tiny_train(corpus / "letters.yaml", "letters", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def pictures(corpus, tmp_path_factory):
     """A finished run of the image classifier: (result, folder)."""
-    return _tiny_train(corpus / "images.yaml", tmp_path_factory.mktemp("runs") / "images")
+    return _tiny_train(corpus / "images.yaml", "images", tmp_path_factory)
 
 
 @pytest.fixture(scope="session", params=["mean", "cnn", "bilstm"])
 def moods(request, corpus, tmp_path_factory):
     """A finished run of a text classifier, of every encoder: (result, folder)."""
-    return _tiny_train(corpus / f"moods-{request.param}.yaml", tmp_path_factory.mktemp("runs") / "moods")
+    return _tiny_train(corpus / f"moods-{request.param}.yaml", f"moods-{request.param}", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def mood(corpus, tmp_path_factory):
     """A finished run of one text classifier: (result, folder)."""
-    return _tiny_train(corpus / "moods-mean.yaml", tmp_path_factory.mktemp("runs") / "mood")
+    return _tiny_train(corpus / "moods-mean.yaml", "moods-mean", tmp_path_factory)
 
 
 def stored(folder: Path, step: int | None = None) -> dict[str, np.ndarray]:
