@@ -88,5 +88,5 @@ def test_two_embeddings_of_one_kind_have_arrays_of_their_own():
 
 def test_vectors_of_another_length(tmp_path):
     (tmp_path / "v.txt").write_text("a 1 2 3\n")
-    with pytest.raises(InputError, match=r"words.size = 4, but these vectors have 3 numbers each"):
+    with pytest.raises(InputError, match=r"model.embeddings.words.size = 4, but these vectors have 3 numbers each"):
         Words(kind="words", size=4, vectors=str(tmp_path / "v.txt")).fit("words", lexicon("a"))
