@@ -12,7 +12,7 @@ import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
 from spago_jax.optim.config import GroupConfig, OptimizerConfig
-from spago_jax.optim.controls import controlled, gated_paths
+from spago_jax.optim.controls import controlled, gated_paths, select
 from spago_jax.optim.methods import build_method
 from spago_jax.optim.rates import scale_by_rates
 from spago_jax.optim.schedules import build_schedule
@@ -37,7 +37,7 @@ Gates = Sequence[str | Iterable[str]]
 def trained_paths(config: OptimizerConfig, model: Any, gates: Gates = ()) -> set[str]:
     """The paths of the arrays that will be trained: all trainable ones, less the groups with ``freeze: true``.
 
-    What a gate covers is among them, frozen by a group or not: it may be opened.
+    Arrays behind a gate are among them, even if a group freezes them: the gate may open.
 
     ``partition(model, lambda m: trained_paths(config, m))`` cuts the model into what is differentiated and the
     rest, so that frozen arrays cost no gradient.
@@ -78,14 +78,11 @@ def _only(paths: set[str], inner: optax.GradientTransformation) -> optax.Gradien
     Trees are cut by setting leaves to None, not by masks: a Module is callable, so optax would call a mask tree.
     """
 
-    def cut(tree: Any) -> Any:
-        return map_named(lambda path, leaf: leaf if path in paths else None, tree)
-
     def init(params: Any) -> Any:
-        return inner.init(cut(params))
+        return inner.init(select(params, paths))
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        inside, state = inner.update(cut(updates), state, None if params is None else cut(params))
+        inside, state = inner.update(select(updates, paths), state, None if params is None else select(params, paths))
         new = iter(jax.tree.leaves(inside))
         return map_named(lambda path, g: next(new) if path in paths else jnp.zeros_like(g), updates), state
 

@@ -3,7 +3,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from spago_jax.core.section import Section
 
 __all__ = [
     "ConstantSchedule",
@@ -19,15 +21,11 @@ __all__ = [
 ]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class _Schedule(_Config):
+class _Schedule(Section):
     warmup: float = Field(
         0,
         ge=0,
-        description="Linear warm-up first: over this many steps, or over this part of all steps if below 1.",
+        description="Linear warm-up first: over this many steps, or over this fraction of all steps if below 1.",
     )
 
 
@@ -38,8 +36,8 @@ class ConstantSchedule(_Schedule):
 
 
 class _Falling(_Schedule):
-    final: float = Field(0.0, ge=0, le=1, description="Where it ends, as a part of the learning rate.")
-    steps: int | None = Field(None, ge=1, description="Over how many steps; all that follow the warm-up by default.")
+    final: float = Field(0.0, ge=0, le=1, description="Where it ends, as a fraction of the learning rate.")
+    steps: int | None = Field(None, ge=1, description="Over how many steps; by default all steps after the warm-up.")
 
 
 class LinearSchedule(_Falling):
@@ -62,7 +60,7 @@ class ExponentialSchedule(_Falling):
     """
 
     name: Literal["exponential"] = "exponential"
-    final: float = Field(0.01, gt=0, le=1, description="Where it ends, as a part of the learning rate.")
+    final: float = Field(0.01, gt=0, le=1, description="Where it ends, as a fraction of the learning rate.")
 
 
 class HyperbolicSchedule(_Schedule):
@@ -74,7 +72,7 @@ class HyperbolicSchedule(_Schedule):
 
     name: Literal["hyperbolic"] = "hyperbolic"
     rate: float = Field(0.1, gt=0, description="How fast it falls.")
-    final: float = Field(0.0, ge=0, le=1, description="The floor, as a part of the learning rate.")
+    final: float = Field(0.0, ge=0, le=1, description="The floor, as a fraction of the learning rate.")
     unit: Literal["step", "epoch"] = Field("epoch", description="What `rate` counts.")
 
 
@@ -83,7 +81,7 @@ class StepSchedule(_Schedule):
 
     name: Literal["step"] = "step"
     every: int = Field(1, ge=1, description="The length of one stair.")
-    factor: float = Field(0.5, gt=0, le=1, description="The height of a stair, as a part of the one before it.")
+    factor: float = Field(0.5, gt=0, le=1, description="The height of a stair, as a fraction of the one before it.")
     unit: Literal["step", "epoch"] = Field("epoch", description="What `every` counts.")
 
 
@@ -98,24 +96,24 @@ Schedule = Annotated[
 ]
 
 
-class PlateauConfig(_Config):
-    """Multiplies the learning rate by `factor` when the dev score has not got better for `patience` evaluations.
+class PlateauConfig(Section):
+    """Multiplies the learning rate by `factor` when the dev score does not improve for `patience` evaluations.
 
     The rule and the defaults of `threshold` and `cooldown` are those of PyTorch's ``ReduceLROnPlateau``.
     """
 
     factor: float = Field(0.5, gt=0, lt=1, description="What the learning rate is multiplied by.")
-    patience: int = Field(2, ge=0, description="How many evaluations without a better score are borne.")
-    threshold: float = Field(1e-4, ge=0, description="A score is better if it is so by more than this part of it.")
-    cooldown: int = Field(0, ge=0, description="Evaluations after a reduction that are not counted.")
-    final: float = Field(0.0, ge=0, lt=1, description="The floor, as a part of the learning rate.")
+    patience: int = Field(2, ge=0, description="Evaluations without improvement before the rate drops.")
+    threshold: float = Field(1e-4, ge=0, description="The relative improvement that counts as one.")
+    cooldown: int = Field(0, ge=0, description="Evaluations to ignore after a reduction.")
+    final: float = Field(0.0, ge=0, lt=1, description="The floor, as a fraction of the learning rate.")
     mode: Literal["max", "min"] | None = Field(
-        None, description="Whether a higher or a lower score is better; null: as it is for the metric (a score: max)."
+        None, description="Whether a higher or a lower score is better; null: as the metric says."
     )
 
 
-class GroupConfig(_Config):
-    """Other settings for the arrays that a path pattern covers; the first group that covers an array has it."""
+class GroupConfig(Section):
+    """Other settings for the arrays that a path pattern matches; the first group that matches an array applies."""
 
     match: str | tuple[str, ...] = Field(
         description="Path patterns: a module's path (`encoder`) or wildcards (`*.embedding.weight`)."
@@ -146,7 +144,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-class OptimizerConfig(_Config):
+class OptimizerConfig(Section):
     """How parameters follow their gradients.
 
     >>> OptimizerConfig(name="adamw", learning_rate=3e-4, weight_decay=0.01, schedule="cosine").schedule
@@ -169,14 +167,14 @@ class OptimizerConfig(_Config):
     weight_decay: float = Field(
         0.0,
         ge=0,
-        description="Shrinks weights, but no biases and norm gains. Decoupled in adamw and lamb, else added to the "
+        description="Shrinks weights, but not biases or norm gains. Decoupled in adamw and lamb, else added to the "
         "gradient (L2).",
     )
     clip_value: float | None = Field(None, gt=0, description="Clip each element of the gradients to this size.")
     clip_norm: float | None = Field(None, gt=0, description="Scale all gradients down to this global norm.")
     schedule: Annotated[Schedule, BeforeValidator(_by_name)] = Field(
         ConstantSchedule.model_validate({}),
-        description="How the learning rate goes with the steps: a name, or a section.",
+        description="How the learning rate changes over the steps: a name, or a section.",
     )
     plateau: PlateauConfig | None = Field(None, description="Lower the learning rate when the dev score stalls.")
     groups: tuple[GroupConfig, ...] = Field((), description="Other rates, or none, for some of the arrays.")

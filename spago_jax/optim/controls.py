@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Controls: a factor of the learning rate, and arrays that stay frozen until they are opened; no change compiles.
+"""Controls: a factor of the learning rate, and gates that keep arrays frozen until they open.
 
-They are arrays in the optimizer's state, so that a compiled step reads them; whoever watches the training sets them
-between two steps.
+They are arrays in the optimizer's state, which a compiled step reads: changing them between two steps compiles nothing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,13 +15,13 @@ import optax
 from spago_jax.core.paths import map_named, match_paths, roles
 from spago_jax.errors import InputError
 
-__all__ = ["Controls", "controlled", "controls", "gated_paths", "set_controls"]
+__all__ = ["Controls", "controlled", "controls", "gated_paths", "select", "set_controls"]
 
 State = TypeVar("State")
 
 
 class Controls(NamedTuple):
-    """``scale`` multiplies every update; ``open[i + 1]`` is 1 where gate i lets its arrays be trained, 0 where not.
+    """``scale`` multiplies every update; ``open[i + 1]`` is 1 if the arrays of gate i are trained, 0 if not.
 
     ``open[0]`` is 1: Orbax saves no array without elements, and there may be no gate.
     """
@@ -32,7 +31,7 @@ class Controls(NamedTuple):
 
 
 class ControlledState(NamedTuple):
-    """The controls, and the states of the links: what comes first, a method a group of arrays, the rates."""
+    """The controls, and the states of the links: clipping, one method per group of arrays, the rates."""
 
     controls: Controls
     before: Any
@@ -85,7 +84,7 @@ def controlled(
     def init(params: Any) -> ControlledState:
         dtype = jnp.result_type(float)
         start = Controls(jnp.ones((), dtype), jnp.zeros(1 + len(gates), dtype).at[0].set(1))
-        methods = tuple(method().init(_cut(params, paths)) for _, paths in groups(params))
+        methods = tuple(method().init(select(params, paths)) for _, paths in groups(params))
         return ControlledState(start, before.init(params), methods, after.init(params))
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, ControlledState]:
@@ -100,8 +99,8 @@ def controlled(
         updates, first = before.update(map_named(closed_to_zero, updates), state.before, params)
         methods, made = [], {}
         for (key, paths), memory in zip(parts, state.methods, strict=True):
-            own = None if params is None else _cut(params, paths)
-            inside, new = method().update(_cut(updates, paths), memory, own)
+            own = None if params is None else select(params, paths)
+            inside, new = method().update(select(updates, paths), memory, own)
             if key:
                 new = jax.tree.map(lambda now, old, key=key: jnp.where(lets[key], now, old), new, memory)
             methods.append(new)
@@ -120,7 +119,8 @@ def _paths(tree: Any) -> list[str]:
     return found
 
 
-def _cut(tree: Any, paths: set[str]) -> Any:
+def select(tree: Any, paths: set[str]) -> Any:
+    """The tree with None in place of the arrays of other paths."""
     return map_named(lambda path, leaf: leaf if path in paths else None, tree)
 
 
@@ -129,7 +129,7 @@ def _is_controls(node: Any) -> bool:
 
 
 def controls(state: Any) -> Controls | None:
-    """The controls in an optimizer's state; None of an optimizer that was built without."""
+    """The controls in an optimizer's state; None if it was built without gates."""
     found = [leaf for leaf in jax.tree.leaves(state, is_leaf=_is_controls) if _is_controls(leaf)]
     return found[0] if found else None
 
@@ -143,7 +143,7 @@ def set_controls(state: State, *, scale: float | None = None, opened: Iterable[i
         opened: the gates to open, by their place in ``gates``.
 
     Raises:
-        InputError: for an optimizer that was built without gates, or a gate that there is not.
+        InputError: for an optimizer that was built without gates, or an unknown gate.
 
     >>> from spago_jax.optim import OptimizerConfig, build_optimizer, current_learning_rate
     >>> model = {"w": jnp.ones(2)}

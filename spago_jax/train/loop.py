@@ -220,7 +220,7 @@ class _Training:
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
             self.watching.start()  # what was compiled before is no part of the time that remains
-            while self.position["epoch"] < self.programs.epochs and not self.history.finished:
+            while self.position["epoch"] < self.programs.epochs and not (self._complete or self.history.finished):
                 self._epoch(stream)
 
     def _epoch(self, stream: BlockStream) -> None:
@@ -242,8 +242,7 @@ class _Training:
             if len(self.pending) > 2:  # the device stays busy with the newer ones
                 self._fetch(self.pending.pop(0))
             self.console.advance(count, rate_text(units, time.perf_counter() - started, self.unit))
-            self.history.finished |= self.step >= self.programs.steps
-            if self.position["block"] == 0 or self.history.finished:
+            if self.position["block"] == 0 or self._complete:
                 break  # the epoch's own checkpoint follows its evaluation
             inside = self._inside_epoch(count, started)
             if inside or self.stop.asked or self._due(self.config.checkpoint_every, count):
@@ -253,7 +252,7 @@ class _Training:
                 break
         self._flush()
         seconds = time.perf_counter() - started
-        last = epoch + 1 == self.programs.epochs or self.history.finished
+        last = epoch + 1 == self.programs.epochs or self._complete or self.history.finished
         scores, shown, score = None, "", None
         if "dev" in self.task.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
             scores, shown, score = self._evaluate()
@@ -277,6 +276,11 @@ class _Training:
         )
 
         self._stop_if_asked()
+
+    @property
+    def _complete(self) -> bool:
+        """Whether every step was taken. Not kept in checkpoints: a resumed run may be given more."""
+        return self.step >= self.programs.steps
 
     def _due(self, every: int | None, count: int) -> bool:
         """Whether one of the last ``count`` steps is a multiple of ``every``."""

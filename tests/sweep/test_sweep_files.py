@@ -7,7 +7,7 @@ from spago_jax.errors import InputError
 from spago_jax.sweep.checks import base_experiment, checked_trials, chosen_metric, settings_of
 from spago_jax.sweep.schema import Range
 from spago_jax.sweep.source import load_sweep
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 SWEEP = """\
 name: tries
@@ -168,7 +168,7 @@ def test_no_base(write, refused, tmp_path):
     assert refused(write(text=SWEEP.replace("base: {base}\n", ""))) == "key 'base' is missing"
     assert refused(write(text="- 1\n")).startswith("s.yaml: ")
     assert refused(write(text=SWEEP.replace("parameters:\n", "parameters: 3\nx:\n"))).startswith(
-        "s.yaml:4: parameters = 3: should be a valid dictionary"
+        "s.yaml:4: parameters = 3: should be a mapping"
     )
 
 
@@ -185,7 +185,7 @@ def test_a_score_that_the_model_does_not_have(write, tmp_path):
         chosen_metric(file, base_experiment(file))
     assert str(error.value) == f"{tmp_path}/s.yaml:7: metric = 'acuracy': did you mean 'accuracy'?"
     file = load_sweep(write("metric: loss\n"))
-    assert chosen_metric(file, base_experiment(file)) == Metric("loss", "min")
+    assert chosen_metric(file, base_experiment(file)) == Score("loss", "min")
 
 
 def test_a_base_without_dev_data(write, config, tmp_path):

@@ -17,8 +17,8 @@ import pytest
 from spago_jax.compiler.ship import ProgramError, export, load_program
 from spago_jax.compiler.ship.load import manifest_hash, read_safetensors
 from spago_jax.nn import Linear
-from spago_jax.tasks.exporting import export_run
-from spago_jax.tasks.run import open_run
+from spago_jax.tasks.export import export_run
+from spago_jax.tasks.load import open_run
 
 SIZES = ((1, 3), (4, 9), (11, 17))
 

@@ -16,7 +16,6 @@ from spago_jax.errors import InputError, TrainingError
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.programs import Programs
-from spago_jax.train.registry import recipe_class
 
 EVERYTHING = "train.watch={gradients: array, weights: module, updates: array, activations: '*', histograms: {bins: 5}}"
 HALVE = "{when: {trend: loss, state: improving, window: 2}, do: {scale_learning_rate: 0.5}, repeat: true}"
@@ -34,8 +33,8 @@ def records(folder, kind, name="metrics.jsonl"):
 
 def programs(corpus, *overrides, config="images.yaml", gates=None):
     experiment = load_experiment(corpus / config, overrides)
-    recipe = recipe_class(experiment.model.kind).prepare(experiment)
-    return Programs(recipe, data_mesh(1), Precision.parse("float32"), gates)
+    task = experiment.task_class.prepare(experiment)
+    return Programs(task, data_mesh(1), Precision.parse("float32"), gates)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +43,9 @@ def one_step(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched") / "one"
     run(corpus, folder, "train.batch_size=96", "train.epochs=1", "train.steps_per_call=2", EVERYTHING)
     experiment = load_experiment(corpus / "images.yaml", ["train.batch_size=96", "train.steps_per_call=2"])
-    recipe = recipe_class("mlp_classifier").prepare(experiment)
-    model = recipe.pretrained(recipe.init_model(jax.random.key(experiment.seed)))
-    arrays = recipe.collate("train", recipe.batches("train", training=True).epoch(0)[0], training=True)
+    task = experiment.task_class.prepare(experiment)
+    model = task.from_data(task.objective.init(jax.random.key(experiment.seed)))
+    arrays = task.arrays("train", task.batches("train", training=True).epoch(0)[0])
     x = (arrays["images"][0].reshape(96, -1) - np.float64(model.mean)) / np.float64(model.std)
     w = {name: np.asarray(leaf, np.float64) for name, leaf in sorted(_leaves(model).items())}
     before = x @ w["hidden.0.weight"].T + w["hidden.0.bias"]
