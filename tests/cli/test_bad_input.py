@@ -233,7 +233,7 @@ def test_a_checkpoint_of_another_model(refused, copied):
     text = (copied / "config.yaml").read_text()
     (copied / "config.yaml").write_text(text.replace("hidden: 8", "hidden: 9"))
     message = refused(1, "predict", copied)
-    assert "is of another model: array 'encoder.layers.0." in message
+    assert "is of another model: array 'encoder.rnn.layers.0." in message
     assert "the model expects" in message
 
 

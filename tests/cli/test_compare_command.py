@@ -113,6 +113,7 @@ def test_more_runs_than_hues_are_drawn_six_to_a_chart(compared, trained, tmp_pat
 
 def test_what_is_not_comparable_is_said(compared, trained, letters):
     lines, page = compared(trained[1], letters[1])
+    care = "not comparable without care:"
     remarks = [line for line in lines if line.startswith("not comparable")]
     assert remarks == [
         "not comparable: the runs are judged by different scores: f1 (A), nats (B)",

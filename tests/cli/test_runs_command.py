@@ -13,6 +13,7 @@ from spago_jax.report.compare.find import find_runs, is_run
 from spago_jax.report.compare.summary import read_summary
 from spago_jax.train import Interrupted, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
+from spago_jax.train.task import Score
 
 
 @pytest.fixture

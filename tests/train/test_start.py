@@ -65,7 +65,7 @@ def test_arrays_that_do_not_fit_are_listed_with_the_way_out(trained, new_labels,
         train(new_labels, tmp_path / "run", f"init.from={trained[1]}")
     message = str(error.value)
     assert "init.from = " in message
-    assert "  scorer.bias: [13], [9] there" in message
+    assert "  scorer.bias: [7], [6] there" in message
     assert "Let them start fresh with init.allow_missing: [crf.*, scorer.*]" in message
     assert not (tmp_path / "run").exists()
 
@@ -102,4 +102,6 @@ def test_a_resumed_run_needs_its_start_no_more(trained, new_labels, tmp_path):
     train(new_labels, tmp_path / "parts", *settings, "train.epochs=1")
     shutil.rmtree(tmp_path / "start")
     train(new_labels, tmp_path / "parts", *settings, "train.epochs=2", resume=True)
-    same_bits(tmp_path / "whole", tmp_path / "parts")
+    whole, parts = stored(tmp_path / "whole"), stored(tmp_path / "parts")
+    for path, array in whole.items():
+        assert parts[path].tobytes() == array.tobytes(), path

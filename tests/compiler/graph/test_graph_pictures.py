@@ -211,8 +211,8 @@ def test_the_gradient_of_the_tagger(tagger_loss):
         check(found.svg(level))
     drawn = found.picture(0)
     kinds = {box.title: box.kind for box in drawn.root.children}
-    assert kinds["SequenceLabeler"] == "module"
-    assert kinds["SequenceLabeler ∇"] == "backward"
+    assert kinds["Tagger"] == "module"
+    assert kinds["Tagger ∇"] == "backward"
 
 
 def test_loops_and_branches_inside_each_other():
@@ -279,7 +279,7 @@ def test_folding_takes_the_modules_one_by_one(tagger):
     def modules(level):
         return [box.title for box in tagger.picture(level).root.leaves() if box.kind == "module"]
 
-    assert modules(0) == ["SequenceLabeler"]
+    assert modules(0) == ["Tagger"]
     assert modules(1) == ["tokens", "encoder", "scorer", "crf"]
     assert modules(2) == ["words", "characters", "layers.0"]
     assert modules(None) == []

@@ -58,9 +58,9 @@ def batch_of(model, batch, time, seed=0):
     lengths = draw.integers(1, time + 1, batch)
     lengths[0] = time
     held = np.arange(time) < lengths[:, None]
-    words = draw.integers(1, model.tokens.words.weight.shape[0], (batch, time)) * held
+    words = draw.integers(1, model.embeddings.parts[0].table.weight.shape[0], (batch, time)) * held
     sizes = draw.integers(1, 9, (batch, time)) * held
-    characters = draw.integers(1, model.tokens.characters.embedding.weight.shape[0], (batch, time, 8))
+    characters = draw.integers(1, model.embeddings.parts[1].encoder.embedding.weight.shape[0], (batch, time, 8))
     characters *= np.arange(8) < sizes[..., None]
     values = {"words": words, "characters": characters, "character_lengths": sizes, "lengths": lengths}
     return {name: value.astype(np.int32) for name, value in values.items()}
@@ -131,7 +131,7 @@ def test_the_tagger_can_be_fine_tuned(tagger):
     assert (
         float(jnp.abs(gradients["encoder.layers.0.forward.recurrent_weight"]).max()) > 0
     )  # through the loop of the kernel
-    assert float(jnp.abs(gradients["tokens.words.weight"]).max()) > 0
+    assert float(jnp.abs(gradients["embeddings.parts.0.table.weight"]).max()) > 0
     assert "crf.allowed" not in gradients
 
 

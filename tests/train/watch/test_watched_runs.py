@@ -229,7 +229,7 @@ def test_unwatched_the_program_is_that_of_a_model_without_taps(corpus, monkeypat
         return re.sub(r"0x[0-9a-f]+", "", str(jaxpr))
 
     with_taps = text()
-    monkeypatch.setattr("spago_jax.models.classifier.mlp.tap", lambda name, value: value)
+    monkeypatch.setattr("spago_jax.models.image_mlp.tap", lambda name, value: value)
     assert text() == with_taps
 
 
@@ -257,7 +257,7 @@ def test_what_cannot_be_watched_or_done_is_refused_before_training(corpus, tmp_p
 
 
 def test_a_tap_with_the_name_of_something_else_is_refused(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("spago_jax.models.classifier.mlp.tap", lambda name, value: tap("loss", value))
+    monkeypatch.setattr("spago_jax.models.image_mlp.tap", lambda name, value: tap("loss", value))
     with pytest.raises(InputError, match=r"the tap 'loss' of the model has the name of something else that is watched"):
         run(corpus, tmp_path / "x", "train.watch={}")
 
@@ -269,6 +269,6 @@ def test_a_tap_that_depends_on_the_batch_is_refused(corpus, tmp_path, monkeypatc
         calls.append(name)
         return tap(name, value) if len(calls) <= 2 else value
 
-    monkeypatch.setattr("spago_jax.models.classifier.mlp.tap", first_only)
+    monkeypatch.setattr("spago_jax.models.image_mlp.tap", first_only)
     with pytest.raises(InputError, match=r"the tap 'hidden.0' is there for some batches and not for others"):
         run(corpus, tmp_path / "x", "train.watch={}")
