@@ -13,6 +13,8 @@ from spago_jax.errors import DefinitionError, did_you_mean
 
 Array = jax.Array
 
+_CLASS = "_class_of_tree"
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(param, buffer, static, dataclasses.field))
 class Module(struct.PyTreeNode):
@@ -50,7 +52,12 @@ class Module(struct.PyTreeNode):
             cls.init = checked_init(own_init)  # type: ignore[attr-defined]
         name_methods(cls)
         own_replace = cls.__dict__.get("replace")
+        # JAX finds the tree structures of two dataclasses equal whose static values are, whatever their classes, so that
+        # a jitted function may run the program of one for the other. The class is a static value, then; and no field.
+        cls.__annotations__ = {**cls.__dict__.get("__annotations__", {}), _CLASS: type}
+        setattr(cls, _CLASS, dataclasses.field(default=cls, kw_only=True, metadata={"pytree_node": False}))
         super().__init_subclass__(repr=False, eq=False, **kwargs)
+        del cls.__dataclass_fields__[_CLASS]  # type: ignore[attr-defined]
         if own_replace is None:  # Flax puts its own on every class
             del cls.replace
         else:
