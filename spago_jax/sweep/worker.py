@@ -43,7 +43,7 @@ def _read(waiting: "queue.SimpleQueue[str]") -> None:
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     try:
-        from spago_jax.core.sharding import ask_for_cpu_devices
+        from spago_jax.core.devices import ask_for_cpu_devices
 
         ask_for_cpu_devices(job.pop("devices"))
         from spago_jax.sweep.one import Job, run_one

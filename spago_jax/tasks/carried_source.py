@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import spago_jax
-
 PACKAGE = "processor"
 """The name of the carried package."""
 
-_ROOT = Path(spago_jax.__file__).parent
+_ROOT = Path(__file__).resolve().parent.parent
 _NAME = re.compile(r"\bspago_jax(?=\.)")  # of modules; other names, such as formats of files, stay
 
 

@@ -48,10 +48,10 @@ def load_experiment(
 def experiment_class(task: type[Task]) -> type[Experiment]:
     """The schema of a task's experiments, with typed `data`, `model` and `train` sections."""
     fields = Experiment.model_fields
-    readers = Union[task.readers]  # noqa: UP007  (a tuple of classes)
-    data = Annotated[readers, Field(discriminator="format")] if len(task.readers) > 1 else task.readers[0]
+    readers: Any = Union[task.readers]  # noqa: UP007  (a tuple of classes)
+    data: Any = Annotated[readers, Field(discriminator="format")] if len(task.readers) > 1 else readers
     train = Field(default_factory=task.TrainConfig, description=fields["train"].description)
-    made = create_model(
+    made: type[Experiment] = create_model(  # pyright: ignore[reportCallIssue]
         "Experiment",
         __base__=Experiment,
         __doc__=Experiment.__doc__,

@@ -15,8 +15,8 @@ import numpy as np
 from spago_jax.compiler import CompileCounter, Program
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
+from spago_jax.core.devices import Devices
 from spago_jax.core.disk import explain_os_error
-from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
 from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.processor import load_settings
@@ -82,9 +82,9 @@ def fit(
     """
     cache_by_default()  # before the first compilation: the initial weights are made by compiled functions too
     Events.check(experiment.train.tensorboard)
-    mesh = data_mesh(experiment.train.devices)
-    check_divides(experiment.train.batch_size, mesh, "train.batch_size")
-    check_divides(experiment.train.eval_batch_size, mesh, "train.eval_batch_size")
+    devices = Devices.of(experiment.train.devices)
+    devices.check_divides(experiment.train.batch_size, "train.batch_size")
+    devices.check_divides(experiment.train.eval_batch_size, "train.eval_batch_size")
     precision = Precision.parse(experiment.train.precision)
     resumable = resume and (Path(out) / "config.yaml").exists()
     if resumable:
@@ -97,7 +97,7 @@ def fit(
     task.metric()
     _check_needs_dev(experiment, task)
     gates = gates_for(experiment, on_epoch, unfreezes)
-    programs = Programs(task, mesh, precision, gates, weights)
+    programs = Programs(task, devices, precision, gates, weights)
     watching = Watching(programs, gates or (), on_epoch)
     # From here on files are written: what the user got wrong has been found out before.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
@@ -145,7 +145,7 @@ class _Training:
         self, programs: Programs, watching: Watching, run: RunFolder, console: TrainingConsole, stop: StopSignal
     ):
         self.watching = watching
-        self.programs, self.task, self.mesh = programs, programs.task, programs.mesh
+        self.programs, self.task, self.devices = programs, programs.task, programs.devices
         self.run, self.console, self.stop = run, console, stop
         self.config = programs.config
         self.unit = self.task.processor.unit
@@ -205,10 +205,10 @@ class _Training:
                 self.task.processor.save(self.run.assets)
         self.console.line(
             f"{self.task.experiment.name}: {count_parameters(self.state.model):,} parameters, "
-            f"{self.mesh.size} device(s), run folder {self.run.path}"
+            f"{self.devices.size} device(s), run folder {self.run.path}"
         )
         carry = self.state.carry
-        self.state = put_replicated(self.state.replace(carry=()), self.mesh)
+        self.state = self.devices.replicate(self.state.replace(carry=()))
         self.state = self.state.replace(carry=self.programs.placed_carry(carry))
 
     # -- epochs ----------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class _Training:
             if getattr(block, "first", False):
                 self.state = self.state.replace(carry=self.programs.fresh_carry())
             count = min(block.steps, self.programs.steps - self.step)
-            self.state, totals = self.programs.train(self.state, place(arrays, self.mesh), np.int32(count))
+            self.state, totals = self.programs.train(self.state, place(arrays, self.devices), np.int32(count))
             self.step += count
             steps += count
             units += self.task.units("train", block)
@@ -332,7 +332,7 @@ class _Training:
     def _evaluate(self) -> tuple[dict[str, float], str, float]:
         """Scores the dev data: the scores, the same in words, and the one that counts."""
         model = self.state.model_for_evaluation()
-        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.mesh)
+        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.devices)
         score = scores.values[self.metric.name]
         stopping = self.config.early_stopping
         best = self.history.judge(score, self.step, self.metric, stopping.min_delta if stopping else 0.0)
@@ -381,11 +381,11 @@ class _Training:
         if best is None:
             raise CheckpointError(f"no checkpoint in {self.run.checkpoints}")
         state, _ = self.checkpoints.load(best, self.state)
-        model = put_replicated(state.model_for_evaluation(), self.mesh)
+        model = self.devices.replicate(state.model_for_evaluation())
         scores, baselines = {}, {}
         with CompileCounter() as counter:
             for split in self.programs.evaluated():
-                scores[split] = evaluate(self.task, self.programs.evaluation, model, split, self.mesh)
+                scores[split] = evaluate(self.task, self.programs.evaluation, model, split, self.devices)
         self.later_compilations += counter.compilations
         for split in scores:
             baseline = self.task.baseline(split)

@@ -118,9 +118,7 @@ def test_what_is_not_comparable_is_said(compared, trained, letters):
     assert remarks == [
         "not comparable: the runs are judged by different scores: f1 (A), nats (B)",
         "not comparable: the losses are those of different tasks: text-generation, token-classification",
-        next(
-            line for line in lines if line.startswith("not comparable without care: the data differ in data.format, ")
-        ),
+        next(line for line in lines if line.startswith(f"{care} the data differ in data.format, ")),
         "not comparable: the speeds count different things: characters, tokens",
     ]
     assert "Not comparable: the runs are judged by different scores: f1 (A), nats (B)." in page

@@ -65,7 +65,7 @@ def test_arrays_that_do_not_fit_are_listed_with_the_way_out(trained, new_labels,
         train(new_labels, tmp_path / "run", f"init.from={trained[1]}")
     message = str(error.value)
     assert "init.from = " in message
-    assert "  scorer.bias: [7], [6] there" in message
+    assert "  scorer.weight: [6, 16], [5, 16] there\n" in message
     assert "Let them start fresh with init.allow_missing: [crf.*, scorer.*]" in message
     assert not (tmp_path / "run").exists()
 

@@ -32,6 +32,7 @@ def small_tagger():
         "words": ("int32", 8, 24),
         "characters": ("uint16", 8, 24, 12),
         "characters_lengths": ("int32", 8, 24),
+        "shapes": ("int32", 8, 24),  # not used
         "lengths": ("int32", 8),
     }
     structs = {name: jax.ShapeDtypeStruct(shape, dtype) for name, (dtype, *shape) in batch.items()}

@@ -270,7 +270,7 @@ def test_a_level_is_a_natural_number(tagger, level):
 def test_parameters_are_attached_to_what_reads_them(tagger):
     boxes = {box.title: box for box in tagger.picture(1).root.leaves()}
     assert boxes["scorer"].attached == ("weight f32[9,64]", "bias f32[9]")
-    assert boxes["tokens"].attached == ("4 parameters",) or boxes["tokens"].attached == ("4 arrays",)
+    assert boxes["embeddings"].attached == ("4 parameters",) or boxes["embeddings"].attached == ("4 arrays",)
     assert not any("model." in box.title for box in boxes.values())
     assert boxes["batch.shapes"].lines[-1] == "not used"
 
@@ -280,8 +280,8 @@ def test_folding_takes_the_modules_one_by_one(tagger):
         return [box.title for box in tagger.picture(level).root.leaves() if box.kind == "module"]
 
     assert modules(0) == ["Tagger"]
-    assert modules(1) == ["tokens", "encoder", "scorer", "crf"]
-    assert modules(2) == ["words", "characters", "layers.0"]
+    assert modules(1) == ["embeddings", "encoder", "scorer", "crf"]
+    assert modules(2) == ["parts.0", "parts.1", "rnn"]
     assert modules(None) == []
 
 

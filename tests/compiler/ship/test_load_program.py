@@ -62,7 +62,7 @@ def batch_of(model, batch, time, seed=0):
     sizes = draw.integers(1, 9, (batch, time)) * held
     characters = draw.integers(1, model.embeddings.parts[1].encoder.embedding.weight.shape[0], (batch, time, 8))
     characters *= np.arange(8) < sizes[..., None]
-    values = {"words": words, "characters": characters, "character_lengths": sizes, "lengths": lengths}
+    values = {"words": words, "characters": characters, "characters_lengths": sizes, "lengths": lengths}
     return {name: value.astype(np.int32) for name, value in values.items()}
 
 
@@ -129,7 +129,7 @@ def test_the_tagger_can_be_fine_tuned(tagger):
     np.testing.assert_allclose(value, want, rtol=1e-5)
     np.testing.assert_allclose(gradients["scorer.weight"], wanted.weight, rtol=1e-4, atol=1e-5)
     assert (
-        float(jnp.abs(gradients["encoder.layers.0.forward.recurrent_weight"]).max()) > 0
+        float(jnp.abs(gradients["encoder.rnn.layers.0.forward.recurrent_weight"]).max()) > 0
     )  # through the loop of the kernel
     assert float(jnp.abs(gradients["embeddings.parts.0.table.weight"]).max()) > 0
     assert "crf.allowed" not in gradients

@@ -11,7 +11,7 @@ import pytest
 from tiny_runs import same_bits, stored
 
 from spago_jax.core import Precision, flat, tap
-from spago_jax.core.sharding import data_mesh
+from spago_jax.core.devices import Devices
 from spago_jax.errors import InputError, TrainingError
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
@@ -34,7 +34,7 @@ def records(folder, kind, name="metrics.jsonl"):
 def programs(corpus, *overrides, config="images.yaml", gates=None):
     experiment = load_experiment(corpus / config, overrides)
     task = experiment.task_class.prepare(experiment)
-    return Programs(task, data_mesh(1), Precision.parse("float32"), gates)
+    return Programs(task, Devices.of(1), Precision.parse("float32"), gates)
 
 
 @pytest.fixture(scope="module")
