@@ -2,6 +2,7 @@
 """Module: a frozen dataclass that is its own parameter pytree."""
 
 import dataclasses
+import inspect
 from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
@@ -52,9 +53,9 @@ class Module(struct.PyTreeNode):
             cls.init = checked_init(own_init)  # type: ignore[attr-defined]
         name_methods(cls)
         own_replace = cls.__dict__.get("replace")
-        # JAX finds the tree structures of two dataclasses equal whose static values are, whatever their classes, so that
-        # a jitted function may run the program of one for the other. The class is a static value, then; and no field.
-        cls.__annotations__ = {**cls.__dict__.get("__annotations__", {}), _CLASS: type}
+        # To JAX the tree structures of two dataclasses are equal if their static values are, whatever their classes, and
+        # a jitted function may run the program of one for the other. So the class is a static value, though not a field.
+        cls.__annotations__ = {**inspect.get_annotations(cls), _CLASS: type}
         setattr(cls, _CLASS, dataclasses.field(default=cls, kw_only=True, metadata={"pytree_node": False}))
         super().__init_subclass__(repr=False, eq=False, **kwargs)
         del cls.__dataclass_fields__[_CLASS]  # type: ignore[attr-defined]

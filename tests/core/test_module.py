@@ -174,7 +174,7 @@ def _decays(tree, net):
 
 
 def test_classes_of_the_same_fields_have_tree_structures_of_their_own():
-    """JAX compares the static values of dataclasses but not their classes; a jitted function would take one's program."""
+    """JAX compares dataclasses by their static values alone; a jitted function would run the wrong program."""
 
     class Plus(sj.Module):
         x: sj.Array
