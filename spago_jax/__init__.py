@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from spago_jax.compiler.graph import graph as graph
     from spago_jax.compiler.ship import export as export
     from spago_jax.compiler.ship import load_program as load_program
+    from spago_jax.tasks.experiment import load_experiment as load_experiment
+    from spago_jax.tasks.load import load_pretrained as load_pretrained
+    from spago_jax.tasks.load import load_task as load_task
 
 __version__ = "0.1.0"
 
@@ -51,6 +54,9 @@ _LATER = {
     "graph": "spago_jax.compiler.graph",
     "export": "spago_jax.compiler.ship",
     "load_program": "spago_jax.compiler.ship",
+    "load_experiment": "spago_jax.tasks.experiment",
+    "load_pretrained": "spago_jax.tasks.load",
+    "load_task": "spago_jax.tasks.load",
 }
 
 

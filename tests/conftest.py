@@ -1,6 +1,8 @@
+import gc
 import os
 from pathlib import Path
 
+import jax
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,22 +15,26 @@ else:
     settings.load_profile("spago")
 
 
-# A compiled program takes about six memory maps of its process, and Linux allows 65,530. At that number XLA's compiler
-# takes the process down, in whatever test is running; a worker that runs half of the suite comes near it.
-MANY_MAPS = 20_000
+# Compiled programs stay in memory until they are dropped, and those of the whole suite do not fit. A worker that has
+# grown by this much drops them; the ones it needs again come from the cache on disk.
+GROWTH = 500e6  # bytes
+_floor = 0.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_programs():
+@pytest.fixture(autouse=True)
+def _little_memory():
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
-        import gc
-
-        import jax
-
+    global _floor
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:  # not Linux
+        return
+    used = pages * os.sysconf("SC_PAGE_SIZE")
+    _floor = _floor or used
+    if used > _floor + GROWTH:
         jax.clear_caches()
         gc.collect()
+        _floor = max(_floor, used - GROWTH / 2)  # what is not given back is used again
 
 
 def _shared() -> Path:

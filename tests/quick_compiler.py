@@ -1,8 +1,8 @@
 """How the tests compile: quickly, and once for each machine.
 
-Most tests ask what a program computes, not how fast it is. The options below compile a small program in a sixth of the
-time, at the same float64 accuracy; options that are already in ``XLA_FLAGS`` stay as they are. What was compiled is kept
-in the user's cache folder, so that a fresh clone on a machine that ran the tests before starts warm.
+Most tests ask what a program computes, not how fast it is. The options below compile a small program in a sixth of
+the time, at the same float64 accuracy; options that are already in ``XLA_FLAGS`` stay as they are. What was compiled is
+kept in the user's cache folder, so that a fresh clone on a machine that ran the tests before starts warm.
 """
 
 import os

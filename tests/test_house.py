@@ -1,8 +1,11 @@
 """The house rules of the design: imports run one way, files stay small, ``import spago_jax`` stays light."""
 
 import ast
+import io
+import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -14,17 +17,21 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each level may import the levels above it, and its own.
 LEVELS = (
     {"core", "ops"},
-    {"drawing"},
     {"compiler"},
-    {"nn", "eager", "optim", "flow"},
-    {"data", "text", "embeddings", "report", "train", "generation"},
+    {"drawing", "nn", "optim", "eager"},
+    {"flow", "text", "data", "embeddings", "generation"},
     {"models"},
-    {"tasks", "interop"},
-    {"sweep", "serve"},
+    {"report", "train"},
+    {"tasks"},
+    {"sweep", "serve", "interop"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-FREE = {"errors"}  # every level may raise them
+FREE = {"errors", "registry"}  # every level may use them
+# A Graph draws itself, and drawing knows no Graph.
+DRAWN = {("spago_jax.compiler.graph.graph", "drawing"), ("spago_jax.compiler.graph.picture", "drawing")}
+# To be mended; delete the line with the violation.
+KNOWN: set[tuple[str, str]] = set()
 
 
 def house(module: str) -> str:
@@ -55,7 +62,9 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
     bad = []
     for line, name in imports_of(source, module, is_package=is_package):
         other = house(name)
-        if other in FREE or own == other:
+        if (other in FREE and (own == other or own != "errors")) or own == other:
+            continue
+        if (module, other) in DRAWN | KNOWN:
             continue
         if own in FREE or other not in LEVEL:  # names of the top package pull in what it imports
             bad.append(f"{module}:{line} imports {name}")
@@ -67,6 +76,16 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_nothing_is_known_that_is_mended():
+    """A line of KNOWN whose violation is gone has to go as well."""
+    left = {
+        (module_name(path), house(name))
+        for path in FILES
+        for _, name in imports_of(path.read_text("utf-8"), module_name(path), is_package=path.name == "__init__.py")
+    }
+    assert left >= KNOWN | DRAWN
 
 
 def test_the_check_sees_each_kind_of_violation():
@@ -86,17 +105,20 @@ def test_the_check_sees_each_kind_of_violation():
     assert violations("from . import rng", "spago_jax.core.paths") == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_run_one_way(path: Path):
-    module = module_name(path)
-    assert violations(path.read_text("utf-8"), module, is_package=path.name == "__init__.py") == []
+def test_imports_run_one_way():
+    found = [
+        violation
+        for path in FILES
+        for violation in violations(path.read_text("utf-8"), module_name(path), is_package=path.name == "__init__.py")
+    ]
+    assert found == []
 
 
 def test_every_part_of_the_package_has_a_level():
     parts = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
     assert parts - set(LEVEL) == set()
     modules = {path.stem for path in PACKAGE.glob("*.py")}
-    assert modules <= {"__init__", "__main__", "errors"}
+    assert modules <= {"__init__", "__main__", *FREE}
 
 
 @pytest.mark.parametrize("folder", ["spago_jax", "tests", "scripts"])
@@ -109,11 +131,56 @@ def test_no_file_is_longer_than_600_lines(folder: str):
     assert long == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_header_and_docstring(path: Path):
-    text = path.read_text("utf-8")
-    assert text.startswith("# SPDX-License-Identifier: BSD-2-Clause\n")
-    assert ast.get_docstring(ast.parse(text)), "a module says in its docstring what it is"
+def test_every_file_has_a_header_and_a_docstring():
+    offenders = [
+        str(path.relative_to(ROOT))
+        for path in FILES
+        if not (text := path.read_text("utf-8")).startswith("# SPDX-License-Identifier: BSD-2-Clause\n")
+        or not ast.get_docstring(ast.parse(text))
+    ]
+    assert offenders == []
+
+
+# Phrases that no English engineer writes: "is no array" for "is not an array", "one array a step" for "one array per
+# step". "There is no file" and "no longer" are English.
+FOREIGN = re.compile(
+    r"(?<!there )\b(?:is|are|was|were|be) no (?!longer\b|more\b|less\b|other\b|such\b)\w+"
+    r"|\b(?:one|file|number|array|pass|row|call) an? "
+    r"(?:step|case|row|line|layer|word|token|file|group|block|epoch|batch|sentence|value|name|key|class|run|trial|node)\b"
+    r"|\bwhat is no\b",
+    re.IGNORECASE,
+)
+# Folders that are not cleaned yet; delete the name of one that is.
+UNCLEAN = {
+    "cli", "compiler", "core", "data", "drawing", "eager", "embeddings", "flow", "nn", "ops", "optim", "report",
+    "sweep", "tasks", "text", "train",
+}  # fmt: skip
+
+
+def prose(source: str) -> list[tuple[int, str]]:
+    """The comments and docstrings of a file, each with its line."""
+    found = [
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+            found.append((node.body[0].lineno, " ".join(text.split())))
+    return sorted(found)
+
+
+def test_docstrings_and_comments_are_english():
+    offenders = [
+        f"{path.relative_to(ROOT)}:{line}: {match.group()!r}"
+        for path in FILES
+        if path.relative_to(PACKAGE).parts[0] not in UNCLEAN
+        for line, text in prose(path.read_text("utf-8"))
+        for match in FOREIGN.finditer(text)
+    ]
+    assert offenders == []
+    assert FOREIGN.search("what is no array") and FOREIGN.search("one array a step")  # noqa: PT018
+    assert not FOREIGN.search("where there is no file; it is no longer read")
 
 
 def run_python(code: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sharing import made_once
 
 CITIES = ["Paris", "Rome", "Oslo", "Lima", "Cairo"]
 PEOPLE = ["Ann", "Bob", "Eve", "Ida", "Max"]
@@ -28,55 +29,60 @@ def sentences(seed: int, count: int) -> str:
 
 
 LABELER = """
+task: token-classification
 name: tiny
 seed: 3
-data: {{kind: conll, train: {folder}/train.conll, dev: {folder}/dev.conll, test: {folder}/test.conll}}
+data: {{format: conll, train: {folder}/train.conll, dev: {folder}/dev.conll, test: {folder}/test.conll}}
 model:
-  kind: sequence_labeler
-  words: {{size: 8}}
-  characters: {{encoder: cnn, size: 4, filters: 4, max_length: 8}}
-  hidden: 8
+  embeddings:
+    - {{kind: words, size: 8}}
+    - {{kind: characters, encoder: cnn, size: 4, filters: 4, max_length: 8}}
+  encoder: {{kind: birnn, hidden: 8}}
   dropout: 0.2
 optimizer: {{name: adam, learning_rate: 0.02, clip_norm: 5.0}}
 train: {{epochs: 4, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
 """
 
 CHARACTERS = """
+task: text-generation
 name: letters
 seed: 5
-data: {{kind: text, train: {folder}/letters.txt, dev_fraction: 0.2}}
-model: {{kind: character_lm, embedding: 6, hidden: 12, chunk: 8, dropout: 0.1}}
+data: {{format: text, train: {folder}/letters.txt, dev_fraction: 0.2}}
+model: {{embedding: 6, hidden: 12, dropout: 0.1}}
 optimizer: {{name: adam, learning_rate: 0.02, clip_norm: 1.0}}
-train: {{epochs: 3, batch_size: 4, eval_batch_size: 1, steps_per_call: 4, log_every: 8}}
+train: {{epochs: 3, chunk: 8, batch_size: 4, eval_batch_size: 1, steps_per_call: 4, log_every: 8}}
 """
 
 IMAGES = """
+task: image-classification
 name: images
 data:
-  kind: idx
+  format: idx
   train_images: {folder}/images.idx
   train_labels: {folder}/labels.idx
   dev_examples: 24
-model: {{kind: mlp_classifier, hidden: [12]}}
+model: {{hidden: [12]}}
 optimizer: {{name: adam, learning_rate: 0.01}}
 train: {{epochs: 6, batch_size: 8, eval_batch_size: 8, steps_per_call: 3, log_every: 6}}
 """
 
 TEXTS = """
+task: text-classification
 name: moods
-data: {{kind: labelled_text, train: {folder}/texts.csv, dev_fraction: 0.2}}
+data: {{format: labeled-text, train: {folder}/texts.csv, dev_fraction: 0.2}}
 model:
-  kind: text_classifier
+  embeddings: [{{kind: words, size: 6}}]
   encoder: {encoder}
-  words: {{size: 6}}
-  characters: {{encoder: none}}
-  hidden: 6
   ngrams: {ngrams}
-  ngram_size: 4
-  character_ngrams: true
 optimizer: {{name: adam, learning_rate: 0.02}}
 train: {{epochs: 8, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
 """
+
+ENCODERS = {
+    "mean": ("null", "{rows: 50, size: 4, characters: true}"),
+    "cnn": ("{kind: cnn, filters: 6}", "null"),
+    "bilstm": ("{kind: birnn, hidden: 6}", "null"),
+}
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -108,17 +114,24 @@ def texts(seed: int, count: int) -> list[tuple[str, str]]:
     return found
 
 
-def _tiny_train(config: Path, folder: Path):
+def _tiny_train(config: Path, name: str, factory: pytest.TempPathFactory):
     from spago_jax.train import fit, load_experiment
     from spago_jax.train.console import TrainingConsole
 
-    return fit(load_experiment(config), folder, command="test", console=TrainingConsole(quiet=True)), folder
+    def train(parent: Path):
+        folder = parent / name
+        return fit(load_experiment(config), folder, command="test", console=TrainingConsole(quiet=True)), folder
+
+    return made_once(factory, f"runs-{name}", train)
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     """A folder with data and configs of every kind: tiny.yaml, letters.yaml, images.yaml, moods.yaml, ..."""
-    folder = tmp_path_factory.mktemp("corpus")
+    return made_once(tmp_path_factory, "corpus", _write_corpus)
+
+
+def _write_corpus(folder: Path) -> Path:
     for seed, (name, count) in enumerate({"train": 60, "dev": 16, "test": 16}.items()):
         (folder / f"{name}.conll").write_text(sentences(seed, count))
     (folder / "tiny.yaml").write_text(LABELER.format(folder=folder))
@@ -132,8 +145,8 @@ def corpus(tmp_path_factory) -> Path:
     (folder / "images.yaml").write_text(IMAGES.format(folder=folder))
     rows = "".join(f"{text},{label}\n" for text, label in texts(0, 90))
     (folder / "texts.csv").write_text("text,label\n" + rows)
-    for encoder, ngrams in (("mean", 50), ("cnn", 0), ("bilstm", 0)):
-        (folder / f"moods-{encoder}.yaml").write_text(TEXTS.format(folder=folder, encoder=encoder, ngrams=ngrams))
+    for name, (encoder, ngrams) in ENCODERS.items():
+        (folder / f"moods-{name}.yaml").write_text(TEXTS.format(folder=folder, encoder=encoder, ngrams=ngrams))
     return folder
 
 
@@ -146,31 +159,31 @@ def config(corpus) -> Path:
 @pytest.fixture(scope="session")
 def trained(config, tmp_path_factory):
     """A finished run of the tiny labeler: (result, folder)."""
-    return _tiny_train(config, tmp_path_factory.mktemp("runs") / "tiny")
+    return _tiny_train(config, "tiny", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def letters(corpus, tmp_path_factory):
     """A finished run of the character language model: (result, folder)."""
-    return _tiny_train(corpus / "letters.yaml", tmp_path_factory.mktemp("runs") / "letters")
+    return _tiny_train(corpus / "letters.yaml", "letters", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def pictures(corpus, tmp_path_factory):
     """A finished run of the image classifier: (result, folder)."""
-    return _tiny_train(corpus / "images.yaml", tmp_path_factory.mktemp("runs") / "images")
+    return _tiny_train(corpus / "images.yaml", "images", tmp_path_factory)
 
 
 @pytest.fixture(scope="session", params=["mean", "cnn", "bilstm"])
 def moods(request, corpus, tmp_path_factory):
     """A finished run of a text classifier, of every encoder: (result, folder)."""
-    return _tiny_train(corpus / f"moods-{request.param}.yaml", tmp_path_factory.mktemp("runs") / "moods")
+    return _tiny_train(corpus / f"moods-{request.param}.yaml", f"moods-{request.param}", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def mood(corpus, tmp_path_factory):
     """A finished run of one text classifier: (result, folder)."""
-    return _tiny_train(corpus / "moods-mean.yaml", tmp_path_factory.mktemp("runs") / "mood")
+    return _tiny_train(corpus / "moods-mean.yaml", "moods-mean", tmp_path_factory)
 
 
 def stored(folder: Path, step: int | None = None) -> dict[str, np.ndarray]:
@@ -180,8 +193,7 @@ def stored(folder: Path, step: int | None = None) -> dict[str, np.ndarray]:
     from spago_jax.train.checkpoint import Checkpoints
 
     with closing(Checkpoints(folder / "checkpoints", read_only=True)) as checkpoints:
-        found = checkpoints._orbax.load(checkpoints.latest() if step is None else step)["arrays"]
-        return {path: np.asarray(value) for path, value in found.items()}
+        return checkpoints.arrays(checkpoints.latest() if step is None else step)
 
 
 def same_bits(first: Path, second: Path) -> None:

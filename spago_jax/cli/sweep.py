@@ -28,7 +28,7 @@ def sweep(
 
     Each trial is a run folder. A sweep that was stopped or killed goes on by --resume, and ends with the same table.
     """
-    from spago_jax.core.sharding import ask_for_cpu_devices
+    from spago_jax.core.devices import ask_for_cpu_devices
     from spago_jax.sweep.checks import base_experiment
     from spago_jax.sweep.source import load_sweep
 

@@ -2,7 +2,8 @@
 """Module: a frozen dataclass that is its own parameter pytree."""
 
 import dataclasses
-from typing import Any, Self, dataclass_transform
+import inspect
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 from flax import struct
@@ -12,6 +13,8 @@ from spago_jax.core.scopes import name_methods
 from spago_jax.errors import DefinitionError, did_you_mean
 
 Array = jax.Array
+
+_CLASS = "_class_of_tree"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(param, buffer, static, dataclasses.field))
@@ -38,6 +41,11 @@ class Module(struct.PyTreeNode):
     Array([ 9., 18.], dtype=float32)
     """
 
+    # What a flow reads off its stream when it makes a layer: the first parameter of `init` after the key, if it has one
+    # of these names, is the size of this axis of the input.
+    size_names: ClassVar[tuple[str, ...]] = ("in_features", "features", "in_channels")
+    size_axis: ClassVar[int] = -1
+
     def __init_subclass__(cls, **kwargs: Any):
         check_definition(cls)
         own_init = cls.__dict__.get("init")
@@ -45,7 +53,12 @@ class Module(struct.PyTreeNode):
             cls.init = checked_init(own_init)  # type: ignore[attr-defined]
         name_methods(cls)
         own_replace = cls.__dict__.get("replace")
+        # To JAX the tree structures of two dataclasses are equal if their static values are, whatever their classes,
+        # and a jitted function may run the program of one for the other. So the class is a static value, not a field.
+        cls.__annotations__ = {**inspect.get_annotations(cls), _CLASS: type}
+        setattr(cls, _CLASS, dataclasses.field(default=cls, kw_only=True, metadata={"pytree_node": False}))
         super().__init_subclass__(repr=False, eq=False, **kwargs)
+        del cls.__dataclass_fields__[_CLASS]  # type: ignore[attr-defined]
         if own_replace is None:  # Flax puts its own on every class
             del cls.replace
         else:

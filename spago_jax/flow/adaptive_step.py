@@ -3,7 +3,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,8 @@ from spago_jax.core.taps import add_loss, next_taps, retap, tap, without_taps
 from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.loop_steps import Loop, keep_done, rows_of
 from spago_jax.flow.part import Refs
+from spago_jax.flow.step import Frame
 from spago_jax.ops.masks import length_mask
-
-if TYPE_CHECKING:
-    from spago_jax.flow.frame import Frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +30,13 @@ class Adaptive(Loop):
 
     epsilon: float = 0.01
     cost: float = 0.01
-    kind: ClassVar[str] = "loop"
 
-    def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:
+    def check(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> None:
         """Also a number for each row."""
         super().check(frame, inputs, refs)
         rows_of(self.halts(frame, inputs[0]), inputs[0])
 
-    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+    def execute(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> Any:
         """The weighted states."""
         body, memory, taps = self.begin(frame, inputs[0], refs)
         shape = jax.eval_shape(without_taps(lambda x: self.chance(frame, x)), inputs[0])
@@ -85,16 +82,24 @@ class Adaptive(Loop):
         add_loss(self.name, self.cost * ponder)
         return total
 
-    def chance(self, frame: "Frame", state: Any) -> Array:
+    def chance(self, frame: Frame, state: Any) -> Array:
         """How much of a row's unit of thought this iteration takes, [rows]."""
         return jax.nn.sigmoid(rows_of(self.halts(frame, state), state))
 
-    def real_rows(self, frame: "Frame", shape: Any) -> Array:
-        """Rows that are no padding, for rows [..., time] and lengths [...]."""
+    def real_rows(self, frame: Frame, shape: Any) -> Array:
+        """Marks the rows that are not padding, for rows [..., time] and lengths [...]."""
         lengths = frame.context.lengths
         if lengths is None or tuple(jnp.shape(lengths)) != tuple(shape.shape[:-1]):
             return jnp.ones(shape.shape, bool)
         return length_mask(lengths, shape.shape[-1])
+
+    def how_often(self, parts: Sequence[Any]) -> dict[str, Any]:
+        """The halting unit, ``most``, ``epsilon`` and ``cost``."""
+        return {"adaptive": parts[1], "most": self.most, "epsilon": self.epsilon, "cost": self.cost}
+
+    def about(self) -> str:
+        """How often."""
+        return f"adaptive, at most {self.most}"
 
 
 def _wide(rows: Array, state: Array) -> Array:

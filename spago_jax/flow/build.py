@@ -4,43 +4,45 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
 from spago_jax.core import Array, Module
+from spago_jax.core.call import signature_of
 from spago_jax.core.taps import without_taps
 from spago_jax.errors import InputError, SpagoError
-from spago_jax.flow.builder import Flow
-from spago_jax.flow.frame import Frame, run_order, run_step
 from spago_jax.flow.layer import LayerSpec
 from spago_jax.flow.network import Network
-from spago_jax.flow.part import Context, Plain, Refs, Takes, Use, shown, signature_of
-from spago_jax.flow.place import FlowError, Place
-from spago_jax.flow.plan import Plan, resolved
+from spago_jax.flow.origin import FlowError, Origin
+from spago_jax.flow.part import Context, FunctionPart, LayerPart, Part, Refs, Takes, Unbuilt, shown
+from spago_jax.flow.plan import Plan, resolved, run_order
 from spago_jax.flow.shapes import read_shapes, same_shape, shape_text
 from spago_jax.flow.simple_steps import Input, StateRead
-from spago_jax.flow.step import Step
+from spago_jax.flow.step import Frame, Step
+
+if TYPE_CHECKING:
+    from spago_jax.flow.builder import Flow
 
 
 def build(
-    flow: Flow,
+    flow: "Flow",
     key: Array,
     spec: Any,
     inputs: Mapping[str, Any],
-    place: Place,
-    owners: "dict[int, Flow] | None" = None,
+    origin: Origin,
+    owners: dict[int, Unbuilt] | None = None,
 ) -> Network:
     """``Flow.build``: see there. ``owners`` are the flows in which parts with weights were found so far."""
     flow.check_closed()
     try:
         shapes, sizes = read_shapes({"x": spec, **inputs})
     except SpagoError as error:
-        raise place.error(str(error)) from None
+        raise origin.error(str(error)) from None
     x = shapes.pop("x")
-    names = tuple(step.tag for step in flow.steps if isinstance(step, Input) and step.tag)
+    names = flow.input_names
     if set(names) != set(shapes):
-        raise place.error(
+        raise origin.error(
             f"expected specs of the inputs {sorted(names)}, got {sorted(shapes)}: .build(key, spec"
             + "".join(f", {name}=..." for name in names)
             + ")"
@@ -52,7 +54,7 @@ class _Build:
     """One ``build``."""
 
     def __init__(
-        self, flow: Flow, key: Array, inputs: tuple[str, ...], sizes: Mapping[str, int], owners: dict[int, Flow]
+        self, flow: "Flow", key: Array, inputs: tuple[str, ...], sizes: Mapping[str, int], owners: dict[int, Unbuilt]
     ):
         self.flow, self.key, self.inputs, self.sizes, self.owners = flow, key, inputs, sizes, owners
         self.order = run_order(flow.steps)
@@ -74,7 +76,7 @@ class _Build:
             read, memory = memory, {tag: after[tag] for tag in self.state}
         tag = self.state[0]
         writer = self.flow.steps[dict(self.flow.tags)[tag]]
-        raise writer.place.error(
+        raise writer.origin.error(
             f"forward reference {tag!r}: its shape changes from call to call; the step that writes it makes "
             f"{shape_text(after[tag])} where {shape_text(read[tag])} was read"
         )
@@ -82,7 +84,7 @@ class _Build:
     def walk(self, x: Any, given: Mapping[str, Any], memory: Mapping[str, Any]) -> tuple[Plan, dict, dict]:
         """Initialises and runs every step on shapes."""
         layers: dict[str, Any] = {}
-        places: dict[int, Use | Plain] = {}  # shared parts, by identity
+        places: dict[int, Part] = {}  # shared parts, by identity
         after: dict[str, Any] = {}
         values: dict[int, Any] = {}
         steps = list(self.flow.steps)
@@ -90,7 +92,7 @@ class _Build:
         def run(step: Step, tags: list[str], layers: Any, memory: Any, given: Any, inputs: Any, shapes: Any) -> Any:
             frame, refs = Frame(layers, memory, given, Context()), list(zip(tags, shapes, strict=True))
             step.check(frame, inputs, refs)
-            return run_step(step, frame, inputs, refs), frame.after
+            return step.run(frame, inputs, refs), frame.after
 
         for number in self.order:
             step, name = steps[number], self.names[number]
@@ -125,9 +127,9 @@ class _Build:
         sources: Sequence[Any],
         refs: Refs,
         layers: dict[str, Any],
-        places: dict[int, "Use | Plain"],
+        places: dict[int, Part],
         key: Array,
-    ) -> "Use | Plain":
+    ) -> Part:
         """Initialises a part, puts its module into ``layers``, and says where it is."""
         given = step.parts[index]
         inside = step.part_names()[index]
@@ -137,10 +139,9 @@ class _Build:
         made = given
         if isinstance(given, LayerSpec):
             made = given.init(key, *inputs)
-        elif isinstance(given, Flow):
-            names = tuple(s.tag for s in given.steps if isinstance(s, Input) and s.tag)
-            specs = Plan((), 0, names).inputs_from(handed)
-            made = build(given, key, inputs[0], specs, step.place, self.owners)
+        elif isinstance(given, Unbuilt):
+            specs = Plan((), 0, given.input_names).inputs_from(handed)
+            made = given.built_inside(key, inputs[0], specs, step.origin, self.owners)
         if (
             made is not given
             and jax.tree.leaves(made)
@@ -158,9 +159,9 @@ class _Build:
                 layers.setdefault(name, {})[inside] = made
             else:
                 layers[name] = made
-            places[id(given)] = Use(path, takes, shown(given), network=isinstance(made, Network))
+            places[id(given)] = LayerPart(takes, shown(given), path, is_flow=isinstance(made, Network))
         else:
-            places[id(given)] = Plain(made, takes, shown(made))
+            places[id(given)] = FunctionPart(takes, shown(made), made)
         return places[id(given)]
 
 
@@ -207,9 +208,9 @@ class _Explained:
         if self.sizes:
             took += f" ({', '.join(f'{name} = {size}' for name, size in self.sizes.items())})"
         message = str(error) if isinstance(error, SpagoError) else _first_lines(error)
-        if isinstance(error, FlowError) and (error.path, error.line) == (step.place.path, step.place.line):
+        if isinstance(error, FlowError) and (error.path, error.line) == (step.origin.path, step.origin.line):
             message = message.removeprefix(f"{error.path}:{error.line}: ")
-        raise step.place.error(f"{step} given {took}: {message}") from (
+        raise step.origin.error(f"{step} given {took}: {message}") from (
             None if isinstance(error, SpagoError) else error
         )
 

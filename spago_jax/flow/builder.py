@@ -2,27 +2,27 @@
 """Flow: a network as it is being written down, one step a call. A value: every method returns a new flow."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 from spago_jax.core import Array
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow.gate_step import Gate
+from spago_jax.flow.build import build
+from spago_jax.flow.choice_steps import Gate, Switch
+from spago_jax.flow.layer import LayerSpec
 from spago_jax.flow.loop_steps import LoopOptions
-from spago_jax.flow.merges import merge_function
-from spago_jax.flow.part import check_part
-from spago_jax.flow.place import FlowError, user_place
+from spago_jax.flow.network import Network
+from spago_jax.flow.origin import FlowError, Origin, user_origin
+from spago_jax.flow.part import Unbuilt, check_part
+from spago_jax.flow.ready_parts import merge_function
 from spago_jax.flow.simple_steps import Also, Branch, Input, Merge, StateRead, Through
 from spago_jax.flow.step import Step
-from spago_jax.flow.switch_step import Switch
-
-if TYPE_CHECKING:
-    from spago_jax.flow.network import Network
-    from spago_jax.flow.unfinished import UnfinishedLoop, UnfinishedMap
+from spago_jax.flow.unfinished import UnfinishedLoop, UnfinishedMap
+from spago_jax.ops.activations import identity
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Flow:
+class Flow(Unbuilt):
     """A network being written down; ``start`` makes one and ``build`` makes a ``Network`` of it.
 
     What is called in a step may be a Module, ``flow.layer(...)``, a function of arrays, or another flow. The same
@@ -69,9 +69,9 @@ class Flow:
         source = self._single("split")
         if len(parts) < 2:
             raise _here(f"split requires at least 2 branches (got {len(parts)}); use through for one")
-        flow, place = self, user_place()
+        flow, origin = self, user_origin()
         for part in parts:
-            step = Branch((self._part(part, "split"),), (source,), place=place)
+            step = Branch((self._part(part, "split"),), (source,), origin=origin)
             flow = dataclasses.replace(flow, steps=(*flow.steps, step))
         added = tuple(range(len(self.steps), len(flow.steps)))
         return dataclasses.replace(flow, streams=added, targets=added)
@@ -88,7 +88,7 @@ class Flow:
             part = merge_function(part)
         except InputError as error:
             raise _here(str(error)) from None
-        return self._append(Merge((self._part(part, "merge"),), self.streams, place=user_place()))
+        return self._append(Merge((self._part(part, "merge"),), self.streams, origin=user_origin()))
 
     def gate(self, router: Any, experts: Iterable[Any]) -> "Flow":
         """``y = sum_i router(x)[..., i] experts_i(x)``; ``using`` after it goes to the router.
@@ -128,7 +128,7 @@ class Flow:
         truncate: int | None = None,
         fresh: bool = False,
         trace: bool | str | Callable[[Any], Any] = False,
-    ) -> "UnfinishedLoop":
+    ) -> UnfinishedLoop:
         """``state = body(state)`` as often as ``.times(n)``, ``.while_``, ``.until`` or ``.adaptive`` say.
 
         ``using`` after that goes to the body, which gets the same refs at each iteration.
@@ -137,32 +137,28 @@ class Flow:
             body: gives back the shape that it takes.
             unroll: iterations in one step of the compiled loop.
             remat: compute the body anew in the backward pass: less memory, more time. Loops that may halt always do.
-            truncate: no gradient flows back through more than so many iterations.
+            truncate: no gradient flows back through more than this many iterations.
             fresh: a body with memory starts from zeros at each call.
             trace: record the state of each iteration: True, a function of the state, or a tag of the body's memory.
 
         Raises:
             FlowError: with several streams open, or for a body that cannot be called.
         """
-        from spago_jax.flow.unfinished import UnfinishedLoop
-
         self._single("loop")
         for name, value in (("unroll", unroll), ("truncate", truncate)):
             if value is not None and value < 1:
                 raise _here(f"loop: {name} is {value}, expected at least 1")
         options = LoopOptions(unroll=unroll, remat=remat, truncate=truncate, fresh=fresh, trace=trace)
-        return UnfinishedLoop(self, self._part(body, "loop"), options, user_place())
+        return UnfinishedLoop(self, self._part(body, "loop"), options, user_origin())
 
-    def map(self, body: Any) -> "UnfinishedMap":
+    def map(self, body: Any) -> UnfinishedMap:
         """The body on every element, as ``.each()``, ``.over(tag)`` or ``.slices(n)`` says next.
 
         Raises:
             FlowError: with several streams open, or for a body that cannot be called.
         """
-        from spago_jax.flow.unfinished import UnfinishedMap
-
         self._single("map")
-        return UnfinishedMap(self, self._part(body, "map"), user_place())
+        return UnfinishedMap(self, self._part(body, "map"), user_origin())
 
     def input(self, *names: str) -> "Flow":
         """Further inputs of the network, ``net(x, name=...)``, each a tag that ``using`` may name.
@@ -174,8 +170,8 @@ class Flow:
         for name in names:
             flow._new_name(name, "input", conflict=f"input {name!r} conflicts with an existing tag")
             if name in _RESERVED:
-                raise _here(f"input: {name!r} is what calls name something else; expected none of {list(_RESERVED)}")
-            step = Input(tag=name, place=user_place())
+                raise _here(f"input: {name!r} is reserved; choose a name other than {list(_RESERVED)}")
+            step = Input(tag=name, origin=user_origin())
             flow = dataclasses.replace(flow, steps=(*flow.steps, step), tags=(*flow.tags, (name, len(flow.steps))))
         return flow
 
@@ -230,7 +226,7 @@ class Flow:
             number = dict(flow.tags).get(name)
             if number is None:
                 number, flow = flow._state_read(name)
-            elif any(number >= target for target in self.targets) and not isinstance(flow.steps[number], Input):
+            elif any(number >= target for target in self.targets) and not flow.steps[number].is_root:
                 raise _here(f"cycle detected: {flow.steps[number].kind} {name!r} would read its own output")
             steps = list(flow.steps)
             for target in self.targets:
@@ -240,7 +236,7 @@ class Flow:
 
     # -- building --------------------------------------------------------------------------------------------------
 
-    def build(self, key: Array, spec: Any, **inputs: Any) -> "Network":
+    def build(self, key: Array, spec: Any, **inputs: Any) -> Network:
         """Initialises every layer, with shapes inferred step by step, and gives the network.
 
         Args:
@@ -252,15 +248,24 @@ class Flow:
             FlowError: for several open streams, a forward reference that no tag resolves, parts that do not take what
                 they are handed, and shapes that do not fit, naming the step, the tag, both shapes and the line.
         """
-        from spago_jax.flow.build import build
+        return build(self, key, spec, inputs, user_origin())
 
-        return build(self, key, spec, inputs, user_place())
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the further inputs, in order."""
+        return tuple(step.tag for step in self.steps if isinstance(step, Input) and step.tag)
+
+    def built_inside(
+        self, key: Array, spec: Any, inputs: Mapping[str, Any], origin: Origin, owners: dict[int, Unbuilt]
+    ) -> Network:
+        """The network within another one; see ``build``."""
+        return build(self, key, spec, inputs, origin, owners)
 
     @property
     def needs_inputs(self) -> bool:
         """Whether the network will take more than its stream: further inputs, or a state from call to call."""
         inside = [part for step in self.steps for part in step.parts if isinstance(part, Flow)]
-        return any(isinstance(step, Input | StateRead) for step in self.steps) or any(
+        return any(step.is_root for step in self.steps) or any(
             any(isinstance(step, StateRead) for step in part.steps) for part in inside
         )
 
@@ -271,7 +276,7 @@ class Flow:
         names = [name for name, _ in self.tags]
         for step in self.steps:
             if isinstance(step, StateRead) and step.reads not in names:
-                raise step.place.error(
+                raise step.origin.error(
                     f"unresolved forward reference {step.reads!r} (using without a matching tag): "
                     f"{did_you_mean(step.reads, names, known='tags')}"
                 )
@@ -288,7 +293,7 @@ class Flow:
     def _add(self, cls: type[Step], parts: tuple[Any, ...], method: str, **fields: Any) -> "Flow":
         sources = (self._single(method),) if self.steps else ()
         checked = tuple(self._part(part, method) for part in parts)
-        return self._append(cls(checked, sources, place=user_place(), **fields))
+        return self._append(cls(checked, sources, origin=user_origin(), **fields))
 
     def _append(self, step: Step) -> "Flow":
         number = len(self.steps)
@@ -308,13 +313,13 @@ class Flow:
 
     def _new_name(self, name: str, method: str, *, conflict: str) -> None:
         if not isinstance(name, str) or not name or any(c in name for c in ".:/"):
-            raise _here(f"{method}: {name!r} is no name; expected text without '.', ':' and '/'")
+            raise _here(f"{method}: {name!r} is not a name; expected text without '.', ':' and '/'")
         if name in dict(self.tags):
             raise _here(conflict)
 
     def _tagged(self, name: str, number: int) -> "Flow":
         if self.steps[number].tag is not None:  # one output under two names: a step of its own
-            flow = self._append(Through((_identity,), (number,), place=user_place()))
+            flow = self._append(Through((identity,), (number,), origin=user_origin()))
             streams = tuple(flow.streams[0] if n == number else n for n in self.streams)
             return dataclasses.replace(flow, streams=streams, targets=self.targets)._tagged(name, flow.streams[0])
         steps = list(self.steps)
@@ -326,7 +331,7 @@ class Flow:
             if isinstance(step, StateRead) and step.reads == name:
                 return number, self
         self._new_name(name, "using", conflict="")
-        step = StateRead(reads=name, place=user_place())
+        step = StateRead(reads=name, origin=user_origin())
         return len(self.steps), dataclasses.replace(self, steps=(*self.steps, step))
 
 
@@ -336,7 +341,7 @@ def start(part: Any = None) -> Flow:
     Raises:
         FlowError: for a part that cannot be called.
     """
-    return Flow()._add(Through, (_identity if part is None else part,), "start")
+    return Flow()._add(Through, (identity if part is None else part,), "start")
 
 
 def copies(part: Any, count: int) -> tuple[Any, ...]:
@@ -350,8 +355,6 @@ def copies(part: Any, count: int) -> tuple[Any, ...]:
     >>> first is second, first
     (False, Linear(3))
     """
-    from spago_jax.flow.layer import LayerSpec
-
     if isinstance(part, LayerSpec):
         return tuple(part.copy() for _ in range(count))
     if isinstance(part, Flow):
@@ -362,8 +365,6 @@ def copies(part: Any, count: int) -> tuple[Any, ...]:
 
 
 def _copy_flow(flow: Flow) -> Flow:
-    from spago_jax.flow.layer import LayerSpec
-
     made: dict[int, Any] = {}  # what is shared within the flow is shared within the copy
 
     def one(part: Any) -> Any:
@@ -379,9 +380,5 @@ def _copy_flow(flow: Flow) -> Flow:
 _RESERVED = ("self", "key", "spec", "x", "state", "rng", "lengths")
 
 
-def _identity(x: Any) -> Any:
-    return x
-
-
 def _here(message: str) -> FlowError:
-    return user_place().error(message)
+    return user_origin().error(message)

@@ -9,15 +9,12 @@ import jax
 from spago_jax.core import Array, Module
 from spago_jax.errors import InputError, did_you_mean
 
-# What an `init` calls the size of its input, and which axis of the input has it.
-_SIZES = {"in_features": -1, "features": -1, "in_channels": -1}
-_AXES = {"Convolution2d": -3, "Convolution1x1": -2}
-
 
 class LayerSpec:
     """A class of layers and the arguments of its ``init``, without the key and the size of the input.
 
     The same object in two places of a flow is one layer with shared weights, as in Keras; ``copies`` makes others.
+    ``settings`` names the arguments.
 
     >>> from spago_jax.nn import Linear
     >>> LayerSpec(Linear, 3)
@@ -31,7 +28,8 @@ class LayerSpec:
         names = list(inspect.signature(cls.init).parameters)  # type: ignore[attr-defined]
         self._keyed = names[:1] == ["key"]
         names = names[1:] if self._keyed else names
-        self._size = names[0] if names and names[0] in _SIZES else None
+        self._size = names[0] if names and names[0] in getattr(cls, "size_names", Module.size_names) else None
+        self.settings = tuple(names if self._size is None else names[1:])
 
     @property
     def name(self) -> str:
@@ -46,7 +44,7 @@ class LayerSpec:
         """
         found: list[Any] = [key] if self._keyed else []
         if self._size is not None and self._size not in self.options:
-            axis = _AXES.get(self.name, _SIZES[self._size])
+            axis = getattr(self.cls, "size_axis", Module.size_axis)
             shape = _shape(inputs[0], self.name)
             if len(shape) < -axis:
                 raise InputError(f"{self.name} reads its {self._size} off axis {axis}, but its input is {list(shape)}")
@@ -88,7 +86,7 @@ def layer(kind: "type | str", *arguments: Any, **options: Any) -> LayerSpec:
     if isinstance(kind, str):
         kind = layer_classes().get(_plain(kind)) or _unknown(kind)
     if not (isinstance(kind, type) and callable(getattr(kind, "init", None))):
-        raise InputError(f"layer: {kind!r} is no class with an `init`; for a function give the function itself")
+        raise InputError(f"layer: {kind!r} is not a class with an `init`; for a function give the function itself")
     return LayerSpec(kind, *arguments, **options)
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Loops: a body that is applied to the running state a fixed number of times, or until a condition says so."""
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +14,9 @@ from spago_jax.core import Array
 from spago_jax.core.taps import next_taps, retap, tap, with_taps, without_taps, zero_taps
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.bounded import bounded_scan
-from spago_jax.flow.part import Refs
+from spago_jax.flow.part import Refs, shown
 from spago_jax.flow.shapes import same_shape, shape_text
-from spago_jax.flow.step import Step
-
-if TYPE_CHECKING:
-    from spago_jax.flow.frame import Frame
+from spago_jax.flow.step import Frame, Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +26,7 @@ class LoopOptions:
     Attributes:
         unroll: iterations in one step of the compiled loop.
         remat: compute the body anew in the backward pass and keep nothing of it; loops that may halt always do.
-        truncate: let no gradient flow back through more than so many iterations; None: through all.
+        truncate: let no gradient flow back through more than this many iterations; None: through all.
         fresh: a body with memory starts from zeros at each call, and keeps none between calls.
         trace: record the state before the first and after each iteration, under ``TAG.trace``: True, a function of
             the state, or the tag of the body's own memory.
@@ -48,6 +46,7 @@ class Loop(Step):
     most: int = 1
     options: LoopOptions = LoopOptions()
     kind: ClassVar[str] = "loop"
+    box: ClassVar[str] = "loop"
 
     def part_names(self) -> tuple[str, ...]:
         """A body, and for some a condition."""
@@ -57,10 +56,10 @@ class Loop(Step):
         """The condition sees the state alone."""
         return tuple(inputs), refs if index == 0 else ()
 
-    def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:
+    def check(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> None:
         """The body gives back what it takes, a trace is there, and a condition keeps no memory."""
         for part, name in zip(self.parts, self.part_names(), strict=True):
-            network = part.target(frame.layers) if getattr(part, "network", False) else None
+            network = part.network(frame.layers)
             if name == "condition" and network is not None and network.plan.stateful:
                 raise InputError(
                     "the condition of a loop is a flow with a forward reference, whose memory would start anew at each "
@@ -81,37 +80,35 @@ class Loop(Step):
 
     # -- parts of a run --------------------------------------------------------------------------------------------
 
-    def once(self, frame: "Frame", state: Any, refs: Refs, memory: Any, i: Any) -> tuple[Any, Any]:
+    def once(self, frame: Frame, state: Any, refs: Refs, memory: Any, i: Any) -> tuple[Any, Any]:
         """One iteration."""
         if self.options.truncate is not None:
             cut = jnp.asarray(i) % self.options.truncate == 0
             state = jax.tree.map(lambda s: jnp.where(cut, lax.stop_gradient(s), s), state)
-        return frame.call(self, 0, (state,), refs, memory, frame.context.at(i))
+        return self.call_part(frame, 0, (state,), refs, memory, frame.context.at(i))
 
-    def begin(self, frame: "Frame", state: Any, refs: Refs) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
+    def begin(self, frame: Frame, state: Any, refs: Refs) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
         """``body(state, memory, i) -> ((state, memory), taps)``, the first memory, and taps before any iteration."""
         memory = self.first_memory(frame, state, refs)
         body = with_taps(lambda state, memory, i: self.once(frame, state, refs, memory, i))
         taps = zero_taps(body, state, memory, jnp.int32(0))
         return body, memory, taps
 
-    def halts(self, frame: "Frame", state: Any) -> Array:
+    def halts(self, frame: Frame, state: Any) -> Array:
         """``cond(state)``."""
-        return jnp.asarray(frame.call(self, 1, (state,), (), None, frame.context)[0])
+        return jnp.asarray(self.call_part(frame, 1, (state,), (), None, frame.context)[0])
 
-    def first_memory(self, frame: "Frame", state: Any, refs: Refs) -> Any:
+    def first_memory(self, frame: Frame, state: Any, refs: Refs) -> Any:
         """The memory of the body before the first iteration; None for a body without."""
-        part = self.parts[0]
-        if not getattr(part, "network", False):
-            return None
-        network = part.target(frame.layers)
-        kept = None if self.options.fresh else frame.memory.get(f"{self.name}:body")
-        return network.initial_memory(state, part_given(network, refs)) if kept is None else kept
+        network = self.parts[0].network(frame.layers)
+        if network is not None and self.options.fresh:
+            return network.initial_memory(state, network.plan.inputs_from(refs))
+        return self.part_memory(frame, 0, state, refs)
 
-    def keep(self, frame: "Frame", memory: Any) -> None:
+    def keep(self, frame: Frame, memory: Any) -> None:
         """Leaves the body's memory for the next call."""
-        if memory is not None and not self.options.fresh:
-            frame.after[f"{self.name}:body"] = memory
+        if not self.options.fresh:
+            self.keep_memory(frame, 0, memory)
 
     def traced(self, state: Any, memory: Any) -> Any:
         """What is recorded of an iteration; None where nothing is asked for."""
@@ -129,17 +126,45 @@ class Loop(Step):
             tap(f"{self.tag or self.name}.trace", whole)
         tap(f"{self.tag or self.name}.iterations", count)
 
+    # -- piece by piece, as data and as a picture ------------------------------------------------------------------
 
-def part_given(network: Any, refs: Refs) -> dict[str, Any]:
-    """Refs as the further inputs of a flow inside."""
-    return network.plan.inputs_from(refs)
+    @property
+    def forgets(self) -> bool:
+        """Whether the body starts from zeros at each call."""
+        return self.options.fresh
+
+    def to_config(self, parts: Sequence[Any]) -> Any:
+        """``{loop: {body, how often, options}}``."""
+        if callable(self.options.trace):
+            raise InputError(
+                f"loop: trace is {shown(self.options.trace)}, a function; YAML can say true or the name of a tag"
+            )
+        options = {
+            field.name: getattr(self.options, field.name)
+            for field in dataclasses.fields(LoopOptions)
+            if getattr(self.options, field.name) != field.default
+        }
+        return {"loop": {"body": parts[0], **self.how_often(parts), **options}}
+
+    @abc.abstractmethod
+    def how_often(self, parts: Sequence[Any]) -> dict[str, Any]:
+        """The keys of its data that say how often it runs."""
+
+    def part_arrows(self, index: int, sources: Sequence[str], ends: Sequence[str]) -> Sequence[str]:
+        """A condition looks at what the body puts out."""
+        return ends[:1] if index == 1 else sources
+
+    def some_iterations(self, length: int, **changes: Any) -> Self:
+        """Some iterations as a loop of its own. A body with memory hands it from piece to piece, fresh or not."""
+        options = dataclasses.replace(self.options, fresh=False, trace=False)
+        return dataclasses.replace(self, most=length, options=options, **changes)
 
 
 @dataclasses.dataclass(frozen=True)
 class Times(Loop):
     """``most`` iterations: one ``lax.scan``."""
 
-    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+    def execute(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> Any:
         """The final state."""
         body, memory, taps = self.begin(frame, inputs[0], refs)
         if self.options.remat:
@@ -159,6 +184,23 @@ class Times(Loop):
         retap(self.name, taps)
         return state
 
+    @property
+    def iterations(self) -> int:
+        """All of them."""
+        return self.most
+
+    def piece(self, length: int, *, first: bool) -> "Times":
+        """Some iterations."""
+        return self.some_iterations(length)
+
+    def how_often(self, parts: Sequence[Any]) -> dict[str, Any]:
+        """``times``."""
+        return {"times": self.most}
+
+    def about(self) -> str:
+        """How often."""
+        return f"{self.most} times"
+
 
 @dataclasses.dataclass(frozen=True)
 class Repeat(Loop):
@@ -172,7 +214,7 @@ class Repeat(Loop):
     form: Literal["while", "until"] = "while"
     per: Literal["batch", "example"] = "batch"
 
-    def check(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> None:
+    def check(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> None:
         """Also the condition has an element to read."""
         super().check(frame, inputs, refs)
         found = self.halts(frame, inputs[0])
@@ -183,7 +225,7 @@ class Repeat(Loop):
         if self.per == "example":
             rows_of(found, inputs[0])
 
-    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+    def execute(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> Any:
         """The final state."""
         body, memory, taps = self.begin(frame, inputs[0], refs)
         rows = jax.eval_shape(lambda x: self.stops(frame, x), inputs[0])
@@ -217,10 +259,35 @@ class Repeat(Loop):
         retap(self.name, taps)
         return state
 
-    def stops(self, frame: "Frame", state: Any) -> Array:
+    def stops(self, frame: Frame, state: Any) -> Array:
         """Whether the loop halts: bool[] for the batch, or one for each row; nothing is learned from it."""
         found = without_taps(self.halts)(frame, state)
         return found.reshape(-1)[0] > 0 if self.per == "batch" else rows_of(found, state) > 0
+
+    @property
+    def iterations(self) -> int:
+        """At most."""
+        return self.most
+
+    def piece(self, length: int, *, first: bool) -> "Repeat":
+        """Some iterations.
+
+        What comes after the first piece of an ``until`` is a ``while_``: its condition is then looked at before each
+        iteration, which is after the one before.
+        """
+        return self.some_iterations(length) if first else self.some_iterations(length, form="while")
+
+    def halted(self, count: Any, length: int) -> bool:
+        """Whether each row, or the batch, stopped before the end of the piece."""
+        return bool((count < length).all())
+
+    def how_often(self, parts: Sequence[Any]) -> dict[str, Any]:
+        """The condition, ``most`` and ``per``."""
+        return {self.form: parts[1], "most": self.most, "per": self.per}
+
+    def about(self) -> str:
+        """How often, and for whom."""
+        return f"{self.form}, at most {self.most}" + (", row by row" if self.per == "example" else "")
 
 
 def rows_of(found: Any, state: Any) -> Any:
@@ -235,7 +302,7 @@ def rows_of(found: Any, state: Any) -> Any:
         lead = lead[:-1]
     if not 0 < len(lead) < max(leaf.ndim, 2) or lead != tuple(leaf.shape[: len(lead)]):
         raise InputError(
-            f'per="example" needs one number for each row: cond(state) gave {shape_text(found)} for a state '
+            f'per="example" needs one number per row: cond(state) gave {shape_text(found)} for a state '
             f"{shape_text(leaf)}; expected a shape like {list(leaf.shape[:-1])} or {[*leaf.shape[:-1], 1]}"
         )
     return found.reshape(lead) if hasattr(found, "reshape") else found

@@ -3,7 +3,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,7 @@ from spago_jax.core.taps import mean_losses, retap, with_taps
 from spago_jax.errors import InputError
 from spago_jax.flow.part import Context, Refs
 from spago_jax.flow.shapes import shape_text
-from spago_jax.flow.step import Step
-
-if TYPE_CHECKING:
-    from spago_jax.flow.frame import Frame
+from spago_jax.flow.step import Frame, Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +30,9 @@ class Map(Step):
     form: Literal["each", "over", "slices"] = "each"
     slices: int = 1
     batched: bool = False
+    over: str = ""
     kind: ClassVar[str] = "map"
+    box: ClassVar[str] = "map"
 
     def part_names(self) -> tuple[str, ...]:
         """The body."""
@@ -46,12 +45,12 @@ class Map(Step):
             rows = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype), rows)
         return (rows,), refs
 
-    def execute(self, frame: "Frame", inputs: Sequence[Any], refs: Refs) -> Any:
+    def execute(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> Any:
         """The joined results."""
         x = inputs[-1]
         rows = self.rows(x)
         if self.batched:
-            y = frame.run(self, 0, (rows,), refs)
+            y = self.run_part(frame, 0, (rows,), refs)
         else:
             y = self.elements(frame, rows, refs)
         if self.form != "slices":
@@ -77,24 +76,16 @@ class Map(Step):
             )
         return x.reshape(-1, x.shape[-1] // self.slices)
 
-    def elements(self, frame: "Frame", rows: Any, refs: Refs) -> Any:
-        """One call an element."""
-        part = self.parts[0]
+    def elements(self, frame: Frame, rows: Any, refs: Refs) -> Any:
+        """One call per element."""
         count = jax.tree.leaves(rows)[0].shape[0]
         indices = jnp.arange(count, dtype=jnp.int32)
 
         def one(row: Any, i: Array, memory: Any = None) -> Any:
             context = self.context_of(frame.context.at(i), i, count)
-            return frame.call(self, 0, (jax.tree.map(lambda leaf: leaf[None], row),), refs, memory, context)
+            return self.call_part(frame, 0, (jax.tree.map(lambda leaf: leaf[None], row),), refs, memory, context)
 
-        network: Any = part.target(frame.layers) if getattr(part, "network", False) else None
-        memory = None
-        if network is not None:
-            memory = frame.memory.get(f"{self.name}:body")
-            if memory is None:
-                memory = network.initial_memory(
-                    jax.tree.map(lambda leaf: leaf[:1], rows), network.plan.inputs_from(refs)
-                )
+        memory = self.part_memory(frame, 0, jax.tree.map(lambda leaf: leaf[:1], rows), refs)
         if memory is None:
             body = with_taps(lambda row, i: one(row, i)[0])
             ys, taps = jax.vmap(body)(rows, indices)
@@ -106,7 +97,7 @@ class Map(Step):
                 return memory, (y, taps)
 
             memory, (ys, taps) = lax.scan(iterate, memory, (rows, indices))
-            frame.after[f"{self.name}:body"] = memory
+            self.keep_memory(frame, 0, memory)
         retap(self.name, mean_losses(taps))
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), ys)
 
@@ -115,3 +106,17 @@ class Map(Step):
         if self.form == "slices" or context.lengths is None or jnp.shape(context.lengths)[:1] != (count,):
             return context
         return dataclasses.replace(context, lengths=jnp.asarray(context.lengths)[i][None])
+
+    def to_config(self, parts: Sequence[Any]) -> Any:
+        """``{map: {body, each or over or slices, batched}}``."""
+        how: dict[str, Any] = {"each": True, "over": self.over, "slices": self.slices}
+        made = {"body": parts[0], self.form: how[self.form]}
+        return {"map": made | ({"batched": True} if self.batched else {})}
+
+    def about(self) -> str:
+        """Over what."""
+        return f"{self.form} {self.slices}" if self.form == "slices" else self.form
+
+    def part_arrows(self, index: int, sources: Sequence[str], ends: Sequence[str]) -> Sequence[str]:
+        """The value that it goes over."""
+        return sources[-1:]

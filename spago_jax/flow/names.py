@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The parts of flows by name, as YAML writes them: ``gelu``, ``{linear: 16}``, ``{threshold: {limit: 2.0}}``."""
 
-import dataclasses
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow import merges, ready_parts
+from spago_jax.flow import ready_parts
 from spago_jax.flow.layer import LayerSpec, layer, layer_classes
 from spago_jax.flow.step import snake
 from spago_jax.ops.activations import ACTIVATIONS
@@ -23,7 +21,7 @@ _MADE: dict[str, Callable[..., Any]] = {
 
 def functions() -> dict[str, Callable[..., Any]]:
     """The functions of arrays that have a name: activations, merges."""
-    return {**ACTIVATIONS, **merges.MERGES, "state_add": merges.state_add}
+    return {**ACTIVATIONS, **ready_parts.MERGES, "state_add": ready_parts.state_add}
 
 
 def _layers() -> dict[str, type]:
@@ -77,28 +75,23 @@ def written_part(part: Any) -> Any:
         if part is function:
             return name
     if isinstance(part, LayerSpec) and snake(part.name) in _layers():
-        return _named(snake(part.name), part.arguments, part.options, list(inspect.signature(part.cls.init).parameters))  # type: ignore[attr-defined]
-    if isinstance(part, ready_parts.Reshape):
-        return {"reshape": list(part.shape)}
-    if isinstance(part, ready_parts.FixedSelector):
-        return {"fixed_selector": part.index}
-    if isinstance(part, ready_parts.Threshold | ready_parts.Norm):
-        return {snake(type(part).__name__): dataclasses.asdict(part)}
+        return _named(part)
+    if isinstance(part, ready_parts.ReadyPart):
+        return part.to_config()
     raise InputError(
         f"{part!r} has no name in YAML; give a layer, an activation, or one of the ready parts: {', '.join(known())}"
     )
 
 
-def _named(name: str, arguments: Sequence[Any], options: Mapping[str, Any], parameters: Sequence[str]) -> Any:
-    if not arguments and not options:
+def _named(part: LayerSpec) -> Any:
+    name, arguments = snake(part.name), [_plain(value) for value in part.arguments]
+    if not arguments and not part.options:
         return name
-    if not options:
-        return {name: _plain(arguments[0]) if len(arguments) == 1 else [_plain(value) for value in arguments]}
-    # Settings by position and by name together are all written by name: those of `init` after the key and the size.
-    rest = [p for p in parameters if p not in ("key", "in_features", "features", "in_channels")]
-    return {
-        name: {**dict(zip(rest, map(_plain, arguments), strict=False)), **{k: _plain(v) for k, v in options.items()}}
-    }
+    if not part.options:
+        return {name: arguments[0] if len(arguments) == 1 else arguments}
+    # Settings by position and by name together are all written by name.
+    by_name = dict(zip(part.settings, arguments, strict=False))
+    return {name: by_name | {key: _plain(value) for key, value in part.options.items()}}
 
 
 def _plain(value: Any) -> Any:
@@ -107,7 +100,7 @@ def _plain(value: Any) -> Any:
 
 def _single(written: Any) -> tuple[str, Any]:
     if not isinstance(written, Mapping) or len(written) != 1:
-        raise InputError(f"{written!r} is no part; expected a name, {{name: settings}}, or a list of steps")
+        raise InputError(f"{written!r} is not a part; expected a name, {{name: settings}}, or a list of steps")
     name, settings = next(iter(written.items()))
     return str(name), settings
 

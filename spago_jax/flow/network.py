@@ -13,10 +13,11 @@ from spago_jax.core.partition import Where
 from spago_jax.core.paths import flat, matches
 from spago_jax.core.taps import collect_taps, total_loss, without_taps
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow.frame import Frame, run_steps
 from spago_jax.flow.part import Context
+from spago_jax.flow.picture import svg
 from spago_jax.flow.plan import Plan
 from spago_jax.flow.shapes import read_shapes, same_shape, shape_text
+from spago_jax.flow.step import Frame
 
 
 class Network(Module):
@@ -85,7 +86,7 @@ class Network(Module):
             raise InputError(f"this flow needs {len(self.plan.inputs)} more input(s); {missing[0]!r} is missing")
 
     def check_state(self, state: Any) -> None:
-        """Refuses names that are no memory of this flow; zeros would be read instead. Raises InputError."""
+        """Refuses names that this flow does not remember; zeros would be read instead. Raises InputError."""
         inside = [f"{step.name}:{part}" for step in self.plan.steps for part in step.part_names()]
         known = [*self.plan.state, *inside]
         for name in state or ():
@@ -97,7 +98,7 @@ class Network(Module):
         if self.plan.stateful and state is None:
             state = self.initial_memory(x, inputs)
         frame = Frame(self.layers, state or {}, inputs, context)
-        y = run_steps(self.plan, frame, x)
+        y = self.plan.run(frame, x)
         return y, frame.after if self.plan.stateful else None
 
     def initial_state(self, x: Any, **inputs: Any) -> Any:
@@ -119,7 +120,7 @@ class Network(Module):
 
         def after(layers: Any, memory: Any, x: Any, inputs: Any) -> Any:
             frame = Frame(layers, memory, inputs, Context())
-            run_steps(self.plan, frame, x)
+            self.plan.run(frame, x)
             return frame.after
 
         before: Any = {}
@@ -155,8 +156,6 @@ class Network(Module):
 
     def svg(self, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
         """The picture of the flow; see ``spago_jax.flow.picture.svg``."""
-        from spago_jax.flow.picture import svg
-
         return svg(self, level=level, times=times)
 
     def _repr_svg_(self) -> str:

@@ -1,18 +1,38 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A part of a step: anything that can be called. How it is described, what it takes, and how it is called."""
 
+import abc
 import dataclasses
-import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spago_jax.core import Module, Rng, child
+from spago_jax.core import Array, Module, Rng, child, count_parameters
+from spago_jax.core.call import signature_of
 from spago_jax.errors import InputError
 from spago_jax.flow.layer import LayerSpec
+from spago_jax.flow.origin import Origin
+
+if TYPE_CHECKING:
+    from spago_jax.flow.network import Network
 
 Refs = Sequence[tuple[str, Any]]
 """Tagged values by tag, in the order in which ``using`` names them."""
+
+
+class Unbuilt(abc.ABC):
+    """A flow that is a part of another one, and is built with it."""
+
+    @property
+    @abc.abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """The names of its further inputs, in order."""
+
+    @abc.abstractmethod
+    def built_inside(
+        self, key: Array, spec: Any, inputs: Mapping[str, Any], origin: Origin, owners: "dict[int, Unbuilt]"
+    ) -> "Network":
+        """The network for inputs of these shapes; ``owners`` are the flows of the parts that have weights so far."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +40,7 @@ class Context:
     """What a call hands on to every part that takes it: randomness in training, and lengths of padded sequences."""
 
     rng: Rng | None = None
-    lengths: Any = None
+    lengths: Array | None = None
 
     def child(self, name: str | int) -> "Context":
         """That of one part."""
@@ -53,37 +73,66 @@ class Takes:
 _OWN = ("rng", "lengths")
 
 
-def signature_of(part: Any) -> inspect.Signature | None:
-    """The signature of a call, without ``self``."""
-    try:
-        return (
-            inspect.signature(part.cls.__call__).replace() if isinstance(part, LayerSpec) else inspect.signature(part)
-        )
-    except (TypeError, ValueError):
-        return None
-
-
 @dataclasses.dataclass(frozen=True)
-class Plain:
-    """A part without arrays: a function."""
+class Part(abc.ABC):
+    """A part of a built flow."""
 
-    function: Callable[..., Any]
     takes: Takes
     shown: str
 
+    @property
+    def layer_path(self) -> tuple[str | int, ...]:
+        """Where in ``Network.layers`` its module is; empty for a function."""
+        return ()
+
+    @abc.abstractmethod
     def target(self, layers: Mapping[str, Any]) -> Any:
+        """What is called."""
+
+    def network(self, layers: Mapping[str, Any]) -> "Network | None":
+        """The flow inside, for a part that is one."""
+        return None
+
+    def parameters(self, layers: Mapping[str, Any]) -> int | None:
+        """How many numbers a layer trains; None for a function."""
+        return None
+
+    def call(
+        self, layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: Any
+    ) -> tuple[Any, Any]:
+        """The output, and the new memory of a flow inside."""
+        named = {name: value for name, value in refs if name in self.takes.named}
+        positional = [value for name, value in refs if name not in named]
+        options: dict[str, Any] = dict(named)
+        if self.takes.rng and context.rng is not None:
+            options["rng"] = context.rng
+        if self.takes.lengths and context.lengths is not None:
+            options["lengths"] = context.lengths
+        return self.target(layers)(*inputs, *positional, **options), memory
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionPart(Part):
+    """A part without arrays."""
+
+    function: Callable[..., Any]
+
+    def target(self, layers: Mapping[str, Any]) -> Callable[..., Any]:
         """The function."""
         return self.function
 
 
 @dataclasses.dataclass(frozen=True)
-class Use:
-    """A part with arrays: where in ``Network.layers`` its module is."""
+class LayerPart(Part):
+    """A part with arrays: a module in ``Network.layers``, which may be a flow itself."""
 
     path: tuple[str | int, ...]
-    takes: Takes
-    shown: str
-    network: bool = False
+    is_flow: bool = False
+
+    @property
+    def layer_path(self) -> tuple[str | int, ...]:
+        """Where its module is."""
+        return self.path
 
     def target(self, layers: Mapping[str, Any]) -> Any:
         """The module."""
@@ -91,6 +140,24 @@ class Use:
         for key in self.path:
             found = found[key]
         return found
+
+    def network(self, layers: Mapping[str, Any]) -> "Network | None":
+        """The module, if it is a flow."""
+        return self.target(layers) if self.is_flow else None
+
+    def parameters(self, layers: Mapping[str, Any]) -> int:
+        """How many numbers the module trains."""
+        return count_parameters(self.target(layers))
+
+    def call(
+        self, layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: Any
+    ) -> tuple[Any, Any]:
+        """The output, and the new memory of a flow inside."""
+        network = self.network(layers)
+        if network is not None:
+            return network.advance(inputs[0], memory, context, network.plan.inputs_from(refs))
+        y, memory = super().call(layers, inputs, refs, context, memory)
+        return (y[0] if isinstance(y, tuple) else y), memory  # a recurrent layer's outputs, beside its final state
 
 
 def check_part(part: Any, where: str) -> Any:
@@ -111,7 +178,7 @@ def check_part(part: Any, where: str) -> Any:
             f"{where}: a method of {type(owner).__name__} hides its arrays from training; give the module itself, or "
             f"write a Module that calls the method"
         )
-    if not callable(part) and not isinstance(part, LayerSpec) and not hasattr(part, "build"):
+    if not callable(part) and not isinstance(part, LayerSpec | Unbuilt):
         raise InputError(
             f"{where}: {part!r} cannot be called; expected a Module, flow.layer(...), a function, or a flow"
         )
@@ -133,30 +200,12 @@ def shown(part: Any) -> str:
     >>> shown(jax.nn.relu), shown(lambda x: x), shown(LayerSpec(__import__("spago_jax").nn.Linear, 2))
     ('relu', 'lambda', 'Linear')
     """
+    if isinstance(part, Part):
+        return part.shown
     if isinstance(part, LayerSpec):
         return part.name
-    if isinstance(part, Module) or hasattr(part, "build"):
+    if isinstance(part, Module | Unbuilt):
         return type(part).__name__
     name = getattr(part, "__name__", None) or getattr(getattr(part, "func", None), "__name__", None)
     name = name or type(part).__name__
     return "lambda" if name == "<lambda>" else name.strip("_")
-
-
-def call_part(
-    part: "Plain | Use", layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: Any
-) -> tuple[Any, Any]:
-    """The output of a part, and the memory of a flow inside it."""
-    target = part.target(layers)
-    if getattr(part, "network", False):
-        return target.advance(inputs[0], memory, context, target.plan.inputs_from(refs))
-    named = {name: value for name, value in refs if name in part.takes.named}
-    positional = [value for name, value in refs if name not in named]
-    options: dict[str, Any] = dict(named)
-    if part.takes.rng and context.rng is not None:
-        options["rng"] = context.rng
-    if part.takes.lengths and context.lengths is not None:
-        options["lengths"] = context.lengths
-    y = target(*inputs, *positional, **options)
-    if isinstance(part, Use) and isinstance(y, tuple):
-        y = y[0]  # as a recurrent layer's outputs, beside its final state
-    return y, memory

@@ -2,7 +2,7 @@
 """A flow as nested boxes and arrows, by its steps and tags: for SVG, Graphviz and Mermaid."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spago_jax.core import count_parameters
 from spago_jax.drawing.dot import dot as draw_dot
@@ -10,19 +10,16 @@ from spago_jax.drawing.mermaid import mermaid as draw_mermaid
 from spago_jax.drawing.picture import Arrow, Box, Picture
 from spago_jax.drawing.svg import svg as draw_svg
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow.adaptive_step import Adaptive
-from spago_jax.flow.gate_step import Gate
-from spago_jax.flow.loop_steps import Loop, Repeat, Times
-from spago_jax.flow.map_step import Map
-from spago_jax.flow.network import Network
-from spago_jax.flow.part import Use
-from spago_jax.flow.simple_steps import Also, Input, Merge, StateRead
+from spago_jax.flow.plan import Plan
+from spago_jax.flow.simple_steps import Input, StateRead
 from spago_jax.flow.step import Step
-from spago_jax.flow.switch_step import Switch
+
+if TYPE_CHECKING:
+    from spago_jax.flow.network import Network
 
 
-def svg(net: Network, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
-    """The flow as SVG: a box a step, flows inside as open boxes, what ``using`` hands over dashed, state dotted.
+def svg(net: "Network", *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
+    """The flow as SVG: a box per step, flows inside as open boxes, what ``using`` hands over dashed, state dotted.
 
     Args:
         net: a built flow.
@@ -30,7 +27,7 @@ def svg(net: Network, *, level: int | None = None, times: Mapping[str, float] | 
         times: seconds by step, as ``step_times`` measures them: boxes are then green to red.
 
     Raises:
-        InputError: for times of a step that there is not, or a level that is no natural number.
+        InputError: for times of an unknown step, or a level that is not a whole number from 0 on.
 
     >>> from spago_jax import flow
     >>> written = flow.start(flow.linear(2)).tag("a").loop(flow.linear(2)).times(3)
@@ -42,20 +39,20 @@ def svg(net: Network, *, level: int | None = None, times: Mapping[str, float] | 
     return draw_svg(picture(net, level=level, times=times))
 
 
-def dot(net: Network, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
+def dot(net: "Network", *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
     """The flow in Graphviz' language; see ``svg``."""
     return draw_dot(picture(net, level=level, times=times))
 
 
-def mermaid(net: Network, *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
+def mermaid(net: "Network", *, level: int | None = None, times: Mapping[str, float] | None = None) -> str:
     """The flow as a Mermaid flowchart; see ``svg``."""
     return draw_mermaid(picture(net, level=level, times=times))
 
 
-def picture(net: Network, *, level: int | None = None, times: Mapping[str, float] | None = None) -> Picture:
+def picture(net: "Network", *, level: int | None = None, times: Mapping[str, float] | None = None) -> Picture:
     """The boxes and arrows of a flow; see ``svg``."""
     if level is not None and (isinstance(level, bool) or not isinstance(level, int) or level < 0):
-        raise InputError(f"level is {level!r}; it is 0 for one box a step, 1 for flows inside, ..., or None for all")
+        raise InputError(f"level is {level!r}; expected 0 (one box per step), 1 (flows inside), ..., or None (all)")
     names = [step.name for step in net.plan.steps]
     for name in times or ():
         if name not in names:
@@ -78,28 +75,19 @@ class _Drawing:
         self.arrows: list[Arrow] = []
 
     def network(
-        self, net: Network, lead: str, given: Mapping[str, str], level: int | None, x: str = "input"
+        self, net: "Network", lead: str, given: Mapping[str, str], level: int | None, x: str = "input"
     ) -> tuple[list[Box], str, str]:
         """The boxes of a flow, the box that the stream comes into, and the one that the output comes from."""
         plan, boxes = net.plan, []
         ends: dict[int, str] = {}
-        starts: dict[int, str] = {}
         for number in plan.order:
             step = plan.steps[number]
             key = f"{lead}s{number}"
-            if isinstance(step, Input):
-                if step.tag in given:
-                    ends[number] = given[str(step.tag)]
-                    continue
-                boxes.append(Box(key, "input", f"{step.tag}", ("input",)))
-                starts[number] = ends[number] = key
-                continue
-            if isinstance(step, StateRead):
-                if step.reads in plan.inputs:
-                    ends[number] = ends[plan.tags[step.reads]]
-                    continue
-                boxes.append(Box(key, "state", f"{step.reads}", ("of the last call",)))
-                ends[number] = key
+            if step.is_root:
+                stands_for = _known_box(step, plan, given, ends)
+                ends[number] = stands_for or key
+                if stands_for is None:
+                    boxes.append(Box(key, step.box, step.title(), (step.about(),)))
                 continue
             sources = [ends[source] for source in step.sources] or [x]
             handed = {}
@@ -120,17 +108,19 @@ class _Drawing:
         return boxes, x, ends[plan.output]
 
     def step(
-        self, net: Network, step: Step, key: str, sources: list[str], handed: Mapping[str, str], level: int | None
+        self, net: "Network", step: Step, key: str, sources: list[str], handed: Mapping[str, str], level: int | None
     ) -> tuple[Box, str]:
         """The box of a step, with arrows into it, and the leaf that its output comes from."""
-        lines = _about(net, step)
+        lines = _lines(net, step)
         seconds = self.times.get(step.name)
         heat = None if seconds is None or not self.longest else seconds / self.longest
         if seconds is not None:
             lines = (*lines, _milliseconds(seconds))
-        title, kind = _title(step), _KINDS.get(type(step), "module" if _uses(step) else "arithmetic")
+        title = f"{step.title()} #{step.tag}" if step.tag else step.title()
+        has_layers = any(part.layer_path for part in step.parts)
+        kind = step.box or ("module" if has_layers else "arithmetic")
         inside = level is None or level > 0
-        nested = [part.target(net.layers) if isinstance(part, Use) and part.network else None for part in step.parts]
+        nested = [part.network(net.layers) for part in step.parts]
         if len(step.parts) == 1 and not (nested[0] is not None and inside):
             self.into(key, sources, handed.values())
             return Box(key, kind, title, lines, tooltip=f"{step}", heat=heat), key
@@ -139,9 +129,7 @@ class _Drawing:
         for index, part in enumerate(step.parts):
             own = f"{key}p{index}"
             refs = handed if step.part_inputs(index, [0] * len(sources), tuple(handed.items()))[1] else {}
-            where = sources if not (isinstance(step, Loop) and index == 1) else [ends[0]]
-            if isinstance(step, Map):
-                where = sources[-1:]
+            where = step.part_arrows(index, sources, ends)
             inner: Any = nested[index]
             if inner is not None and inside:
                 names = inner.plan.inputs_from(tuple(refs.items())) if refs else {}
@@ -155,22 +143,16 @@ class _Drawing:
                 continue
             self.into(own, where, refs.values())
             shown = "flow" if inner is not None else part.shown
-            count = f"{count_parameters(part.target(net.layers)):,} parameters" if isinstance(part, Use) else ""
-            children.append(
-                Box(
-                    own,
-                    "module" if count else "arithmetic",
-                    step.part_names()[index],
-                    tuple(filter(None, (shown, count))),
-                )
-            )
+            count = part.parameters(net.layers)
+            about = () if count is None else (f"{count:,} parameters",)
+            what = "arithmetic" if count is None else "module"
+            children.append(Box(own, what, step.part_names()[index], (shown, *about)))
             ends.append(own)
         end = ends[0]
-        if isinstance(step, Gate | Switch | Also):
+        if step.join:
             end = f"{key}m"
-            what = {Gate: "weighted sum", Switch: "the chosen one", Also: "+"}[type(step)]
-            children.append(Box(end, kind, what))
-            self.into(end, [*ends, *(sources if isinstance(step, Also) else [])], ())
+            children.append(Box(end, kind, step.join))
+            self.into(end, step.join_arrows(sources, ends), ())
         return Box(
             key,
             kind,
@@ -185,40 +167,19 @@ class _Drawing:
         self.arrows += [Arrow(source, key, "") for source in (*sources, *handed)]
 
 
-_KINDS: dict[type, str] = {
-    Times: "loop",
-    Repeat: "loop",
-    Adaptive: "loop",
-    Gate: "gate",
-    Switch: "switch",
-    Map: "map",
-    Merge: "reduction",
-}
+def _known_box(step: Step, plan: Plan, given: Mapping[str, str], ends: Mapping[int, str]) -> str | None:
+    """The box that a root stands for: what the flow around hands to an input, or the input that a state is."""
+    if isinstance(step, Input):
+        return given.get(str(step.tag))
+    if isinstance(step, StateRead) and step.reads in plan.inputs:
+        return ends[plan.tags[step.reads]]
+    return None
 
 
-def _uses(step: Step) -> bool:
-    return any(isinstance(part, Use) for part in step.parts)
-
-
-def _title(step: Step) -> str:
-    shown = " ".join(part.shown for part in step.parts[:1] if hasattr(part, "shown"))
-    what = {"through": shown, "branch": shown, "also": f"+ {shown}", "merge": f"merge {shown}"}.get(
-        step.kind, step.kind
-    )
-    return f"{what} #{step.tag}" if step.tag else what
-
-
-def _about(net: Network, step: Step) -> tuple[str, ...]:
-    """What a step does beyond its name, and how many parameters it has."""
-    how = {
-        Times: lambda s: f"{s.most} times",
-        Repeat: lambda s: f"{s.form}, at most {s.most}" + (", row by row" if s.per == "example" else ""),
-        Adaptive: lambda s: f"adaptive, at most {s.most}",
-        Switch: lambda s: "row by row" if s.per == "example" else "",
-        Map: lambda s: f"{s.form}{f' {s.slices}' if s.form == 'slices' else ''}",
-    }.get(type(step), lambda s: "")(step)
+def _lines(net: "Network", step: Step) -> tuple[str, ...]:
+    """What a step does beyond its title, and how many parameters it has."""
     count = sum(count_parameters(net.part(path)) for path in net.plan.paths(step))
-    return tuple(filter(None, (how, f"{count:,} parameters" if count else "")))
+    return tuple(filter(None, (step.about(), f"{count:,} parameters" if count else "")))
 
 
 def _milliseconds(seconds: float) -> str:

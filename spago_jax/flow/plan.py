@@ -3,13 +3,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow.frame import run_order
-from spago_jax.flow.part import Refs, Use
-from spago_jax.flow.step import Step
+from spago_jax.flow.part import LayerPart, Refs
+from spago_jax.flow.step import Frame, Step
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,8 +87,25 @@ class Plan:
 
     def paths(self, step: Step) -> tuple[str, ...]:
         """Where the modules of a step are in the network: ``layers.encoded``."""
-        found = [part for part in step.parts if isinstance(part, Use)]
+        found = [part for part in step.parts if isinstance(part, LayerPart)]
         return tuple(dict.fromkeys(".".join(map(str, ("layers", *part.path))) for part in found))
+
+    def run(self, frame: Frame, x: Any) -> Any:
+        """The output for a stream."""
+        values: dict[int, Any] = {}
+        for number in self.order:
+            step = self.steps[number]
+            inputs = [values[source] for source in step.sources] or [x]
+            values[number] = step.run(frame, inputs, [(tag, values[node]) for tag, node in step.refs])
+            if step.tag in self.state:
+                frame.after[step.tag] = values[number]
+        return values[self.output]
+
+
+def run_order(steps: Sequence[Step]) -> tuple[int, ...]:
+    """Roots first: a forward reference is made after the step that reads it."""
+    roots = [n for n, step in enumerate(steps) if step.is_root]
+    return (*roots, *(n for n in range(len(steps)) if n not in roots))
 
 
 def resolved(step: Step, parts: Mapping[int, Any], name: str) -> Step:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Ready parts: layers of ``nn`` for the stream's features, halting conditions, selectors and shapes."""
+"""Ready parts: merges, halting conditions, selectors, shapes, and layers of ``nn`` for the stream's features."""
 
+import abc
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.layer import LayerSpec, layer
 from spago_jax.nn import (
     ArgmaxSelector,
@@ -18,11 +22,75 @@ from spago_jax.nn import (
     TopKRouter,
 )
 
+
+class ReadyPart(abc.ABC):
+    """A part without arrays that YAML has a name for."""
+
+    @abc.abstractmethod
+    def to_config(self) -> Any:
+        """The part as plain data."""
+
+
+# -- how streams become one --------------------------------------------------------------------------------------------
+
+
+def add(*streams: Any) -> Any:
+    """``y = x_1 + ... + x_k``, and ``state_add`` under a name that says what for: a stream plus its memory.
+
+    >>> add(jnp.array([1.0]), jnp.array([2.0]), jnp.array([3.0]))
+    Array([6.], dtype=float32)
+    """
+    return jax.tree.map(lambda *xs: functools.reduce(jnp.add, xs), *streams)
+
+
+def state_add(stream: Any, *memories: Any) -> Any:
+    """``y = x + memories``; a memory that is not there yet is zero.
+
+    >>> state_add(jnp.array([1.0]), jnp.array([2.0]))
+    Array([3.], dtype=float32)
+    """
+    return add(stream, *memories)
+
+
+def mean(*streams: Any) -> Any:
+    """``y = (x_1 + ... + x_k) / k``.
+
+    >>> mean(jnp.array([1.0]), jnp.array([3.0]))
+    Array([2.], dtype=float32)
+    """
+    return jax.tree.map(lambda total: total / len(streams), add(*streams))
+
+
+def cat(*streams: Any, axis: int = -1) -> Any:
+    """``y = [x_1, ..., x_k]`` along the last axis; ``functools.partial(cat, axis=0)`` along another.
+
+    >>> cat(jnp.array([1.0]), jnp.array([3.0]))
+    Array([1., 3.], dtype=float32)
+    """
+    return jnp.concatenate(streams, axis=axis)
+
+
+MERGES: dict[str, Callable[..., Any]] = {"add": add, "mean": mean, "cat": cat}
+
+
+def merge_function(given: Any) -> Any:
+    """A merge by name; anything else as it is.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if not isinstance(given, str):
+        return given
+    if given not in MERGES:
+        raise InputError(f"merge {given!r}: {did_you_mean(given, MERGES)}")
+    return MERGES[given]
+
+
 # -- halting conditions: above 0 means that the loop halts -------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
-class Threshold:
+class Threshold(ReadyPart):
     """``max(state) - limit``: halts once a number of the state is above the limit; goDl's ThresholdHalt.
 
     >>> Threshold(2.0)(jnp.array([[1.0, 5.0]]))
@@ -35,6 +103,10 @@ class Threshold:
     def __call__(self, state: Array) -> Array:
         """[rows, features] -> [], or [rows] with ``per="example"``."""
         return state.max(None if self.per == "batch" else -1) - self.limit
+
+    def to_config(self) -> Any:
+        """``{threshold: {limit, per}}``."""
+        return {"threshold": dataclasses.asdict(self)}
 
 
 def threshold(limit: float, *, per: Literal["batch", "example"] = "batch") -> Threshold:
@@ -57,7 +129,7 @@ def learned_halt(**options: Any) -> LayerSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class Norm:
+class Norm(ReadyPart):
     """``limit - |new state|``: halts once the state is shorter than the limit, for iterations to a fixed point.
 
     >>> Norm(6.0)(jnp.array([[3.0, 4.0]]))
@@ -69,6 +141,10 @@ class Norm:
     def __call__(self, state: Array) -> Array:
         """[rows, features] -> [rows]."""
         return self.limit - jnp.sqrt(jnp.square(state).sum(-1))
+
+    def to_config(self) -> Any:
+        """``{norm: {limit}}``."""
+        return {"norm": dataclasses.asdict(self)}
 
 
 # -- experts and branches ----------------------------------------------------------------------------------------------
@@ -100,7 +176,7 @@ def argmax_selector(branches: int) -> LayerSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class FixedSelector:
+class FixedSelector(ReadyPart):
     """Always the same branch, for whole batches and for rows.
 
     >>> FixedSelector(1)(jnp.ones((2, 3)))
@@ -112,6 +188,10 @@ class FixedSelector:
     def __call__(self, x: Array, *refs: Array) -> Array:
         """[rows, features] -> int[rows]."""
         return jnp.full(x.shape[:1] or (1,), self.index, jnp.int32)
+
+    def to_config(self) -> Any:
+        """``{fixed_selector: index}``."""
+        return {"fixed_selector": self.index}
 
 
 def fixed_selector(index: int) -> FixedSelector:
@@ -128,7 +208,7 @@ def glimpse(*, channels: int, size: int = 8, scales: int = 1, width: float = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Reshape:
+class Reshape(ReadyPart):
     """The stream in another shape; one size may be -1.
 
     >>> Reshape((4, -1))(jnp.arange(8.0)).shape
@@ -140,6 +220,10 @@ class Reshape:
     def __call__(self, x: Array) -> Array:
         """[...] -> ``shape``."""
         return x.reshape(self.shape)
+
+    def to_config(self) -> Any:
+        """``{reshape: shape}``."""
+        return {"reshape": list(self.shape)}
 
 
 def reshape(*shape: int) -> Reshape:

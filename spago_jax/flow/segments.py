@@ -3,6 +3,7 @@
 
 import dataclasses
 import functools
+import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,12 +13,9 @@ import jax
 
 from spago_jax.core.taps import collect_taps
 from spago_jax.errors import InputError
-from spago_jax.flow.frame import Frame, run_step
-from spago_jax.flow.loop_steps import Loop, Repeat, Times
 from spago_jax.flow.network import Network
 from spago_jax.flow.part import Context
-from spago_jax.flow.simple_steps import Input
-from spago_jax.flow.step import Step
+from spago_jax.flow.step import Frame, Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,22 +132,21 @@ def segments(
         step = plan.steps[number]
         read = [values[source] for source in step.sources] or [x]
         refs = [values[node] for _, node in step.refs]
-        key, total, left = f"{step.name}:body", None, step.most if isinstance(step, Times | Repeat) else 0
-        own = memory if not (isinstance(step, Loop) and step.options.fresh) else _without(memory, key)
+        key, total, left = f"{step.name}:body", None, step.iterations
+        own = _without(memory, key) if step.forgets else memory
         while True:
             length = min(iterations, left)
-            piece = _piece(step, length, first=total is None)
+            piece = step.piece(length, first=total is None)
             read[0], kept, count = _run_piece(piece, net.layers, own, dict(inputs), read, refs)
             own, after, left = {**own, **kept}, after | kept, left - length
             if count is not None:
                 total = count if total is None else total + count
-            halted = isinstance(step, Repeat) and count is not None and bool((count < length).all())
-            done = left == 0 or halted
+            done = left == 0 or (count is not None and step.halted(count, length))
             values[number] = read[0]
             if done:
-                if isinstance(step, Loop) and step.options.fresh:
+                if step.forgets:
                     after = _without(after, key)
-                if step.tag in plan.state and not isinstance(step, Input):
+                if step.tag in plan.state:
                     after[step.tag] = read[0]
             yield Segment(number, step, read[0], total, done), after
             if done:
@@ -160,23 +157,41 @@ def _without(memory: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in memory.items() if name != key}
 
 
-def _piece(step: Step, length: int, *, first: bool) -> Step:
-    """Some iterations of a loop as a loop of its own.
-
-    What comes after the first piece of an ``until`` is a ``while_``: its condition is then looked at before each
-    iteration, which is after the one before. A body with memory hands it from piece to piece, fresh or not.
-    """
-    if not isinstance(step, Times | Repeat):
-        return step
-    options = dataclasses.replace(step.options, fresh=False, trace=False)
-    piece = dataclasses.replace(step, most=length, options=options)
-    return piece if first or isinstance(piece, Times) else dataclasses.replace(piece, form="while")
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _run_piece(step: Step, layers: Any, memory: Any, given: Any, inputs: Any, refs: Any) -> tuple[Any, Any, Any]:
     frame = Frame(layers, memory, given, Context())
     tags = [tag for tag, _ in step.refs]
     with collect_taps() as found:
-        y = run_step(step, frame, inputs, list(zip(tags, refs, strict=True)))
+        y = step.run(frame, inputs, list(zip(tags, refs, strict=True)))
     return y, frame.after, found.get(f"{step.tag or step.name}.iterations")
+
+
+def step_times(net: Network, x: Any, state: Any = None, *, rounds: int = 5, **inputs: Any) -> dict[str, float]:
+    """Seconds of each step by its name: the median of some rounds, after one that compiles.
+
+    Steps are run one by one, so their sum is more than what ``net(x)`` takes as one program; they tell where the time
+    goes. A loop is measured with all its iterations.
+
+    Args:
+        net: a built flow.
+        x: its stream.
+        state: of a flow with forward references.
+        rounds: how often each step is measured.
+        inputs: the further inputs by name.
+
+    Raises:
+        InputError: for fewer than one round.
+    """
+    if rounds < 1:
+        raise InputError(f"step_times: rounds is {rounds}, expected at least 1")
+    longest = max([1, *(step.iterations for step in net.plan.steps)])
+    found: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        before = time.perf_counter()
+        for segment, _ in segments(net, x, state, longest, inputs):
+            jax.block_until_ready(segment.value)
+            now = time.perf_counter()
+            if number:
+                found.setdefault(segment.step.name, []).append(now - before)
+            before = now
+    return {name: statistics.median(times) for name, times in found.items()}

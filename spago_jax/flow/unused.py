@@ -9,7 +9,6 @@ import optax
 
 from spago_jax.core.paths import flat, map_named, matches, path_name
 from spago_jax.flow.network import Network
-from spago_jax.flow.switch_step import Switch
 
 
 def branch_paths(model: Any) -> list[tuple[str, ...]]:
@@ -26,10 +25,8 @@ def branch_paths(model: Any) -> list[tuple[str, ...]]:
             continue
         lead = f"{path_name(path)}." if path else ""
         for step in node.plan.steps:
-            if isinstance(step, Switch):
-                for part in step.parts[1:]:
-                    if hasattr(part, "path"):
-                        found.append((f"{lead}layers.{'.'.join(part.path)}",))
+            branches = [part.layer_path for part in step.exclusive_parts() if part.layer_path]
+            found += [(f"{lead}layers.{'.'.join(map(str, branch))}",) for branch in branches]
         found += [tuple(f"{lead}layers.{p}" for p in paths) for paths in branch_paths(node.layers)]
     return found
 

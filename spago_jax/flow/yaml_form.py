@@ -8,23 +8,18 @@
 - using: [encoded]
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.flow.adaptive_step import Adaptive
-from spago_jax.flow.builder import Flow, _identity, start
-from spago_jax.flow.gate_step import Gate
-from spago_jax.flow.loop_steps import Loop, LoopOptions, Repeat, Times
-from spago_jax.flow.map_step import Map
+from spago_jax.flow.builder import Flow, start
+from spago_jax.flow.loop_steps import LoopOptions
 from spago_jax.flow.names import known, part_of, written_part
-from spago_jax.flow.part import shown
-from spago_jax.flow.place import FlowError, Place, written_at
-from spago_jax.flow.simple_steps import Also, Branch, Input, Merge, StateRead
-from spago_jax.flow.step import Step
-from spago_jax.flow.switch_step import Switch
+from spago_jax.flow.origin import FlowError, Origin, written_at
+from spago_jax.flow.simple_steps import Branch
 
-_OPTIONS = ("unroll", "remat", "truncate", "fresh", "trace")
+_OPTIONS = tuple(field.name for field in dataclasses.fields(LoopOptions))
 
 
 def from_config(steps: Sequence[Any], where: str = "flow") -> Flow:
@@ -49,7 +44,7 @@ def from_config(steps: Sequence[Any], where: str = "flow") -> Flow:
     flow = Flow() if _is_part(steps[0]) else start()
     for i, step in enumerate(steps):
         here = f"{where}[{i}]"
-        with written_at(Place(here, 0)):
+        with written_at(Origin(here, 0)):
             try:
                 flow = _step(flow, step, here)
             except FlowError:
@@ -84,7 +79,7 @@ def _part(written: Any, where: str) -> Any:
 
 def _at(where: str, message: str) -> FlowError:
     """An error of a key in a config."""
-    return Place(where, 0).error(message)
+    return Origin(where, 0).error(message)
 
 
 def _parts(written: Any, where: str) -> list[Any]:
@@ -180,73 +175,27 @@ def to_config(flow: Flow) -> list[Any]:
     [{'linear': 4}, {'tag': 'h'}, {'also': 'gelu'}]
     """
     written: list[Any] = []
-    seen: dict[int, Any] = {}
-    steps = [step for step in flow.steps if not isinstance(step, StateRead)]
-    i = 0
-    while i < len(steps):
-        step = steps[i]
-        group = [s for s in steps[i:] if isinstance(s, Branch) and s.sources == step.sources] or [step]
-        if not isinstance(step, Branch):
-            group = [step]
-        i += len(group)
-        written.append(_written_step(step, group, flow, seen))
+    seen: set[int] = set()
+    steps = list(flow.steps)
+    while steps:
+        step = steps[0]
+        group = [s for s in steps if isinstance(s, Branch) and s.sources == step.sources] or [step]
+        group = group if isinstance(step, Branch) else [step]
+        steps = steps[len(group) :]
+        given = [part for s in group for part in s.parts]
+        for part in given:
+            if id(part) in seen and not callable(part):
+                raise InputError(f"{step.kind}: {part!r} is shared by two steps, which YAML cannot say")
+            seen.add(id(part))
+        data = step.to_config([to_config(part) if isinstance(part, Flow) else written_part(part) for part in given])
+        if data is None:
+            continue
+        written.append(data)
         if step.refs:
             written.append({"using": [name for name, _ in step.refs]})
         tags = tuple(s.tag for s in group)
-        for name, members in flow.groups:
-            if members == tags:
-                written.append({"tag_group": name})
-        if len(group) == 1 and step.tag and not isinstance(step, Input):
+        written += [{"tag_group": name} for name, members in flow.groups if members == tags]
+        if len(group) == 1 and step.tag and not step.is_root:
             written.append({"tag": step.tag})
     # A list that begins with a method starts with the input by itself.
     return written[1:] if written[0] == "identity" and len(written) > 1 and not _is_part(written[1]) else written
-
-
-def _written_step(step: Step, group: Sequence[Step], flow: Flow, seen: dict[int, Any]) -> Any:
-    def part(given: Any) -> Any:
-        return to_config(given) if isinstance(given, Flow) else written_part(given)
-
-    for s in group:
-        for given in s.parts:
-            if id(given) in seen and not callable(given):
-                raise InputError(f"{step.kind}: {given!r} is shared by two steps, which YAML cannot say")
-            seen[id(given)] = given
-    if isinstance(step, Input):
-        return {"input": step.tag}
-    if isinstance(step, Branch):
-        return {"split": [part(s.parts[0]) for s in group]}
-    if isinstance(step, Also):
-        return {"also": part(step.parts[0])}
-    if isinstance(step, Merge):
-        return {"merge": part(step.parts[0])}
-    if isinstance(step, Gate):
-        return {"gate": {"router": part(step.parts[0]), "experts": [part(p) for p in step.parts[1:]]}}
-    if isinstance(step, Switch):
-        made = {"selector": part(step.parts[0]), "branches": [part(p) for p in step.parts[1:]]}
-        return {"switch": made | ({"per": step.per} if step.per != "batch" else {})}
-    if isinstance(step, Loop):
-        return {"loop": _written_loop(step, part)}
-    if isinstance(step, Map):
-        how: Any = {"each": True, "slices": step.slices}.get(step.form)
-        if step.form == "over":
-            how = flow.steps[step.sources[-1]].tag
-        return {"map": {"body": part(step.parts[0]), step.form: how, **({"batched": True} if step.batched else {})}}
-    if step.parts[0] is _identity:
-        return "identity"
-    return part(step.parts[0]) if not isinstance(step.parts[0], Flow) else {"through": part(step.parts[0])}
-
-
-def _written_loop(step: Loop, part: Callable[[Any], Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {"body": part(step.parts[0])}
-    if isinstance(step, Times):
-        made["times"] = step.most
-    elif isinstance(step, Adaptive):
-        made |= {"adaptive": part(step.parts[1]), "most": step.most, "epsilon": step.epsilon, "cost": step.cost}
-    elif isinstance(step, Repeat):
-        made |= {step.form: part(step.parts[1]), "most": step.most, "per": step.per}
-    default = LoopOptions()
-    if callable(step.options.trace):
-        raise InputError(
-            f"loop: trace is {shown(step.options.trace)}, a function; YAML can say true or the name of a tag"
-        )
-    return made | {k: getattr(step.options, k) for k in _OPTIONS if getattr(step.options, k) != getattr(default, k)}

@@ -15,8 +15,8 @@ from spago_jax.nn.broad_learning import BroadLearning as BroadLearning
 from spago_jax.nn.characters import CharacterCNN as CharacterCNN
 from spago_jax.nn.characters import CharacterLSTM as CharacterLSTM
 from spago_jax.nn.convolution import Convolution1d as Convolution1d
-from spago_jax.nn.convolution1x1 import Convolution1x1 as Convolution1x1
-from spago_jax.nn.convolution2d import Convolution2d as Convolution2d
+from spago_jax.nn.convolution import Convolution1x1 as Convolution1x1
+from spago_jax.nn.convolution import Convolution2d as Convolution2d
 from spago_jax.nn.crf import CRF as CRF
 from spago_jax.nn.dropout import Dropout as Dropout
 from spago_jax.nn.dropout import VariationalDropout as VariationalDropout

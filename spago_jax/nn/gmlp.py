@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, static
 from spago_jax.core.initializers import uniform
 from spago_jax.errors import InputError
-from spago_jax.nn.convolution1x1 import Convolution1x1
+from spago_jax.nn.convolution import Convolution1x1
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.residual import PreNorm

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Layers one after the other."""
+"""Layers in sequence."""
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
 from spago_jax.core import Array, Module, Rng, child, param
+from spago_jax.core.call import accepted
 from spago_jax.errors import InputError
 
 
@@ -28,7 +28,7 @@ class Sequential(Module):
         """The layers in order.
 
         Raises:
-            InputError: for something that is no layer.
+            InputError: for something that is not a layer.
         """
         layers = tuple(layers)
         for place, layer in enumerate(layers):
@@ -42,13 +42,8 @@ class Sequential(Module):
     def __call__(self, x: Array, lengths: Array | None = None, *, rng: Rng | None = None) -> Any:
         """The last layer's output."""
         for place, layer in enumerate(self.layers):
-            takes = inspect.signature(type(layer).__call__).parameters
-            options: dict[str, Any] = {}
-            if "lengths" in takes and lengths is not None:
-                options["lengths"] = lengths
-            if "rng" in takes:
-                options["rng"] = child(rng, place)
-            x = layer(x, **options)
+            options = {} if lengths is None else {"lengths": lengths}
+            x = layer(x, **accepted(layer, rng=child(rng, place), **options))
             if isinstance(x, tuple):
                 x = x[0]
         return x

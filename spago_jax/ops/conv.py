@@ -12,6 +12,17 @@ from spago_jax.ops.masks import length_mask, zero_padding
 PADDINGS = ("same", "valid")
 
 
+def check_padding(name: str, where: str = "") -> str:
+    """A known padding; ``where`` begins the message of the error.
+
+    Raises:
+        InputError: for an unknown name, with the nearest.
+    """
+    if name not in PADDINGS:
+        raise InputError(f"{where}unknown padding {name!r}, {did_you_mean(name, PADDINGS)}")
+    return name
+
+
 def conv1d(
     x: jax.Array,
     weight: jax.Array,
@@ -35,7 +46,7 @@ def conv1d(
         padding: ``same`` keeps the time (``(width - 1) // 2`` zeros before, the rest after);
             ``valid`` gives ``time - width + 1`` steps.
         stride: every how many of these steps are computed, from the first on.
-        groups: the features are split into so many groups, each with its own outputs; ``in`` is depth-wise.
+        groups: the number of groups that the features are split into, each with its own outputs; ``in`` is depth-wise.
 
     Returns:
         [..., steps, out].
@@ -47,8 +58,7 @@ def conv1d(
     >>> conv1d(x, jnp.array([[[1.0, 10.0]]]), padding="valid")[:, 0]
     Array([21., 32.], dtype=float32)
     """
-    if padding not in PADDINGS:
-        raise InputError(f"unknown padding {padding!r}, {did_you_mean(padding, PADDINGS)}")
+    check_padding(padding)
     if weight.ndim != 3 or weight.shape[1] * groups != x.shape[-1] or weight.shape[0] % groups:
         grouped = f" with {groups} groups" if groups > 1 else ""
         raise InputError(

@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from spago_jax.errors import InputError, did_you_mean
-from spago_jax.ops.conv import PADDINGS
+from spago_jax.errors import InputError
+from spago_jax.ops.conv import check_padding
 
 
 def conv2d(
@@ -26,7 +26,7 @@ def conv2d(
         bias: [out], or None.
         strides: over the height and the width; what is left of the last stride is not used.
         padding: ``valid`` or ``same`` (``(rows - 1) // 2`` zeros above, the rest below, and so on).
-        groups: the channels are split into so many groups, each with its own outputs; ``in`` is depth-wise.
+        groups: the number of groups that the channels are split into, each with its own outputs; ``in`` is depth-wise.
 
     Returns:
         [..., out, height', width'], in the dtype of ``x``.
@@ -37,8 +37,7 @@ def conv2d(
     >>> conv2d(jnp.arange(6.0).reshape(1, 2, 3), jnp.ones((1, 1, 2, 2)))
     Array([[[ 8., 12.]]], dtype=float32)
     """
-    if padding not in PADDINGS:
-        raise InputError(f"unknown padding {padding!r}, {did_you_mean(padding, PADDINGS)}")
+    check_padding(padding)
     if x.ndim < 3 or weight.ndim != 4 or weight.shape[1] * groups != x.shape[-3] or weight.shape[0] % groups:
         raise InputError(
             f"x has shape {tuple(x.shape)} and weight {tuple(weight.shape)} with {groups} groups, expected "

@@ -198,12 +198,12 @@ def test_names_of_steps_and_paths_of_parameters():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: lift().loop(block()).times(cast(Any, 2.5)), "loop.times: 2.5 is no whole number"),
-        (lambda: lift().loop(block()).until(gelu, cast(Any, None)), "loop.until: None is no whole number"),
-        (lambda: lift().map(block()).slices(cast(Any, "3")), "map.slices: '3' is no whole number"),
+        (lambda: lift().loop(block()).times(cast(Any, 2.5)), "loop.times: 2.5 is not a whole number"),
+        (lambda: lift().loop(block()).until(gelu, cast(Any, None)), "loop.until: None is not a whole number"),
+        (lambda: lift().map(block()).slices(cast(Any, "3")), "map.slices: '3' is not a whole number"),
         (
             lambda: lift().input("context", "state"),
-            "input: 'state' is what calls name something else; expected none of",
+            "input: 'state' is reserved; choose a name other than",
         ),
     ],
 )

@@ -21,6 +21,7 @@ ARGUMENTS = {
     "Convolution2d": ((3, (2, 2)), {}),
     "GatedMLP": ((5, 2), {}),
     "LSHAttention": ((), {"key_features": 3, "out_features": 2, "buckets": 4}),
+    "MixtureOfExperts": ((5,), {"experts": 3}),
     "MultiHeadAttention": ((2,), {}),
     "NRU": ((3,), {"memory": 8, "heads": 2}),
     "RecursiveEncoder": ((3,), {"max_length": 5}),
@@ -30,7 +31,7 @@ ARGUMENTS = {
     **dict.fromkeys(("BatchNorm", "DeviationBatchNorm", "LayerNorm", "RMSNorm", "ScaleNorm"), ((), {})),
     **dict.fromkeys(("Highway", "LTM", "RefinedLSTM", "RLA", "StarTransformer"), ((), {})),
 }
-OTHERS = {"CrossAttention", "RecursiveDecoder"}  # they take more than the stream: a memory, a length
+OTHERS = {"CrossAttention", "Glimpse", "RecursiveDecoder"}  # they take more: a memory, a picture, a length
 SIZED = [cls for cls in layer_classes().values() if LayerSpec(cls)._size is not None and cls.__name__ not in OTHERS]
 
 
@@ -57,7 +58,7 @@ def test_the_size_of_the_input_is_read_off_the_stream(cls):
 
 
 def test_layers_of_a_flow_compute_what_they_compute_alone():
-    pieces = {
+    parts = {
         "linear": flow.layer("linear", 4),
         "highway": flow.layer("highway"),
         "birnn": flow.layer("bi_rnn", 2, cell="gru"),
@@ -66,13 +67,13 @@ def test_layers_of_a_flow_compute_what_they_compute_alone():
         "lstm": flow.layer("LSTM", 2),  # gives (outputs, final state): the stream is the outputs
     }
     written = flow.start()
-    for name, piece in pieces.items():
-        written = written.through(piece).tag(name)
+    for name, part in parts.items():
+        written = written.through(part).tag(name)
     net = written.build(KEY, SEQUENCE)
     xs, lengths = jax.random.normal(KEY, (2, 5, 4)), jnp.array([5, 3])
 
     def alone(net, x):
-        for name in pieces:
+        for name in parts:
             layer = net.layers[name]
             x = layer(x) if name in ("linear", "highway") else layer(x, lengths=lengths)
             x = x[0] if isinstance(x, tuple) else x

@@ -101,7 +101,7 @@ def test_both_forms_have_the_same_weights():
         ("gelu", "flow: expected a list of at least one step, got 'gelu'"),
         (["gelo"], "flow[0]: no part 'gelo': did you mean 'gelu'?"),
         ([{"lienar": 3}], "flow[0]: no step 'lienar': did you mean 'linear'?"),
-        ([{"linear": 3, "tag": "x"}], "flow[0]: {'linear': 3, 'tag': 'x'} is no part; expected a name"),
+        ([{"linear": 3, "tag": "x"}], "flow[0]: {'linear': 3, 'tag': 'x'} is not a part; expected a name"),
         (["gelu", {"gelu": 3}], "flow[1]: gelu is a function without settings; write it as 'gelu'"),
         ([{"threshold": {"limt": 3}}], "flow[0]: threshold: "),
         ([{"split": "gelu"}], "flow[0].split: expected a list of parts, got 'gelu'"),

@@ -68,7 +68,19 @@ def read_cases(path: str | Path) -> Iterator[Case]:
     """The cases of one file.
 
     Raises:
-        InputError: for a file that is no golden file, naming what is wrong with it.
+        InputError: for a file that is not a golden file, or a case that cannot be read, naming what is wrong with it.
+    """
+    for case in read_each(path):
+        if isinstance(case, InputError):
+            raise case
+        yield case
+
+
+def read_each(path: str | Path) -> Iterator[Case | InputError]:
+    """The cases of one file; in the place of a case that cannot be read, the error that says why.
+
+    Raises:
+        InputError: for a file that is not a golden file.
     """
     path = Path(path)
     try:
@@ -77,33 +89,43 @@ def read_cases(path: str | Path) -> Iterator[Case]:
         raise InputError(f"not a golden file: {error}", path=path) from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError(f"not a golden file: its schema is not {SCHEMA!r}", path=path)
-    version = str(document.get("spago_version", "?")).split()[0]
+    if not isinstance(document.get("cases"), list):
+        raise InputError("not a golden file: its cases are not a list", path=path)
+    version = (str(document.get("spago_version", "?")).split() or ["?"])[0]
     for number, entry in enumerate(document["cases"]):
         try:
             yield _case(path.name.removesuffix(".json"), version, document, entry)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"case {entry.get('id', number)!r}: {type(error).__name__}: {error}", path=path) from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            name = entry.get("id", number) if isinstance(entry, dict) else number
+            yield InputError(f"case {name!r}: {type(error).__name__}: {error}", path=path)
 
 
 def _case(file: str, version: str, document: dict[str, Any], entry: dict[str, Any]) -> Case:
     def named(key: str) -> dict[str, np.ndarray]:
         return {e["name"]: array(e) for e in entry.get(key) or ()}
 
-    def listed(key: str) -> tuple[np.ndarray, ...]:
-        return tuple(array(e) for e in entry.get(key) or ())
-
     if entry["status"] not in STATUSES:
         raise ValueError(f"status {entry['status']!r} is none of {STATUSES}")
-    inputs = tuple((e.get("name", f"x{i}"), array(e)) for i, e in enumerate(entry.get("inputs") or ()))
+    # An operand may be absent (spaGO's nil): the others keep their names, which say what they are.
+    operands = [
+        None if _absent(e) else (str(e.get("name", f"x{i}")), array(e)) for i, e in enumerate(entry.get("inputs") or ())
+    ]
+    inputs = tuple(operand for operand in operands if operand is not None)
     grads = entry.get("input_grads") or ()
     input_grads: dict[str, np.ndarray]
-    if len(grads) == len(inputs):
+    if len(grads) in (len(operands), len(inputs)):
+        aligned = operands if len(grads) == len(operands) else inputs
         input_grads = {
-            name: np.zeros_like(value) if grad is None else array(grad)
-            for (name, value), grad in zip(inputs, grads, strict=True)
+            operand[0]: np.zeros_like(operand[1]) if _absent(grad) else array(grad)
+            for operand, grad in zip(aligned, grads, strict=True)
+            if operand is not None
         }
     else:
-        input_grads = {grad["name"]: array(grad) for grad in grads if grad is not None}
+        input_grads = {grad["name"]: array(grad) for grad in grads if not _absent(grad)}
+    outputs = tuple(array(e) for e in entry.get("outputs") or ())
+    output_grads = tuple(
+        np.zeros_like(outputs[i]) if _absent(e) else array(e) for i, e in enumerate(entry.get("output_grads") or ())
+    )
     return Case(
         file=file,
         version=version,
@@ -113,10 +135,14 @@ def _case(file: str, version: str, document: dict[str, Any], entry: dict[str, An
         params=named("params"),
         buffers=named("buffers"),
         inputs=inputs,
-        outputs=listed("outputs"),
-        output_grads=listed("output_grads"),
+        outputs=outputs,
+        output_grads=output_grads,
         input_grads=input_grads,
         param_grads=named("param_grads"),
         extra=entry.get("extra") or {},
         notes=" ".join(filter(None, (document.get("notes"), entry.get("notes")))),
     )
+
+
+def _absent(entry: dict[str, Any] | None) -> bool:
+    return entry is None or entry.get("data") is None

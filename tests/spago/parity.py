@@ -31,26 +31,37 @@ def main() -> int:
     if not files:
         print(f"scripts/parity: {args.folder}: no golden files", file=sys.stderr)
         return 2
+    # The files of one name are one task, since they share compiled programs.
+    names = sorted({path.name for path in files})
+    tasks = [[path for path in files if path.name == name] for name in names]
     passed = failed = 0
     with ProcessPoolExecutor(max(1, args.jobs), mp_context=get_context("spawn")) as pool:
-        for good, bad, lines in pool.map(run_file, files, [args.dtype] * len(files)):
+        for good, bad, lines in pool.map(run_files, tasks, [args.dtype] * len(tasks)):
             passed, failed = passed + good, failed + bad
             print("\n".join(lines), flush=True)
     print(f"{passed} passed, {failed} failed, {len(files)} files")
     return 1 if failed else 0
 
 
-def run_file(path: Path, dtype: str) -> tuple[int, int, list[str]]:
-    """All cases of one file: how many passed and failed, and their lines."""
+def run_files(paths: list[Path], dtype: str) -> tuple[int, int, list[str]]:
+    """All cases of some files: how many passed and failed, and their lines."""
     from spago import handlers  # noqa: F401  (they register themselves)
     from spago.check import check
-    from spago.golden import read_cases
+    from spago.golden import read_each
     from spago_jax.compiler.cache import cache_by_default
 
     cache_by_default()
-    try:
-        results = [check(case, dtype) for case in read_cases(path)]
-    except InputError as error:
-        return 0, 1, [f"FAIL {path.parent.name}/{path.stem} - inf  # {error}"]
-    good = sum(result.passed for result in results)
-    return good, len(results) - good, [str(result) for result in results]
+    lines, passed = [], 0
+    for path in paths:
+        try:
+            cases = list(read_each(path))
+        except InputError as error:
+            cases = [error]
+        for case in cases:
+            if isinstance(case, InputError):
+                lines.append(f"FAIL {path.parent.name}/{path.stem} - inf  # {case}")
+                continue
+            result = check(case, dtype)
+            passed += result.passed
+            lines.append(str(result))
+    return passed, len(lines) - passed, lines

@@ -41,11 +41,15 @@ class Computation:
         function: the computation.
         instead: where spaGO is wrong in this case; None to match spaGO.
         gradient_tolerance: where spaGO's own gradient is less exact than float64 (rounded constants).
+        settings: numbers that the function has taken out of the case, by name (an activation's ``alpha``). Whatever
+            else it depends on stands in the config, the names, the shapes and the buffers: cases alike in all of these
+            share a compiled program, and take only their parameters, inputs and gradients to it.
     """
 
     function: Function
     instead: Instead | None = None
     gradient_tolerance: float = 1e-9
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 Handler = Callable[[Case], Computation | Iterable[Comparison]]

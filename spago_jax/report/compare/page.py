@@ -156,7 +156,7 @@ def notes(runs: Sequence[RunSummary], labels: Sequence[str]) -> list[str]:
         found.append(f"not comparable: the runs are judged by different scores: {listed}")
     kinds = sorted({run.task for run in runs})
     if len(kinds) > 1:
-        found.append(f"not comparable: the losses are those of different kinds of model: {', '.join(kinds)}")
+        found.append(f"not comparable: the losses are those of different tasks: {', '.join(kinds)}")
     data = differing([{k: v for k, v in run.config.items() if k.startswith("data.")} for run in runs])
     if data:
         found.append(f"not comparable without care: the data differ in {', '.join(data)}")

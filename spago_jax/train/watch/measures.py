@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, collect_taps, flat
-from spago_jax.core.sharding import AXIS
+from spago_jax.core.devices import AXIS
 from spago_jax.core.taps import Collector
 from spago_jax.errors import InputError
 from spago_jax.train.watch.config import WatchConfig, as_patterns

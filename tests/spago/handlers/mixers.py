@@ -18,6 +18,10 @@ def _eps(case: Case, path: str) -> float:
     return 1e-12 if case.version.startswith("v0") else float(case.config.get("eps", 1e-12))
 
 
+def _version(case: Case) -> dict[str, bool]:
+    return {"old": case.version.startswith("v0")}  # the norm's eps depends on it
+
+
 def _gating(case: Case, params, path: str) -> SpatialGatingUnit:
     return SpatialGatingUnit(
         norm=norm_from(params, f"{path}Norm.", _eps(case, f"{path}Norm.")),
@@ -33,7 +37,7 @@ def sgu(case: Case) -> Computation:
     def function(params, inputs):
         return columns(_gating(case, params, "")(sequence(inputs)))
 
-    return Computation(function, gradient_tolerance=gradient_tolerance(case.config.get("activation")))
+    return Computation(function, None, gradient_tolerance(case.config.get("activation")), _version(case))
 
 
 @golden("nn.gmlp")
@@ -79,4 +83,4 @@ def mlp_mixer(case: Case) -> Computation:
         )
         return columns(layer(sequence(inputs)))
 
-    return Computation(function, gradient_tolerance=gradient_tolerance(token, channel))
+    return Computation(function, gradient_tolerance=gradient_tolerance(token, channel), settings=_version(case))

@@ -1,5 +1,6 @@
 """optim.*: ten steps on ``f(w) = sum(a (w - t)^2) / 2``, step by step."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,12 +87,14 @@ def _clock(case: Case, state: Any, number: int) -> Any:
     return state
 
 
-def _decay(kind: str, initial: float, final: float, rate: float | None, steps: int | None) -> Any:
+def _decay(kind: str, initial: float, final: float, rate: float | None, steps: int | None, free: bool = False) -> Any:
     """spaGO's rate at step t = 1, 2, ..., by the schedules of this library.
 
     Its exponential recursion from the rate before is our closed form, started at step 1. Its hyperbolic leaves the
-    first step out.
+    first step out, and stays where it first came to the final rate or below it. Neither moves a rate that starts there.
     """
+    if initial <= final or (kind == "hyperbolic" and not rate):
+        return lambda t: jnp.asarray(initial)
     if kind == "exponential":
         assert steps is not None
         config = ExponentialSchedule(warmup=0, final=final / initial, steps=steps - 1)
@@ -100,7 +103,8 @@ def _decay(kind: str, initial: float, final: float, rate: float | None, steps: i
     assert rate is not None
     hyperbolic = HyperbolicSchedule(warmup=0, rate=rate, final=0.0, unit="step")
     factor = build_schedule(hyperbolic, total_steps=1, steps_per_epoch=1)
-    return lambda t: initial * factor(jnp.where(jnp.asarray(t) > 1, t, 0))
+    last = max(2, math.ceil((initial / final - 1) / rate - 1e-9)) if final > 0 and not free else math.inf
+    return lambda t: initial * factor(jnp.where(jnp.asarray(t) > 1, jnp.minimum(t, last), 0))
 
 
 @golden("optim.decay")
@@ -111,7 +115,8 @@ def decay(case: Case) -> Iterator[Comparison]:
     schedule = _decay(c["kind"], c["init"], c["final"], c["rate"], c["iter"])
     yield "rates", np.array([schedule(t) for t in range(1, len(expected) + 1)]), expected
     fixed = np.array(case.extra["fixed"])
-    if c["kind"] == "exponential":  # one step of the recursion: the rest of the way from t, all at once
+    if c["kind"] == "exponential" and c["init"] > c["final"]:
+        # One step of the recursion: the rest of the way from t, all at once.
         ours = [c["init"]]
         for t in range(2, len(fixed) + 1):
             left = c["iter"] - t
@@ -119,4 +124,6 @@ def decay(case: Case) -> Iterator[Comparison]:
             ours.append(c["init"] * build_schedule(config, total_steps=left + 1, steps_per_epoch=1)(1))
         yield "rates from the initial one", np.array(ours), fixed
     else:
-        yield "rates from the initial one", np.array([schedule(t) for t in range(1, len(fixed) + 1)]), fixed
+        # Asked from the initial rate each time, it does not know that it came to the final rate before.
+        free = _decay(c["kind"], c["init"], c["final"], c["rate"], c["iter"], free=True)
+        yield "rates from the initial one", np.array([free(t) for t in range(1, len(fixed) + 1)]), fixed

@@ -59,7 +59,8 @@ def activation(case: Case) -> Computation:
         wrong = Instead("the gradient of beta is summed into memory that is not cleared")
     if case.status in ("spago_bug", "spago_quirk") and ours == "sparsemax":
         wrong = Instead("its result is clipped to the largest input; the oracle is the projection in NumPy", _projected)
-    return Computation(function, wrong, gradient_tolerance=gradient_tolerance(name))
+    settings = {} if ours == "swish_b" else dict(zip(("alpha", "scale"), constants, strict=False))
+    return Computation(function, wrong, gradient_tolerance(name), settings)
 
 
 def _projected(case: Case) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ _HERE = str(Path(__file__).resolve().parent)
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Origin:
     """A file and a line, or, with line 0, a key in a config."""
 
     path: str
@@ -29,20 +29,20 @@ class FlowError(InputError):
     """A flow cannot be built: the message names the step, the tag, the shapes and the user's line."""
 
 
-_written: contextvars.ContextVar[Place | None] = contextvars.ContextVar("written", default=None)
+_written: contextvars.ContextVar[Origin | None] = contextvars.ContextVar("written", default=None)
 
 
 @contextlib.contextmanager
-def written_at(place: Place) -> Iterator[None]:
-    """Steps that are added within were written at this place and not in the code that adds them."""
-    token = _written.set(place)
+def written_at(origin: Origin) -> Iterator[None]:
+    """Steps that are added within were written here, and not in the code that adds them."""
+    token = _written.set(origin)
     try:
         yield
     finally:
         _written.reset(token)
 
 
-def user_place() -> Place:
+def user_origin() -> Origin:
     """The line outside this package that is being run."""
     written = _written.get()
     if written is not None:
@@ -50,4 +50,4 @@ def user_place() -> Place:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    return Place(frame.f_code.co_filename, frame.f_lineno)
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
