@@ -30,10 +30,7 @@ class MeanSquare:
 
 @pytest.mark.parametrize("balance", [0.0, 0.5])
 def test_a_mixture_of_experts_is_balanced_in_training(balance):
-    keys = jax.random.split(jax.random.key(0), 2)
-    router = nn.TopKRouter.init(keys[0], 6, 4, k=2, balance=balance)
-    experts = nn.MixtureOfExperts.init(keys[1], 6, 5, experts=4, k=2, capacity=4.0)
-    model = Mixed(experts.replace(router=router))
+    model = Mixed(nn.MixtureOfExperts.init(jax.random.key(0), 6, 5, experts=4, k=2, capacity=4.0, balance=balance))
     x = jax.random.normal(jax.random.key(1), (8, 6))
     plain = MeanSquare().loss(model, x, (), None)
 
