@@ -55,7 +55,7 @@ def sweep_table(result: "SweepResult") -> str:
     """The trials, the best first, with what does not change from one time to the next: no times."""
     from spago_jax.core.show import score, text_table
     from spago_jax.report.compare.differences import setting
-    from spago_jax.sweep.result import label
+    from spago_jax.sweep.folder import label
 
     metric = result.metric.name
     rows = []

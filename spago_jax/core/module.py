@@ -54,7 +54,7 @@ class Module(struct.PyTreeNode):
         name_methods(cls)
         own_replace = cls.__dict__.get("replace")
         # To JAX the tree structures of two dataclasses are equal if their static values are, whatever their classes,
-        # and a jitted function may run the program of one for the other. So the class is a static value, but no field.
+        # and a jitted function may run the program of one for the other. So the class is a static value, not a field.
         cls.__annotations__ = {**inspect.get_annotations(cls), _CLASS: type}
         setattr(cls, _CLASS, dataclasses.field(default=cls, kw_only=True, metadata={"pytree_node": False}))
         super().__init_subclass__(repr=False, eq=False, **kwargs)

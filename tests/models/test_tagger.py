@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from majority import majority_baseline
 
 from spago_jax.core import Rng, flat
 from spago_jax.data.batching import Block
@@ -9,7 +10,6 @@ from spago_jax.data.encoded import EncodedSentences, encode_sentences
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.conll import Conll
 from spago_jax.data.lexicon import LexiconBuilder
-from spago_jax.data.python.sources import majority_baseline
 from spago_jax.embeddings.stacked import fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.token_classification.config import TaggerConfig
