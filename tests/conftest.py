@@ -61,11 +61,16 @@ def golden() -> Path:
 # The long tail: what takes long and seldom fails alone. `scripts/test` leaves it out; `scripts/test --all` and
 # `.ci/run` run it, and so does naming the file.
 EXTENDED = (
+    "tests/cli/test_export_command.py",
+    "tests/cli/test_sweep_command.py",
     "tests/compiler/rewrite/test_simplify.py",
     "tests/compiler/rewrite/test_stabilize.py",
+    "tests/compiler/ship/",
     "tests/compiler/test_compile_cache.py",
+    "tests/eager/",
     "tests/flow/test_ready_parts.py",
-    "tests/interop/test_onnx_models.py",
+    "tests/interop/",
+    "tests/models/",
     "tests/nn/test_conformance.py",
     "tests/nn/test_recurrent_cells.py",
     "tests/nn/test_rnn_golden.py",
@@ -75,12 +80,13 @@ EXTENDED = (
     "tests/ops/test_gradients.py",
     "tests/ops/test_recurrence.py",
     "tests/optim/test_differential_evolution.py",
+    "tests/parity/",
     "tests/spago/test_golden_cases.py",
     "tests/system/",
     "tests/test_readme.py",
     "tests/train/test_start.py",
     "tests/train/test_steps.py",
-    "tests/train/watch/test_watched_devices.py",
+    "tests/train/watch/",
 )
 
 
