@@ -94,5 +94,5 @@ def test_damaged_files(tmp_path):
         RaggedArray.open(tmp_path, "a")
     for text in ("{", "{}", "[]", json.dumps({"dtype": "x", "rows": 1, "values": 1})):
         (tmp_path / "a.json").write_text(text)
-        with pytest.raises(InputError, match=r"a\.json: no ragged array: missing or not written to its end"):
+        with pytest.raises(InputError, match=r"a\.json: no ragged array: missing or incomplete"):
             RaggedArray.open(tmp_path, "a")
