@@ -67,7 +67,7 @@ def refused_training(refused, config, tmp_path):
             {"model": {"embeddings": [{"kind": "words", "vectors": "/nowhere/v.txt"}]}},
             "/nowhere/v.txt: model.embeddings.0.vectors: no such file",
         ),
-        ({"data": {"token_column": 7}}, "train.conll:1: token_column 7 is not there: 2 columns, numbered 0 to 1"),
+        ({"data": {"token_column": 7}}, "train.conll:1: token_column 7 does not exist: 2 columns, numbered 0 to 1"),
         ({"optimizer": {"groups": [{"match": "encodr", "scale": 2}]}}, "optimizer.groups[0].match 'encodr' matches no"),
         ({"seed": -1}, "x.yaml:2: seed = -1"),
     ],

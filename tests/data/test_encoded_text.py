@@ -56,7 +56,7 @@ def test_another_alphabet(tmp_path):
         " 'c' (U+0063), 'd' (U+0064), ..."
     ):
         encode_text(path, tmp_path / "2", "x")
-    with refuses("the alphabet has 'a' twice"):
+    with refuses("the alphabet contains 'a' twice"):
         encode_text(path, tmp_path / "2", "aba")
     with refuses("unknown=3 is not an id of the alphabet, which has 3"):
         encode_text(path, tmp_path / "2", "abc", unknown=3)

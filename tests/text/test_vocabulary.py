@@ -100,12 +100,12 @@ def messages():
     yield lambda: Vocabulary((1,)), "term 0 of the vocabulary is 1, expected a string"  # pyright: ignore
     yield (
         lambda: Vocabulary(("a",), unknown="<unk>"),
-        "the unknown term '<unk>' is not in the vocabulary of 1 terms: add it to terms, or say unknown=None",
+        "the unknown term '<unk>' is not in the vocabulary of 1 terms: add it to terms, or pass unknown=None",
     )
     yield lambda: Vocabulary.build([], min_count=0), "min_count is 0, expected 1 or more"
     yield (
         lambda: Vocabulary.build([], max_size=1),
-        "max_size is 1, but there are 2 special terms alone: ['<pad>', '<unk>']",
+        "max_size is 1, but the special terms alone are 2: ['<pad>', '<unk>']",
     )
 
 

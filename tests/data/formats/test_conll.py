@@ -111,8 +111,8 @@ def test_empty_values(conll):
 
 def test_columns_that_are_not_there(conll):
     path = conll("a\tO\n")
-    assert refused(path, tag_column=2) == ":1: tag_column 2 is not there: 2 columns, numbered 0 to 1"
-    assert refused(path, token_column=-3) == ":1: token_column -3 is not there: 2 columns, numbered 0 to 1"
+    assert refused(path, tag_column=2) == ":1: tag_column 2 does not exist: 2 columns, numbered 0 to 1"
+    assert refused(path, token_column=-3) == ":1: token_column -3 does not exist: 2 columns, numbered 0 to 1"
     assert refused(path, tag_column=0) == ": token_column and tag_column are both column 0"
 
 
