@@ -346,11 +346,14 @@ def test_two_sweeps_in_one_folder(refused, grid, monkeypatch):
         )
 
 
-def test_ctrl_c_before_the_first_step(write, tmp_path, capsys, monkeypatch):
+def test_ctrl_c_before_the_first_step(write, tmp_path, capsys, monkeypatch, request):
     def pressed(job):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("spago_jax.sweep.processes.run_job", pressed)
+    # A shell starts what it runs in the background with this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     assert run(["sweep", str(write()), "--out", str(tmp_path / "an out"), "-q"]) == 130
     assert capsys.readouterr().err == (
         f"spago-jax: interrupted in {tmp_path}/an out/001-seed-1; what was trained is kept. Go on with: "
