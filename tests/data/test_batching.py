@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers import refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +122,7 @@ def test_little_padding_on_lengths_like_those_of_tweets():
     assert LengthBatches(lengths, 32, bucket_lengths=(105,)).padding_waste() > 0.75
 
 
-def test_bad_settings(refuses):
+def test_bad_settings():
     with refuses("no examples to make batches of"):
         LengthBatches([], 2)
     with refuses("batch_size is 0, expected 1 or more"):

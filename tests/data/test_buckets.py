@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from helpers import refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,12 +46,12 @@ def test_very_many_lengths():
 
 
 @pytest.mark.parametrize("lengths", [[], [3, -1]])
-def test_bad_lengths(lengths, refuses):
+def test_bad_lengths(lengths):
     with refuses("lengths to choose buckets from: none, or a negative one; expected one an example, 0 or more"):
         choose_buckets(lengths)
 
 
-def test_bad_settings(refuses):
+def test_bad_settings():
     with refuses("n=0 buckets of a multiple of 8: both must be 1 or more"):
         choose_buckets([1], 0)
     with refuses("n=8 buckets of a multiple of 0: both must be 1 or more"):

@@ -3,11 +3,11 @@
 
 import os
 import threading
-import time
 import warnings
 from pathlib import Path
 
 import pytest
+from helpers import refuses
 
 from spago_jax.core.machine import cache_root
 from spago_jax.data import cache
@@ -143,7 +143,7 @@ def test_where_the_cache_cannot_be_written(source, tmp_path, monkeypatch):
     assert build.calls == 1
 
 
-def test_bad_arguments(tmp_path, source, refuses):
+def test_bad_arguments(tmp_path, source):
     path = tmp_path / "sourc.txt"
     with refuses(f"{path}: no such file; did you mean 'source.txt'?"):
         cached("k", [path], {}, Builder())
@@ -184,4 +184,4 @@ def test_use_is_marked(source):
     folder = cached("k", [source], {}, Builder())
     os.utime(folder, (1, 1))
     cached("k", [source], {}, Builder())
-    assert folder.stat().st_mtime > time.time() - 60
+    assert folder.stat().st_mtime > 1

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers import refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ def test_name_table():
     assert name_table(["a", "b"], ["b", "c"], unknown=9).tolist() == [9, 0]
 
 
-def test_bad_sentences_leave_nothing(tmp_path, refuses):
+def test_bad_sentences_leave_nothing(tmp_path):
     folder = tmp_path / "a"
     with refuses("no sentences to encode"):
         encode_sentences([], folder)
@@ -62,7 +63,7 @@ def test_bad_sentences_leave_nothing(tmp_path, refuses):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_of_the_reader_leaves_nothing(tmp_path, refuses):
+def test_an_error_of_the_reader_leaves_nothing(tmp_path):
     path = tmp_path / "a.conll"
     path.write_text("a\tO\n\nb\n")
     with refuses(
@@ -72,7 +73,7 @@ def test_an_error_of_the_reader_leaves_nothing(tmp_path, refuses):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.conll"]
 
 
-def test_not_over_something_else(tmp_path, refuses):
+def test_not_over_something_else(tmp_path):
     (tmp_path / "mine").touch()
     with refuses(f"{tmp_path}: is there already and not an empty folder: choose another name"):
         encode_sentences([Tokens(["a"])], tmp_path)
@@ -99,7 +100,7 @@ def test_examples_looked_at(tmp_path):
     assert repr(corpus) == "EncodedExamples(1 texts, 3 tokens, 2 forms, 1 labels)"
 
 
-def test_bad_examples(tmp_path, refuses):
+def test_bad_examples(tmp_path):
     with refuses("no examples to encode"):
         encode_labeled([], tmp_path / "a", str.split)
     with refuses("the text of line 2: some texts have labels and some none"):
@@ -107,7 +108,7 @@ def test_bad_examples(tmp_path, refuses):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_opening_what_is_not_there(tmp_path, refuses):
+def test_opening_what_is_not_there(tmp_path):
     about = tmp_path / "about.json"
     with refuses(f"{about}: no encoded sentences: missing or not written to its end"):
         EncodedSentences.open(tmp_path)

@@ -5,6 +5,7 @@ import gzip
 
 import numpy as np
 import pytest
+from helpers import refuses
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ def test_the_narrowest_type(tmp_path, distinct, dtype):
     assert repr(encoded) == f"EncodedText({distinct} characters, {distinct} distinct, {np.dtype(dtype)})"
 
 
-def test_another_alphabet(tmp_path, refuses):
+def test_another_alphabet(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("ab\nczd\n")
     encoded = encode_text(path, tmp_path / "1", ["<unk>", "b", "a", "\n", "never"], unknown=0)
@@ -62,7 +63,7 @@ def test_another_alphabet(tmp_path, refuses):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1", "a.txt"]
 
 
-def test_bad_files(tmp_path, refuses):
+def test_bad_files(tmp_path):
     path = tmp_path / "a.txt"
     with refuses(f"{path}: no such file; its folder holds no files"):
         encode_text(path, tmp_path / "1")
@@ -74,7 +75,7 @@ def test_bad_files(tmp_path, refuses):
         encode_text(path, tmp_path / "1")
 
 
-def test_a_file_that_changes_meanwhile(tmp_path, refuses, monkeypatch):
+def test_a_file_that_changes_meanwhile(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_text("ab")
     pieces = iter([["ab"], ["aba"]])
@@ -83,7 +84,7 @@ def test_a_file_that_changes_meanwhile(tmp_path, refuses, monkeypatch):
         encode_text(path, tmp_path / "1")
 
 
-def test_damaged(tmp_path, refuses):
+def test_damaged(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("ab")
     folder = tmp_path / "1"

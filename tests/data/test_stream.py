@@ -4,12 +4,12 @@
 import gc
 import json
 import threading
-import time
 import traceback
 from itertools import islice
 
 import numpy as np
 import pytest
+from helpers import refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,9 +26,8 @@ def threads():
 def no_thread_stays():
     yield
     gc.collect()
-    until = time.time() + 5
-    while threads() and time.time() < until:
-        time.sleep(0.01)
+    for thread in threads():
+        thread.join(timeout=60)
     assert not threads()
 
 
@@ -88,8 +87,8 @@ def test_the_thread_runs_ahead_by_prefetch_only():
         assert seen == []  # nothing before the first is asked for
         next(stream)
         for _ in range(5):  # one delivered, three waiting, one in hand
-            assert called.acquire(timeout=5)
-        time.sleep(0.05)
+            assert called.acquire(timeout=60)
+        assert stream._worker.ready.full()  # the one in hand waits for room
         assert len(seen) == 5
         assert set(seen) == {"spago-jax-stream"}
         assert stream.position == {"epoch": 0, "block": 1}
@@ -130,16 +129,24 @@ def test_dropped_without_close_its_thread_ends():
 
 
 def test_closing_waits_for_no_full_queue():
-    stream = BlockStream(UniformBatches(1000, 1), collate, prefetch=1)
+    called = threading.Semaphore(0)
+
+    def counted(block):
+        called.release()
+        return collate(block)
+
+    stream = BlockStream(UniformBatches(1000, 1), counted, prefetch=1)
     next(stream)
-    time.sleep(0.02)
-    started = time.perf_counter()
-    stream.close()
-    assert time.perf_counter() - started < 2
+    for _ in range(3):  # one delivered, one waiting, one in hand
+        assert called.acquire(timeout=60)
+    closing = threading.Thread(target=stream.close, daemon=True)
+    closing.start()
+    closing.join(timeout=60)
+    assert not closing.is_alive()
     assert not threads()
 
 
-def test_bad_arguments(refuses):
+def test_bad_arguments():
     batches = UniformBatches(6, 2)
     with refuses("prefetch is 0, expected 1 or more"):
         BlockStream(batches, collate, prefetch=0)

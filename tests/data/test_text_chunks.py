@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from helpers import refuses
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -92,7 +93,7 @@ def test_nothing_of_the_text_is_held(tmp_path):
     assert isinstance(chunks.ids.base, np.memmap)
 
 
-def test_bad_settings(refuses):
+def test_bad_settings():
     with refuses("chunk is 0, expected 1 or more"):
         TextChunks(np.arange(9), 2, 0)
     with refuses("batch_size is 0, expected 1 or more"):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers import refuses
 
 from spago_jax.embeddings.read_vectors import read_word_vectors
 from spago_jax.embeddings.word_vectors import WordVectors
@@ -27,7 +28,7 @@ def test_looking_up(vectors):
     assert repr(vectors) == "WordVectors(4 words, 2 dimensions, float32)"
 
 
-def test_nearest(vectors, refuses):
+def test_nearest(vectors):
     (first, cosine), *others = vectors.nearest("up")
     assert first == "high"
     assert cosine == pytest.approx(1 / np.sqrt(1.04), rel=1e-6)

@@ -7,6 +7,7 @@ numbers are held against spaGO's in the parity run.
 
 import functools
 
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,8 +39,8 @@ def _float64():
         yield
 
 
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
+normal = functools.partial(helpers.normal, dtype=np.float64)
+close = helpers.closer(1e-9)
 
 
 @functools.cache
@@ -50,10 +51,6 @@ def make(name, seed=0):
     leaves, tree = jax.tree.flatten(cell)
     noise = np.random.default_rng(seed)
     return jax.tree.unflatten(tree, [np.asarray(x, np.float64) + 0.3 * noise.normal(size=x.shape) for x in leaves])
-
-
-def close(a, b, tolerance=1e-9):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance), a, b)
 
 
 def mixed(tree):

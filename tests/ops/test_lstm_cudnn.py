@@ -6,10 +6,12 @@ Without a GPU, JAX cannot ask cuDNN how much memory a call needs: the lowering t
 import functools
 from types import SimpleNamespace
 
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import normal
 from jax.experimental import rnn
 from jax.interpreters import mlir
 
@@ -20,10 +22,6 @@ from spago_jax.ops.lstm_cudnn import cudnn_fits, lstm_by_cudnn, packed, use_cudn
 
 BATCH, TIME, IN, OUT = 4, 6, 3, 5
 LENGTHS = np.array([4, 6, 0, 1])
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def arguments(directions):
@@ -40,8 +38,7 @@ def mixed(tree):
     return sum(jnp.sum(jnp.cos(1.0 + jnp.arange(x.size)).reshape(x.shape) * x) for x in jax.tree.leaves(tree))
 
 
-def close(found, expected, tolerance=2e-5):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), found, expected)
+close = helpers.closer(2e-5)
 
 
 @pytest.fixture

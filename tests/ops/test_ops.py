@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import normal
 
 from spago_jax import Rng
 from spago_jax.errors import InputError
@@ -18,10 +19,6 @@ from spago_jax.ops.embedding import ONE_HOT_ROWS, take_rows
 from spago_jax.ops.linear import linear
 from spago_jax.ops.masks import reverse_by_length
 from spago_jax.ops.merge import merge, merged_features
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 3)])

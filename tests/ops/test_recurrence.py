@@ -7,6 +7,7 @@ own gradients are held against PyTorch and spaGO in tests/nn).
 
 import functools
 
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,8 +29,8 @@ def _float64():
         yield
 
 
-def normal(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+normal = functools.partial(helpers.normal, dtype=np.float64)
+close = helpers.closer(1e-9)
 
 
 def make(kind, seed=0, features=IN, out=OUT, dtype=np.float64):
@@ -101,10 +102,6 @@ def pair_program(cells, xs, initial, lengths, *, kernel=True):
 
     (_, out), grads = jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(cells, xs, initial)
     return out, grads
-
-
-def close(a, b, tolerance=1e-9):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance), a, b)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

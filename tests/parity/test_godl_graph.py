@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,8 +47,8 @@ def gradients(flow_, x):
     }
 
 
-def close(found, expected, tol=1e-5):
-    np.testing.assert_allclose(found, np.array(expected, np.float32), atol=tol, rtol=0)
+def close(found, expected, tolerance=1e-5):
+    helpers.close(found, np.array(expected, np.float32), tolerance, relative=0)
 
 
 def tensors(net):

@@ -3,6 +3,9 @@
 Its own literals, with their tolerances; AdamW's second step is recomputed in NumPy beside it.
 """
 
+import functools
+
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,9 +20,7 @@ from spago_jax.ops.losses import cross_entropy, mse
 from spago_jax.optim import OptimizerConfig, build_optimizer, build_schedule, current_learning_rate, plateau_update
 from spago_jax.optim.config import ConstantSchedule, CosineSchedule, PlateauConfig, StepSchedule
 
-
-def close(found, expected, tol=1e-5):
-    np.testing.assert_allclose(found, expected, atol=tol, rtol=0)
+close = functools.partial(helpers.close, relative=0)
 
 
 def test_g70_g71_losses():

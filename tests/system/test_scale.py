@@ -1,4 +1,4 @@
-"""Large corpora start within a minute and train in little memory: 100 million characters, 10 million tokens."""
+"""Large corpora train in little memory: 100 million characters, 10 million tokens."""
 
 import json
 import os
@@ -12,7 +12,6 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
 
-SECONDS = 60
 MEGABYTES = 1500
 STEPS = 40
 
@@ -57,7 +56,6 @@ def train_for_a_while(config: Path, folder: Path, cache: Path) -> dict[str, floa
             if steps >= STEPS:
                 process.send_signal(signal.SIGINT)
                 break
-            assert time.perf_counter() - began < 600, "too slow"
             time.sleep(0.1)
         out, err = process.communicate(timeout=300)
     finally:
@@ -82,7 +80,6 @@ def test_a_hundred_million_characters(shared_data, tmp_path):
         "optimizer: {name: adam, learning_rate: 0.003}\ntrain: {epochs: 1, batch_size: 32}\n"
     )
     found = train_for_a_while(config, tmp_path / "characters", tmp_path / "cache")
-    assert found["seconds"] < SECONDS
     assert found["megabytes"] < MEGABYTES
 
 
@@ -103,5 +100,4 @@ def test_ten_million_tokens(shared_data, tmp_path):
         "optimizer: {name: adam, learning_rate: 0.003}\ntrain: {epochs: 1, batch_size: 32}\n"
     )
     found = train_for_a_while(config, tmp_path / "tokens", tmp_path / "cache")
-    assert found["seconds"] < SECONDS
     assert found["megabytes"] < MEGABYTES

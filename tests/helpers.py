@@ -1,0 +1,33 @@
+"""What tests of several folders use: arrays to start from, comparisons, errors that are expected."""
+
+from contextlib import contextmanager
+
+import jax
+import numpy as np
+import pytest
+
+from spago_jax.errors import InputError
+
+
+def normal(*shape, seed=0, dtype=np.float32):
+    """Numbers of the standard normal distribution, the same at every call."""
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def close(found, expected, tolerance=1e-5, *, relative=None):
+    """Asserts that two trees of arrays are equal within a tolerance, absolute and (unless stated) relative."""
+    rtol = tolerance if relative is None else relative
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=tolerance), found, expected)
+
+
+def closer(default):
+    """``close`` with another tolerance, where none is stated."""
+    return lambda found, expected, tolerance=default: close(found, expected, tolerance)
+
+
+@contextmanager
+def refuses(message, error=InputError):
+    """The block raises an error of exactly this message."""
+    with pytest.raises(error) as caught:
+        yield
+    assert str(caught.value) == message
