@@ -25,10 +25,10 @@ class Registry:
 
     def __init__(self, what: str, targets: Mapping[str, str]):
         self.what = what
-        self._targets = dict(targets)
+        self._targets: dict[str, str | type] = dict(targets)
 
-    def register(self, name: str, target: str) -> None:
-        """Makes ``name`` mean the class at ``target``, ``package.module:Class``."""
+    def register(self, name: str, target: str | type) -> None:
+        """Makes ``name`` mean a class, or the class at ``package.module:Class``, which is then imported when needed."""
         self._targets[name] = target
 
     def names(self) -> list[str]:
@@ -43,5 +43,8 @@ class Registry:
         """
         if name not in self._targets:
             raise InputError(f"unknown {self.what} {name!r}: {did_you_mean(name, self._targets)}")
-        module, _, attribute = self._targets[name].partition(":")
+        target = self._targets[name]
+        if not isinstance(target, str):
+            return target
+        module, _, attribute = target.partition(":")
         return getattr(importlib.import_module(module), attribute)

@@ -20,11 +20,6 @@ def close(found, expected, tolerance=1e-5, *, relative=None):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=tolerance), found, expected)
 
 
-def closer(default):
-    """``close`` with another tolerance, where none is stated."""
-    return lambda found, expected, tolerance=default: close(found, expected, tolerance)
-
-
 @contextmanager
 def refuses(message, error=InputError):
     """The block raises an error of exactly this message."""

@@ -6,13 +6,12 @@ kept in the user's cache folder, so that a fresh clone on a machine that ran the
 """
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
-OPTIONS = {
-    "xla_backend_optimization_level": "0",
-    "xla_cpu_use_fusion_emitters": "false",
-    "xla_cpu_parallel_codegen_split_count": "1",
-}
+OPTIONS = {"xla_backend_optimization_level": "0", "xla_cpu_parallel_codegen_split_count": "1"}
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 12):  # later ones abort at an option that they do not know
+    OPTIONS["xla_cpu_use_fusion_emitters"] = "false"
 
 
 def quick_compiler() -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:^```\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/flows.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/flows.md", "docs/extending.md"])
 def test_every_python_block_prints_what_is_shown(page):
     blocks = _BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     assert len(blocks) >= 4

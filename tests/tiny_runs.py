@@ -29,55 +29,60 @@ def sentences(seed: int, count: int) -> str:
 
 
 LABELER = """
+task: token-classification
 name: tiny
 seed: 3
-data: {{kind: conll, train: {folder}/train.conll, dev: {folder}/dev.conll, test: {folder}/test.conll}}
+data: {{format: conll, train: {folder}/train.conll, dev: {folder}/dev.conll, test: {folder}/test.conll}}
 model:
-  kind: sequence_labeler
-  words: {{size: 8}}
-  characters: {{encoder: cnn, size: 4, filters: 4, max_length: 8}}
-  hidden: 8
+  embeddings:
+    - {{kind: words, size: 8}}
+    - {{kind: characters, encoder: cnn, size: 4, filters: 4, max_length: 8}}
+  encoder: {{kind: birnn, hidden: 8}}
   dropout: 0.2
 optimizer: {{name: adam, learning_rate: 0.02, clip_norm: 5.0}}
 train: {{epochs: 4, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
 """
 
 CHARACTERS = """
+task: text-generation
 name: letters
 seed: 5
-data: {{kind: text, train: {folder}/letters.txt, dev_fraction: 0.2}}
-model: {{kind: character_lm, embedding: 6, hidden: 12, chunk: 8, dropout: 0.1}}
+data: {{format: text, train: {folder}/letters.txt, dev_fraction: 0.2}}
+model: {{embedding: 6, hidden: 12, dropout: 0.1}}
 optimizer: {{name: adam, learning_rate: 0.02, clip_norm: 1.0}}
-train: {{epochs: 3, batch_size: 4, eval_batch_size: 1, steps_per_call: 4, log_every: 8}}
+train: {{epochs: 3, chunk: 8, batch_size: 4, eval_batch_size: 1, steps_per_call: 4, log_every: 8}}
 """
 
 IMAGES = """
+task: image-classification
 name: images
 data:
-  kind: idx
+  format: idx
   train_images: {folder}/images.idx
   train_labels: {folder}/labels.idx
   dev_examples: 24
-model: {{kind: mlp_classifier, hidden: [12]}}
+model: {{hidden: [12]}}
 optimizer: {{name: adam, learning_rate: 0.01}}
 train: {{epochs: 6, batch_size: 8, eval_batch_size: 8, steps_per_call: 3, log_every: 6}}
 """
 
 TEXTS = """
+task: text-classification
 name: moods
-data: {{kind: labelled_text, train: {folder}/texts.csv, dev_fraction: 0.2}}
+data: {{format: labeled-text, train: {folder}/texts.csv, dev_fraction: 0.2}}
 model:
-  kind: text_classifier
+  embeddings: [{{kind: words, size: 6}}]
   encoder: {encoder}
-  words: {{size: 6}}
-  characters: {{encoder: none}}
-  hidden: 6
   ngrams: {ngrams}
-  ngram_size: 4
-  character_ngrams: true
 optimizer: {{name: adam, learning_rate: 0.02}}
 train: {{epochs: 8, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
 """
+
+ENCODERS = {
+    "mean": ("null", "{rows: 50, size: 4, characters: true}"),
+    "cnn": ("{kind: cnn, filters: 6}", "null"),
+    "bilstm": ("{kind: birnn, hidden: 6}", "null"),
+}
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -140,8 +145,8 @@ def _write_corpus(folder: Path) -> Path:
     (folder / "images.yaml").write_text(IMAGES.format(folder=folder))
     rows = "".join(f"{text},{label}\n" for text, label in texts(0, 90))
     (folder / "texts.csv").write_text("text,label\n" + rows)
-    for encoder, ngrams in (("mean", 50), ("cnn", 0), ("bilstm", 0)):
-        (folder / f"moods-{encoder}.yaml").write_text(TEXTS.format(folder=folder, encoder=encoder, ngrams=ngrams))
+    for name, (encoder, ngrams) in ENCODERS.items():
+        (folder / f"moods-{name}.yaml").write_text(TEXTS.format(folder=folder, encoder=encoder, ngrams=ngrams))
     return folder
 
 
@@ -188,8 +193,7 @@ def stored(folder: Path, step: int | None = None) -> dict[str, np.ndarray]:
     from spago_jax.train.checkpoint import Checkpoints
 
     with closing(Checkpoints(folder / "checkpoints", read_only=True)) as checkpoints:
-        found = checkpoints._orbax.load(checkpoints.latest() if step is None else step)["arrays"]
-        return {path: np.asarray(value) for path, value in found.items()}
+        return checkpoints.arrays(checkpoints.latest() if step is None else step)
 
 
 def same_bits(first: Path, second: Path) -> None:

@@ -6,15 +6,15 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from spago_jax.train.recipe import Loss
 
 from spago_jax.core import Module, Precision, tap
-from spago_jax.core.sharding import data_mesh
+from spago_jax.core.devices import Devices
 from spago_jax.nn import LayerNorm, Linear
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.optim import OptimizerConfig, build_optimizer, trained_paths
 from spago_jax.train.state import TrainState
 from spago_jax.train.step import train_program
+from spago_jax.train.task import Loss
 from spago_jax.train.watch.config import WatchConfig
 from spago_jax.train.watch.discover import discover
 from spago_jax.train.watch.measures import NOTHING, Measures
@@ -36,7 +36,7 @@ class Stack(Module):
 
 
 class Work:
-    """The part of a recipe that a train program needs."""
+    """The part of an objective that a train program needs."""
 
     def loss(self, model, batch, carry, rng):
         losses = cross_entropy(model(batch["x"]), batch["labels"])
@@ -68,7 +68,7 @@ def watching(locate):
     def runner(measures):
         program = train_program(
             Work(),  # type: ignore[arg-type]
-            optimizer, lambda _: paths, data_mesh(1), Precision.parse("float32"), measures=measures,
+            optimizer, lambda _: paths, Devices.of(1), Precision.parse("float32"), measures=measures,
         )  # fmt: skip
         state = jax.jit(lambda model: TrainState.init(model, optimizer, lambda _: paths, (), 1, averaged=False))(model)
         holder = [state]

@@ -22,8 +22,7 @@ def compare(
     """Draws runs over each other in one page: curves, scores, settings that differ, size and speed."""
     from spago_jax.core.disk import replace_file
     from spago_jax.report.compare import comparison, read_summary
-    from spago_jax.report.compare.notes import notes
-    from spago_jax.report.compare.page import run_letters
+    from spago_jax.report.compare.page import notes, run_letters
 
     if len(runs) < 2:
         raise InputError(f"compare needs two runs or more, got {len(runs)}: spago-jax compare RUN RUN")

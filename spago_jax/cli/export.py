@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spago_jax.cli.app import app
+from spago_jax.errors import InputError
 
 
 class Format(enum.StrEnum):
@@ -38,13 +39,15 @@ def export(
 
     chosen = check_platforms([name.strip() for name in platforms.split(",") if name.strip()])
     check_target(folder, overwrite)
-    written = export_run(
-        open_run(run),
-        folder,
-        format=format.value,
-        platforms=chosen,
-        differentiable=differentiable,
-        overwrite=overwrite,
-    )
+    if format is Format.onnx:
+        if differentiable:
+            raise InputError("an ONNX model has no gradient; leave --differentiable away, or use --format stablehlo")
+        from spago_jax.interop.onnx.task import export_onnx
+
+        written = export_onnx(open_run(run), folder, overwrite=overwrite)
+    else:
+        written = export_run(
+            open_run(run), folder, platforms=chosen, differentiable=differentiable, overwrite=overwrite
+        )
     for path in sorted(path for path in written.rglob("*") if path.is_file()):
         print(f"{path.stat().st_size:>12,}  {path}")

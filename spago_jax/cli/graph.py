@@ -186,10 +186,10 @@ def _train(task: "Task") -> "Graph":
 
     from spago_jax.compiler.graph import graph
     from spago_jax.core import Precision
-    from spago_jax.core.sharding import data_mesh
+    from spago_jax.core.devices import Devices
     from spago_jax.train.programs import Programs
 
-    programs = Programs(task, data_mesh(1), Precision.parse(task.experiment.train.precision))
+    programs = Programs(task, Devices.of(1), Precision.parse(task.experiment.train.precision))
     block = {name: array[:1] for name, array in _block(task, "train", training=True).items()}
 
     def train(state: Any, batch: Any) -> Any:

@@ -28,7 +28,7 @@ def sweep(
 
     Each trial is a run folder. A sweep that was stopped or killed goes on by --resume, and ends with the same table.
     """
-    from spago_jax.core.sharding import ask_for_cpu_devices
+    from spago_jax.core.devices import ask_for_cpu_devices
     from spago_jax.sweep.checks import base_experiment
     from spago_jax.sweep.source import load_sweep
 
@@ -55,7 +55,7 @@ def sweep_table(result: "SweepResult") -> str:
     """The trials, the best first, with what does not change from one time to the next: no times."""
     from spago_jax.core.show import score, text_table
     from spago_jax.report.compare.differences import setting
-    from spago_jax.sweep.result import label
+    from spago_jax.sweep.folder import label
 
     metric = result.metric.name
     rows = []

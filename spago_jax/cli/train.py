@@ -25,7 +25,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the final scores only.")] = False,
 ) -> None:
     """Trains an experiment: writes a run folder with checkpoints, metrics and a report."""
-    from spago_jax.core.sharding import ask_for_cpu_devices
+    from spago_jax.core.devices import ask_for_cpu_devices
     from spago_jax.tasks.experiment import load_experiment
 
     if resume and overwrite:

@@ -126,17 +126,22 @@ def run(closed: ClosedJaxpr, inputs: Sequence[Any], rule: Rule | None = None) ->
     jaxpr = closed.jaxpr
     values: dict[Var, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     values.update(zip(jaxpr.invars, inputs, strict=True))
+    return _run_equations(jaxpr.eqns, values, jaxpr.outvars, rule)
 
+
+def _run_equations(
+    eqns: Sequence[JaxprEqn], values: dict[Var, Any], outvars: Sequence[Atom], rule: Rule | None = None
+) -> list[Any]:
     def read(atom: Atom) -> Any:
         return atom.val if isinstance(atom, Literal) else values[atom]
 
-    for eqn in jaxpr.eqns:
+    for eqn in eqns:
         given = [read(atom) for atom in eqn.invars]
         outputs = rule(eqn, given) if rule else None
         if outputs is None:
             outputs = bind(eqn, given)
         values.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+    return [read(atom) for atom in outvars]
 
 
 def retrace(closed: ClosedJaxpr, rule: Rule) -> ClosedJaxpr:
@@ -308,14 +313,18 @@ def hoisted(
         booleans and keys among them.
     """
     closed = jax.make_jaxpr(function)(*args)
-    jaxpr = closed.jaxpr  # and not `closed`, whose constants may be tracers: they would outlive their trace
+    # Neither `closed` nor its jaxpr, which has the constants since JAX 0.12: tracers, they would outlive their trace.
+    constvars, invars, outvars, eqns = (
+        list(part) for part in (closed.jaxpr.constvars, closed.jaxpr.invars, closed.jaxpr.outvars, closed.jaxpr.eqns)
+    )
     is_float = [jax.numpy.issubdtype(jax.numpy.result_type(c), jax.numpy.inexact) for c in closed.consts]
 
     def apart(leaves: Sequence[Any], *rest: Any) -> list[Any]:
         *further, arrays, constants = rest
         one, two = iter(arrays), iter(constants)
         consts = [next(one) if yes else next(two) for yes in is_float]
-        return run(ClosedJaxpr(jaxpr, consts), [*leaves, *further])
+        values = dict(zip([*constvars, *invars], [*consts, *leaves, *further], strict=True))
+        return _run_equations(eqns, values, outvars)
 
     floats = [jax.numpy.asarray(c) for c, yes in zip(closed.consts, is_float, strict=True) if yes]
     return apart, floats, [c for c, yes in zip(closed.consts, is_float, strict=True) if not yes]

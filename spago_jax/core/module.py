@@ -2,6 +2,7 @@
 """Module: a frozen dataclass that is its own parameter pytree."""
 
 import dataclasses
+import inspect
 from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
@@ -12,6 +13,8 @@ from spago_jax.core.scopes import name_methods
 from spago_jax.errors import DefinitionError, did_you_mean
 
 Array = jax.Array
+
+_CLASS = "_class_of_tree"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(param, buffer, static, dataclasses.field))
@@ -50,7 +53,12 @@ class Module(struct.PyTreeNode):
             cls.init = checked_init(own_init)  # type: ignore[attr-defined]
         name_methods(cls)
         own_replace = cls.__dict__.get("replace")
+        # To JAX the tree structures of two dataclasses are equal if their static values are, whatever their classes,
+        # and a jitted function may run the program of one for the other. So the class is a static value, not a field.
+        cls.__annotations__ = {**inspect.get_annotations(cls), _CLASS: type}
+        setattr(cls, _CLASS, dataclasses.field(default=cls, kw_only=True, metadata={"pytree_node": False}))
         super().__init_subclass__(repr=False, eq=False, **kwargs)
+        del cls.__dataclass_fields__[_CLASS]  # type: ignore[attr-defined]
         if own_replace is None:  # Flax puts its own on every class
             del cls.replace
         else:

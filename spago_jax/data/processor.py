@@ -100,7 +100,9 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         return {"time": 32}
 
     @abc.abstractmethod
-    def decode(self, outputs: Sequence[Mapping[str, np.ndarray]], rows: Any, owned: Sequence[int], example: Example):
+    def decode(
+        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: Any, owned: Sequence[int], example: Example
+    ) -> AnswerType:
         """The answer to one example.
 
         Args:

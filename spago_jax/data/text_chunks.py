@@ -136,10 +136,11 @@ def gather_windows(
     >>> found["inputs"].tolist(), found["targets"].tolist(), found["lengths"].tolist()
     ([[0, 1, 2], [3, 4, 0], [0, 0, 0]], [[1, 2, 3], [4, 5, 0], [0, 0, 0]], [3, 2, 0])
     """
+    ids = ids if len(ids) else np.zeros(1, dtype)
     end = ends[np.minimum(np.searchsorted(ends, np.maximum(starts, 0), side="right"), len(ends) - 1)]
     lengths = np.where(starts < 0, 0, np.clip(end - starts, 0, length))
     positions = np.maximum(starts, 0)[..., None] + np.arange(length + 1)
-    window = ids[np.minimum(positions, max(len(ids) - 1, 0))].astype(dtype)
+    window = ids[np.minimum(positions, len(ids) - 1)].astype(dtype)
     held = np.arange(length) < lengths[..., None]
     return {
         "inputs": np.where(held, window[..., :-1], 0).astype(dtype),

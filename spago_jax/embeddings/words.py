@@ -57,7 +57,7 @@ class Words(Section):
 
     def fit(self, name: str, lexicon: Lexicon) -> WordIndexer:
         """The ids of the words of the training data and of the file of vectors."""
-        vectors = self.read_vectors(name)
+        vectors = self.read_vectors(f"model.embeddings.{name}")
         return WordIndexer.fit(
             name,
             lexicon,
@@ -76,7 +76,7 @@ class Words(Section):
         new: dict[str, Any] = {
             "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
         }
-        vectors = self.read_vectors(indexer.name)
+        vectors = self.read_vectors()
         if vectors is not None:
             table = np.array(flat(module)["table.weight"])
             rows = indexer.vocabulary.encode(vectors.words)

@@ -87,7 +87,7 @@ class Adaptive(Loop):
         return jax.nn.sigmoid(rows_of(self.halts(frame, state), state))
 
     def real_rows(self, frame: Frame, shape: Any) -> Array:
-        """Rows that are no padding, for rows [..., time] and lengths [...]."""
+        """Marks the rows that are not padding, for rows [..., time] and lengths [...]."""
         lengths = frame.context.lengths
         if lengths is None or tuple(jnp.shape(lengths)) != tuple(shape.shape[:-1]):
             return jnp.ones(shape.shape, bool)

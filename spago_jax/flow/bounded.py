@@ -28,7 +28,7 @@ def bounded_scan(
     reverse, and a scan whose length depends on the data would be compiled again for each length.
 
     For gradients in reverse the carries are kept, and each iteration is computed again on the way back. What JAX would
-    keep of a ``lax.cond`` within a scan includes the weights of ``go``, once an iteration. There is no gradient in
+    keep of a ``lax.cond`` within a scan includes the weights of ``go``, once per iteration. There is no gradient in
     forward mode (``jax.jvp``, ``jax.hessian``); second derivatives are those in reverse, ``jax.jacrev(jax.grad(f))``.
 
     Args:

@@ -137,7 +137,7 @@ class Flow(Unbuilt):
             body: gives back the shape that it takes.
             unroll: iterations in one step of the compiled loop.
             remat: compute the body anew in the backward pass: less memory, more time. Loops that may halt always do.
-            truncate: no gradient flows back through more than so many iterations.
+            truncate: no gradient flows back through more than this many iterations.
             fresh: a body with memory starts from zeros at each call.
             trace: record the state of each iteration: True, a function of the state, or a tag of the body's memory.
 

@@ -192,13 +192,13 @@ def row_indices(found: Any, x: Any) -> Any:
     leaf = jax.tree.leaves(x)[0]
     if not found.shape or not leaf.shape or found.shape[0] != leaf.shape[0]:
         raise InputError(
-            f'per="example" needs one index for each row: the selector gave {shape_text(found)} for {shape_text(leaf)}'
+            f'per="example" needs one index per row: the selector gave {shape_text(found)} for {shape_text(leaf)}'
         )
     return found.reshape(found.shape[0], -1)[:, 0] if hasattr(found, "reshape") else found
 
 
 def _whole(selected: Array) -> Array:
-    """Cut towards zero; NaN, of which XLA would make 0, is no branch."""
+    """Cut towards zero; NaN, of which XLA would make 0, is not the index of a branch."""
     if jnp.issubdtype(selected.dtype, jnp.inexact):
         selected = jnp.where(jnp.isnan(selected), jnp.full((), -1, selected.dtype), selected)
     return selected.astype(jnp.int32)

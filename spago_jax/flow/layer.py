@@ -86,7 +86,7 @@ def layer(kind: "type | str", *arguments: Any, **options: Any) -> LayerSpec:
     if isinstance(kind, str):
         kind = layer_classes().get(_plain(kind)) or _unknown(kind)
     if not (isinstance(kind, type) and callable(getattr(kind, "init", None))):
-        raise InputError(f"layer: {kind!r} is no class with an `init`; for a function give the function itself")
+        raise InputError(f"layer: {kind!r} is not a class with an `init`; for a function give the function itself")
     return LayerSpec(kind, *arguments, **options)
 
 

@@ -26,7 +26,7 @@ class LoopOptions:
     Attributes:
         unroll: iterations in one step of the compiled loop.
         remat: compute the body anew in the backward pass and keep nothing of it; loops that may halt always do.
-        truncate: let no gradient flow back through more than so many iterations; None: through all.
+        truncate: let no gradient flow back through more than this many iterations; None: through all.
         fresh: a body with memory starts from zeros at each call, and keeps none between calls.
         trace: record the state before the first and after each iteration, under ``TAG.trace``: True, a function of
             the state, or the tag of the body's own memory.
@@ -302,7 +302,7 @@ def rows_of(found: Any, state: Any) -> Any:
         lead = lead[:-1]
     if not 0 < len(lead) < max(leaf.ndim, 2) or lead != tuple(leaf.shape[: len(lead)]):
         raise InputError(
-            f'per="example" needs one number for each row: cond(state) gave {shape_text(found)} for a state '
+            f'per="example" needs one number per row: cond(state) gave {shape_text(found)} for a state '
             f"{shape_text(leaf)}; expected a shape like {list(leaf.shape[:-1])} or {[*leaf.shape[:-1], 1]}"
         )
     return found.reshape(lead) if hasattr(found, "reshape") else found

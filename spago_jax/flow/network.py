@@ -86,7 +86,7 @@ class Network(Module):
             raise InputError(f"this flow needs {len(self.plan.inputs)} more input(s); {missing[0]!r} is missing")
 
     def check_state(self, state: Any) -> None:
-        """Refuses names that are no memory of this flow; zeros would be read instead. Raises InputError."""
+        """Refuses names that this flow does not remember; zeros would be read instead. Raises InputError."""
         inside = [f"{step.name}:{part}" for step in self.plan.steps for part in step.part_names()]
         known = [*self.plan.state, *inside]
         for name in state or ():

@@ -27,7 +27,7 @@ def svg(net: "Network", *, level: int | None = None, times: Mapping[str, float] 
         times: seconds by step, as ``step_times`` measures them: boxes are then green to red.
 
     Raises:
-        InputError: for times of a step that there is not, or a level that is no natural number.
+        InputError: for times of an unknown step, or a level that is not a whole number from 0 on.
 
     >>> from spago_jax import flow
     >>> written = flow.start(flow.linear(2)).tag("a").loop(flow.linear(2)).times(3)

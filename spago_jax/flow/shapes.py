@@ -39,7 +39,7 @@ def read_shapes(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int
     """Specs (text, arrays, ``ShapeDtypeStruct``, or trees of them) as shapes, and the sizes that names stand for.
 
     Raises:
-        InputError: for text that is no spec.
+        InputError: for text that is not a spec.
 
     >>> shapes, sizes = read_shapes({"x": "f32[batch, 2]", "memory": "f32[batch, 4]"})
     >>> shapes["memory"].shape, sizes
@@ -60,7 +60,7 @@ def read_shapes(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int
         try:
             return jax.ShapeDtypeStruct(jax.numpy.shape(leaf), jax.dtypes.result_type(leaf))
         except TypeError:
-            raise InputError(f"spec {name!r}: {leaf!r} is no spec; expected 'f32[batch, 8]' or an array") from None
+            raise InputError(f"spec {name!r}: {leaf!r} is not a spec; expected 'f32[batch, 8]' or an array") from None
 
     shapes = {name: jax.tree.map(lambda leaf, name=name: struct(name, leaf), tree) for name, tree in specs.items()}
     return shapes, sizes

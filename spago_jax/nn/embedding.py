@@ -43,7 +43,7 @@ class Embedding(Module):
         """A table of given vectors [rows, features].
 
         Raises:
-            InputError: where they are no matrix, or hold NaN or infinity, naming the first such row.
+            InputError: if they are not a matrix, or hold NaN or infinity, naming the first such row.
         """
         return cls(weight=_clear(_check(vectors), padding), padding=padding)
 
@@ -69,7 +69,7 @@ class FixedEmbedding(Module):
         """A table of given vectors [rows, features].
 
         Raises:
-            InputError: where they are no matrix, or hold NaN or infinity, naming the first such row.
+            InputError: if they are not a matrix, or hold NaN or infinity, naming the first such row.
         """
         return cls(weight=_clear(_check(vectors), padding), padding=padding)
 

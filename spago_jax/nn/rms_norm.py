@@ -52,7 +52,7 @@ class RMSNorm(Module):
 class ScaleNorm(Module):
     """``y = weight x / (|x| + eps)``: [..., features], kept.
 
-    ``weight`` is one number (the paper) or one a feature (spaGO). Source: Nguyen and Salazar (2019); spaGO
+    ``weight`` is one number (the paper) or one per feature (spaGO). Source: Nguyen and Salazar (2019); spaGO
     nn/normalization/scalenorm.
 
     >>> ScaleNorm.init(25)(jnp.array([3.0, 4.0]))

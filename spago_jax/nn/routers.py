@@ -42,7 +42,9 @@ class Router(Module, abc.ABC):
 
 
 class SoftmaxRouter(Router):
-    """``w = softmax(W (x + refs) + b)``: [..., features] -> [..., experts]; goDl's SoftmaxRouter.
+    """``w = softmax(W (x + refs) + b)``: [..., features] -> [..., experts].
+
+    Source: Jacobs et al., "Adaptive mixtures of local experts" (1991); goDl's SoftmaxRouter.
 
     >>> router = SoftmaxRouter(linear=Linear(weight=jnp.zeros((2, 3)), bias=jnp.zeros(2)))
     >>> router(jnp.ones(3))
@@ -68,7 +70,7 @@ class SigmoidRouter(Router):
 
 
 class TopKRouter(Router):
-    """The softmax over the ``k`` largest logits of ``W (x + refs) + b``, and 0 for all others.
+    """``w = softmax(top_k(W (x + refs) + b))``, 0 for all others: [..., features] -> [..., experts].
 
     Adds the auxiliary loss ``balance * n * sum_i f_i p_i``, with f_i the share of rows that have expert i among their
     k, divided by k, and p_i the mean of the softmax over all: it is ``balance`` where all n experts are used alike.
@@ -125,7 +127,7 @@ def balance_loss(logits: Array, chosen: Array, k: int) -> Array:
 
 
 class ArgmaxSelector(Router):
-    """``argmax(W (x + refs) + b)`` of each row: [..., features] -> int[...].
+    """``y = argmax(W (x + refs) + b)`` of each row: [..., features] -> int[...].
 
     A switch that takes one branch for the whole batch goes by the first row; goDl's takes the maximum over the whole
     batch at once, and its place may not be that of a branch.

@@ -64,7 +64,7 @@ class SentenceLSTM(Module):
     def init(
         cls, key: Array, in_features: int, out_features: int, *, steps: int = 3, form: str = "paper"
     ) -> "SentenceLSTM":
-        """Xavier-uniform weights (a block a gate), small states to begin with, biases of zeros.
+        """Xavier-uniform weights (a block per gate), small states to begin with, biases of zeros.
 
         Raises:
             InputError: for a size or a number of steps below 1, or an unknown form.

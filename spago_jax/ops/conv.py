@@ -46,7 +46,7 @@ def conv1d(
         padding: ``same`` keeps the time (``(width - 1) // 2`` zeros before, the rest after);
             ``valid`` gives ``time - width + 1`` steps.
         stride: every how many of these steps are computed, from the first on.
-        groups: the features are split into so many groups, each with its own outputs; ``in`` is depth-wise.
+        groups: the number of groups that the features are split into, each with its own outputs; ``in`` is depth-wise.
 
     Returns:
         [..., steps, out].

@@ -26,7 +26,7 @@ def conv2d(
         bias: [out], or None.
         strides: over the height and the width; what is left of the last stride is not used.
         padding: ``valid`` or ``same`` (``(rows - 1) // 2`` zeros above, the rest below, and so on).
-        groups: the channels are split into so many groups, each with its own outputs; ``in`` is depth-wise.
+        groups: the number of groups that the channels are split into, each with its own outputs; ``in`` is depth-wise.
 
     Returns:
         [..., out, height', width'], in the dtype of ``x``.

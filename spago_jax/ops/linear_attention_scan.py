@@ -41,7 +41,7 @@ def linear_attention_scan(
         memory: the state's S [batch, key, value].
         normaliser: the state's z [batch, key].
         reverse: from the last step to the first.
-        chunk: steps a chunk.
+        chunk: steps per chunk.
 
     Returns:
         ys [time, batch, value], S and z after the last step read.

@@ -9,7 +9,7 @@ from typing import Any
 
 _NAMES = {
     "SweepFile": "spago_jax.sweep.source",
-    "SweepResult": "spago_jax.sweep.result",
+    "SweepResult": "spago_jax.sweep.folder",
     "load_sweep": "spago_jax.sweep.source",
     "run_sweep": "spago_jax.sweep.runner",
 }

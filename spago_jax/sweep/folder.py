@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The folder of a sweep: what was asked for, and what every trial ended with; whole after a kill at any moment."""
 
+import dataclasses
 import json
 import os
 import time
@@ -14,7 +15,11 @@ import yaml
 from spago_jax.core.disk import explain_os_error, replace_file
 from spago_jax.errors import InputError
 from spago_jax.report.compare.differences import flatten, setting
+from spago_jax.sweep.halving import ranked
+from spago_jax.sweep.schema import Sweep
 from spago_jax.sweep.source import SweepFile
+from spago_jax.sweep.trials import Trial
+from spago_jax.train.task import Score
 from spago_jax.train.yaml_source import read
 
 Record = dict[str, Any]
@@ -143,3 +148,51 @@ def _flat(sweep: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
 
 def _yaml(tree: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepResult:
+    """The state of a sweep.
+
+    Attributes:
+        sweep: the settings.
+        folder: with all of its files.
+        metric: the dev score that ranks the trials.
+        trials: all of them, by number.
+        records: the lines of ``trials.jsonl``.
+    """
+
+    sweep: Sweep
+    folder: SweepFolder
+    metric: Score
+    trials: tuple[Trial, ...]
+    records: list[Record]
+
+    def best_first(self) -> list[Record]:
+        """The last record of each trial, best first; records of a later rung come before those of an earlier one.
+
+        Ties go to the earlier trial; failed trials come last, by number.
+        """
+        last: dict[int, Record] = {}
+        for record in sorted(self.records, key=lambda r: r["rung"]):
+            last[record["trial"]] = record
+        found: list[Record] = []
+        for rung in sorted({record["rung"] for record in last.values()}, reverse=True):
+            scores = {number: record["score"] for number, record in last.items() if record["rung"] == rung}
+            found += [last[number] for number in ranked(scores, self.metric)]
+        failed = [record for _, record in sorted(last.items()) if record["state"] == "failed"]
+        return found + failed
+
+    @property
+    def keys(self) -> list[str]:
+        """The parameters, in the order of the file."""
+        return list(self.sweep.parameters)
+
+
+def label(record: Record) -> str:
+    """The number of a trial, its label in tables and curves.
+
+    >>> label({"folder": "012-hidden-64"})
+    '012'
+    """
+    return record["folder"].partition("-")[0]

@@ -13,8 +13,7 @@ from spago_jax.report.compare.differences import setting
 from spago_jax.report.compare.page import page
 from spago_jax.report.compare.summary import RunSummary, read_summary
 from spago_jax.report.table import Cell, Column, table
-from spago_jax.sweep.folder import Record
-from spago_jax.sweep.result import SweepResult, label
+from spago_jax.sweep.folder import Record, SweepResult, label
 from spago_jax.sweep.scatter import Dot, scatter
 from spago_jax.sweep.schema import Values
 

@@ -14,15 +14,14 @@ from spago_jax.core.show import score as score_text
 from spago_jax.core.show import seconds_text
 from spago_jax.errors import CheckpointError, SpagoError, TrainingError
 from spago_jax.sweep.checks import base_experiment, checked_trials, chosen_metric, settings_of
-from spago_jax.sweep.crew import Crew, one_by_one
-from spago_jax.sweep.folder import Record, SweepFolder
+from spago_jax.sweep.folder import Record, SweepFolder, SweepResult
 from spago_jax.sweep.halving import Rung, ranked, rungs, survivors, why_anew
-from spago_jax.sweep.one import Job, Outcome
 from spago_jax.sweep.page import write_page
-from spago_jax.sweep.result import SweepResult
+from spago_jax.sweep.processes import Workers, one_by_one
 from spago_jax.sweep.schema import Halving
 from spago_jax.sweep.source import SweepFile
 from spago_jax.sweep.trials import Trial
+from spago_jax.sweep.worker import Job, Outcome
 from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.interrupt import Interrupted
 from spago_jax.train.task import Score
@@ -61,7 +60,7 @@ def run_sweep(
         jobs = min(file.sweep.jobs, len(found))
         run: Run = one_by_one
         if jobs > 1:
-            run = stack.enter_context(Crew(jobs, experiment.train.devices, lock)).run
+            run = stack.enter_context(Workers(jobs, experiment.train.devices, lock)).run
         work = _Work(file, folder, found, metric, run, say)
         try:
             work.all_rungs()

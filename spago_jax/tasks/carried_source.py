@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import spago_jax
-
 PACKAGE = "processor"
 """The name of the carried package."""
 
-_ROOT = Path(spago_jax.__file__).parent
-_NAME = re.compile(r"\bspago_jax\b")
+_ROOT = Path(__file__).resolve().parent.parent
+_NAME = re.compile(r"\bspago_jax(?=\.)")  # of modules; other names, such as formats of files, stay
 
 
 def carried_source(modules: Iterable[str]) -> dict[str, bytes]:
@@ -57,8 +55,13 @@ def imports(module: str) -> list[str]:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names if _is_package(node.module)]
+            names += submodules or [node.module]
     return names
+
+
+def _is_package(module: str) -> bool:
+    return module.partition(".")[0] == "spago_jax" and _ROOT.joinpath(*module.split(".")[1:]).is_dir()
 
 
 def _file(module: str) -> Path:

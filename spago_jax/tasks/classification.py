@@ -50,5 +50,6 @@ def ranked(
     shifted = np.exp(np.asarray(logits, np.float64) - np.max(logits))
     probabilities = shifted / shifted.sum()
     best = np.argsort(-logits, kind="stable")[:top]
-    ranking = tuple((labels[i], float(probabilities[i])) for i in best)
-    return Classification(*ranking[0], ranking, text, line)
+    ranking = tuple((str(labels[i]), float(probabilities[i])) for i in best.tolist())
+    label, probability = ranking[0]
+    return Classification(label, probability, ranking, text, line)

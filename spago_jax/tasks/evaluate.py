@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from spago_jax.core import Precision
-from spago_jax.core.sharding import data_mesh
+from spago_jax.core.devices import Devices
 from spago_jax.errors import InputError
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.load import open_run
@@ -48,7 +48,7 @@ def evaluate_run(path: str | Path, *, data: str | None = None, step: int | None 
         splits = [name for name in task.splits() if name != "train"]
         if not splits:
             raise InputError(f"{path}: its config names neither dev nor test data; give a file by --data")
-    mesh = data_mesh(1)
+    devices = Devices.of(1)
     precision = Precision.parse(trained.experiment.train.precision)
-    program = evaluation_program(trained.task.objective, mesh, precision)
-    return {split: evaluate(trained.task, program, trained.model, split, mesh) for split in splits}
+    program = evaluation_program(trained.task.objective, devices, precision)
+    return {split: evaluate(trained.task, program, trained.model, split, devices) for split in splits}

@@ -37,7 +37,7 @@ def load_experiment(
     (32, 32)
     """
     settings = read(source, overrides)
-    task = _named_task(settings)
+    task = _named_task(settings, None if isinstance(source, Mapping) else source)
     experiment = validate(experiment_class(task), settings.tree, settings, ())
     if files:
         task.check(experiment)
@@ -48,10 +48,10 @@ def load_experiment(
 def experiment_class(task: type[Task]) -> type[Experiment]:
     """The schema of a task's experiments, with typed `data`, `model` and `train` sections."""
     fields = Experiment.model_fields
-    readers = Union[task.readers]  # noqa: UP007  (a tuple of classes)
-    data = Annotated[readers, Field(discriminator="format")] if len(task.readers) > 1 else task.readers[0]
+    readers: Any = Union[task.readers]  # noqa: UP007  (a tuple of classes)
+    data: Any = Annotated[readers, Field(discriminator="format")] if len(task.readers) > 1 else readers
     train = Field(default_factory=task.TrainConfig, description=fields["train"].description)
-    made = create_model(
+    made: type[Experiment] = create_model(  # pyright: ignore[reportCallIssue]
         "Experiment",
         __base__=Experiment,
         __doc__=Experiment.__doc__,
@@ -68,9 +68,9 @@ def run_experiment(run: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
     return load_experiment(run / "config.yaml", overrides, files=False)
 
 
-def _named_task(source: Source) -> type[Task]:
+def _named_task(source: Source, path: str | Path | None) -> type[Task]:
     if not isinstance(source.tree, dict) or "task" not in source.tree:
-        raise InputError(f"{where(source, ())}key 'task' is missing: one of {', '.join(TASKS.names())}")
+        raise InputError(f"key 'task' is missing: one of {', '.join(TASKS.names())}", path=path)
     try:
         return TASKS.find(str(source.tree["task"]))
     except InputError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Exports a trained task: a folder that takes raw text and gives answers without this library, or an ONNX model."""
+"""Exports a trained task: a folder that takes raw text and gives answers without this library."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,17 +7,12 @@ from typing import Any
 
 import jax
 
-from spago_jax.compiler.ship.arguments import shipment
-from spago_jax.compiler.ship.export import DEFAULT_PLATFORMS, copy_files, export
-from spago_jax.compiler.ship.folder import appearing, check_target
-from spago_jax.compiler.ship.manifest import write_manifest
+from spago_jax.compiler.ship.export import DEFAULT_PLATFORMS, export
 from spago_jax.core import Precision
-from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.carried_source import PACKAGE, carried_source
 from spago_jax.tasks.load import TrainedRun
 from spago_jax.train.task import Task
 
-FORMATS = ("stablehlo", "onnx")
 _TEMPLATES = Path(__file__).parent / "exported"
 
 
@@ -25,7 +20,6 @@ def export_run(
     trained: TrainedRun,
     folder: str | Path,
     *,
-    format: str = "stablehlo",
     platforms: Sequence[str] = DEFAULT_PLATFORMS,
     differentiable: bool = False,
     overwrite: bool = False,
@@ -35,54 +29,41 @@ def export_run(
     Args:
         trained: from ``open_run``.
         folder: where; it appears complete or not at all.
-        format: ``stablehlo`` (runs with JAX and NumPy alone) or ``onnx`` (runs with onnxruntime and NumPy).
-        platforms: of a StableHLO artefact.
-        differentiable: ship the gradient too (StableHLO).
+        platforms: where the program shall run.
+        differentiable: ship the gradient too.
         overwrite: replace an exported program that is there.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: for an unknown format or platform, or a folder that is in the way.
+        InputError: for an unknown platform, or a folder that is in the way.
         ExportError: for what cannot be exported.
     """
-    if format not in FORMATS:
-        raise InputError(f"unknown format {format!r}, {did_you_mean(format, FORMATS)}")
-    if format == "onnx" and differentiable:
-        raise InputError("an ONNX model has no gradient; leave --differentiable away, or use --format stablehlo")
-    target = Path(folder)
-    check_target(target, overwrite)
     function, inputs = prediction(trained.task)
-    name = trained.task.name.replace("-", "_")
-    metadata = {
-        "run": trained.experiment.name,
-        "task": trained.task.name,
-        "step": trained.step,
-        "labels": list(trained.task.labels()),
-    }
-    files = _files(trained, format)
-    if format == "stablehlo":
-        return export(
-            function,
-            target,
-            trained.model,
-            *inputs,
-            name=name,
-            platforms=platforms,
-            differentiable=differentiable,
-            metadata=metadata,
-            files=files,
-            overwrite=overwrite,
-        )
-    from spago_jax.interop.onnx import to_onnx
+    return export(
+        function,
+        folder,
+        trained.model,
+        *inputs,
+        name=program_name(trained.task),
+        platforms=platforms,
+        differentiable=differentiable,
+        metadata=metadata(trained),
+        files=carried_files(trained, "stablehlo"),
+        overwrite=overwrite,
+    )
 
-    shipped = shipment(function, (trained.model, *inputs), name=name)
-    with appearing(target, overwrite=overwrite) as beside:
-        to_onnx(function, beside / "model.onnx", trained.model, *inputs, name=name)
-        copy_files(beside, files)
-        write_manifest(beside, "onnx", shipped, {}, metadata)
-    return target
+
+def program_name(task: Task) -> str:
+    """The name of a task's program: that of the task, as an identifier."""
+    return task.name.replace("-", "_")
+
+
+def metadata(trained: TrainedRun) -> dict[str, Any]:
+    """What a manifest says about where a program came from, and the labels of its answers."""
+    task = trained.task
+    return {"run": trained.experiment.name, "task": task.name, "step": trained.step, "labels": list(task.labels())}
 
 
 def prediction(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -110,8 +91,13 @@ def _free_batch(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype)
 
 
-def _files(trained: TrainedRun, format: str) -> dict[str, Path | bytes]:
-    """The assets of the run, the source of its processor, and how to use both."""
+def carried_files(trained: TrainedRun, format: str) -> dict[str, Path | bytes]:
+    """What an exported folder holds beside its program: the assets of the run, the source of its processor, a README.
+
+    Args:
+        trained: from ``open_run``.
+        format: ``stablehlo`` or ``onnx``.
+    """
     assets = trained.run.assets
     files: dict[str, Path | bytes] = {
         f"assets/{path.relative_to(assets).as_posix()}": path for path in sorted(assets.rglob("*")) if path.is_file()

@@ -131,7 +131,7 @@ class Generator(Predictor):
             InputError: for a text of fewer than two characters, or a character that the model does not know.
         """
         if len(text) < 2:
-            raise InputError(f"a text of {len(text)} characters has none to predict: give two or more")
+            raise InputError("a text of fewer than two characters has no next character to predict")
         ids, state, total = self.processor.ids(text), self.engine.start(), 0.0
         for at in range(0, len(ids) - 1, _READ):
             piece = ids[at : at + _READ + 1]

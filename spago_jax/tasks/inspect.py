@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import jax
 
 from spago_jax.core import Precision, summary
-from spago_jax.core.sharding import data_mesh
+from spago_jax.core.devices import Devices
 from spago_jax.train.config import dump
 from spago_jax.train.loop import prepare
 from spago_jax.train.programs import Programs
@@ -24,7 +24,7 @@ def describe(experiment: Experiment, *, programs: bool = True) -> Iterator[str]:
         yield f"{split}: {task.batches(split, training=split == 'train')!r}"
     if not programs:
         return
-    built = Programs(task, data_mesh(1), Precision.parse(experiment.train.precision), weights=weights)
+    built = Programs(task, Devices.of(1), Precision.parse(experiment.train.precision), weights=weights)
     built.warm_up(built.state)
     yield "\n# programs"
     for program in built.all():

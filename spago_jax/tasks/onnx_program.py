@@ -34,7 +34,7 @@ class OnnxProgram:
         """The outputs by name, for inputs by name."""
         given = {name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in self._dtypes.items()}
         names = [value.name for value in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, given), strict=True))
+        return {name: np.asarray(out) for name, out in zip(names, self._session.run(names, given), strict=True)}
 
 
 class OnnxEngine:

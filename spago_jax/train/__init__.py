@@ -16,7 +16,7 @@ _NAMES = {
     "RunFolder": "spago_jax.train.run_folder",
     "TrainingError": "spago_jax.errors",
     "Trend": "spago_jax.train.watch.trend",
-    "TrendGroup": "spago_jax.train.watch.trend_group",
+    "TrendGroup": "spago_jax.train.watch.trend",
     "Watch": "spago_jax.train.watch.watch",
     "fit": "spago_jax.train.loop",
     "load_experiment": "spago_jax.tasks.experiment",

@@ -56,6 +56,8 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
     if error["type"] == "literal_error" and len(location) and location[-1] in ("format", "kind"):
         known = re.findall(r"'([^']+)'", error["ctx"]["expected"])
         return f"{at}{name} = {error['input']!r}: {did_you_mean(str(error['input']), known)}"
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{at}{name} = {error['input']!r}: should be a mapping"
     if error["type"] == "missing":
         return f"{at}key {name!r} is missing"
     message = error["msg"][0].lower() + error["msg"][1:]
@@ -70,8 +72,6 @@ def _wrong_kind(tree: Any, source: Source, prefix: tuple[str, ...], location: tu
     keys = (*prefix, *location)
     if error["type"] == "union_tag_not_found":
         name = ".".join(map(str, keys))
-        if not isinstance(error["input"], dict):
-            return f"{where(source, keys)}{name} = {error['input']!r}: should be a mapping with a {key!r}"
         return f"{where(source, keys)}key '{name}.{key}' is missing"
     known = re.findall(r"'([^']+)'", error["ctx"]["expected_tags"])
     found = error["ctx"]["tag"]

@@ -5,24 +5,23 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from spago_jax.compiler import Program
-from spago_jax.core.sharding import put_split
+from spago_jax.core.devices import Devices
 from spago_jax.train.task import Scores, Task
 
 
-def evaluate(task: Task, program: Program, model: Any, split: str, mesh: Mesh) -> Scores:
+def evaluate(task: Task, program: Program, model: Any, split: str, devices: Devices) -> Scores:
     """Scores ``model`` on a part of the data."""
     batches = task.batches(split, training=False)
     scorer = task.scorer(split)
     size = task.experiment.train.eval_batch_size
-    carry = fresh_carry(task, size, mesh)
+    carry = fresh_carry(task, size, devices)
     waiting: tuple[Any, Any] | None = None
     for block in batches.epoch(0):
         if getattr(block, "first", False):
-            carry = fresh_carry(task, size, mesh)
-        arrays = place(pad_steps(task.arrays(split, block), task.experiment.train.steps_per_call), mesh)
+            carry = fresh_carry(task, size, devices)
+        arrays = place(pad_steps(task.arrays(split, block), task.experiment.train.steps_per_call), devices)
         outputs, carry = program(model, arrays, carry)
         if waiting is not None:
             scorer.update(waiting[0], jax.device_get(waiting[1]))
@@ -42,11 +41,11 @@ def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray
     return {name: one(array) for name, array in arrays.items()}
 
 
-def place(arrays: dict[str, np.ndarray], mesh: Mesh) -> Any:
+def place(arrays: dict[str, np.ndarray], devices: Devices) -> Any:
     """Hands a block to the devices: split over the batch axis where there are several."""
-    return put_split(arrays, mesh, axis=1) if mesh.size > 1 else arrays
+    return devices.split(arrays, axis=1) if devices.size > 1 else arrays
 
 
-def fresh_carry(task: Task, batch_size: int, mesh: Mesh) -> Any:
+def fresh_carry(task: Task, batch_size: int, devices: Devices) -> Any:
     """The carry that a text begins with, on the devices."""
-    return put_split(task.objective.initial_carry(batch_size), mesh, axis=0)
+    return devices.split(task.objective.initial_carry(batch_size), axis=0)

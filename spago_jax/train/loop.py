@@ -15,8 +15,8 @@ import numpy as np
 from spago_jax.compiler import CompileCounter, Program
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
+from spago_jax.core.devices import Devices
 from spago_jax.core.disk import explain_os_error
-from spago_jax.core.sharding import check_divides, data_mesh, put_replicated
 from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.processor import load_settings
@@ -82,9 +82,9 @@ def fit(
     """
     cache_by_default()  # before the first compilation: the initial weights are made by compiled functions too
     Events.check(experiment.train.tensorboard)
-    mesh = data_mesh(experiment.train.devices)
-    check_divides(experiment.train.batch_size, mesh, "train.batch_size")
-    check_divides(experiment.train.eval_batch_size, mesh, "train.eval_batch_size")
+    devices = Devices.of(experiment.train.devices)
+    devices.check_divides(experiment.train.batch_size, "train.batch_size")
+    devices.check_divides(experiment.train.eval_batch_size, "train.eval_batch_size")
     precision = Precision.parse(experiment.train.precision)
     resumable = resume and (Path(out) / "config.yaml").exists()
     if resumable:
@@ -97,7 +97,7 @@ def fit(
     task.metric()
     _check_needs_dev(experiment, task)
     gates = gates_for(experiment, on_epoch, unfreezes)
-    programs = Programs(task, mesh, precision, gates, weights)
+    programs = Programs(task, devices, precision, gates, weights)
     watching = Watching(programs, gates or (), on_epoch)
     # From here on files are written: what the user got wrong has been found out before.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
@@ -145,7 +145,7 @@ class _Training:
         self, programs: Programs, watching: Watching, run: RunFolder, console: TrainingConsole, stop: StopSignal
     ):
         self.watching = watching
-        self.programs, self.task, self.mesh = programs, programs.task, programs.mesh
+        self.programs, self.task, self.devices = programs, programs.task, programs.devices
         self.run, self.console, self.stop = run, console, stop
         self.config = programs.config
         self.unit = self.task.processor.unit
@@ -205,10 +205,10 @@ class _Training:
                 self.task.processor.save(self.run.assets)
         self.console.line(
             f"{self.task.experiment.name}: {count_parameters(self.state.model):,} parameters, "
-            f"{self.mesh.size} device(s), run folder {self.run.path}"
+            f"{self.devices.size} device(s), run folder {self.run.path}"
         )
         carry = self.state.carry
-        self.state = put_replicated(self.state.replace(carry=()), self.mesh)
+        self.state = self.devices.replicate(self.state.replace(carry=()))
         self.state = self.state.replace(carry=self.programs.placed_carry(carry))
 
     # -- epochs ----------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class _Training:
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
             self.watching.start()  # what was compiled before is no part of the time that remains
-            while self.position["epoch"] < self.programs.epochs and not self.history.finished:
+            while self.position["epoch"] < self.programs.epochs and not (self._complete or self.history.finished):
                 self._epoch(stream)
 
     def _epoch(self, stream: BlockStream) -> None:
@@ -233,7 +233,7 @@ class _Training:
             if getattr(block, "first", False):
                 self.state = self.state.replace(carry=self.programs.fresh_carry())
             count = min(block.steps, self.programs.steps - self.step)
-            self.state, totals = self.programs.train(self.state, place(arrays, self.mesh), np.int32(count))
+            self.state, totals = self.programs.train(self.state, place(arrays, self.devices), np.int32(count))
             self.step += count
             steps += count
             units += self.task.units("train", block)
@@ -242,8 +242,7 @@ class _Training:
             if len(self.pending) > 2:  # the device stays busy with the newer ones
                 self._fetch(self.pending.pop(0))
             self.console.advance(count, rate_text(units, time.perf_counter() - started, self.unit))
-            self.history.finished |= self.step >= self.programs.steps
-            if self.position["block"] == 0 or self.history.finished:
+            if self.position["block"] == 0 or self._complete:
                 break  # the epoch's own checkpoint follows its evaluation
             inside = self._inside_epoch(count, started)
             if inside or self.stop.asked or self._due(self.config.checkpoint_every, count):
@@ -253,7 +252,7 @@ class _Training:
                 break
         self._flush()
         seconds = time.perf_counter() - started
-        last = epoch + 1 == self.programs.epochs or self.history.finished
+        last = epoch + 1 == self.programs.epochs or self._complete or self.history.finished
         scores, shown, score = None, "", None
         if "dev" in self.task.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
             scores, shown, score = self._evaluate()
@@ -277,6 +276,11 @@ class _Training:
         )
 
         self._stop_if_asked()
+
+    @property
+    def _complete(self) -> bool:
+        """Whether every step was taken. Not kept in checkpoints: a resumed run may be given more."""
+        return self.step >= self.programs.steps
 
     def _due(self, every: int | None, count: int) -> bool:
         """Whether one of the last ``count`` steps is a multiple of ``every``."""
@@ -328,7 +332,7 @@ class _Training:
     def _evaluate(self) -> tuple[dict[str, float], str, float]:
         """Scores the dev data: the scores, the same in words, and the one that counts."""
         model = self.state.model_for_evaluation()
-        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.mesh)
+        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.devices)
         score = scores.values[self.metric.name]
         stopping = self.config.early_stopping
         best = self.history.judge(score, self.step, self.metric, stopping.min_delta if stopping else 0.0)
@@ -377,11 +381,11 @@ class _Training:
         if best is None:
             raise CheckpointError(f"no checkpoint in {self.run.checkpoints}")
         state, _ = self.checkpoints.load(best, self.state)
-        model = put_replicated(state.model_for_evaluation(), self.mesh)
+        model = self.devices.replicate(state.model_for_evaluation())
         scores, baselines = {}, {}
         with CompileCounter() as counter:
             for split in self.programs.evaluated():
-                scores[split] = evaluate(self.task, self.programs.evaluation, model, split, self.mesh)
+                scores[split] = evaluate(self.task, self.programs.evaluation, model, split, self.devices)
         self.later_compilations += counter.compilations
         for split in scores:
             baseline = self.task.baseline(split)

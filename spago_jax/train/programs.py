@@ -7,11 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from spago_jax.compiler import Program, compile, compile_all
 from spago_jax.core import Precision, Rng
-from spago_jax.core.sharding import put_replicated, put_split
+from spago_jax.core.devices import Devices
 from spago_jax.flow.unused import branch_paths, skip_unused
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
 from spago_jax.train.evaluate import fresh_carry, pad_steps, place
@@ -40,7 +39,7 @@ class Programs:
     Args:
         task: with its data.
         weights: arrays by path that training starts from, instead of random ones.
-        mesh: the devices.
+        devices: that share each batch.
         precision: of parameters and computation.
         gates: path patterns that stay frozen until they are opened, see ``build_optimizer``; None for an optimizer
             without controls.
@@ -49,12 +48,12 @@ class Programs:
     def __init__(
         self,
         task: Task,
-        mesh: Mesh,
+        devices: Devices,
         precision: Precision,
         gates: Sequence[str] | None = None,
         weights: Mapping[str, np.ndarray] | None = None,
     ):
-        self.task, self.mesh, self.precision = task, mesh, precision
+        self.task, self.devices, self.precision = task, devices, precision
         experiment = task.experiment
         self.config = experiment.train
         self.batches = task.batches("train", training=True)
@@ -87,9 +86,9 @@ class Programs:
         )(model, task.objective.initial_carry(self.config.batch_size))
         self.measures, self.histograms = self._watch(model, paths)
         self.train = train_program(
-            task.objective, optimizer, lambda _: paths, mesh, precision, average=average, measures=self.measures
+            task.objective, optimizer, lambda _: paths, devices, precision, average=average, measures=self.measures
         )
-        self.evaluation = evaluation_program(task.objective, mesh, precision)
+        self.evaluation = evaluation_program(task.objective, devices, precision)
         self.plateau = self._plateau()
 
     def all(self) -> list[Program]:
@@ -116,7 +115,7 @@ class Programs:
         if self.histograms is not None:
             pending.append(self.histograms.prepare(state.model, *self.fixed_batch()))
         model = state.model_for_evaluation()
-        carry = fresh_carry(self.task, self.config.eval_batch_size, self.mesh)
+        carry = fresh_carry(self.task, self.config.eval_batch_size, self.devices)
         for split in self.evaluated():
             for arrays in self._one_block_per_shape(split, training=False):
                 pending.append(self.evaluation.prepare(model, arrays, carry))
@@ -134,13 +133,13 @@ class Programs:
 
     def placed_carry(self, carry: Any) -> Any:
         """Hands a carry to the devices, split over its batch axis where there are several."""
-        return put_split(carry, self.mesh, axis=0)
+        return self.devices.split(carry, axis=0)
 
     def fixed_batch(self) -> tuple[Any, Any]:
         """The first training batch of all and the carry before it, whole on every device; for the histograms."""
         block = self.batches.epoch(0)[0]
         arrays = {name: array[0] for name, array in self.padded("train", block).items()}
-        return put_replicated((arrays, self.task.objective.initial_carry(self.config.batch_size)), self.mesh)
+        return self.devices.replicate((arrays, self.task.objective.initial_carry(self.config.batch_size)))
 
     def _watch(self, model: Any, trained: set[str]) -> tuple[Measures, Program | None]:
         config, task, precision = self.config.watch, self.task, self.precision
@@ -153,7 +152,7 @@ class Programs:
             return found.total.astype(jnp.float32) / jnp.maximum(found.weight.astype(jnp.float32), 1e-8)
 
         found = discover(loss, model, *self.fixed_batch())
-        measures = Measures(config, found, sorted(trained), several=self.mesh.size > 1)
+        measures = Measures(config, found, sorted(trained), several=self.devices.size > 1)
         if config.histograms is None:
             return measures, None
         return measures, histogram_program(config.histograms, loss, found, model, trained)
@@ -163,7 +162,7 @@ class Programs:
         for block in self.task.batches(split, training=training).epoch(0):
             if block.length not in seen:
                 seen.add(block.length)
-                yield place(self.padded(split, block), self.mesh)
+                yield place(self.padded(split, block), self.devices)
 
     def _plateau(self) -> Program | None:
         config = self.task.experiment.optimizer.plateau

@@ -107,6 +107,8 @@ class Experiment(Section):
     model: Any = Field(description="what to train; its keys depend on the task")
     init: InitConfig | None = Field(default=None, description="weights to start from")
     optimizer: OptimizerConfig = Field(description="the update rule, its schedule, clipping and groups")
-    train: TrainConfig = Field(default_factory=TrainConfig, description="how long and in what portions")
+    train: Any = Field(
+        default_factory=TrainConfig, description="how long and in what portions; its keys depend on the task"
+    )
 
     task_class: ClassVar[Any] = None

@@ -79,7 +79,7 @@ def optimizer_config(experiment: Experiment) -> OptimizerConfig:
     config = experiment.optimizer
     if experiment.init is None or not experiment.init.freeze:
         return config
-    frozen = GroupConfig(match=experiment.init.freeze, freeze=True)
+    frozen = GroupConfig.model_validate({"match": experiment.init.freeze, "freeze": True})
     return config.model_copy(update={"groups": (frozen, *config.groups)})
 
 

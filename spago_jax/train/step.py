@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Array, Precision, Rng, combine, partition, with_losses
+from spago_jax.core.devices import AXIS, Devices
 from spago_jax.core.partition import Where
-from spago_jax.core.sharding import AXIS
 from spago_jax.optim import current_learning_rate
 from spago_jax.train.state import TrainState
 from spago_jax.train.task import Loss, Objective
@@ -37,7 +37,7 @@ def train_program(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     trained: Where,
-    mesh: Mesh,
+    devices: Devices,
     precision: Precision,
     *,
     average: float | None = None,
@@ -50,7 +50,7 @@ def train_program(
     over the devices before the division, so the gradient is that of the whole batch. What ``measures`` asks for is in
     the totals too.
     """
-    several = mesh.size > 1
+    several = devices.size > 1
 
     def everywhere(tree: Any) -> Any:
         return jax.lax.psum(tree, AXIS) if several else tree
@@ -120,7 +120,7 @@ def train_program(
     def train_block_on_mesh(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
         return jax.shard_map(
             train_block,
-            mesh=mesh,
+            mesh=devices.mesh,
             in_specs=(specs(state), PartitionSpec(None, AXIS), PartitionSpec()),
             out_specs=(specs(state), PartitionSpec()),
             check_vma=False,
@@ -135,7 +135,7 @@ def training_loss(objective: Objective, model: Any, batch: Any, carry: Any, rng:
     return found if extra is None else dataclasses.replace(found, total=found.total + extra * found.weight)
 
 
-def evaluation_program(objective: Objective, mesh: Mesh, precision: Precision) -> Program:
+def evaluation_program(objective: Objective, devices: Devices, precision: Precision) -> Program:
     """A Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the leading axes [steps, batch]."""
 
     def evaluate_block(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
@@ -148,13 +148,13 @@ def evaluation_program(objective: Objective, mesh: Mesh, precision: Precision) -
         carry, outputs = jax.lax.scan(body, carry, block)
         return outputs, carry
 
-    if mesh.size == 1:
+    if devices.size == 1:
         return compile(evaluate_block)
 
     def evaluate_block_on_mesh(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
         return jax.shard_map(
             evaluate_block,
-            mesh=mesh,
+            mesh=devices.mesh,
             in_specs=(PartitionSpec(), PartitionSpec(None, AXIS), PartitionSpec(AXIS)),
             out_specs=(PartitionSpec(None, AXIS), PartitionSpec(AXIS)),
             check_vma=False,

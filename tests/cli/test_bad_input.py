@@ -47,21 +47,26 @@ def refused_training(refused, config, tmp_path):
     ("change", "message"),
     [
         ({"train": {"epoch": 3}}, "x.yaml:2: unknown key 'train.epoch': did you mean 'epochs'?"),
-        ({"model": {"hiden": 3}}, "x.yaml:2: unknown key 'model.hiden': did you mean 'hidden'?"),
+        ({"model": {"dropuot": 0}}, "x.yaml:2: unknown key 'model.dropuot': did you mean 'dropout'?"),
+        ({"model": {"encoder": {"hiden": 3}}}, "x.yaml:2: unknown key 'model.encoder.hiden': did you mean 'hidden'?"),
         ({"optimizer": {"name": "adamm"}}, "x.yaml:2: optimizer.name = 'adamm': should be 'sgd', 'adam'"),
         ({"train": {"epochs": "many"}}, "x.yaml:2: train.epochs = 'many': should be a valid integer"),
         ({"train": {"batch_size": 0}}, "x.yaml:2: train.batch_size = 0: should be greater than or equal to 1"),
-        ({"train": [1]}, "x.yaml:2: train = [1]: should be a valid dictionary"),
+        ({"train": [1]}, "x.yaml:2: train = [1]: should be a mapping"),
         ({"train": {"precision": "float31"}}, "float31"),
         ({"train": {"devices": "some"}}, "x.yaml:2: train.devices = 'some'"),
         ({"train": {"metric": "acuracy"}}, "train.metric = 'acuracy': did you mean 'accuracy'?"),
         ({"name": {"a": 1}}, "x.yaml:2: name = {'a': 1}: should be a valid string"),
-        ({"model": {"kind": "tagger"}}, "x.yaml:2: unknown model.kind 'tagger'"),
-        ({"model": None}, "x.yaml:2: model should be a mapping with a 'kind', got None"),
+        ({"task": "tagging"}, "x.yaml:2: unknown task 'tagging'"),
+        ({"model": None}, "x.yaml:2: model = None: should be a mapping"),
+        ({"model": {"encoder": {"kind": "rnn"}}}, "x.yaml:2: model.encoder.kind = 'rnn': did you mean 'birnn'?"),
         ({"data": {"train": "/nowhere/a.conll"}}, "/nowhere/a.conll: data.train: no such file"),
         ({"data": {"train": ["/nowhere/b.conll"]}}, "/nowhere/b.conll: data.train: no such file"),
         ({"data": {"train": []}}, "data.train is missing: there is nothing to train on"),
-        ({"model": {"words": {"vectors": "/nowhere/v.txt"}}}, "/nowhere/v.txt: model.words.vectors: no such file"),
+        (
+            {"model": {"embeddings": [{"kind": "words", "vectors": "/nowhere/v.txt"}]}},
+            "/nowhere/v.txt: model.embeddings.0.vectors: no such file",
+        ),
         ({"data": {"token_column": 7}}, "train.conll:1: token_column 7 is not there: 2 columns, numbered 0 to 1"),
         ({"optimizer": {"groups": [{"match": "encodr", "scale": 2}]}}, "optimizer.groups[0].match 'encodr' matches no"),
         ({"seed": -1}, "x.yaml:2: seed = -1"),
@@ -144,12 +149,13 @@ def test_conll_files(refused_training, tmp_path, content, message, split):
         (b"Ann 1 2 3\nBob 1 two 3\n", 3, "vectors.txt:2: "),
         (b"", 3, "vectors.txt:1: empty"),
         (b"Ann 1 2 \xff\n", 3, "vectors.txt:1: "),
-        (b"Ann 1 2 3\n", 4, "vectors.txt: model.words.size = 4, but these vectors have 3 numbers each"),
+        (b"Ann 1 2 3\n", 4, "vectors.txt: model.embeddings.words.size = 4, but these vectors have 3 numbers each"),
     ],
 )
 def test_word_vectors(refused_training, tmp_path, content, size, message):
     (tmp_path / "vectors.txt").write_bytes(content)
-    found = refused_training({"model": {"words": {"vectors": str(tmp_path / "vectors.txt"), "size": size}}})
+    words = {"kind": "words", "vectors": str(tmp_path / "vectors.txt"), "size": size}
+    found = refused_training({"model": {"embeddings": [words]}})
     assert found.startswith(message)
     if b"nan" in content:
         assert "nan" in found
@@ -227,7 +233,7 @@ def test_a_checkpoint_of_another_model(refused, copied):
     text = (copied / "config.yaml").read_text()
     (copied / "config.yaml").write_text(text.replace("hidden: 8", "hidden: 9"))
     message = refused(1, "predict", copied)
-    assert "is of another model: array 'encoder.layers.0." in message
+    assert "is of another model: array 'encoder.rnn.layers.0." in message
     assert "the model expects" in message
 
 
@@ -265,7 +271,7 @@ def test_a_step_that_has_no_checkpoint(refused, trained):
     assert "no checkpoint of step 77; there are [" in refused(1, "evaluate", trained[1], "--step", 77)
 
 
-@pytest.mark.parametrize("name", ["tags.json", "words.json", "features.json"])
+@pytest.mark.parametrize("name", ["tags.json", "words.json", "words.settings.json", "processor.json"])
 def test_damaged_assets(refused, copied, name):
     (copied / "assets" / name).write_text("{")
     assert f"{copied}/assets/{name}:" in refused(2, "predict", copied)
@@ -303,7 +309,7 @@ def test_inputs_that_cannot_be_read(refused, trained, letters, pictures, mood, t
     assert "/nowhere.txt: no such file" in refused(2, "predict", trained[1], "--input", "/nowhere.txt")
     (tmp_path / "bad.txt").write_bytes(b"Ann sees\nRome \xff\n")
     for run_folder in (trained[1], mood[1], letters[1]):
-        message = refused(2, "predict", run_folder, "--input", tmp_path / "bad.txt")
+        message = refused(2, "predict", run_folder, "--input", tmp_path / "bad.txt", "--format", "json")
         assert "bad.txt:2: not UTF-8: byte 0xff" in message
     (tmp_path / "bad.npy").write_bytes(b"\x93NUMPY")
     assert "bad.npy: not a NumPy array" in refused(2, "predict", pictures[1], "--input", tmp_path / "bad.npy")
@@ -321,9 +327,9 @@ def test_inputs_that_cannot_be_read(refused, trained, letters, pictures, mood, t
 
 
 def test_columns_for_what_has_no_tags(refused, mood, letters, corpus):
-    for folder, kind in ((mood[1], "text_classifier"), (letters[1], "character_lm")):
+    for folder, task in ((mood[1], "text-classification"), (letters[1], "text-generation")):
         message = refused(2, "predict", folder, "--format", "conll", "--input", corpus / "letters.txt")
-        assert f"a {kind} has no tags to write as CoNLL columns; use --format text or json" in message
+        assert f"{task} has no tags to write as CoNLL columns; choose the format text or json" in message
 
 
 @pytest.mark.parametrize(
@@ -332,10 +338,8 @@ def test_columns_for_what_has_no_tags(refused, mood, letters, corpus):
         (["trian"], "No such command 'trian'"),
         (["predict"], "Missing argument 'RUN'"),
         (["predict", "x", "--format", "xml"], "'xml' is not one of 'text', 'json', 'conll'"),
-        (["predict", "x", "--characters", "0"], "Invalid value for '--characters'"),
-        (["predict", "x", "--seed", "-1"], "Invalid value for '--seed'"),
         (["train", "x", "--epochs", "3"], "No such option"),
-        (["configs", "labeler"], "unknown model.kind 'labeler'"),
+        (["configs", "labeler"], "unknown task 'labeler'"),
     ],
 )
 def test_mistakes_on_the_command_line(capsys, arguments, message):
@@ -377,3 +381,22 @@ def test_a_damaged_checkpoint_in_a_real_process(copied, corpus):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "cannot be read; it may be truncated" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("characters=0", "override 'characters=0': characters = 0: should be greater than or equal to 1"),
+        ("seed=-1", "override 'seed=-1': seed = -1: should be greater than or equal to 0"),
+        ("temperature=hot", "override 'temperature=hot': temperature = 'hot': should be a valid number"),
+        ("temprature=1", "override 'temprature=1': unknown key 'temprature': did you mean 'temperature'?"),
+        ("temperature", "override 'temperature' is not of the form key.sub=value"),
+    ],
+)
+def test_options_of_a_prediction(refused, letters, option, message):
+    assert message in refused(2, "predict", letters[1], option)
+
+
+def test_options_of_a_task_that_has_none(refused, trained):
+    message = refused(2, "predict", trained[1], "temperature=1")
+    assert "token-classification has nothing to set when predicting; got temperature" in message

@@ -12,7 +12,7 @@ import pytest
 from tiny_runs import images, texts, write_idx
 
 from spago_jax.cli.main import run
-from spago_jax.cli.predict import wants_colour
+from spago_jax.cli.predict import wants_color
 from spago_jax.data.formats.conll import read_conll
 from spago_jax.train.metrics import EntityF1, score_conll_files
 
@@ -111,12 +111,15 @@ def test_inspect(says, trained, config, what):
 
 def test_configs(says):
     printed = says("configs")
-    for kind in ("sequence_labeler", "character_lm", "mlp_classifier", "text_classifier"):
-        assert f"model (kind: {kind}): " in printed
-    assert "train.batch_size: int = 32    examples (or parallel text streams) a step" in printed
-    only = says("configs", "character_lm")
-    assert "model (kind: character_lm)" in only
-    assert "sequence_labeler" not in only
+    for task in ("token-classification", "text-generation", "image-classification", "text-classification"):
+        assert f"model (for task: {task}): " in printed
+    assert "train.batch_size: int = 32    examples (or parallel text streams) per step" in printed
+    assert "data (format: conllu, for task: token-classification): " in printed
+    assert "model.embeddings (kind: characters)[].filters: int = 50" in printed
+    assert "init.from: str (required)" in printed
+    only = says("configs", "text-generation")
+    assert "model (for task: text-generation)" in only
+    assert "token-classification" not in only
 
 
 def test_help(says, capsys):
@@ -150,7 +153,9 @@ def test_the_three_formats_say_the_same(says, trained, corpus):
     assert [[line.split("\t")[1] for line in block] for block in columns] == [record["tags"] for record in records]
     for record, line in zip(records, says(*arguments, "text").splitlines(), strict=True):
         marked = re.findall(r"\[(.*?)\]\((\w+)\)", line)
-        assert marked == [(span["text"], span["label"]) for span in record["spans"]]
+        assert marked == [(found["text"], found["label"]) for found in record["entities"]]
+        for found in record["entities"]:
+            assert record["text"][found["start"] : found["end"]] == found["text"]
         assert re.sub(r"\[(.*?)\]\(\w+\)", r"\1", line) == " ".join(record["tokens"])
 
 
@@ -190,7 +195,9 @@ def test_texts(says, mood, stdin):
         assert sum(record["ranking"].values()) == pytest.approx(1, abs=1e-5)
     stdin("\n".join(lines).encode())
     for line, record in zip(says("predict", mood[1]).splitlines(), records, strict=True):
-        assert line == f"{record['label']}\t{record['probability']:.4f}\t{record['text']}"
+        label, probability, text = line.split("\t")
+        assert (label, text) == (record["label"], record["text"])
+        assert float(probability) == pytest.approx(record["probability"], abs=1e-4)
 
 
 def test_images(says, pictures, tmp_path):
@@ -204,7 +211,7 @@ def test_images(says, pictures, tmp_path):
 
 
 def test_writing_on(says, letters, stdin):
-    options = ["--characters", 70, "--seed", 3]
+    options = ["characters=70", "seed=3"]
     stdin(b"Ann\nBob \n")
     one = says("predict", letters[1], *options, "--format", "json")
     records = [json.loads(line) for line in one.splitlines()]
@@ -213,7 +220,7 @@ def test_writing_on(says, letters, stdin):
     stdin(b"Ann\nBob \n")
     assert says("predict", letters[1], *options) == "".join(f"{r['prompt']}{r['text']}\n" for r in records)
     stdin(b"Ann\n")
-    assert says("predict", letters[1], "--characters", 70, "--seed", 4) != f"Ann{records[0]['text']}\n"
+    assert says("predict", letters[1], "characters=70", "seed=4") != f"Ann{records[0]['text']}\n"
 
 
 # -- colours and pipes -----------------------------------------------------------------------------------------------
@@ -236,7 +243,7 @@ def test_where_colours_are_shown(monkeypatch, variables, terminal, wanted):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    assert wants_colour() is wanted
+    assert wants_color() is wanted
 
 
 def test_colours_can_be_asked_for(says, trained, corpus, monkeypatch):
@@ -311,8 +318,8 @@ def test_source_code_is_coloured(says, tmp_path):
         function = f"import os\n\n\ndef f{i}(a, b):\n    return os.path.join(a, str(b), 'x{i}')\n"
         (folder / f"m{i}.py").write_text(function * 2)
     (tmp_path / "code.yaml").write_text(
-        f"name: code\ndata: {{kind: python_source, folder: {folder}, window: 32}}\n"
-        "model: {kind: sequence_labeler, words: {size: 6}, characters: {encoder: none}, hidden: 6, output: softmax}\n"
+        f"task: token-classification\nname: code\ndata: {{format: python-source, folder: {folder}, window: 32}}\n"
+        "model: {embeddings: [{kind: words, size: 6}], encoder: {kind: birnn, hidden: 6}, output: softmax}\n"
         "optimizer: {name: adam, learning_rate: 0.02}\n"
         "train: {epochs: 3, batch_size: 4, eval_batch_size: 4, buckets: 1, steps_per_call: 2}\n"
     )
@@ -330,7 +337,8 @@ def test_source_code_is_coloured(says, tmp_path):
     assert columns.startswith("def\t")
     record = json.loads(says("predict", out, "--input", tmp_path / "new.py", "--format", "json").splitlines()[0])
     assert record["tokens"][0] == "def"
-    assert record["places"][0] == [[1, 0], [1, 3]]
+    assert record["offsets"][0] == [0, 3]
+    assert record["text"] == source
 
 
 def test_a_run_is_used_without_its_data(config, tmp_path, says, monkeypatch):
@@ -353,6 +361,6 @@ def test_the_installed_command():
     found = Path(sys.executable).with_name("spago-jax")
     if not found.exists():
         pytest.skip("the console script is not installed beside this Python")
-    done = subprocess.run([found, "configs", "mlp_classifier"], capture_output=True, text=True)
+    done = subprocess.run([found, "configs", "image-classification"], capture_output=True, text=True)
     assert done.returncode == 0
-    assert "model (kind: mlp_classifier)" in done.stdout
+    assert "model (for task: image-classification)" in done.stdout

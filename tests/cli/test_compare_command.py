@@ -113,11 +113,12 @@ def test_more_runs_than_hues_are_drawn_six_to_a_chart(compared, trained, tmp_pat
 
 def test_what_is_not_comparable_is_said(compared, trained, letters):
     lines, page = compared(trained[1], letters[1])
+    care = "not comparable without care:"
     remarks = [line for line in lines if line.startswith("not comparable")]
     assert remarks == [
         "not comparable: the runs are judged by different scores: f1 (A), nats (B)",
-        "not comparable: the losses are those of different kinds of model: character_lm, sequence_labeler",
-        next(line for line in lines if line.startswith("not comparable without care: the data differ in data.kind, ")),
+        "not comparable: the losses are those of different tasks: text-generation, token-classification",
+        next(line for line in lines if line.startswith(f"{care} the data differ in data.format, ")),
         "not comparable: the speeds count different things: characters, tokens",
     ]
     assert "Not comparable: the runs are judged by different scores: f1 (A), nats (B)." in page

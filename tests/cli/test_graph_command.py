@@ -55,19 +55,21 @@ def test_training_and_scoring_as_a_table(says, corpus, name, program):
 
 
 def test_the_gradient_is_that_of_what_is_trained(says, corpus):
-    frozen = "optimizer.groups=[{match: tokens, freeze: true}]"
+    frozen = "optimizer.groups=[{match: embeddings, freeze: true}]"
     table = says(corpus / "tiny.yaml", frozen, "--program", "train", "--gradient", "--format", "text")
     outputs = re.findall(r"^ +output (\S+)", table, re.MULTILINE)
     assert table.startswith("gradient of tiny: loss: ")
     assert "model.scorer.weight" in outputs
-    assert not any(path.startswith("model.tokens.") for path in outputs)
+    assert not any(path.startswith("model.embeddings.") for path in outputs)
     assert not any("unknown_probability" in path for path in outputs)
 
 
 def test_other_formats_and_overrides(says, config):
-    assert says(config, "--format", "dot").startswith('digraph "tiny: tag" {')
-    assert says(config, "--format", "mermaid", "--level", 1).startswith('---\ntitle: "tiny: tag"\n---\nflowchart TD\n')
-    assert "f32[64,8]" in says(config, "model.hidden=16", "--format", "text")
+    assert says(config, "--format", "dot").startswith('digraph "tiny: token-classification" {')
+    assert says(config, "--format", "mermaid", "--level", 1).startswith(
+        '---\ntitle: "tiny: token-classification"\n---\nflowchart TD\n'
+    )
+    assert "f32[64,8]" in says(config, "model.encoder.hidden=16", "--format", "text")
 
 
 def test_a_run_is_drawn_without_its_data(says, trained, tmp_path, refused):
@@ -82,7 +84,9 @@ def test_a_run_is_drawn_without_its_data(says, trained, tmp_path, refused):
 def test_out_writes_a_file(says, config, tmp_path):
     out = tmp_path / "tagger.svg"
     printed = says(config, "--out", out, "--level", 1)
-    assert re.match(r"Graph\(tiny: tag, \d+ inputs, \d+ operations, .*\)\nwritten to .*tagger.svg\n", printed)
+    assert re.match(
+        r"Graph\(tiny: token-classification, \d+ inputs, \d+ operations, .*\)\nwritten to .*tagger.svg\n", printed
+    )
     assert out.read_text() == says(config, "--level", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["tagger.svg"]
 
@@ -102,11 +106,12 @@ def test_refusals(refused, config, tmp_path, capsys):
     assert "is a folder" in refused(config, "--out", tmp_path)
     assert "is not the folder of a run" in refused(tmp_path)
     assert "no-such.yaml" in refused(tmp_path / "no-such.yaml")
-    assert "did you mean 'hidden'" in refused(config, "model.hiden=3")
+    assert "did you mean 'hidden'" in refused(config, "model.encoder.hiden=3")
 
 
 def test_the_flow_of_a_model_is_drawn_by_its_steps(says, config, refused):
-    flow = "model.flow=[{linear: 6}, {tag: wide}, {loop: {body: [{linear: 6}, tanh], times: 2}}, {also: {linear: 6}}]"
+    steps = "[{linear: 6}, {tag: wide}, {loop: {body: [{linear: 6}, tanh], times: 2}}, {also: {linear: 6}}]"
+    flow = f"model.encoder={{kind: flow, steps: {steps}}}"
     picture = says(config, flow, "--program", "flow")
     assert "Linear #wide" in picture
     assert "2 times" in picture
@@ -117,5 +122,5 @@ def test_the_flow_of_a_model_is_drawn_by_its_steps(says, config, refused):
         "through 'wide' (Linear) #wide\nloop 'loop' (Flow)\nalso 'linear' (Linear)\n"
     )
     assert refused(config, "--program", "flow").endswith(
-        "--program flow: the model has no flow; write one under model.flow\n"
+        "--program flow: the model has no flow; write one as model.encoder, with kind: flow\n"
     )

@@ -8,10 +8,10 @@ import pytest
 
 from spago_jax.cli.main import run
 from spago_jax.report.compare.differences import differing, setting
-from spago_jax.report.compare.find import find_runs, is_run
-from spago_jax.report.compare.summary import read_summary, score_mode
+from spago_jax.report.compare.summary import find_runs, is_run, read_summary
 from spago_jax.train import Interrupted, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
+from spago_jax.train.task import Score
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_table(says, runs, trained, letters):
     table = json.loads((trained[1] / "model.json").read_text())
     parameters = sum(row["count"] for row in table if row["role"] != "buffer")
     words = tiny.split()
-    assert words[1:6] == ["sequence_labeler", "finished", "4/4", str(result.steps), f"{parameters:,}"]
+    assert words[1:6] == ["token-classification", "finished", "4/4", str(result.steps), f"{parameters:,}"]
     assert words[6:10] == [
         "f1", f"{result.scores['dev'].values['f1']:.4f}", "f1", f"{result.scores['test'].values['f1']:.4f}",
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_json(says, runs, trained):
     assert record["test"] == trained[0].scores["test"].values
     assert record["state"] == "finished"
     assert record["metric"] == "f1"
-    assert record["differs"]["model.kind"] == "sequence_labeler"
+    assert record["differs"]["task"] == "token-classification"
     assert "name" not in record["differs"]
     assert 0 < record["started"] <= (trained[1] / "scores.json").stat().st_mtime
 
@@ -101,7 +101,7 @@ def test_sorted_best_first(says, trained, config, tmp_path):
 
 def test_runs_without_the_score_come_last(says, runs):
     rows = says("runs", runs, "--sort", "nats").splitlines()[1:]
-    assert "character_lm" in rows[0]
+    assert "text-generation" in rows[0]
 
 
 def test_an_unknown_score(runs, capsys):
@@ -172,10 +172,8 @@ def test_a_finished_run_that_is_trained_on_is_unfinished(one):
         (lambda run: (run / "config.yaml").unlink(), "it has no config.yaml"),
         (lambda run: (run / "config.yaml").write_text("a: 1\nb: [1\n"), "its config.yaml is not valid YAML, line 3"),
         (lambda run: (run / "config.yaml").write_text("- 1\n"),
-         "its config.yaml is no mapping with data, model and optimizer"),
-        (lambda run: (run / "config.yaml").write_text("model: 3\n"), "its config.yaml does not say model.kind"),
-        (lambda run: (run / "config.yaml").write_text("model: {kind: sequence_labeller}\n"),
-         "unknown model.kind 'sequence_labeller' in its config.yaml: did you mean 'sequence_labeler'?"),
+         "its config.yaml is not a mapping with data, model and optimizer"),
+        (lambda run: (run / "config.yaml").write_text("model: 3\n"), "its config.yaml does not name a task"),
         (lambda run: (run / "scores.json").write_text('{"best'), "its scores.json is damaged"),
         (lambda run: (run / "metrics.jsonl").write_text('{"step": 1}\n{"st\n{"step": 2}\n'),
          "its metrics.jsonl is damaged at line 2"),
@@ -222,7 +220,10 @@ def test_settings_are_cut_where_they_are_long():
     assert setting({"name": "adam", "on": True}) == "{name: adam, 'on': true}"
 
 
-def test_which_way_a_score_is_better():
-    assert score_mode("sequence_labeler", "precision") == "max"
-    assert score_mode("sequence_labeler", "loss") == "min"
-    assert score_mode("character_lm", "nats") == "min"
+def test_which_way_a_score_is_better(trained, letters, one):
+    tagger, language_model = read_summary(trained[1]), read_summary(letters[1])
+    assert [tagger.mode(name) for name in ("f1", "precision", "loss")] == ["max", "max", "min"]
+    assert language_model.mode("nats") == "min"
+    (one / "scores.json").unlink()  # a run that has not ended says it too
+    assert read_summary(one).metric == Score("f1", "max")
+    assert read_summary(one).mode("recall") == "max"

@@ -241,7 +241,7 @@ def test_a_full_disk_stops_the_sweep(write, tmp_path, capsys, monkeypatch):
         done.append(job)
         return {"state": "failed", "reason": "made up"}
 
-    monkeypatch.setattr("spago_jax.sweep.crew.run_one", full)
+    monkeypatch.setattr("spago_jax.sweep.processes.run_job", full)
     assert run(["sweep", str(write("grid", "[1, 2, 3]")), "--out", str(tmp_path / "out"), "-q"]) == 1
     assert capsys.readouterr().err == (
         f"spago-jax: cannot write x: No space left on device. The sweep has stopped. "
@@ -350,7 +350,7 @@ def test_ctrl_c_before_the_first_step(write, tmp_path, capsys, monkeypatch):
     def pressed(job):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("spago_jax.sweep.crew.run_one", pressed)
+    monkeypatch.setattr("spago_jax.sweep.processes.run_job", pressed)
     assert run(["sweep", str(write()), "--out", str(tmp_path / "an out"), "-q"]) == 130
     assert capsys.readouterr().err == (
         f"spago-jax: interrupted in {tmp_path}/an out/001-seed-1; what was trained is kept. Go on with: "
@@ -359,7 +359,7 @@ def test_ctrl_c_before_the_first_step(write, tmp_path, capsys, monkeypatch):
 
 
 def test_half_deleted_runs_are_made_anew(corpus, tmp_path):
-    from spago_jax.sweep.one import _clear
+    from spago_jax.sweep.worker import _clear
 
     folder = tmp_path / "run"
     (folder / "checkpoints" / "9").mkdir(parents=True)

@@ -1,5 +1,7 @@
 """JAX's own transforms, and optax, work on a Module as they are; its repr is short."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,3 +171,23 @@ def _decays(tree, net):
     roles = sj.roles(net)
     names = list(sj.flat(tree))
     return jax.tree.unflatten(jax.tree.structure(tree), [roles[name].decay for name in names])
+
+
+def test_classes_of_the_same_fields_have_tree_structures_of_their_own():
+    """JAX compares dataclasses by their static values alone; a jitted function would run the wrong program."""
+
+    class Plus(sj.Module):
+        x: sj.Array
+
+    class Minus(sj.Module):
+        x: sj.Array
+
+    class Times(Plus):
+        pass
+
+    trees = [jax.tree.structure(cls(x=jnp.ones(2))) for cls in (Plus, Minus, Times)]
+    assert trees[0] == jax.tree.structure(Plus(x=jnp.zeros(3)))
+    assert trees[0] != trees[1]
+    assert trees[0] != trees[2]
+    assert [field.name for field in dataclasses.fields(Times)] == ["x"]
+    assert repr(jax.tree.map(lambda x: x + 1, Minus(x=jnp.ones(2)))) == "Minus(x=float32[2])"

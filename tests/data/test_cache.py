@@ -6,13 +6,15 @@ import threading
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import refuses
 
 from spago_jax.core.machine import cache_root
 from spago_jax.data import cache
 from spago_jax.data.cache import cached, fingerprint
-from spago_jax.data.load import load_conll, load_conllu, load_labeled, load_text
+from spago_jax.data.load import load_text
+from spago_jax.train import load_experiment
 
 
 @pytest.fixture(autouse=True)
@@ -152,32 +154,27 @@ def test_bad_arguments(tmp_path, source):
 
 
 def test_loading_is_from_the_cache_the_second_time(tmp_path, root):
-    files = {
-        "a.conll": "a\tO\n",
-        "a.conllu": "1\ta\ta\tX" + "\t_" * 6,
-        "a.txt": "abc",
-        "a.csv": "text,label\na b,x\n",
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
+    (tmp_path / "a.txt").write_text("abc")
 
     def load():
-        conll = load_conll(tmp_path / "a.conll")
-        conllu = load_conllu(tmp_path / "a.conllu")
-        text = load_text(tmp_path / "a.txt", alphabet="cba")
-        labelled = load_labeled(tmp_path / "a.csv", str.split, "blanks")
-        return [
-            conll.sentence(0).tags,
-            conllu.sentence(0).tags,
-            text.ids.tolist(),
-            (labelled.tokens(0), labelled.label_names),
-        ]
+        return load_text(tmp_path / "a.txt", alphabet="cba").ids.tolist()
 
-    assert load() == [["O"], ["X"], [2, 1, 0], (["a", "b"], ["x"])]
+    assert load() == [2, 1, 0]
     made = {entry.name: entry.stat().st_ctime_ns for entry in root.glob("*/about.json")}
-    assert load() == [["O"], ["X"], [2, 1, 0], (["a", "b"], ["x"])]
+    assert load() == [2, 1, 0]
     assert {entry.name: entry.stat().st_ctime_ns for entry in root.glob("*/about.json")} == made
-    assert len(list(root.iterdir())) == 4
+    assert len(list(root.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("config", "files"), [("tiny.yaml", 3), ("moods-cnn.yaml", 1)])
+def test_corpora_of_tasks_are_from_the_cache_the_second_time(config, files, corpus, root):
+    experiment = load_experiment(corpus / config)
+    first = experiment.task_class.prepare(experiment)
+    made = {entry: entry.stat().st_ctime_ns for entry in root.glob("*/about.json")}
+    again = experiment.task_class.prepare(experiment)
+    assert len(made) == files
+    assert {entry: entry.stat().st_ctime_ns for entry in root.glob("*/about.json")} == made
+    np.testing.assert_array_equal(first.parts["train"].lengths, again.parts["train"].lengths)
 
 
 def test_use_is_marked(source):

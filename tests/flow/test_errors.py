@@ -180,7 +180,7 @@ SHAPES = {
     ),
     "row selector": (
         lambda: start().switch(lambda x: jnp.zeros(3), [same, lambda x: x], per="example"),
-        r'per="example" needs one index for each row: the selector gave f32\[3\] for f32\[11, 2\]',
+        r'per="example" needs one index per row: the selector gave f32\[3\] for f32\[11, 2\]',
     ),
     "condition": (
         lambda: start().loop(same).while_(lambda x: x[:0], 3),
@@ -188,7 +188,7 @@ SHAPES = {
     ),
     "row condition": (
         lambda: start().loop(same).while_(lambda x: x.max(), 3, per="example"),
-        r'per="example" needs one number for each row: cond\(state\) gave f32\[\] for a state f32\[11, 2\]; expected a '
+        r'per="example" needs one number per row: cond\(state\) gave f32\[\] for a state f32\[11, 2\]; expected a '
         r"shape like \[11\] or \[11, 1\]",
     ),
     "a trace that is not there": (
@@ -270,7 +270,7 @@ def test_one_array_in_two_places():
 def test_unknown_layers():
     with pytest.raises(InputError, match=r"no layer 'liner' in spago_jax.nn: did you mean 'Linear'"):
         flow.layer("liner", 3)
-    with pytest.raises(InputError, match="is no class with an `init`; for a function give the function itself"):
+    with pytest.raises(InputError, match="is not a class with an `init`; for a function give the function itself"):
         flow.layer(jax.nn.gelu)
 
 

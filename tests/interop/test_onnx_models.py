@@ -9,8 +9,8 @@ from run_onnx import check
 import spago_jax as sj
 from spago_jax.nn import CRF, GRU, LSTM, BiRNN, LayerNorm, Linear, StackedRNN
 from spago_jax.ops.activations import ACTIVATIONS
-from spago_jax.tasks.exporting import prediction
-from spago_jax.tasks.run import open_run
+from spago_jax.tasks.export import prediction
+from spago_jax.tasks.load import open_run
 
 pytestmark = pytest.mark.oracle
 
@@ -160,10 +160,13 @@ def test_activations(name, tmp_path):
 def token_batch(model, batch, time, ngrams=False):
     draw = np.random.default_rng(time)
     lengths = draw.integers(1, time + 1, batch).astype(np.int32)
-    inputs = {"words": draw.integers(0, model.tokens.words.weight.shape[0], (batch, time)), "lengths": lengths}
-    if model.tokens.characters is not None:
+    inputs = {
+        "words": draw.integers(0, model.embeddings.parts[0].table.weight.shape[0], (batch, time)),
+        "lengths": lengths,
+    }
+    if len(model.embeddings.parts) > 1:
         inputs["characters"] = draw.integers(0, 9, (batch, time, 8))
-        inputs["character_lengths"] = draw.integers(0, 9, (batch, time))
+        inputs["characters_lengths"] = draw.integers(0, 9, (batch, time))
     if ngrams:
         inputs |= {"ngrams": draw.integers(0, 50, (batch, 9)), "ngram_lengths": draw.integers(0, 10, batch)}
     return {name: value.astype(np.int32) for name, value in inputs.items()}
@@ -171,8 +174,8 @@ def token_batch(model, batch, time, ngrams=False):
 
 def check_run(folder, path, calls):
     opened = open_run(folder)
-    found = prediction(opened)
-    check(path, found.function, (opened.model,), found.inputs, calls(opened.model))
+    function, inputs = prediction(opened.task)
+    check(path, function, (opened.model,), inputs, calls(opened.model))
 
 
 def test_a_trained_tagger(trained, tmp_path):
@@ -181,14 +184,16 @@ def test_a_trained_tagger(trained, tmp_path):
 
 def test_trained_text_classifiers(moods, tmp_path):
     def calls(model):
-        return [{"inputs": token_batch(model, *size, ngrams=model.ngrams is not None)} for size in SIZES]
+        return [{"batch": token_batch(model, *size, ngrams=model.ngrams is not None)} for size in SIZES]
 
     check_run(moods[1], tmp_path / "m.onnx", calls)
 
 
 def test_a_trained_image_classifier(pictures, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (3, 4, 4)).astype(np.float32)
-    check_run(pictures[1], tmp_path / "m.onnx", lambda _: [{"inputs": images}, {"inputs": images[:1]}])
+    check_run(
+        pictures[1], tmp_path / "m.onnx", lambda _: [{"batch": {"images": images}}, {"batch": {"images": images[:1]}}]
+    )
 
 
 def test_a_trained_character_model(letters, tmp_path):
@@ -200,7 +205,8 @@ def test_a_trained_character_model(letters, tmp_path):
                 lambda s, d=draw: d.normal(size=s.shape).astype(s.dtype), model.initial_state((batch,))
             )
             ids = draw.integers(0, 20, (batch, time)).astype(np.int32)
-            found.append({"ids": ids, "lengths": sequences(batch, time, 1)["lengths"], "state": state})
+            batch = {"inputs": ids, "lengths": sequences(batch, time, 1)["lengths"]}
+            found.append({"batch": batch, "state": state})
         return found
 
     check_run(letters[1], tmp_path / "m.onnx", calls)

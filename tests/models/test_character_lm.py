@@ -9,14 +9,12 @@ import pytest
 
 from spago_jax.core import flat, unflat
 from spago_jax.generation import sample
-from spago_jax.models.character_lm.config import CharacterLMConfig
-from spago_jax.models.character_lm.model import CharacterLM
+from spago_jax.models.character_lm import CharacterLM
 
 
 def from_tensorflow(weights) -> CharacterLM:
     """A CharacterLM of char-rnn's arrays: kernels [in + hidden, 4 hidden], gates i, j, f, o, forget bias outside."""
-    config = CharacterLMConfig(kind="character_lm", embedding=128, hidden=128, layers=2)
-    model = CharacterLM.init(jax.random.key(0), config, 65)
+    model = CharacterLM.init(jax.random.key(0), 65, embedding=128, hidden=128, layers=2)
     new = {
         "embedding.weight": weights["embedding"],
         "decoder.weight": weights["softmax_w"].T,
@@ -85,10 +83,8 @@ def test_spago_charlm_loss(golden):
         with jax.enable_x64(True):
             size = arrays["Projection.W"].shape[0]
             assert size == config["hidden_size"]
-            made = CharacterLMConfig(
-                kind="character_lm", embedding=config["embedding_size"], hidden=config["hidden_size"], projection=size
-            )
-            model = CharacterLM.init(jax.random.key(0), made, len(vocabulary))
+            sizes = {"embedding": config["embedding_size"], "hidden": config["hidden_size"], "projection": size}
+            model = CharacterLM.init(jax.random.key(0), len(vocabulary), **sizes)
             gates = ("In", "For", "Cand", "Out")
             new = {
                 "embedding.weight": np.stack([arrays[f"Embeddings.{i}"][:, 0] for i in range(len(vocabulary))]),

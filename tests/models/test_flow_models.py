@@ -9,26 +9,27 @@ import pytest
 from spago_jax.cli.main import run
 from spago_jax.core import Rng, flat
 from spago_jax.errors import InputError
-from spago_jax.models.flows import auxiliary_losses, plus_auxiliary
 from spago_jax.train import fit, load_experiment
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.console import TrainingConsole
-from spago_jax.train.recipe import Loss
+from spago_jax.train.step import training_loss
 
 TAGGER = """
 extends: tiny.yaml
 name: thinker
 model:
-  flow:
-    - {bi_rnn: 4}
-    - {tag: context}
-    - loop:
-        body: [{input: context}, add, {using: [context]}, {also: [{linear: 8}, tanh]}]
-        adaptive: learned_halt
-        most: 3
-        cost: COST
-    - {using: [context]}
-    - {tag: thinking}
+  encoder:
+    kind: flow
+    steps:
+      - {bi_rnn: 4}
+      - {tag: context}
+      - loop:
+          body: [{input: context}, add, {using: [context]}, {also: [{linear: 8}, tanh]}]
+          adaptive: learned_halt
+          most: 3
+          cost: COST
+      - {using: [context]}
+      - {tag: thinking}
 train: {epochs: 4, buckets: 1, watch: {tags: "thinking.*"}}
 """
 
@@ -74,32 +75,25 @@ def test_the_auxiliary_loss_is_part_of_the_loss(thinker):
     losses = []
     for cost in (0.0, 0.5, 1.0):
         experiment = load_experiment(write(path.parent, "cost.yaml", TAGGER.replace("COST", str(cost))))
-        from spago_jax.train.registry import recipe_class
-
-        recipe = recipe_class("sequence_labeler").prepare(experiment)
-        model = recipe.init_model(jax.random.key(0))
-        block = recipe.batches("train", training=True).epoch(0)[0]
-        batch = jax.tree.map(lambda a: a[0], recipe.collate("train", block, training=True))
-        loss = recipe.loss(model, batch, (), Rng.seed(0))
+        task = experiment.task_class.prepare(experiment)
+        model = task.objective.init(jax.random.key(0))
+        block = task.batches("train", training=True).epoch(0)[0]
+        batch = jax.tree.map(lambda a: a[0], task.arrays("train", block))
+        loss = training_loss(task.objective, model, batch, (), Rng.seed(0))
         losses.append(float(loss.total / loss.weight))
     np.testing.assert_allclose(losses[2] - losses[1], losses[1] - losses[0], rtol=1e-3)
     assert 0.5 < losses[1] - losses[0] < 2.0  # half of one to four iterations
 
 
-def test_no_flow_no_change():
-    with auxiliary_losses(object()) as extra:
-        pass
-    loss = Loss(np.float32(1.0), np.float32(2.0))
-    assert plus_auxiliary(loss, extra) is loss
-
-
 CLASSIFIER = """
 extends: FILE.yaml
 model:
-  flow:
-    - {linear: 8}
-    - switch: {selector: {fixed_selector: 1}, branches: [[{linear: 8}, tanh], [{linear: 8}, relu]]}
-    - {gate: {router: {top_k_router: {experts: 2, k: 1, balance: 0.01}}, experts: [{linear: 6}, {linear: 6}]}}
+  encoder:
+    kind: flow
+    steps:
+      - {linear: 8}
+      - switch: {selector: {fixed_selector: 1}, branches: [[{linear: 8}, tanh], [{linear: 8}, relu]]}
+      - {gate: {router: {top_k_router: {experts: 2, k: 1, balance: 0.01}}, experts: [{linear: 6}, {linear: 6}]}}
 optimizer: {name: adamw, learning_rate: 0.02, weight_decay: 0.1}
 """
 
@@ -109,12 +103,10 @@ def test_classifiers_are_flows_too_and_leave_alone_what_was_not_chosen(corpus, t
     path = write(corpus, f"flow-{base}.yaml", CLASSIFIER.replace("FILE", base))
     result = trained(path, tmp_path / "run")
     assert result.scores["dev"].values["accuracy"] > score
-    stored = Checkpoints(tmp_path / "run" / "checkpoints", read_only=True)._orbax.load(result.steps)["arrays"]
-    from spago_jax.train.registry import recipe_class
-
+    stored = Checkpoints(tmp_path / "run" / "checkpoints", read_only=True).arrays(result.steps)
     experiment = load_experiment(path)
-    recipe = recipe_class(experiment.model.kind).prepare(experiment)
-    fresh = flat(jax.jit(recipe.init_model)(jax.random.key(experiment.seed)))
+    task = experiment.task_class.prepare(experiment)
+    fresh = flat(jax.jit(task.objective.init)(jax.random.key(experiment.seed)))
     resting = [name for name in fresh if "switch.branch_0" in name]
     moving = [name for name in fresh if "switch.branch_1" in name and "weight" in name]
     assert resting
@@ -128,15 +120,15 @@ def test_classifiers_are_flows_too_and_leave_alone_what_was_not_chosen(corpus, t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("{bi_rnn: 4}|{bi_rn: 4}", r"broken.yaml:6: model.flow\[0\]: no step 'bi_rn': did you mean 'bi_rnn'"),
-        ("most: 3|mots: 3", r"broken.yaml:8: model.flow\[2\].loop: unknown key 'mots': did you mean 'most'"),
+        ("{bi_rnn: 4}|{bi_rn: 4}", r"broken.yaml:8: model.encoder.steps\[0\]: no step 'bi_rn': did you mean 'bi_rnn'"),
+        ("most: 3|mots: 3", r"broken.yaml:10: model.encoder.steps\[2\].loop: unknown key 'mots': did you mean 'most'"),
         (
             "[{linear: 8}, tanh]|[{linear: 8}, tahn]",
-            r"broken.yaml:9: model.flow\[2\].loop.body\[3\].also\[1\]: no part 'tahn'",
+            r"broken.yaml:11: model.encoder.steps\[2\].loop.body\[3\].also\[1\]: no part 'tahn'",
         ),
-        ("{tag: thinking}|{tag: context}", r"broken.yaml:14: model.flow\[4\]: duplicate tag name 'context'"),
+        ("{tag: thinking}|{tag: context}", r"broken.yaml:16: model.encoder.steps\[4\]: duplicate tag name 'context'"),
         (
-            "{using: [context]}\n    - {tag: t|{using: [memory]}\n    - {tag: t",
+            "{using: [context]}\n      - {tag: t|{using: [memory]}\n      - {tag: t",
             r"unresolved forward reference 'memory'|no place in",
         ),
     ],
@@ -150,11 +142,13 @@ def test_mistakes_have_a_line(corpus, change, message):
 
 def test_shapes_that_do_not_fit(corpus, tmp_path):
     path = write(corpus, "shapes.yaml", TAGGER.replace("COST", "0.1").replace("{linear: 8}, tanh", "{linear: 7}, tanh"))
-    with pytest.raises(InputError, match=r"model.flow\[2\].*loop 'thinking'.*\(11, 13, 8\).*\(11, 13, 7\)"):
+    with pytest.raises(InputError, match=r"model.encoder.steps\[2\].*loop 'thinking'.*\(11, 13, 8\).*\(11, 13, 7\)"):
         trained(path, tmp_path / "run")
-    path = write(corpus, "shapes.yaml", "extends: tiny.yaml\nmodel: {flow: [{reshape: [-1, 4]}]}\n")
+    path = write(
+        corpus, "shapes.yaml", "extends: tiny.yaml\nmodel: {encoder: {kind: flow, steps: [{reshape: [-1, 4]}]}}\n"
+    )
     with pytest.raises(
-        InputError, match=r"model.flow: turns f32\[11, 13, \d+\] into .*; only the last axis may change"
+        InputError, match=r"model.encoder.steps: turns f32\[11, 13, \d+\] into .*; only the last axis may change"
     ):
         trained(path, tmp_path / "run")
     assert not (tmp_path / "run").exists()

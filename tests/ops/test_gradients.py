@@ -71,7 +71,6 @@ CASES = {
     }),
     "matmul": ((n(2, 3), n(4, 3)), {}),
     "linear": ((n(2, 3), n(4, 3), n(4)), {}),
-    "positive": ((n(2, 3),), {}),
     "read": ((n(2, 3), p(2)), {}),
     "cross_entropy": ((n(2, 3), IDS), {"label_smoothing": 0.1}),
     "masked_mean": ((n(2, 3), p(2, 3)), {}),
@@ -96,7 +95,8 @@ CASES = {
 # What has no derivative of its own to check, and why.
 NONE = {
     "allowed_matrix": "booleans", "length_mask": "booleans", "attention_mask": "booleans", "flash_fits": "a question",
-    "accumulation_dtype": "a dtype", "check_rate": "a check", "parse_activation": "a name", "activation": "a name",
+    "accumulation_dtype": "a dtype", "check_rate": "a check", "check_lengths": "a check", "check_padding": "a check",
+    "parse_activation": "a name", "activation": "a name",
     "parse_merge": "a name", "merged_features": "a size", "lstm_zero_state": "zeros", "fofe_decode": "not for tracing",
     "sinusoidal_positions": "of integers", "axial_positions": "of integers", "fofe_encode": "of integers",
     "lstm_update": "with the LSTM layer, in the conformance suite", "lstm_scan": "the same", "lstm_columns": "the same",

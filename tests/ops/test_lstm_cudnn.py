@@ -38,7 +38,8 @@ def mixed(tree):
     return sum(jnp.sum(jnp.cos(1.0 + jnp.arange(x.size)).reshape(x.shape) * x) for x in jax.tree.leaves(tree))
 
 
-close = helpers.closer(2e-5)
+def close(found, expected, tolerance=2e-5):
+    helpers.close(found, expected, tolerance)
 
 
 @pytest.fixture

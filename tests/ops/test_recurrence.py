@@ -30,7 +30,10 @@ def _float64():
 
 
 normal = functools.partial(helpers.normal, dtype=np.float64)
-close = helpers.closer(1e-9)
+
+
+def close(found, expected, tolerance=1e-9):
+    helpers.close(found, expected, tolerance)
 
 
 def make(kind, seed=0, features=IN, out=OUT, dtype=np.float64):

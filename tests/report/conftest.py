@@ -13,7 +13,7 @@ NASTY = '<script>alert("x")</script>'
 CONFIG = """name: {name}
 description: {about}
 seed: 7
-data: {{kind: conll, train: train.conll}}
+data: {{format: conll, train: train.conll}}
 optimizer: {{method: adam, learning_rate: 0.001}}
 """
 
@@ -126,11 +126,11 @@ class RunMaker:
         gold = words("B-PER E-PER O B-PER E-PER O S-LOC O O B-ORG I-ORG I-ORG E-ORG O")
         wrong = words("B-PER E-PER O S-PER O O S-ORG O O O O O O O")
         also = words("B-PER E-PER S-MISC B-PER E-PER O S-LOC O O B-ORG E-ORG O O O")
-        bad = {"tokens": [NASTY, "went", "home"], "gold": [f"S-{NASTY}", "O", "O"], "scheme": "BIOES"}
+        bad = {"kind": "tags", "tokens": [NASTY, "went", "home"], "gold": [f"S-{NASTY}", "O", "O"], "scheme": "BIOES"}
         samples = [
-            {"tokens": tokens, "gold": gold, "predicted": wrong, "scheme": "BIOES"},
-            {"tokens": tokens, "gold": gold, "predicted": also, "scheme": "BIOES"},
-            {"tokens": tokens, "gold": gold, "predicted": gold, "scheme": "BIOES"},
+            {"kind": "tags", "tokens": tokens, "gold": gold, "predicted": wrong, "scheme": "BIOES"},
+            {"kind": "tags", "tokens": tokens, "gold": gold, "predicted": also, "scheme": "BIOES"},
+            {"kind": "tags", "tokens": tokens, "gold": gold, "predicted": gold, "scheme": "BIOES"},
             {**bad, "predicted": ["O", "O", "O"]},
         ]
         labels = [
@@ -191,8 +191,18 @@ class RunMaker:
             predicted = list(gold)
             for place in (14, 12, 19)[: i % 4]:
                 predicted[place] = "name" if place != 12 else "call"
-            samples.append({"tokens": [t for t, _ in code], "gold": gold, "predicted": predicted, "scheme": "plain"})
-        samples.append({"tokens": [NASTY, "<b>"], "gold": ["string", "<i>"], "predicted": ["string", "O"]})
+            samples.append(
+                {
+                    "kind": "tags",
+                    "tokens": [t for t, _ in code],
+                    "gold": gold,
+                    "predicted": predicted,
+                    "scheme": "plain",
+                }
+            )
+        samples.append(
+            {"kind": "tags", "tokens": [NASTY, "<b>"], "gold": ["string", "<i>"], "predicted": ["string", "O"]}
+        )
         counts = [int(9000 / (i + 1)) for i in range(count)]
         matrix = [
             [int(counts[i] * (0.9 if i == j else self.random.random() * 0.2 / count)) for j in range(count)]
@@ -218,7 +228,9 @@ class RunMaker:
                 for y in range(size)
             ]
 
-        samples = [{"image": ring(16, 3 + i % 4), "gold": "0", "predicted": str(i % 3)} for i in range(12)]
+        samples = [
+            {"kind": "image", "image": ring(16, 3 + i % 4), "gold": "0", "predicted": str(i % 3)} for i in range(12)
+        ]
         labels = [
             {
                 "label": str(i),
@@ -242,13 +254,14 @@ class RunMaker:
         names = [f"intent_with_a_rather_long_name_{i}" for i in range(count)]
         samples = [
             {
+                "kind": "text",
                 "text": f"Where is my card number {i}? I have waited for two weeks.",
                 "gold": names[i],
                 "predicted": names[1],
             }
             for i in range(30)
         ]
-        samples.append({"text": f"{NASTY} & so on", "gold": NASTY, "predicted": "a<b"})
+        samples.append({"kind": "text", "text": f"{NASTY} & so on", "gold": NASTY, "predicted": "a<b"})
         matrix = [
             [36 if i == j else (4 if j == (i * 5 + 1) % count else 0) for j in range(count)] for i in range(count)
         ]
@@ -263,8 +276,12 @@ class RunMaker:
         scores = {"nats_per_character": 1.31, "bits_per_character": 1.89, "perplexity": 3.7}
         self.common(run, scores=scores, metric="nats_per_character", mode="min", unit="characters")
         samples = [
-            {"prompt": "The statement ", "text": "is executed when the\nsuite of the `with` block ends.\n"},
-            {"prompt": NASTY, "text": f"and {NASTY} again"},
+            {
+                "kind": "generated",
+                "prompt": "The statement ",
+                "text": "is executed when the\nsuite of the `with` block ends.\n",
+            },
+            {"kind": "generated", "prompt": NASTY, "text": f"and {NASTY} again"},
         ]
         run.write_json("details.json", {"test": {"samples": samples}})
         return run

@@ -189,7 +189,8 @@ def test_plain_tags_are_coloured_and_wrong_ones_show_both(runs):
 
 def test_a_tag_outside_its_scheme_is_shown_as_it_is(runs):
     run = runs.folder("odd")
-    sample = {"tokens": ["a", "b"], "gold": ["NOUN", "VERB"], "predicted": ["NOUN", "NOUN"], "scheme": "IOB2"}
+    sample = {"kind": "tags", "tokens": ["a", "b"], "gold": ["NOUN", "VERB"], "predicted": ["NOUN", "NOUN"]}
+    sample["scheme"] = "IOB2"
     run.write_json("details.json", {"dev": {"samples": [sample]}})
     page = page_of(run)
     assert page.texts("span", "t") == ["aNOUN", "bNOUN VERB"]
@@ -261,7 +262,10 @@ def test_a_folder_with_nothing_but_a_broken_config(runs, tmp_path):
 
 def test_a_part_that_does_not_fit_costs_only_itself(runs):
     run = runs.language()
-    run.write_json("details.json", {"test": {"labels": [{"no": "label"}], "samples": [{"text": "still here"}]}})
+    run.write_json(
+        "details.json",
+        {"test": {"labels": [{"no": "label"}], "samples": [{"kind": "generated", "text": "still here"}]}},
+    )
     run.write("model.json", "[{")
     run.write("programs.json", "[1]")
     page = page_of(run)
@@ -282,5 +286,7 @@ def test_numbers_that_are_not_finite_leave_gaps(runs):
 
 def test_control_characters_and_halves_of_characters_do_not_break_the_page(runs):
     run = runs.folder("odd-characters")
-    (run / "details.json").write_text('{"dev": {"samples": [{"prompt": "a\\u0000b", "text": "\\ud800c"}]}}')
+    (run / "details.json").write_text(
+        '{"dev": {"samples": [{"kind": "generated", "prompt": "a\\u0000b", "text": "\\ud800c"}]}}'
+    )
     assert page_of(run).texts("pre", "generated") == ["a\ufffdb\ufffdc"]

@@ -7,7 +7,7 @@ import pytest
 from spago_jax.optim import OptimizerConfig
 from spago_jax.sweep.halving import ranked, rungs, survivors, why_anew
 from spago_jax.sweep.schema import Halving
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 # Li et al. 2018, "Hyperband", table 1 (R = 81, eta = 3): n_i and r_i of each bracket.
 HYPERBAND = {
@@ -58,9 +58,9 @@ def test_survivors_are_the_best_and_the_earlier_of_equals():
     for mode in ("max", "min"):
         sign = -1 if mode == "max" else 1
         order = sorted((k for k, v in scores.items() if v is not None), key=lambda k: (sign * scores[k], k))
-        assert list(ranked(scores, Metric("f1", mode))) == order
+        assert list(ranked(scores, Score("f1", mode))) == order
         for count in range(8):
-            assert survivors(scores, count, Metric("f1", mode)) == sorted(order[:count])
+            assert survivors(scores, count, Score("f1", mode)) == sorted(order[:count])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from spago_jax.errors import InputError
 from spago_jax.sweep.checks import base_experiment, checked_trials, chosen_metric, settings_of
 from spago_jax.sweep.schema import Range
 from spago_jax.sweep.source import load_sweep
-from spago_jax.train.recipe import Metric
+from spago_jax.train.task import Score
 
 SWEEP = """\
 name: tries
@@ -44,14 +44,14 @@ def refused(tmp_path):
 
 
 def test_what_is_read(write):
-    file = load_sweep(write("metric: f1\njobs: 2\nsettings: {train: {epochs: 3}, model.hidden: 6}\n"))
+    file = load_sweep(write("metric: f1\njobs: 2\nsettings: {train: {epochs: 3}, train.max_length: 6}\n"))
     assert file.sweep.method.kind == "grid"
-    assert file.sweep.settings == {"train.epochs": 3, "model.hidden": 6}
+    assert file.sweep.settings == {"train.epochs": 3, "train.max_length": 6}
     assert file.sweep.parameters["model.dropout"].choice == (0.1, 0.2)
     assert (file.sweep.metric, file.sweep.jobs) == ("f1", 2)
     found = checked_trials(file)
     assert settings_of(file.sweep, found[1]) == [
-        "name=tries/002", "train.epochs=3", "model.hidden=6", "seed=1", "model.dropout=0.2", "train.metric=f1",
+        "name=tries/002", "train.epochs=3", "train.max_length=6", "seed=1", "model.dropout=0.2", "train.metric=f1",
     ]  # fmt: skip
     assert base_experiment(file).train.metric == "f1"
 
@@ -73,9 +73,9 @@ def test_numbers_as_people_write_them(write):
 
 def test_overrides_go_to_the_sweep_or_to_every_trial(write):
     file = load_sweep(write(), ["jobs=3", "train.epochs=7", "parameters.model.dropout=[0.3]",
-                                "parameters.optimizer.learning_rate=[0.1,0.2]", "model.hidden=4"])  # fmt: skip
+                                "parameters.optimizer.learning_rate=[0.1,0.2]", "train.max_length=4"])  # fmt: skip
     assert file.sweep.jobs == 3
-    assert file.sweep.settings == {"train.epochs": 7, "model.hidden": 4}
+    assert file.sweep.settings == {"train.epochs": 7, "train.max_length": 4}
     assert {key: value.choice for key, value in file.sweep.parameters.items()} == {
         "seed": (1, 2), "model.dropout": (0.3,), "optimizer.learning_rate": (0.1, 0.2),
     }  # fmt: skip
@@ -99,19 +99,19 @@ def test_the_base_is_found_from_the_sweeps_folder(write, config, tmp_path, monke
     [
         ("jbos: 2\n", "s.yaml:7: unknown key 'jbos': did you mean 'jobs'?"),
         ("jobs: 0\n", "s.yaml:7: jobs = 0: should be greater than or equal to 1"),
-        ("  model.hidden: 3\n",
-         "s.yaml:7: parameters.model.hidden = 3: expected a list of values, {choice: [...]} or {low: ..., high: ...}"),
-        ("  model.hidden: []\n", "s.yaml:7: parameters.model.hidden = []: tuple should have at least 1 item"),
-        ("  model.hidden: [3, 4, 3]\n", "s.yaml:7: parameters.model.hidden = [3, 4, 3]: 3 is listed twice"),
-        ("  model.hidden: {low: 3}\n", "s.yaml:7: key 'parameters.model.hidden.high' is missing"),
-        ("  model.hidden: {low: 3, high: 3}\n", "low = 3 should be below high = 3"),
-        ("  model.hidden: {low: 0, high: 3, scale: log}\n", "low = 0 should be above 0 on a logarithmic scale"),
-        ("  model.hidden: {low: 0.5, high: 3, integer: true}\n",
+        ("  train.max_length: 3\n",
+         "parameters.train.max_length = 3: expected a list of values, {choice: [...]} or {low: ..., high: ...}"),
+        ("  train.max_length: []\n", "s.yaml:7: parameters.train.max_length = []: tuple should have at least 1 item"),
+        ("  train.max_length: [3, 4, 3]\n", "s.yaml:7: parameters.train.max_length = [3, 4, 3]: 3 is listed twice"),
+        ("  train.max_length: {low: 3}\n", "s.yaml:7: key 'parameters.train.max_length.high' is missing"),
+        ("  train.max_length: {low: 3, high: 3}\n", "low = 3 should be below high = 3"),
+        ("  train.max_length: {low: 0, high: 3, scale: log}\n", "low = 0 should be above 0 on a logarithmic scale"),
+        ("  train.max_length: {low: 0.5, high: 3, integer: true}\n",
          "low and high should be whole numbers where integer is true"),
-        ("  model.hidden: {low: 1, high: 3, scale: lin}\n",
-         "s.yaml:7: parameters.model.hidden.scale = 'lin': should be 'linear' or 'log'"),
-        ("  model.hidden: {low: 1, high: 3}\n",
-         "s.yaml:7: parameters.model.hidden is a range, and a grid needs values: list them, or use method: random"),
+        ("  train.max_length: {low: 1, high: 3, scale: lin}\n",
+         "s.yaml:7: parameters.train.max_length.scale = 'lin': should be 'linear' or 'log'"),
+        ("  train.max_length: {low: 1, high: 3}\n",
+         "s.yaml:7: parameters.train.max_length is a range, and a grid needs values: list them, or use method: random"),
         ("  name: [a, b]\n", "s.yaml:7: parameters.name cannot be varied: each trial is named after the sweep"),
         ("  description: [a]\n", "s.yaml:7: parameters.description cannot be varied: it changes nothing"),
         ("  train.metric: [f1]\n",
@@ -119,7 +119,7 @@ def test_the_base_is_found_from_the_sweeps_folder(write, config, tmp_path, monke
         ("  train.devices: [1, 2]\n", "s.yaml:7: parameters.train.devices cannot be varied: the devices are chosen"),
         ("settings: {seed: 3}\n", "s.yaml:5: seed is both a parameter and among the settings of every trial"),
         ("settings: {train.epohs: 3}\n", "s.yaml:7: unknown key 'train.epohs': did you mean 'epochs'?"),
-        ("  model.hiden: [3]\n", "s.yaml:7: trial 1: unknown key 'model.hiden': did you mean 'hidden'?"),
+        ("  train.max_lenght: [3]\n", "s.yaml:7: trial 1: unknown key 'train.max_lenght': did you mean 'max_length'?"),
         ("  train.epochs: [2, many]\n", "s.yaml:7: trial 2: train.epochs = 'many': should be a valid integer"),
         ("  data.train: [/nowhere/x.conll]\n",
          "s.yaml: trial 1 (seed=1, model.dropout=0.1, data.train=/nowhere/x.conll): /nowhere/x.conll: data.train: "
@@ -137,7 +137,7 @@ def with_method(method: str, more: str = "") -> str:
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("kind: gird", "s.yaml:3: method = {'kind': 'gird'}: "),
+        ("kind: gird", "s.yaml:3: method.kind = 'gird': did you mean 'grid'?"),
         ("kind: random", "s.yaml:3: key 'method.trials' is missing"),
         ("kind: random, trials: 5",
          "s.yaml:3: method.trials = 5: the parameters have only 4 combinations, and none is tried twice"),
@@ -168,7 +168,7 @@ def test_no_base(write, refused, tmp_path):
     assert refused(write(text=SWEEP.replace("base: {base}\n", ""))) == "key 'base' is missing"
     assert refused(write(text="- 1\n")).startswith("s.yaml: ")
     assert refused(write(text=SWEEP.replace("parameters:\n", "parameters: 3\nx:\n"))).startswith(
-        "s.yaml:4: parameters = 3: should be a valid dictionary"
+        "s.yaml:4: parameters = 3: should be a mapping"
     )
 
 
@@ -185,7 +185,7 @@ def test_a_score_that_the_model_does_not_have(write, tmp_path):
         chosen_metric(file, base_experiment(file))
     assert str(error.value) == f"{tmp_path}/s.yaml:7: metric = 'acuracy': did you mean 'accuracy'?"
     file = load_sweep(write("metric: loss\n"))
-    assert chosen_metric(file, base_experiment(file)) == Metric("loss", "min")
+    assert chosen_metric(file, base_experiment(file)) == Score("loss", "min")
 
 
 def test_a_base_without_dev_data(write, config, tmp_path):

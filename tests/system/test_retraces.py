@@ -31,8 +31,8 @@ def test_with_everything_that_a_run_may_have(config, tmp_path):
     changes = [
         "train.epochs=3", "train.buckets=3", "train.average=0.9", "train.checkpoint_every=3", "train.max_length=10",
         "train.early_stopping={patience: 2}", "optimizer.plateau={factor: 0.5, patience: 0}",
-        "optimizer.schedule={name: cosine, warmup: 0.1}", "optimizer.groups=[{match: tokens.words, scale: 0.5}]",
-        "model.layers=2", "model.cell=gru", "model.output=softmax",
+        "optimizer.schedule={name: cosine, warmup: 0.1}", "optimizer.groups=[{match: embeddings.parts.0, scale: 0.5}]",
+        "model.encoder.layers=2", "model.encoder.cell=gru", "model.output=softmax",
     ]  # fmt: skip
     assert run(["train", str(config), *changes, "--out", str(tmp_path / "run"), "-q"]) == 0
     programs = compiled(tmp_path / "run")

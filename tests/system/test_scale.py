@@ -75,9 +75,8 @@ def test_a_hundred_million_characters(shared_data, tmp_path):
     assert repeat(source, text, until=100_000_000, count=lambda data: len(data.decode())) >= 100_000_000
     config = tmp_path / "x.yaml"
     config.write_text(
-        f"name: long\ndata: {{kind: text, train: {text}}}\n"
-        "model: {kind: character_lm, hidden: 128, chunk: 64}\n"
-        "optimizer: {name: adam, learning_rate: 0.003}\ntrain: {epochs: 1, batch_size: 32}\n"
+        f"task: text-generation\nname: long\ndata: {{format: text, train: {text}}}\nmodel: {{hidden: 128}}\n"
+        "optimizer: {name: adam, learning_rate: 0.003}\ntrain: {epochs: 1, chunk: 64, batch_size: 32}\n"
     )
     found = train_for_a_while(config, tmp_path / "characters", tmp_path / "cache")
     assert found["megabytes"] < MEGABYTES
@@ -95,8 +94,8 @@ def test_ten_million_tokens(shared_data, tmp_path):
     assert tokens >= 10_000_000
     config = tmp_path / "x.yaml"
     config.write_text(
-        f"name: long\ndata: {{kind: conll, train: {corpus}, dev: {source}/dev.conll}}\n"
-        "model: {kind: sequence_labeler, words: {size: 50}, hidden: 64}\n"
+        f"task: token-classification\nname: long\ndata: {{format: conll, train: {corpus}, dev: {source}/dev.conll}}\n"
+        "model: {embeddings: [{kind: words, size: 50}, {kind: characters}], encoder: {kind: birnn, hidden: 64}}\n"
         "optimizer: {name: adam, learning_rate: 0.003}\ntrain: {epochs: 1, batch_size: 32}\n"
     )
     found = train_for_a_while(config, tmp_path / "tokens", tmp_path / "cache")

@@ -9,7 +9,8 @@ from spago_jax.cli.main import run
 def main(corpus: Path, out: Path) -> None:
     plain = ["model.dropout=0"]
     for kind, changes in {
-        "tiny": [*plain, "train.epochs=3", "model.word_dropout=0", "model.words.unknown_rate=0", "train.average=0.9",
+        "tiny": [*plain, "train.epochs=3", "model.word_dropout=0", "model.embeddings.0.unknown_rate=0",
+                 "train.average=0.9",
                  "optimizer.plateau={factor: 0.5, patience: 0}"],
         "letters": [*plain, "train.epochs=2", "train.batch_size=8", "train.eval_batch_size=8"],
         "images": ["train.epochs=3"],

@@ -28,11 +28,12 @@ def test_extends_overlays_section_by_section(config, tmp_path):
 
 
 def test_extends_drops_the_keys_of_another_kind(config, tmp_path):
-    text = f"extends: {config}\nname: docs\ndata: {{kind: python_docs}}\nmodel: {{kind: character_lm, hidden: 4}}\n"
+    model = "{encoder: {kind: flow, steps: [gelu]}}"
+    text = f"extends: {config}\nname: other\ndata: {{format: python-source}}\nmodel: {model}\n"
     (tmp_path / "child.yaml").write_text(text)
     child = load_experiment(tmp_path / "child.yaml")
-    assert child.model.kind == "character_lm"
-    assert child.model.hidden == 4
+    assert child.data.format == "python-source"
+    assert child.model.encoder.kind == "flow"
 
 
 def test_relative_paths_are_relative_to_the_config(corpus, tmp_path, monkeypatch):
@@ -57,14 +58,22 @@ def test_environment_variables(config, tmp_path, monkeypatch):
         ({"trian": {}}, r"tiny.yaml:2: unknown key 'trian': did you mean 'train'\?"),
         ({"train": {"epochs": "many"}}, r"tiny.yaml:2: train.epochs = 'many': should be a valid integer"),
         ({"train": {"epochs": 0}}, r"train.epochs = 0: should be greater than or equal to 1"),
-        ({"model": {"hiden": 3}}, r"unknown key 'model.hiden': did you mean 'hidden'\?"),
-        ({"model": {"words": {"siz": 3}}}, r"unknown key 'model.words.siz': did you mean 'size'\?"),
+        ({"model": {"encoder": {"hiden": 3}}}, r"unknown key 'model.encoder.hiden': did you mean 'hidden'\?"),
+        (
+            {"model": {"embeddings": [{"kind": "words", "siz": 3}]}},
+            r"unknown key 'model.embeddings.0.siz': did you mean 'size'\?",
+        ),
+        ({"model": {"embeddings": [{"kind": "word"}]}}, r"model.embeddings.0.kind = 'word': did you mean 'words'\?"),
+        ({"model": {"embeddings": [{"size": 3}]}}, r"key 'model.embeddings.0.kind' is missing"),
+        ({"model": {"embeddings": ["words"]}}, r"model.embeddings.0 = 'words': should be a mapping"),
         ({"model": {"output": "crff"}}, r"model.output = 'crff': should be 'crf' or 'softmax'"),
         (
-            {"model": {"kind": "sequence_labeller"}},
-            r"unknown model.kind 'sequence_labeller': did you mean 'sequ",
+            {"task": "token-clasification", "model": {}},
+            r"tiny.yaml:\d: unknown task 'token-clasification': did you mean 'token-cl",
         ),
-        ({"data": {"kind": "conl"}}, r"data.kind = 'conl' does not fit model.kind = 'sequence_labeler': did you mean"),
+        ({"data": {"format": "conl"}}, r"tiny.yaml:2: data.format = 'conl': did you mean 'conll'"),
+        ({"data": "x.conll", "model": {}}, r"data = 'x.conll': should be a mapping"),
+        ({"model": {"tokenizer": "word"}}, r"unknown tokenizer 'word': did you mean 'words'"),
         ({"optimizer": {"name": "adm"}}, r"optimizer.name = 'adm': should be 'sgd', 'adam'"),
         ({"optimizer": {"schedule": {"name": "cosine", "warm": 1}}}, r"'optimizer.schedule.warm': did you mean 'warmu"),
         ({"optimizer": {"nesterov": True}}, r"option|nesterov"),
@@ -78,7 +87,7 @@ def test_mistakes_name_key_file_and_line(config, tmp_path, change, message):
 
 
 def test_a_missing_key(tmp_path):
-    (tmp_path / "x.yaml").write_text("name: x\ndata: {kind: python_docs}\nmodel: {kind: character_lm}\n")
+    (tmp_path / "x.yaml").write_text("task: text-generation\nname: x\ndata: {format: python-docs}\nmodel: {}\n")
     with pytest.raises(InputError, match="key 'optimizer' is missing"):
         load_experiment(tmp_path / "x.yaml")
 
@@ -116,3 +125,18 @@ def test_a_misspelt_file_name(config):
 def test_overrides_of_another_form(config, override):
     with pytest.raises(InputError, match="is not of the form key.sub=value"):
         load_experiment(config, [override])
+
+
+def test_an_experiment_may_be_a_mapping(config):
+    settings = yaml.safe_load(config.read_text())
+    assert load_experiment(settings) == load_experiment(config)
+    assert load_experiment(settings, ["train.epochs=7"]).train.epochs == 7
+    assert settings["train"]["epochs"] == 4  # what was given stays as it was
+    with pytest.raises(InputError, match=r"^unknown key 'train.epoch': did you mean 'epochs'\?$"):
+        load_experiment({**settings, "train": {"epoch": 3}})
+
+
+def test_a_config_without_a_task(tmp_path):
+    (tmp_path / "x.yaml").write_text("name: x\n")
+    with pytest.raises(InputError, match=r"x.yaml.*key 'task' is missing: one of image-classification, text-"):
+        load_experiment(tmp_path / "x.yaml")

@@ -6,7 +6,8 @@ import pytest
 
 from spago_jax.core import flat
 from spago_jax.errors import CheckpointError, InputError, TrainingError
-from spago_jax.tasks import open_run
+from spago_jax.tasks.experiment import run_experiment
+from spago_jax.tasks.load import open_run
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.console import TrainingConsole
@@ -20,8 +21,7 @@ def run(config, folder, *overrides, **options):
 
 def weights(folder):
     with_state = Checkpoints(folder / "checkpoints", read_only=True)
-    stored = with_state._orbax.load(with_state.latest())["arrays"]
-    return {path: np.asarray(value) for path, value in stored.items()}
+    return with_state.arrays(with_state.latest())
 
 
 def test_it_learns(trained):
@@ -37,7 +37,7 @@ def test_the_run_folder_holds_everything(trained):
         "config.yaml", "metrics.jsonl", "timings.jsonl", "details.json", "scores.json", "about.json",
         "programs.json", "model.json", "assets", "checkpoints", "report.html",
     }  # fmt: skip
-    assert RunFolder.open(folder).experiment().name == "tiny"
+    assert run_experiment(RunFolder.open(folder)).name == "tiny"
 
 
 def test_nothing_compiles_after_warm_up(trained):
@@ -78,7 +78,7 @@ def test_a_run_can_be_opened_from_its_folder_alone(trained, tmp_path, corpus, mo
     _, folder = trained
     shutil.copytree(folder, tmp_path / "moved")
     opened = open_run(tmp_path / "moved")
-    assert opened.recipe.splits() == []
+    assert opened.task.splits() == []
     assert flat(opened.model)["scorer.weight"].shape[1] == 16
 
 
@@ -90,8 +90,8 @@ def test_it_refuses_to_overwrite(trained, config):
 
 def test_resume_refuses_another_experiment(trained, config):
     _, folder = trained
-    with pytest.raises(InputError, match=r"cannot resume: model.hidden differs from the run's own config"):
-        run(config, folder, "model.hidden=9", resume=True)
+    with pytest.raises(InputError, match=r"cannot resume: model.encoder differs from the run's own config"):
+        run(config, folder, "model.encoder.hidden=9", resume=True)
     with pytest.raises(InputError, match=r"cannot resume: train.batch_size was 8, now 4"):
         run(config, folder, "train.batch_size=4", resume=True)
 
@@ -143,10 +143,12 @@ def test_averaged_weights_are_what_is_evaluated_and_opened(config, tmp_path):
 
 
 def test_frozen_groups_do_not_move(config, tmp_path):
-    run(config, tmp_path / "x", "train.epochs=1", "optimizer.groups=[{match: tokens.words, freeze: true}]")
-    run(config, tmp_path / "y", "train.epochs=2", "optimizer.groups=[{match: tokens.words, freeze: true}]")
+    run(config, tmp_path / "x", "train.epochs=1", "optimizer.groups=[{match: embeddings.parts.0, freeze: true}]")
+    run(config, tmp_path / "y", "train.epochs=2", "optimizer.groups=[{match: embeddings.parts.0, freeze: true}]")
     x, y = weights(tmp_path / "x"), weights(tmp_path / "y")
-    np.testing.assert_array_equal(x["model.tokens.words.weight"], y["model.tokens.words.weight"])
+    np.testing.assert_array_equal(
+        x["model.embeddings.parts.0.table.weight"], y["model.embeddings.parts.0.table.weight"]
+    )
     assert not np.array_equal(x["model.scorer.weight"], y["model.scorer.weight"])
 
 
@@ -166,7 +168,7 @@ def test_checkpoints_that_cannot_be_read(trained, config, tmp_path, what):
     elif what == "other model":
         text = (tmp_path / "run" / "config.yaml").read_text().replace("hidden: 8", "hidden: 9")
         (tmp_path / "run" / "config.yaml").write_text(text)
-        message = r"is of another model: array 'encoder.layers.0.*' has shape .*, the model expects"
+        message = r"is of another model: array 'encoder.rnn.layers.0.*' has shape .*, the model expects"
     else:
         shutil.rmtree(tmp_path / "run" / "checkpoints")
         message = "no checkpoints here; is this the folder of a run"

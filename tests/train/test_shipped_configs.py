@@ -48,5 +48,5 @@ def test_without_its_corpus_one_message_says_which_file_is_missing(stem, monkeyp
 def test_every_key_in_it_is_one_that_a_reader_can_look_up(path):
     # The file itself holds no key that the schema fills in silently: YAML and schema agree on the sections.
     assert set(yaml.safe_load(path.read_text())) <= {
-        "name", "description", "seed", "data", "model", "optimizer", "train", "extends",
+        "task", "name", "description", "seed", "data", "model", "optimizer", "train", "extends",
     }  # fmt: skip

@@ -21,7 +21,7 @@ class Reader(Section, abc.ABC):
         suffixes: the ends of the names of files in this format.
     """
 
-    format: str
+    format: Any
     tokenizer: ClassVar[dict[str, Any]] = {"kind": "words"}
     suffixes: ClassVar[tuple[str, ...]] = ()
 

@@ -5,7 +5,6 @@ import hashlib
 import os
 import sysconfig
 import tokenize
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,6 @@ from spago_jax.errors import InputError
 __all__ = [
     "ModuleSplit",
     "PythonUnit",
-    "majority_baseline",
     "module_name",
     "python_sources",
     "read_python",
@@ -225,35 +223,3 @@ def read_sources(
             if total_tokens is not None and seen > total_tokens:
                 return
             yield unit
-
-
-def majority_baseline(
-    train: Iterable[tuple[Sequence[str], Sequence[str]]], test: Iterable[Sequence[str]]
-) -> list[list[str]]:
-    """What a table of the most frequent tag of each token predicts: the score that a model has to beat.
-
-    A token that was never seen gets the tag that is the most frequent of all. Ties go to the tag that comes
-    first in the alphabet.
-
-    >>> majority_baseline([(["x", "=", "x"], ["variable", "operator", "name"])], [["x", "=", "y"]])
-    [['name', 'operator', 'name']]
-
-    Args:
-        train: Pairs of tokens and tags.
-        test: Tokens.
-    """
-    counts: dict[str, Counter[str]] = {}
-    overall: Counter[str] = Counter()
-    for tokens, tags in train:
-        for token, tag in zip(tokens, tags, strict=True):
-            counts.setdefault(token, Counter())[tag] += 1
-        overall.update(tags)
-    if not overall:
-        raise InputError("the majority baseline has no training tokens to count")
-
-    def best(counter: Counter[str]) -> str:
-        return min(counter, key=lambda tag: (-counter[tag], tag))
-
-    table = {token: best(counter) for token, counter in counts.items()}
-    default = best(overall)
-    return [[table.get(token, default) for token in tokens] for tokens in test]

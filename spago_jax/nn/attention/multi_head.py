@@ -26,7 +26,7 @@ class MultiHeadAttention(Attention):
     each in order: PyTorch's ``in_proj_weight``. Called with ``memory=`` it is cross-attention; ``initial_cache`` and
     ``step`` generate with a past of static size; ``remember`` and ``recall`` compute a memory's keys and values once.
     ``implementation`` is as in :func:`spago_jax.ops.attention.scaled_dot_product_attention`. Source: Vaswani et al.
-    (2017); spaGO nn/attention/multiheadattention, which keeps a matrix a head: see :meth:`from_heads`.
+    (2017); spaGO nn/attention/multiheadattention, which keeps a matrix per head: see :meth:`from_heads`.
 
     >>> layer = MultiHeadAttention.init(jax.random.key(0), 8, heads=2, causal=True)
     >>> whole = layer(jnp.eye(8)[:3])

@@ -33,7 +33,7 @@ class GRU(FusedCell):
 
     @classmethod
     def init(cls, key: Array, in_features: int, out_features: int, *, reset_after: bool = False) -> "GRU":
-        """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), biases of zeros.
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block per gate), biases of zeros.
 
         Raises:
             InputError: for a size below 1.

@@ -35,7 +35,7 @@ class HORN(FusedCell):
 
     @classmethod
     def init(cls, key: Array, in_features: int, out_features: int, *, order: int = 3, decay: float = 0.6) -> "HORN":
-        """Xavier-uniform input weights, orthogonal recurrent ones (a block a delay), a bias of zeros.
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block per delay), a bias of zeros.
 
         Raises:
             InputError: for a size or an order below 1.

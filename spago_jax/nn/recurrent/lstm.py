@@ -27,7 +27,7 @@ class LSTM(FusedCell):
 
     @classmethod
     def init(cls, key: Array, in_features: int, out_features: int, *, forget_bias: float = 1.0) -> "LSTM":
-        """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), the forget gate's bias 1.
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block per gate), the forget gate's bias 1.
 
         Raises:
             InputError: for a size below 1.

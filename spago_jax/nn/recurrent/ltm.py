@@ -70,7 +70,7 @@ class LTM(Recurrent):
         return matmul(state.hidden, self.weight)
 
     def step(self, state: LSTMState, z: Array) -> tuple[LSTMState, Array]:
-        """One step from a projected input. The second product waits for the gates, so there is no one update."""
+        """One step from a projected input. The second product waits for the gates, so there is no single update."""
         a, b, o = jnp.split(fast_sigmoid(z + self.recur(state)), 3, axis=-1)
         candidate = (a * b + state.cell.astype(z.dtype)).astype(state.hidden.dtype)
         cell = fast_sigmoid(matmul(candidate, self.cell_weight)).astype(state.cell.dtype)

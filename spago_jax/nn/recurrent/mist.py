@@ -47,7 +47,7 @@ class MIST(Recurrent):
     def init(
         cls, key: Array, in_features: int, out_features: int, *, delays: int = 4, attention: int | None = None
     ) -> "MIST":
-        """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), biases of zeros.
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block per gate), biases of zeros.
 
         Args:
             key: the randomness.
@@ -101,7 +101,7 @@ class MIST(Recurrent):
         return affine(xs, self.input_weight, self.bias)
 
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
-        """One step from a projected input. The second product waits for the gates, so there is no one update."""
+        """One step from a projected input. The second product waits for the gates, so there is no single update."""
         out = self.out_features
         product = matmul(state[..., 0, :], self.recurrent_weight)
         reset = fast_sigmoid(z[..., :out] + product[..., :out])

@@ -81,7 +81,7 @@ class NRU(Recurrent):
             norm: whether the pre-activation of h is layer-normalised.
 
         Raises:
-            InputError: for a size below 1 or ``memory * heads`` that is no square number.
+            InputError: for a size below 1 or ``memory * heads`` that is not a square number.
         """
         memory = out_features if memory is None else memory
         check_sizes("NRU", in_features=in_features, out_features=out_features, memory=memory, heads=heads)
@@ -129,7 +129,7 @@ class NRU(Recurrent):
         return affine(xs, self.input_weight, self.bias)
 
     def step(self, state: NRUState, z: Array) -> tuple[NRUState, Array]:
-        """One step from a projected input. The second product waits for the output, so there is no one update."""
+        """One step from a projected input. The second product waits for the output, so there is no single update."""
         dtype = state.hidden.dtype
         memory = state.memory.astype(z.dtype)
         pre = z + matmul(_join(state.hidden, memory, dtype), self.recurrent_weight)

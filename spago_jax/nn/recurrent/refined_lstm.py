@@ -32,7 +32,7 @@ class RefinedLSTM(FusedCell):
     def init(
         cls, key: Array, in_features: int, out_features: int | None = None, *, forget_bias: float = 1.0
     ) -> "RefinedLSTM":
-        """Xavier-uniform input weights, orthogonal recurrent ones (a block a gate), the forget gate's bias 1.
+        """Xavier-uniform input weights, orthogonal recurrent ones (a block per gate), the forget gate's bias 1.
 
         Raises:
             InputError: for a size below 1, or an ``out_features`` that is not ``in_features``.

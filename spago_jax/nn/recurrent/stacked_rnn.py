@@ -13,7 +13,7 @@ from spago_jax.ops.dropout import check_rate, dropout
 
 
 class StackedRNN(Module):
-    """One or more recurrent layers: [..., time, in] -> [..., time, features] and the states, one a layer.
+    """One or more recurrent layers: [..., time, in] -> [..., time, features] and the states, one per layer.
 
     ``y = layer_n(... layer_1(x))``. Dropout of rate ``dropout`` lies between the layers, not before the first nor after
     the last; with ``variational`` it drops the same features at every step. Source: spaGO nn/stack.

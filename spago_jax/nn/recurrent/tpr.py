@@ -101,7 +101,7 @@ class TPR(Recurrent):
         return matmul(state, self.recurrent_weight)
 
     def step(self, state: Array, z: Array) -> tuple[Array, Array]:
-        """One step from a projected input. Two small products wait for the gates, so there is no one update."""
+        """One step from a projected input. Two small products wait for the gates, so there is no single update."""
         gates = fast_sigmoid(z + self.recur(state)).astype(state.dtype)
         of_symbols, of_roles = jnp.split(gates, [self.symbol_weight.shape[1]], axis=-1)
         symbol, role = matmul(of_symbols, self.symbol_weight), matmul(of_roles, self.role_weight)

@@ -103,8 +103,8 @@ class ImageClassification(Task):
         if source.is_stdin:
             raise InputError("an image classifier reads a file: --input FILE (.npy or IDX)")
         images = _npy(source.path) if source.suffix == ".npy" else read_idx(source.path)
-        if images.ndim != 3:
-            height, width = self.processor.shape
+        height, width = self.processor.shape
+        if images.ndim != 3 or images.shape[1:] != (height, width):
             raise InputError(
                 f"images have shape {list(images.shape)}, the model expects [n, {height}, {width}]", path=source.path
             )

@@ -35,7 +35,7 @@ class TaggingObjective(Objective[Tagger]):
             encoder, features = init_encoder(
                 keys[1], config.encoder, features, dropout=config.dropout, variational=config.variational
             )
-        allowed = None
+        allowed: Any = None
         if config.output == "crf" and config.ban_impossible and tags.scheme != "plain":
             allowed = transition_mask(tags.names, tags.scheme)
         return Tagger(

@@ -62,9 +62,9 @@ class TokenClassification(Task):
     def prepare(cls, experiment: Experiment, *, start: TokenProcessor | None = None) -> Self:
         """Reads the training data, makes the vocabularies, and encodes dev and test with them."""
         data, config = experiment.data, experiment.model
-        written, wanted = _schemes(data, config.scheme)
+        written, wanted = schemes(data, config.scheme)
         max_length = experiment.train.max_length if start is None else start.max_length
-        train = _corpus(data, "train", written, wanted, max_length)
+        train = read_corpus(data, "train", written, wanted, max_length)
         # The order of first appearance depends on the file's order; sorted, O first, it does not.
         tags = TagSet(tuple(sorted(train.tag_names, key=lambda tag: (tag != "O", tag))), wanted, written)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else _tokenizer(data)
@@ -72,7 +72,7 @@ class TokenClassification(Task):
         indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
         task = cls(experiment, TokenProcessor(tokenizer, indexers, tags, max_length))
         for split in data.splits():
-            corpus = train if split == "train" else _corpus(data, split, written, wanted, max_length)
+            corpus = train if split == "train" else read_corpus(data, split, written, wanted, max_length)
             task.parts[split] = task.processor.rows(corpus, split)
         return task
 
@@ -90,7 +90,7 @@ class TokenClassification(Task):
         """Reads another file in the format of the data."""
         tags = self.processor.tags
         files = [Path(path)]
-        corpus = _corpus(self.experiment.data, name, tags.written, tags.scheme, self.processor.max_length, files)
+        corpus = read_corpus(self.experiment.data, name, tags.written, tags.scheme, self.processor.max_length, files)
         self.parts[name] = self.processor.rows(corpus, name)
 
     def batches(self, split: str, *, training: bool) -> LengthBatches:
@@ -105,7 +105,7 @@ class TokenClassification(Task):
     @classmethod
     def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
         """Of spans, or of single tags, as the first sentences have them."""
-        return _scores_of(_schemes(experiment.data, experiment.model.scheme)[1])
+        return _scores_of(schemes(experiment.data, experiment.model.scheme)[1])
 
     def score_names(self) -> tuple[str, ...]:
         """Of spans, or of single tags."""
@@ -161,7 +161,7 @@ def _tokenizer(data: Reader) -> dict[str, Any]:
     return {**data.tokenizer, **window}
 
 
-def _schemes(data: Reader, wanted: str) -> tuple[str, str]:
+def schemes(data: Reader, wanted: str) -> tuple[str, str]:
     """How the training file writes spans, and how the model shall."""
     scheme = data.scheme if isinstance(data, Conll) else "plain"
     if scheme == "auto":
@@ -178,7 +178,7 @@ def refuse_no_files(data: Reader, split: str) -> None:
         raise InputError(f"data.{split} is missing: {consequence}")
 
 
-def _corpus(
+def read_corpus(
     data: Reader, split: str, written: str, wanted: str, max_length: int, files: Sequence[Path] | None = None
 ) -> EncodedSentences:
     """One part of the data, encoded once: spans in the model's scheme, long sentences in windows."""

@@ -3,5 +3,5 @@
 
 from spago_jax.train.watch.trend import STATES as STATES
 from spago_jax.train.watch.trend import Trend as Trend
-from spago_jax.train.watch.trend_group import TrendGroup as TrendGroup
+from spago_jax.train.watch.trend import TrendGroup as TrendGroup
 from spago_jax.train.watch.watch import Watch as Watch

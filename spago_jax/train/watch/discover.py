@@ -2,13 +2,15 @@
 """What there is to watch in a model: its taps and modules, found by tracing its loss once, without computing it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from spago_jax.core import collect_taps
+from spago_jax.core.paths import matches
+from spago_jax.errors import InputError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,3 +63,28 @@ def number_of(kind: str, value: Any) -> jax.Array | None:
         leaves = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     usable = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == jnp.bool_]
     return usable[0] if usable and usable[0].size else None
+
+
+def choose(names: Sequence[str], patterns: Iterable[str], where: str, what: str) -> list[str]:
+    """The names that any pattern matches, in their order; every pattern but ``"*"`` must match some.
+
+    Args:
+        names: all names.
+        patterns: shell wildcards over the whole name, or the beginning of dotted names.
+        where: the key of the config, for errors.
+        what: what is named, for errors.
+
+    Raises:
+        InputError: for a pattern that matches nothing, with the nearest name.
+
+    >>> choose(["hidden", "encoder.h", "encoder.c"], ["encoder"], "train.watch.tags", "tap")
+    ['encoder.h', 'encoder.c']
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        hits = {name for name in names if matches(name, pattern)}
+        if not hits and pattern != "*":
+            rest = did_you_mean(pattern, names) if names else f"the model has no {what}"
+            raise InputError(f"{where}: {pattern!r} matches no {what} of the model: {rest}")
+        found |= hits
+    return [name for name in names if name in found]

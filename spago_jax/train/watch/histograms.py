@@ -10,9 +10,8 @@ import numpy as np
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Array, collect_taps, combine, flat, partition
-from spago_jax.train.watch.choose import choose
 from spago_jax.train.watch.config import HistogramsConfig, as_patterns
-from spago_jax.train.watch.discover import Discovered, number_of
+from spago_jax.train.watch.discover import Discovered, choose, number_of
 
 Histogram = dict[str, Array]
 

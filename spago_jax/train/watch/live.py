@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Curves as a run goes: above the progress bar on a terminal, in the output of a cell in a notebook."""
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -18,8 +19,36 @@ from spago_jax.drawing.colours import PAGE, SERIES
 from spago_jax.drawing.html import Html, el
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.watch.braille import NOBODY, braille
-from spago_jax.train.watch.curves import Curves
 from spago_jax.train.watch.watch import Watch
+
+Point = tuple[float, float]
+
+
+class Curves:
+    """Points by chart and line; at most ``most`` per line, thinned evenly as more arrive.
+
+    >>> curves = Curves()
+    >>> for name, value in {"loss": 2.0, "dev.loss": 3.0, "dev.f1": 0.5, "hidden": 1.0}.items():
+    ...     curves.add(name, 10, value)
+    >>> {chart: list(lines) for chart, lines in curves.charts.items()}
+    {'loss': ['train', 'dev'], 'f1': ['dev'], 'hidden': ['train']}
+    """
+
+    def __init__(self, most: int = 500):
+        self.charts: dict[str, dict[str, list[Point]]] = {}
+        self._most = most
+
+    def add(self, name: str, step: int, value: float) -> None:
+        """Adds a point; values that are not finite are left out."""
+        if not math.isfinite(value):
+            return
+        part, dot, rest = name.partition(".")
+        chart, line = (rest, "dev") if dot and part == "dev" else (name, "train")
+        points = self.charts.setdefault(chart, {}).setdefault(line, [])
+        points.append((float(step), float(value)))
+        if len(points) > self._most:
+            del points[1:-1:2]
+
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 WIDE, HIGH, MOST_CHARTS = 36, 7, 6

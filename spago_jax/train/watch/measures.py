@@ -9,12 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, collect_taps, flat
-from spago_jax.core.sharding import AXIS
+from spago_jax.core.devices import AXIS
 from spago_jax.core.taps import Collector
 from spago_jax.errors import InputError
-from spago_jax.train.watch.choose import choose
 from spago_jax.train.watch.config import WatchConfig, as_patterns
-from spago_jax.train.watch.discover import Discovered, Place, number_of
+from spago_jax.train.watch.discover import Discovered, Place, choose, number_of
 
 RESERVED = ("step", "kind", "epoch", "loss", "gradient_norm", "learning_rate")
 FAMILIES = ("dev.", "activation/", "gradient/", "weight/", "update/")

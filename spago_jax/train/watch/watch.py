@@ -15,8 +15,7 @@ from jax.core import Tracer
 from spago_jax.core.disk import explain_os_error, replace_file
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.watch.text_log import csv_text, log_lines, remaining
-from spago_jax.train.watch.trend import Trend
-from spago_jax.train.watch.trend_group import TrendGroup
+from spago_jax.train.watch.trend import Trend, TrendGroup
 
 OnFlush = Callable[[dict[str, float]], None]
 

@@ -77,7 +77,7 @@ def test_the_tagger_runs_node_by_node(tagger):
     arguments = jax.tree.map(fill, tagger.structs())
     found = tagger.evaluate(*arguments, watch="crf", check="nan")
     np.testing.assert_array_equal(found.output, tagger(*arguments))
-    assert {seen.node.group[:2] for seen in found.seen} == {("SequenceLabeler", "crf")}
+    assert {seen.node.group[:2] for seen in found.seen} == {("Tagger", "crf")}
     assert max(seen.iterations for seen in found.seen) == (23,)
 
 

@@ -211,8 +211,8 @@ def test_the_gradient_of_the_tagger(tagger_loss):
         check(found.svg(level))
     drawn = found.picture(0)
     kinds = {box.title: box.kind for box in drawn.root.children}
-    assert kinds["SequenceLabeler"] == "module"
-    assert kinds["SequenceLabeler ∇"] == "backward"
+    assert kinds["Tagger"] == "module"
+    assert kinds["Tagger ∇"] == "backward"
 
 
 def test_loops_and_branches_inside_each_other():
@@ -270,7 +270,7 @@ def test_a_level_is_a_natural_number(tagger, level):
 def test_parameters_are_attached_to_what_reads_them(tagger):
     boxes = {box.title: box for box in tagger.picture(1).root.leaves()}
     assert boxes["scorer"].attached == ("weight f32[9,64]", "bias f32[9]")
-    assert boxes["tokens"].attached == ("4 parameters",) or boxes["tokens"].attached == ("4 arrays",)
+    assert boxes["embeddings"].attached == ("4 parameters",) or boxes["embeddings"].attached == ("4 arrays",)
     assert not any("model." in box.title for box in boxes.values())
     assert boxes["batch.shapes"].lines[-1] == "not used"
 
@@ -279,9 +279,9 @@ def test_folding_takes_the_modules_one_by_one(tagger):
     def modules(level):
         return [box.title for box in tagger.picture(level).root.leaves() if box.kind == "module"]
 
-    assert modules(0) == ["SequenceLabeler"]
-    assert modules(1) == ["tokens", "encoder", "scorer", "crf"]
-    assert modules(2) == ["words", "characters", "layers.0"]
+    assert modules(0) == ["Tagger"]
+    assert modules(1) == ["embeddings", "encoder", "scorer", "crf"]
+    assert modules(2) == ["parts.0", "parts.1", "rnn"]
     assert modules(None) == []
 
 

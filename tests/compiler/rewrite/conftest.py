@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from spago_jax.core import Module, param
-from spago_jax.data.lexicon import LexiconBuilder
-from spago_jax.data.ragged import RaggedArray
-from spago_jax.models.character_lm.config import CharacterLMConfig
-from spago_jax.models.character_lm.model import CharacterLM
-from spago_jax.models.sequence_labeler.config import SequenceLabelerConfig
-from spago_jax.models.sequence_labeler.model import SequenceLabeler
-from spago_jax.models.tokens.features import Features
-from spago_jax.text.tags import transition_mask
+from spago_jax.data.encoded import EncodedSentences
+from spago_jax.data.examples import Tokens
+from spago_jax.embeddings.stacked import fit
+from spago_jax.models.character_lm import CharacterLM
+from spago_jax.tasks.token_classification.config import TaggerConfig
+from spago_jax.tasks.token_classification.objective import TaggingObjective
+from spago_jax.tasks.token_classification.processor import TokenProcessor
+from spago_jax.tasks.token_classification.tag_set import TagSet
+from spago_jax.text.tokenizers.words import WordTokenizer
 
 
 class Attention(Module):
@@ -35,21 +36,18 @@ class Attention(Module):
 
 
 def tagger():
-    tags = ("O", "B-PER", "I-PER", "E-PER", "S-PER")
-    sentences = [["Ann", "visits", "Bob", "today"], ["Bob"]]
-    builder = LexiconBuilder()
-    values = builder.encode([token for tokens in sentences for token in tokens])
-    config = SequenceLabelerConfig(
-        kind="sequence_labeler", hidden=4, output="crf", shape_size=2, words={"size": 3},
-        characters={"encoder": "cnn", "size": 2, "filters": 3, "max_length": 5},
-    )  # fmt: skip
-    lexicon = builder.build()
-    features = Features.build(lexicon, config)
-    allowed = transition_mask(tags, "BIOES")
-    model = SequenceLabeler.init(jax.random.key(0), config, **features.sizes, tags=len(tags), allowed=allowed)
-    ragged = RaggedArray.from_lengths(values, np.array([4, 1]))
-    forms, lengths = ragged.gather(np.arange(2), 4, pad=-1)
-    batch = features.tables(lexicon).batch(forms, lengths)
+    tags = TagSet(("O", "B-PER", "I-PER", "E-PER", "S-PER"), "BIOES", "IOB2")
+    sentences = [Tokens(["Ann", "visits", "Bob", "today"]), Tokens(["Bob"])]
+    embeddings = [
+        {"kind": "words", "size": 3},
+        {"kind": "characters", "encoder": "cnn", "size": 2, "filters": 3, "max_length": 5},
+        {"kind": "shapes", "size": 2},
+    ]
+    config = TaggerConfig(embeddings=embeddings, encoder={"kind": "birnn", "hidden": 4})
+    indexers = fit(config.embeddings, EncodedSentences.of(sentences).lexicon)
+    processor = TokenProcessor(WordTokenizer(), indexers, tags, 128)
+    model = TaggingObjective(config, processor).init(jax.random.key(0))
+    batch = processor.batch(processor.encode(sentences), np.arange(2), 4)
     gold = np.random.default_rng(0).integers(0, 2, (2, 4))
 
     def loss(model, batch, gold):
@@ -59,8 +57,7 @@ def tagger():
 
 
 def character_lm():
-    config = CharacterLMConfig(kind="character_lm", embedding=3, hidden=4)
-    model = CharacterLM.init(jax.random.key(0), config, 7)
+    model = CharacterLM.init(jax.random.key(0), 7, embedding=3, hidden=4)
     x = np.random.default_rng(0).integers(0, 7, 9)
 
     def loss(model, x):

@@ -17,8 +17,8 @@ import pytest
 from spago_jax.compiler.ship import ProgramError, export, load_program
 from spago_jax.compiler.ship.load import manifest_hash, read_safetensors
 from spago_jax.nn import Linear
-from spago_jax.tasks.exporting import export_run
-from spago_jax.tasks.run import open_run
+from spago_jax.tasks.export import export_run
+from spago_jax.tasks.load import open_run
 
 SIZES = ((1, 3), (4, 9), (11, 17))
 
@@ -58,11 +58,11 @@ def batch_of(model, batch, time, seed=0):
     lengths = draw.integers(1, time + 1, batch)
     lengths[0] = time
     held = np.arange(time) < lengths[:, None]
-    words = draw.integers(1, model.tokens.words.weight.shape[0], (batch, time)) * held
+    words = draw.integers(1, model.embeddings.parts[0].table.weight.shape[0], (batch, time)) * held
     sizes = draw.integers(1, 9, (batch, time)) * held
-    characters = draw.integers(1, model.tokens.characters.embedding.weight.shape[0], (batch, time, 8))
+    characters = draw.integers(1, model.embeddings.parts[1].encoder.embedding.weight.shape[0], (batch, time, 8))
     characters *= np.arange(8) < sizes[..., None]
-    values = {"words": words, "characters": characters, "character_lengths": sizes, "lengths": lengths}
+    values = {"words": words, "characters": characters, "characters_lengths": sizes, "lengths": lengths}
     return {name: value.astype(np.int32) for name, value in values.items()}
 
 
@@ -129,9 +129,9 @@ def test_the_tagger_can_be_fine_tuned(tagger):
     np.testing.assert_allclose(value, want, rtol=1e-5)
     np.testing.assert_allclose(gradients["scorer.weight"], wanted.weight, rtol=1e-4, atol=1e-5)
     assert (
-        float(jnp.abs(gradients["encoder.layers.0.forward.recurrent_weight"]).max()) > 0
+        float(jnp.abs(gradients["encoder.rnn.layers.0.forward.recurrent_weight"]).max()) > 0
     )  # through the loop of the kernel
-    assert float(jnp.abs(gradients["tokens.words.weight"]).max()) > 0
+    assert float(jnp.abs(gradients["embeddings.parts.0.table.weight"]).max()) > 0
     assert "crf.allowed" not in gradients
 
 

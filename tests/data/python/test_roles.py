@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from majority import majority_baseline
 
 from spago_jax.data.python.roles import BUILTINS, ROLES, label_tokens
 from spago_jax.data.python.sources import (
-    majority_baseline,
     module_name,
     python_sources,
     read_python,

@@ -9,8 +9,7 @@ from rich.console import Console
 
 from spago_jax.train.watch import Watch
 from spago_jax.train.watch.braille import NOBODY, braille
-from spago_jax.train.watch.curves import Curves
-from spago_jax.train.watch.live import LiveConsole, LivePlot, charts
+from spago_jax.train.watch.live import Curves, LiveConsole, LivePlot, charts
 
 
 def dots(lines):

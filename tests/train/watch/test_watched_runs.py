@@ -11,12 +11,11 @@ import pytest
 from tiny_runs import same_bits, stored
 
 from spago_jax.core import Precision, flat, tap
-from spago_jax.core.sharding import data_mesh
+from spago_jax.core.devices import Devices
 from spago_jax.errors import InputError, TrainingError
 from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.programs import Programs
-from spago_jax.train.registry import recipe_class
 
 EVERYTHING = "train.watch={gradients: array, weights: module, updates: array, activations: '*', histograms: {bins: 5}}"
 HALVE = "{when: {trend: loss, state: improving, window: 2}, do: {scale_learning_rate: 0.5}, repeat: true}"
@@ -34,8 +33,8 @@ def records(folder, kind, name="metrics.jsonl"):
 
 def programs(corpus, *overrides, config="images.yaml", gates=None):
     experiment = load_experiment(corpus / config, overrides)
-    recipe = recipe_class(experiment.model.kind).prepare(experiment)
-    return Programs(recipe, data_mesh(1), Precision.parse("float32"), gates)
+    task = experiment.task_class.prepare(experiment)
+    return Programs(task, Devices.of(1), Precision.parse("float32"), gates)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +43,9 @@ def one_step(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched") / "one"
     run(corpus, folder, "train.batch_size=96", "train.epochs=1", "train.steps_per_call=2", EVERYTHING)
     experiment = load_experiment(corpus / "images.yaml", ["train.batch_size=96", "train.steps_per_call=2"])
-    recipe = recipe_class("mlp_classifier").prepare(experiment)
-    model = recipe.pretrained(recipe.init_model(jax.random.key(experiment.seed)))
-    arrays = recipe.collate("train", recipe.batches("train", training=True).epoch(0)[0], training=True)
+    task = experiment.task_class.prepare(experiment)
+    model = task.from_data(task.objective.init(jax.random.key(experiment.seed)))
+    arrays = task.arrays("train", task.batches("train", training=True).epoch(0)[0])
     x = (arrays["images"][0].reshape(96, -1) - np.float64(model.mean)) / np.float64(model.std)
     w = {name: np.asarray(leaf, np.float64) for name, leaf in sorted(_leaves(model).items())}
     before = x @ w["hidden.0.weight"].T + w["hidden.0.bias"]
@@ -230,7 +229,7 @@ def test_unwatched_the_program_is_that_of_a_model_without_taps(corpus, monkeypat
         return re.sub(r"0x[0-9a-f]+", "", str(jaxpr))
 
     with_taps = text()
-    monkeypatch.setattr("spago_jax.models.classifier.mlp.tap", lambda name, value: value)
+    monkeypatch.setattr("spago_jax.models.image_mlp.tap", lambda name, value: value)
     assert text() == with_taps
 
 
@@ -258,7 +257,7 @@ def test_what_cannot_be_watched_or_done_is_refused_before_training(corpus, tmp_p
 
 
 def test_a_tap_with_the_name_of_something_else_is_refused(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr("spago_jax.models.classifier.mlp.tap", lambda name, value: tap("loss", value))
+    monkeypatch.setattr("spago_jax.models.image_mlp.tap", lambda name, value: tap("loss", value))
     with pytest.raises(InputError, match=r"the tap 'loss' of the model has the name of something else that is watched"):
         run(corpus, tmp_path / "x", "train.watch={}")
 
@@ -270,6 +269,6 @@ def test_a_tap_that_depends_on_the_batch_is_refused(corpus, tmp_path, monkeypatc
         calls.append(name)
         return tap(name, value) if len(calls) <= 2 else value
 
-    monkeypatch.setattr("spago_jax.models.classifier.mlp.tap", first_only)
+    monkeypatch.setattr("spago_jax.models.image_mlp.tap", first_only)
     with pytest.raises(InputError, match=r"the tap 'hidden.0' is there for some batches and not for others"):
         run(corpus, tmp_path / "x", "train.watch={}")

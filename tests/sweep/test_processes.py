@@ -8,9 +8,8 @@ import threading
 import pytest
 
 from spago_jax.errors import CheckpointError
-from spago_jax.sweep.crew import Crew, WorkerError
-from spago_jax.sweep.one import Job
-from spago_jax.sweep.worker import line_of
+from spago_jax.sweep.processes import WorkerError, Workers
+from spago_jax.sweep.worker import Job, line_of
 
 
 @pytest.fixture
@@ -39,8 +38,8 @@ def test_a_process_ends_when_its_sweep_is_gone(endless, tmp_path):
 
 def test_a_process_that_dies_and_one_that_cannot_write(endless, tmp_path):
     (tmp_path / "file").write_text("")
-    with Crew(1, 1, -1) as crew:
-        (worker,) = crew._all
+    with Workers(1, 1, -1) as workers:
+        (worker,) = workers._all
 
         def kill():
             while not (tmp_path / "run" / "model.json").exists():
@@ -49,8 +48,8 @@ def test_a_process_that_dies_and_one_that_cannot_write(endless, tmp_path):
 
         threading.Thread(target=kill, daemon=True).start()
         with pytest.raises(WorkerError) as error:
-            list(crew.run([endless]))
+            list(workers.run([endless]))
     assert str(error.value) == f"the process of {endless.folder} was killed by signal 9; is memory short?"
     blocked = Job(endless.base, endless.overrides, str(tmp_path / "file" / "run"))
-    with Crew(1, 1, -1) as crew, pytest.raises(CheckpointError, match="cannot write .*run: Not a directory"):
-        list(crew.run([blocked]))
+    with Workers(1, 1, -1) as workers, pytest.raises(CheckpointError, match="cannot write .*run: Not a directory"):
+        list(workers.run([blocked]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where trials run: in this process one after the other, or several at once in processes of their own."""
+"""Runs trials one after the other in this process, or several at once in processes of their own."""
 
 import json
 import queue
@@ -12,8 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from typing import Any
 
 from spago_jax.errors import CheckpointError, InputError, SpagoError
-from spago_jax.sweep.one import Job, Outcome, run_one
-from spago_jax.sweep.worker import line_of
+from spago_jax.sweep.worker import Job, Outcome, line_of, run_job
 from spago_jax.train.interrupt import Interrupted, StopSignal
 
 POLL = 0.1  # seconds between looks at whether Ctrl-C was pressed
@@ -26,40 +25,40 @@ class WorkerError(SpagoError, RuntimeError):
 
 
 def one_by_one(jobs: Sequence[Job]) -> Generator[tuple[int, Outcome]]:
-    """Runs jobs in this process; gives each job's place and how it ended.
+    """Runs jobs in this process; yields each job's index and its outcome.
 
     Raises:
-        Interrupted: after Ctrl-C, naming the run that was under way.
-        SpagoError, OSError: from `run_one`, where no trial can go on.
+        Interrupted: after Ctrl-C, naming the run that was interrupted.
+        SpagoError, OSError: from `run_job`, if no trial can continue.
     """
     for i, job in enumerate(jobs):
         try:
-            outcome = run_one(job)
+            outcome = run_job(job)
         except (Interrupted, KeyboardInterrupt):
             raise Interrupted(job.folder) from None
         yield i, outcome
 
 
-class Crew:
-    """Processes that run trials side by side; while it is open, Ctrl-C is passed on to them once.
+class Workers:
+    """Processes that run trials side by side; while they are open, Ctrl-C is passed on to them once.
 
     Args:
         size: how many.
-        devices: of each trial, for CPUs that count as several.
-        lock: a descriptor that the processes keep open, so that it is theirs until the last of them is gone.
+        devices: of each trial, when the CPU appears as several.
+        lock: a descriptor that the processes inherit, so the lock is held until the last worker exits.
     """
 
     def __init__(self, size: int, devices: int | str, lock: int):
         self._size, self._devices, self._lock = size, devices, lock
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self._all: list[Worker] = []
-        self._ready: set[Worker] = set()  # those that have said so: before it a signal would end them
+        self._ready: set[Worker] = set()  # those that answered once: earlier, a signal would kill them
         self._busy: set[Worker] = set()
         self._ending = False
         self._mutex = threading.Lock()
         self._stop = StopSignal()
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "Workers":
         self._stop.__enter__()
         for _ in range(self._size):
             worker = subprocess.Popen(
@@ -77,15 +76,15 @@ class Crew:
 
     def __exit__(self, *exc: Any) -> None:
         for worker in self._all:
-            worker.communicate()  # the end of its input ends it
+            worker.communicate()  # which closes its input, so that it exits
         self._stop.__exit__()
 
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[int, Outcome]]:
-        """Runs jobs as processes are free; gives each job's place and how it ended, in the order of the ends.
+        """Runs jobs as processes become free; yields each job's index and its outcome as they end.
 
         Raises:
-            Interrupted: after Ctrl-C, when every trial under way has written its checkpoint.
-            SpagoError: where no trial can go on, or a process died; the other trials have written theirs.
+            Interrupted: after Ctrl-C, once every running trial has written its checkpoint.
+            SpagoError: if no trial can continue, or a process died; the other trials have written their checkpoints.
         """
         failure: Exception | None = None
         with ThreadPoolExecutor(self._size) as pool:
@@ -114,7 +113,7 @@ class Crew:
             raise failure
 
     def _end(self, pending: "dict[Future[Outcome], int]") -> None:
-        """Lets the trials under way write a checkpoint and stop, once, and begins no other."""
+        """Asks running trials to checkpoint and stop; starts no new ones."""
         with self._mutex:
             if self._ending or not pending:
                 return

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 
 from spago_jax.core import Rng
+from spago_jax.embeddings.stacked import StackedEmbeddings
+from spago_jax.embeddings.words import WordEmbedding
 from spago_jax.errors import InputError
-from spago_jax.models.classifier.config import MLPClassifierConfig, TextClassifierConfig
-from spago_jax.models.classifier.mlp import MLPClassifier, shift_images
-from spago_jax.models.classifier.ngrams import hashed_ngrams
-from spago_jax.models.classifier.text import TextClassifier, mean_over_time
+from spago_jax.models.encoders import BiRNNEncoder, init_encoder
+from spago_jax.models.image_mlp import MLPClassifier, shift_images
+from spago_jax.models.text_classifier import ConvolutionalEncoder, TextClassifier, mean_over_time
+from spago_jax.nn.embedding import Embedding
+from spago_jax.nn.linear import Linear
+from spago_jax.text.ngrams import hashed_ngrams
 
 
 def test_the_mlp_equals_its_equation_in_float64():
-    config = MLPClassifierConfig(kind="mlp_classifier", hidden=(7,), activation="tanh")
-    model = MLPClassifier.init(jax.random.key(0), config, 12, 3)
+    model = MLPClassifier.init(jax.random.key(0), 12, 3, hidden=(7,), activation="tanh")
     model = model.replace(mean=jnp.float32(30.0), std=jnp.float32(5.0))
     images = np.random.default_rng(0).integers(0, 255, (4, 3, 4)).astype(np.uint8)
     x = (images.reshape(4, 12).astype(np.float64) - 30) / 5
@@ -25,7 +28,7 @@ def test_the_mlp_equals_its_equation_in_float64():
 
 def test_an_unknown_activation():
     with pytest.raises(InputError, match="did you mean"):
-        MLPClassifier.init(jax.random.key(0), MLPClassifierConfig(kind="mlp_classifier", activation="rellu"), 4, 2)
+        MLPClassifier.init(jax.random.key(0), 4, 2, activation="rellu")
 
 
 def test_shifted_images_are_the_images_moved():
@@ -47,9 +50,6 @@ def batch(rows: list[list[int]], width: int) -> dict:
     return {
         "words": words,
         "lengths": lengths,
-        "characters": np.zeros((*words.shape, 4), np.uint16),
-        "character_lengths": np.zeros_like(words),
-        "shapes": np.zeros_like(words),
         "ngrams": words + 1,
         "ngram_lengths": lengths,
     }
@@ -57,11 +57,18 @@ def batch(rows: list[list[int]], width: int) -> dict:
 
 @pytest.mark.parametrize("encoder", ["mean", "cnn", "bilstm"])
 def test_text_classifier_padding_changes_nothing(encoder):
-    config = TextClassifierConfig(
-        kind="text_classifier", encoder=encoder, hidden=6, widths=(1, 3), ngrams=50, ngram_size=4,
-        words={"size": 5}, characters={"encoder": "none"},
-    )  # fmt: skip
-    model = TextClassifier.init(jax.random.key(0), config, words=20, alphabet=5, shapes=5, classes=3)
+    keys = jax.random.split(jax.random.key(0), 4)
+    convolutions = ConvolutionalEncoder.init(keys[1], 5, 6, (1, 3)) if encoder == "cnn" else None
+    rnn = init_encoder(keys[1], BiRNNEncoder(kind="birnn", hidden=6), 5)[0] if encoder == "bilstm" else None
+    features = {"mean": 5, "cnn": 12, "bilstm": 24}[encoder]
+    model = TextClassifier(
+        embeddings=StackedEmbeddings((WordEmbedding.init(keys[0], 20, 5),)),
+        convolutions=convolutions,
+        encoder=rnn,
+        ngrams=Embedding.init(keys[2], 51, 4, padding=0),
+        output=Linear.init(keys[3], features + 4, 3),
+        dropout=0.5,
+    )
     apply = jax.jit(lambda model, batch: model(batch))
     rows = [[2, 3, 4, 5, 6], [7], [8, 9]]
     together = apply(model, batch(rows, 9))

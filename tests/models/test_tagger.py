@@ -2,67 +2,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from spago_jax.models.sequence_labeler import data as corpora
-from spago_jax.models.sequence_labeler.config import ConllData, SequenceLabelerConfig
-from spago_jax.models.sequence_labeler.model import SequenceLabeler
-from spago_jax.models.sequence_labeler.scores import TagScorer, majority_scores
-from spago_jax.models.sequence_labeler.tag_set import TagSet
-from spago_jax.models.tokens.features import Features
+from majority import majority_baseline
 
 from spago_jax.core import Rng, flat
 from spago_jax.data.batching import Block
-from spago_jax.data.encoded import encode_sentences
+from spago_jax.data.encoded import EncodedSentences, encode_sentences
 from spago_jax.data.examples import Tokens
+from spago_jax.data.formats.conll import Conll
 from spago_jax.data.lexicon import LexiconBuilder
-from spago_jax.data.python.sources import majority_baseline
+from spago_jax.embeddings.stacked import fit
 from spago_jax.errors import InputError
-from spago_jax.text.tags import transition_mask
+from spago_jax.tasks.token_classification.config import TaggerConfig
+from spago_jax.tasks.token_classification.objective import TaggingObjective
+from spago_jax.tasks.token_classification.processor import TokenProcessor
+from spago_jax.tasks.token_classification.scores import TagScorer, majority_scores
+from spago_jax.tasks.token_classification.tag_set import TagSet
+from spago_jax.tasks.token_classification.task import read_corpus, refuse_no_files, schemes
+from spago_jax.text.tokenizers.words import WordTokenizer
 
 TAGS = ("O", "B-PER", "I-PER", "E-PER", "S-PER")
-
-
-def features(*tokens: str, **config) -> tuple[Features, SequenceLabelerConfig]:
-    builder = LexiconBuilder()
-    builder.encode(tokens)
-    made = SequenceLabelerConfig(kind="sequence_labeler", **config)
-    return Features.build(builder.build(), made), made
 
 
 def lexicon(*tokens: str):
     builder = LexiconBuilder()
     builder.encode(tokens)
     return builder.build()
-
-
-def test_words_are_found_as_they_stand_then_lower_cased_then_with_zeros_for_digits():
-    made, _ = features("The", "the", "cat", "0000", "Rome")
-    ids = {form: made.words.terms[made.word_id(form)] for form in ("The", "CAT", "1984", "Rome", "ROME", "dog")}
-    assert ids == {"The": "The", "CAT": "cat", "1984": "0000", "Rome": "Rome", "ROME": "<unk>", "dog": "<unk>"}
-
-
-def test_long_words_keep_their_beginning_and_their_end():
-    made, _ = features("abcdefghij", characters={"max_length": 6})
-    ids = made.tables(lexicon("abcdefghij", "abc")).characters
-    text = ["".join(made.alphabet.terms[i] for i in row if i) for row in ids]
-    assert text == ["abcdij", "abc", ""]
-
-
-def test_unknown_probability_falls_with_the_count():
-    made, _ = features("a", "a", "a", "b")
-    chance = made.unknown_probability(lexicon("a", "a", "a", "b"), 0.25)
-    assert chance[made.words.id("a")] == pytest.approx(0.25 / 3.25)
-    assert chance[made.words.id("b")] == pytest.approx(0.25 / 1.25)
-    assert chance[:2].tolist() == [0, 0]
-    assert not made.unknown_probability(lexicon("a"), 0.0).any()
-
-
-def test_features_are_saved_and_read_back(tmp_path):
-    made, _ = features("The", "naïve", "☕", "x y")
-    made.save(tmp_path)
-    assert Features.load(tmp_path) == made
-    (tmp_path / "features.json").write_text("{")
-    with pytest.raises(InputError, match="the run's assets cannot be read"):
-        Features.load(tmp_path)
 
 
 def test_tags_of_another_kind_are_refused():
@@ -73,27 +37,19 @@ def test_tags_of_another_kind_are_refused():
 
 
 def labeler(output: str = "crf", encoder: str = "cnn"):
-    made, config = features(
-        "Ann", "visits", "Bob", hidden=6, output=output, shape_size=3,
-        words={"size": 5}, characters={"encoder": encoder, "size": 3, "filters": 4, "max_length": 7},
-    )  # fmt: skip
-    allowed = transition_mask(TAGS, "BIOES")
-    model = SequenceLabeler.init(jax.random.key(0), config, **made.sizes, tags=len(TAGS), allowed=allowed)
-    return made, model
+    embeddings = [{"kind": "words", "size": 5}, {"kind": "shapes", "size": 3}]
+    if encoder != "none":
+        characters = {"kind": "characters", "encoder": encoder, "size": 3, "filters": 4, "max_length": 7}
+        embeddings.insert(1, characters)
+    config = TaggerConfig(embeddings=embeddings, encoder={"kind": "birnn", "hidden": 6}, output=output)
+    indexers = fit(config.embeddings, lexicon("Ann", "visits", "Bob"))
+    processor = TokenProcessor(WordTokenizer(), indexers, TagSet(TAGS, "BIOES", "IOB2"), 128)
+    return processor, TaggingObjective(config, processor).init(jax.random.key(0))
 
 
-def batch_of(made: Features, sentences: list[list[str]], width: int):
-    encoded = encode_lengths(sentences)
-    forms, lengths = encoded[0].gather(np.arange(len(sentences)), width, pad=-1)
-    return made.tables(encoded[1]).batch(forms, lengths)
-
-
-def encode_lengths(sentences):
-    from spago_jax.data.ragged import RaggedArray
-
-    builder = LexiconBuilder()
-    values = builder.encode([token for tokens in sentences for token in tokens])
-    return RaggedArray.from_lengths(values, np.array([len(s) for s in sentences])), builder.build()
+def batch_of(processor: TokenProcessor, sentences: list[list[str]], width: int):
+    rows = processor.encode(processor.example(tokens) for tokens in sentences)
+    return processor.batch(rows, np.arange(len(sentences)), width)
 
 
 SENTENCES = [["Ann", "visits", "Bob", "today"], ["Bob"], ["Ann", "visits"]]
@@ -140,13 +96,13 @@ def test_dropout_needs_a_generator_and_changes_with_it():
 
 def test_words_are_read_as_unknown_at_their_rate_in_training_only():
     made, model = labeler(encoder="none")
-    tokens = model.tokens
-    tokens = tokens.replace(unknown_probability=jnp.full(tokens.unknown_probability.shape, 0.5))
-    ids = {"words": jnp.full((4000,), made.words.id("Ann")), "shapes": jnp.zeros(4000, jnp.int32)}
-    vectors = tokens(ids, rng=Rng.seed(0))[:, :5]
-    share = float((vectors == flat(tokens)["words.weight"][1]).all(-1).mean())
+    words, indexer = model.embeddings.parts[0], made.indexers[0]
+    words = words.replace(unknown_probability=jnp.full(words.unknown_probability.shape, 0.5))
+    ids = {"words": jnp.full((4000,), indexer.id("Ann"))}
+    vectors, table = words(ids, rng=Rng.seed(0)), flat(words)["table.weight"]
+    share = float((vectors == table[1]).all(-1).mean())
     assert share == pytest.approx(0.5, abs=0.04)
-    assert bool((tokens(ids)[:, :5] == flat(tokens)["words.weight"][made.words.id("Ann")]).all())
+    assert bool((words(ids) == table[indexer.id("Ann")]).all())
 
 
 def test_the_majority_baseline_equals_the_plain_python_one(tmp_path):
@@ -186,11 +142,11 @@ def test_a_gold_tag_that_training_never_saw_counts_as_missed(tmp_path):
 def test_several_training_files_are_read_as_one(tmp_path):
     (tmp_path / "a.conll").write_text("Ann\tB-PER\nsings\tO\n")
     (tmp_path / "b.conll").write_text("in\tO\nRome\tB-LOC\n\nBob\tB-PER\n")
-    both = ConllData(kind="conll", train=(str(tmp_path / "a.conll"), str(tmp_path / "b.conll")))
+    both = Conll(format="conll", train=(str(tmp_path / "a.conll"), str(tmp_path / "b.conll")))
     (tmp_path / "c.conll").write_text("Ann\tB-PER\nsings\tO\n\nin\tO\nRome\tB-LOC\n\nBob\tB-PER\n")
-    one = ConllData(kind="conll", train=str(tmp_path / "c.conll"))
-    assert corpora.schemes(both, "BIOES") == corpora.schemes(one, "BIOES") == ("IOB2", "BIOES")
-    first, second = (corpora.load(data, "train", None, "IOB2", "BIOES", 64) for data in (both, one))
+    one = Conll(format="conll", train=str(tmp_path / "c.conll"))
+    assert schemes(both, "BIOES") == schemes(one, "BIOES") == ("IOB2", "BIOES")
+    first, second = (read_corpus(data, "train", "IOB2", "BIOES", 64) for data in (both, one))
     assert list(first.lexicon) == list(second.lexicon)
     assert first.tag_names == second.tag_names
     np.testing.assert_array_equal(first.lengths, second.lengths)
@@ -199,4 +155,15 @@ def test_several_training_files_are_read_as_one(tmp_path):
 
 def test_no_training_file_at_all():
     with pytest.raises(InputError, match=r"data\.train is missing: there is nothing to train on"):
-        corpora.files_of(ConllData(kind="conll", train=()), "train")
+        refuse_no_files(Conll(format="conll", train=()), "train")
+
+
+def test_sentences_in_memory_are_those_on_disk(tmp_path):
+    sentences = [Tokens(["a", "b", "a"], ["O", "B-x", "O"], 1), Tokens(["c"], ["B-x"], 5)]
+    disk, memory = encode_sentences(iter(sentences), tmp_path / "c"), EncodedSentences.of(sentences)
+    assert list(memory.lexicon) == list(disk.lexicon)
+    assert memory.tag_names == disk.tag_names
+    for mine, other in ((memory.forms, disk.forms), (memory.tags, disk.tags)):
+        np.testing.assert_array_equal(mine.values, other.values)
+        np.testing.assert_array_equal(mine.offsets, other.offsets)
+    np.testing.assert_array_equal(memory.lines, disk.lines)

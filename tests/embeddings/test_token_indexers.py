@@ -1,0 +1,92 @@
+"""The host halves of token embeddings. Oracle: what each form looks like, by hand."""
+
+import numpy as np
+import pytest
+
+from spago_jax.data.lexicon import LexiconBuilder
+from spago_jax.embeddings.character_index import CharacterIndexer
+from spago_jax.embeddings.shape_index import ShapeIndexer
+from spago_jax.embeddings.stacked import fit, names_of
+from spago_jax.embeddings.word_index import WordIndexer
+from spago_jax.embeddings.words import Words
+from spago_jax.errors import InputError
+
+
+def lexicon(*tokens: str):
+    builder = LexiconBuilder()
+    builder.encode(tokens)
+    return builder.build()
+
+
+def test_words_are_found_as_they_stand_then_lower_cased_then_with_zeros_for_digits():
+    words = WordIndexer.fit("words", lexicon("The", "the", "cat", "0000", "Rome"))
+    forms = ("The", "CAT", "1984", "Rome", "ROME", "dog")
+    assert {form: words.vocabulary.terms[words.id(form)] for form in forms} == {
+        "The": "The", "CAT": "cat", "1984": "0000", "Rome": "Rome", "ROME": "<unk>", "dog": "<unk>",
+    }  # fmt: skip
+
+
+def test_words_with_a_vector_are_known_whatever_their_count():
+    words = WordIndexer.fit("words", lexicon("a", "a", "b"), min_count=2, with_vectors=["b", "c"])
+    assert [word in words.vocabulary for word in "abcd"] == [True, True, True, False]
+
+
+def test_long_words_keep_their_beginning_and_their_end():
+    characters = CharacterIndexer.fit("characters", lexicon("abcdefghij"), max_length=6)
+    found = characters.tables(lexicon("abcdefghij", "abc"))
+    text = ["".join(characters.alphabet.terms[i] for i in row if i) for row in found["characters"]]
+    assert text == ["abcdij", "abc", ""]
+    assert found["characters_lengths"].tolist() == [6, 3, 0]
+
+
+def test_unknown_probability_falls_with_the_count():
+    forms = lexicon("a", "a", "a", "b")
+    words = WordIndexer.fit("words", forms)
+    chance = words.unknown_probability(forms, 0.25)
+    assert chance[words.vocabulary.id("a")] == pytest.approx(0.25 / 3.25)
+    assert chance[words.vocabulary.id("b")] == pytest.approx(0.25 / 1.25)
+    assert chance[:2].tolist() == [0, 0]
+    assert not words.unknown_probability(forms, 0.0).any()
+
+
+@pytest.mark.parametrize(
+    "indexer",
+    [
+        WordIndexer.fit("words2", lexicon("The", "na\u00efve", "\u2615", "x y"), lowercase=True),
+        CharacterIndexer.fit("characters", lexicon("The", "\u2615"), max_length=3),
+        ShapeIndexer.fit("shapes", lexicon(*["Ab"] * 5, "x1")),
+    ],
+    ids=lambda indexer: indexer.kind,
+)
+def test_indexers_are_saved_and_read_back(indexer, tmp_path):
+    indexer.save(tmp_path)
+    again = type(indexer).load(tmp_path, indexer.name)
+    forms = lexicon("The", "Ab", "new", "\u2615")
+    mine, other = indexer.tables(forms), again.tables(forms)
+    assert mine.keys() == other.keys() == indexer.specs().keys() == again.specs().keys()
+    for name, table in mine.items():
+        np.testing.assert_array_equal(other[name], table)
+        assert len(table) == len(forms) + 1
+        assert not table[-1].any()  # padding
+
+
+def test_damaged_settings(tmp_path):
+    WordIndexer.fit("words", lexicon("a")).save(tmp_path)
+    (tmp_path / "words.settings.json").write_text("{")
+    with pytest.raises(InputError, match="the assets cannot be read"):
+        WordIndexer.load(tmp_path, "words")
+
+
+def test_two_embeddings_of_one_kind_have_arrays_of_their_own():
+    configs = [Words(kind="words", size=3), Words(kind="words", size=2, lowercase=True)]
+    assert names_of(configs) == ["words", "words2"]
+    first, second = fit(configs, lexicon("A", "a", "a"))
+    assert first.tables(lexicon("A")).keys() == {"words"}
+    assert second.tables(lexicon("A")).keys() == {"words2"}
+    assert (first.size, second.size) == (4, 3)
+
+
+def test_vectors_of_another_length(tmp_path):
+    (tmp_path / "v.txt").write_text("a 1 2 3\n")
+    with pytest.raises(InputError, match=r"model.embeddings.words.size = 4, but these vectors have 3 numbers each"):
+        Words(kind="words", size=4, vectors=str(tmp_path / "v.txt")).fit("words", lexicon("a"))
