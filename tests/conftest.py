@@ -58,5 +58,44 @@ def golden() -> Path:
     return folder
 
 
+# The long tail: what takes long and seldom fails alone. `scripts/test` leaves it out; `scripts/test --all` and
+# `.ci/run` run it, and so does naming the file.
+EXTENDED = (
+    "tests/cli/test_export_command.py",
+    "tests/cli/test_sweep_command.py",
+    "tests/compiler/rewrite/test_simplify.py",
+    "tests/compiler/rewrite/test_stabilize.py",
+    "tests/compiler/ship/",
+    "tests/compiler/test_compile_cache.py",
+    "tests/eager/",
+    "tests/flow/test_ready_parts.py",
+    "tests/interop/",
+    "tests/models/",
+    "tests/nn/test_conformance.py",
+    "tests/nn/test_recurrent_cells.py",
+    "tests/nn/test_rnn_golden.py",
+    "tests/nn/test_structural.py",
+    "tests/notebooks/",
+    "tests/ops/test_bench_device.py",
+    "tests/ops/test_gradients.py",
+    "tests/ops/test_recurrence.py",
+    "tests/optim/test_differential_evolution.py",
+    "tests/parity/",
+    "tests/spago/test_golden_cases.py",
+    "tests/system/",
+    "tests/test_readme.py",
+    "tests/train/test_start.py",
+    "tests/train/test_steps.py",
+    "tests/train/watch/",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.nodeid.startswith(EXTENDED):
+            item.add_marker(pytest.mark.extended)
+
+
 # Tiny experiments and finished runs of them, for tests of training, of tasks and of the command line.
 from tiny_runs import config, corpus, letters, mood, moods, pictures, trained  # noqa: E402, F401

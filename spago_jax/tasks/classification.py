@@ -44,8 +44,8 @@ def ranked(
 ) -> Classification:
     """The best classes of a row of logits, with ``softmax(logits)``.
 
-    >>> ranked(np.log(np.array([0.25, 0.75])), ["no", "yes"]).ranking
-    (('yes', 0.75), ('no', 0.25))
+    >>> ranked(np.log(np.array([0.25, 0.75])), ["no", "yes"]).to_json()["ranking"]
+    {'yes': 0.75, 'no': 0.25}
     """
     shifted = np.exp(np.asarray(logits, np.float64) - np.max(logits))
     probabilities = shifted / shifted.sum()

@@ -101,7 +101,7 @@ def predictor(task: Task, model: Any) -> Predictor:
     if task.processor.generates:
         return Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
     program = prediction_program(task, precision)
-    return BatchPredictor(task.name, task.processor, lambda batch: program(model, batch))
+    return BatchPredictor(task.name, task.processor, lambda batch: program(model, batch), freeze=program.freeze)
 
 
 def prediction_program(task: Task, precision: Precision) -> Program:

@@ -87,10 +87,20 @@ class BatchPredictor(Predictor):
         call: from the arrays of a batch to the model's outputs.
         max_tokens: rows times padded length of a call, at most.
         waiting: inputs that are read before the first of them is answered, so that rows of like length meet.
+        freeze: forbids the model to be compiled for any other shape; called after ``warm_up``.
     """
 
-    def __init__(self, name: str, processor: Processor, call: Call, *, max_tokens: int = 4096, waiting: int = 256):
-        self.name, self.processor, self.call = name, processor, call
+    def __init__(
+        self,
+        name: str,
+        processor: Processor,
+        call: Call,
+        *,
+        max_tokens: int = 4096,
+        waiting: int = 256,
+        freeze: Callable[[], object] | None = None,
+    ):
+        self.name, self.processor, self.call, self._freeze = name, processor, call, freeze
         self.max_tokens, self.waiting = max_tokens, waiting
         self._has_length = any("time" in spec for spec in processor.specs().values())
 
@@ -114,10 +124,12 @@ class BatchPredictor(Predictor):
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 
     def warm_up(self) -> None:
-        """Calls the model once in every shape that there is."""
+        """Calls the model once in every shape that there is, and forbids any other."""
         rows = self.processor.encode([])
         for count, length in self.shapes():
             self.call(self.processor.batch(rows, np.full(count, -1), length))
+        if self._freeze is not None:
+            self._freeze()
 
     def _answers(self, examples: Sequence[Any]) -> Iterator[Answer]:
         rows = self.processor.encode(examples)

@@ -24,7 +24,7 @@ _NAMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Found when asked for: `spago_jax.train.metrics` must not pull in Orbax.
+    # Imported on first use: `spago_jax.train.metrics` must not pull in Orbax.
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checkpoints by Orbax, written in the background: the last ones and the best. The only file that touches Orbax."""
+"""Checkpoints of a run, written by Orbax in the background: the latest and the best. Only this file uses Orbax."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ class Checkpoints:
     """The checkpoints of one run: the latest two, and the one with the best dev score.
 
     Each is self-contained: arrays by their dotted path, and JSON beside them (scores so far, position in the data,
-    the resolved config). Orbax writes beside and renames, so a crash leaves the ones before it whole.
+    the resolved config). Orbax writes to a temporary folder and renames it, so a crash leaves earlier ones whole.
 
     Args:
         folder: ``RUN/checkpoints``.
@@ -36,7 +36,7 @@ class Checkpoints:
         self.folder = Path(folder).resolve()
         sign = 1.0 if larger_is_better else -1.0
         best = _POLICIES.BestN(
-            # Of equal scores the earlier checkpoint is the best one.
+            # Ties go to the earlier checkpoint.
             get_metric_fn=lambda m: (sign * m["score"], -m["order"]),  # type: ignore[arg-type, return-value]
             n=1,
             keep_checkpoints_without_metrics=False,
@@ -72,7 +72,7 @@ class Checkpoints:
         """Waits until the last save is on disk.
 
         Raises:
-            CheckpointError: when it failed.
+            CheckpointError: when the save failed.
         """
         pending, self._pending = self._pending, None
         if pending is not None:
@@ -85,10 +85,10 @@ class Checkpoints:
             with _explained(f"cannot write a checkpoint to {self.folder}"):
                 yield
         except CheckpointError as error:
-            for part in self.folder.glob("*.orbax-checkpoint-tmp*"):  # what was written of it fills the disk
+            for part in self.folder.glob("*.orbax-checkpoint-tmp*"):  # a partial checkpoint fills the disk
                 shutil.rmtree(part, ignore_errors=True)
             kept = [int(path.name) for path in self.folder.glob("*") if path.name.isdigit()]
-            rest = f"; the last good checkpoint is step {max(kept)}, --resume goes on from it" if kept else ""
+            rest = f"; the last good checkpoint is step {max(kept)}; --resume continues from it" if kept else ""
             raise CheckpointError(f"{error}{rest}") from error.__cause__
 
     def close(self) -> None:
@@ -100,11 +100,11 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            with contextlib.suppress(Exception):  # it may only say again why the save failed
+            with contextlib.suppress(Exception):  # it can only repeat why the save failed
                 self._orbax.close()
 
     def damaged(self, step: int, why: str) -> CheckpointError:
-        """The error of a checkpoint that cannot be used, with the way out."""
+        """Returns the error for an unusable checkpoint, with advice on how to go on."""
         others = [other for other in self.steps() if other != step]
         way_out = f"; delete {self.folder / str(step)} to use checkpoint {others[-1]}" if others else ""
         where = f"checkpoint {step} in {self.folder}"
@@ -120,7 +120,7 @@ class Checkpoints:
         return steps[-1] if steps else None
 
     def best(self) -> int | None:
-        """The step of the checkpoint with the best dev score; the newest one where none has a score."""
+        """The step of the checkpoint with the best dev score; the newest one if none has a score."""
         scored = [c for c in self._orbax.checkpoints if c.metrics is not None]
         if not scored:
             return self.latest()
@@ -132,11 +132,11 @@ class Checkpoints:
         Args:
             step: one of ``steps()``.
             skeleton: a tree of arrays or ``ShapeDtypeStruct``.
-            parts: only the arrays under these paths, a later one over an earlier: ``("model", "average")`` is the
-                model with its averaged weights, where there are any.
+            parts: only the arrays under these paths; later ones override earlier ones: ``("model", "average")`` is
+                the model with its averaged weights, if there are any.
 
         Raises:
-            CheckpointError: for a damaged checkpoint, or one of another model, naming the array that differs.
+            CheckpointError: for a damaged checkpoint, or one of another model; names the array that differs.
         """
         arrays, about = self._read(step, parts)
         try:
@@ -169,7 +169,7 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turns whatever Orbax, TensorStore or the system raise into one line that says what failed and why."""
+    """Turns any error of Orbax, TensorStore or the system into one line that says what failed and why."""
     try:
         yield
     except (CheckpointError, KeyboardInterrupt):
@@ -179,7 +179,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong at the root of it, on one line; what systems say when they cannot write, in plain words."""
+    """Returns the root cause on one line, with the system's errors about writing in plain words."""
     chain = [error]
     while (deeper := chain[-1].__cause__ or chain[-1].__context__) is not None and deeper not in chain:
         chain.append(deeper)
@@ -198,15 +198,15 @@ def _reason(error: BaseException) -> str:
 
 
 def _hush() -> None:
-    """Keeps what a failed read or write leaves behind off standard error; the CheckpointError says it in one line.
+    """Keeps the noise of a failed read or write off standard error; the CheckpointError says it in one line.
 
-    TensorStore reports what it still had under way to Orbax's event loop, which is closed by then, and Python prints
-    a traceback for each array; asyncio logs the tasks of Orbax whose failure nobody asked for; Orbax logs its own.
+    TensorStore reports pending operations to Orbax's event loop, which is closed by then, and Python prints one
+    traceback per array; asyncio logs Orbax tasks whose errors were never retrieved; Orbax logs errors of its own.
     """
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     tasks = logging.getLogger("asyncio")
-    if _not_of_orbax not in tasks.filters:
-        tasks.addFilter(_not_of_orbax)
+    if _not_from_orbax not in tasks.filters:
+        tasks.addFilter(_not_from_orbax)
     before = sys.unraisablehook
     if getattr(before, "hushes_closed_loops", False):
         return
@@ -219,12 +219,12 @@ def _hush() -> None:
     sys.unraisablehook = hook
 
 
-def _not_of_orbax(record: logging.LogRecord) -> bool:
+def _not_from_orbax(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     ours = any(name in message for name in ("OCDBT", "orbax", "tensorstore", "zarr"))
     return not ("was never retrieved" in message and ours)
 
 
 def json_safe(value: Any) -> Any:
-    """The value as JSON would give it back, so that what is saved equals what is restored."""
+    """Returns the value after a round trip through JSON, so that the saved value equals the restored one."""
     return json.loads(json.dumps(value))

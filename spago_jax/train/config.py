@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From settings to a checked section of a config; every complaint names the key, the file and the line."""
+"""Validates sections of a config; every error names the key, the file and the line."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 def dump(experiment: Experiment) -> str:
-    """The resolved experiment as YAML: reading it again gives the same experiment."""
+    """Returns the resolved experiment as YAML, which reads back as the same experiment."""
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -24,7 +24,7 @@ def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str,
     """Checks one section against its schema.
 
     Raises:
-        InputError: with every mistake of the section, a line each.
+        InputError: with every mistake in the section, one per line.
     """
     if not isinstance(tree, dict):
         raise InputError(f"{where(source, prefix)}expected a mapping, got {tree!r}")
@@ -36,7 +36,7 @@ def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str,
 
 
 def _keys(name: str) -> tuple[str | int, ...]:
-    """``model.encoder.steps[3].body`` as keys."""
+    """Splits a path such as ``model.encoder.steps[3].body`` into keys."""
     return tuple(int(index) if index else key for index, key in re.findall(r"\[(\d+)\]|(\w+)", name))
 
 
@@ -46,7 +46,7 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
     name = ".".join(map(str, keys))
     at = where(source, keys)
     found = error.get("ctx", {}).get("error")
-    if isinstance(found, InputError) and found.path and found.line is None:  # it names the key below this one itself
+    if isinstance(found, InputError) and found.path and found.line is None:  # it already names the key below this one
         return f"{where(source, _keys(found.path))}{found}"
     if error["type"] == "extra_forbidden":
         siblings = _fields_at(schema, tree, location[:-1])
@@ -67,7 +67,7 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
 
 
 def _wrong_kind(tree: Any, source: Source, prefix: tuple[str, ...], location: tuple[Any, ...], error: Any) -> str:
-    """The complaint about a section whose discriminating key (``kind``, ``format``) is missing or unknown."""
+    """Returns the error for a section whose discriminating key (``kind``, ``format``) is missing or unknown."""
     key = error["ctx"]["discriminator"].strip("'")
     keys = (*prefix, *location)
     if error["type"] == "union_tag_not_found":
@@ -79,7 +79,7 @@ def _wrong_kind(tree: Any, source: Source, prefix: tuple[str, ...], location: tu
 
 
 def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...]:
-    """Drops what pydantic puts into a location beside the user's own keys (the member of a union)."""
+    """Drops what pydantic adds to a location beside the user's own keys (the member of a union)."""
     kept: list[Any] = []
     node = tree
     for i, key in enumerate(location):
@@ -94,7 +94,7 @@ def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...
 
 
 def _fields_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> list[str]:
-    """The keys that a section admits; of a union of sections, those of the member that the settings name."""
+    """Returns the keys of a section; for a union of sections, those of the member that the settings name."""
     current, node = [schema], tree
     for key in location:
         node = node[key]
@@ -123,7 +123,7 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
 
 
 def where(source: Source, keys: Sequence[str | int]) -> str:
-    """``FILE:LINE: `` of a key, for the beginning of a message; empty where settings did not come from a file."""
+    """Returns ``FILE:LINE: `` of a key, to begin a message; empty if the settings did not come from a file."""
     place = source.place(keys)
     if place is None:
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a user sees while a model trains: a progress bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of training: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class TrainingConsole:
-    """Prints lines, and one bar for the epoch with its rate and the time that remains.
+    """Prints lines, and one bar per epoch with its rate and the remaining time.
 
     Args:
-        file: where; standard error by default, so that standard output holds results alone.
+        file: where to print; standard error by default, so that standard output holds only results.
         quiet: print nothing.
     """
 
@@ -48,11 +48,11 @@ class TrainingConsole:
             self._progress.stop()
 
     def line(self, text: str) -> None:
-        """One line that stays; rich markup is not read in it."""
+        """Prints a line that stays; Rich markup in it is printed as it is."""
         self._console.print(text, markup=False)
 
     def value(self, name: str, step: int, value: float) -> None:
-        """Takes a value of the run, for consoles that draw curves."""
+        """Takes one value of the run, for consoles that draw curves."""
 
     def begin(self, description: str, total: int, done: int = 0) -> None:
         """Starts the bar of an epoch."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The tables of an evaluation, as JSON for the report."""
+"""Tables of an evaluation, as JSON for the report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ SAMPLES = 30
 
 
 def label_table(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Rows of ``TokenScores.rows`` or ``EntityF1.rows``, the most frequent label first."""
+    """Returns the rows of ``TokenScores.rows`` or ``EntityF1.rows``, the most frequent label first."""
     return [row._asdict() for row in sorted(rows, key=lambda row: -row.gold)]
 
 
 def confusion_table(labels: Sequence[str], matrix: np.ndarray) -> dict[str, Any]:
-    """The labels that occur, and how often each (row, gold) was taken for each (column, predicted)."""
+    """Returns the labels that occur, and how often each gold label (row) was predicted as each label (column)."""
     held = np.flatnonzero(matrix.sum(0) + matrix.sum(1)).tolist()
     return {"labels": [labels[i] for i in held], "matrix": matrix[np.ix_(held, held)].tolist()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs a model over one part of the data and scores it; outputs are fetched one block behind the device."""
+"""Scores a model on one part of the data; outputs are fetched one block behind the device."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from spago_jax.train.task import Scores, Task
 
 
 def evaluate(task: Task, program: Program, model: Any, split: str, devices: Devices) -> Scores:
-    """Scores ``model`` on a part of the data."""
+    """Scores ``model`` on one part of the data."""
     batches = task.batches(split, training=False)
     scorer = task.scorer(split)
     size = task.experiment.train.eval_batch_size
@@ -32,7 +32,7 @@ def evaluate(task: Task, program: Program, model: Any, split: str, devices: Devi
 
 
 def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
-    """Fills up a block with zero batches, so that full and partial blocks have one shape."""
+    """Pads a block with zero batches, so that full and partial blocks have the same shape."""
 
     def one(array: np.ndarray) -> np.ndarray:
         missing = steps - array.shape[0]
@@ -42,10 +42,10 @@ def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray
 
 
 def place(arrays: dict[str, np.ndarray], devices: Devices) -> Any:
-    """Hands a block to the devices: split over the batch axis where there are several."""
+    """Puts a block on the devices, split over the batch axis if there are several."""
     return devices.split(arrays, axis=1) if devices.size > 1 else arrays
 
 
 def fresh_carry(task: Task, batch_size: int, devices: Devices) -> Any:
-    """The carry that a text begins with, on the devices."""
+    """Returns the initial carry of a text, on the devices."""
     return devices.split(task.objective.initial_carry(batch_size), axis=0)

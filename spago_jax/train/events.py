@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the numbers of a run go: ``metrics.jsonl``, and TensorBoard where asked for."""
+"""Writes the numbers of a run to ``metrics.jsonl``, and to TensorBoard if requested."""
 
 import importlib.util
 import math
@@ -24,7 +24,7 @@ class Events:
 
     @staticmethod
     def check(tensorboard: bool) -> None:
-        """Raises InputError where TensorBoard is asked for and its package is not installed."""
+        """Raises InputError if TensorBoard is requested but its package is not installed."""
         if tensorboard and importlib.util.find_spec("tensorboardX") is None:
             raise InputError("train.tensorboard needs the extra 'tensorboard': pip install 'spago_jax[tensorboard]'")
 
@@ -38,7 +38,7 @@ class Events:
             self._writer.close()
 
     def write(self, record: dict[str, Any]) -> None:
-        """Adds a record."""
+        """Writes one record."""
         clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
         self._run.append("metrics.jsonl", clean)
         if self._writer is not None:

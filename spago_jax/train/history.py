@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the loop remembers between steps beside the arrays: the loss window, the best score, the patience left."""
+"""The state of the loop beside its arrays: the loss window, the best score, the remaining patience."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from spago_jax.train.task import Score
 
 @dataclasses.dataclass
 class History:
-    """Plain numbers, saved in every checkpoint as JSON, so that a resumed run goes on with the same ones."""
+    """Plain numbers, saved in every checkpoint as JSON, so that a resumed run continues with them."""
 
     window_loss: float = 0.0
     window_weight: float = 0.0
@@ -23,7 +23,7 @@ class History:
     finished: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, as JSON."""
+        """Returns all fields as JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -36,12 +36,12 @@ class History:
 
         Args:
             totals: the sums.
-            steps: how many steps they are of.
+            steps: the number of steps they are summed over.
             advice: what to say about the last checkpoint, for the error.
-            place: the first value of the bad step that was not finite; None where that was not watched.
+            place: the first non-finite value of the bad step; None if that was not watched.
 
         Raises:
-            TrainingError: when a step's loss or gradient was not finite, naming the step and the place.
+            TrainingError: when the loss or gradient of a step was not finite; names the step and the place.
         """
         bad = int(totals["bad_step"])
         if bad >= 0:
@@ -57,7 +57,7 @@ class History:
         self.window_steps += steps
 
     def close_window(self) -> dict[str, float]:
-        """The mean loss and gradient norm since the last line of the log; starts a new window."""
+        """Returns the mean loss and gradient norm since the last line of the log, and starts a new window."""
         line = {
             "loss": self.window_loss / max(self.window_weight, 1e-8),
             "gradient_norm": self.window_norm / max(self.window_steps, 1),
@@ -67,7 +67,7 @@ class History:
         return line
 
     def judge(self, score: float, step: int, metric: Score, min_delta: float) -> bool:
-        """Takes a dev score; whether it is the best so far."""
+        """Takes a dev score; returns whether it is the best so far."""
         if metric.improves(score, self.best_score, min_delta):
             self.best_score, self.best_step = score, step
             self.evaluations_without_gain = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Ctrl-C and SIGTERM end training at the next safe place, with a checkpoint."""
+"""Ends training at the next safe place, with a checkpoint, after Ctrl-C or SIGTERM."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ from spago_jax.errors import SpagoError
 
 
 class Interrupted(SpagoError):
-    """Training was stopped by a signal, after a clean checkpoint. Exit code 130."""
+    """Raised when a signal stopped training, after a clean checkpoint. The exit code is 130."""
 
 
 class StopSignal:

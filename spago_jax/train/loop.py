@@ -42,7 +42,7 @@ LOGS = ("metrics.jsonl", "timings.jsonl")
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How a run ended."""
+    """The outcome of a run."""
 
     run: RunFolder
     steps: int
@@ -67,15 +67,15 @@ def fit(
     Args:
         experiment: from ``load_experiment``.
         out: the run folder.
-        resume: go on from the last checkpoint in ``out``; starts anew where there is none yet.
-        overwrite: delete a run that is there.
-        command: what to write into the report as the command.
+        resume: continue from the last checkpoint in ``out``; start afresh if there is none yet.
+        overwrite: delete an existing run.
+        command: the command that the report shows.
         console: where progress is shown.
-        on_epoch: called at the end of each epoch with an ``EpochEnd``: trends to look at, and what may be done.
-        unfreezes: path patterns that ``on_epoch`` may unfreeze; they are frozen until then.
+        on_epoch: called at the end of each epoch with an ``EpochEnd``: the trends so far, and actions to take.
+        unfreezes: path patterns that ``on_epoch`` may unfreeze; their arrays are frozen until then.
 
     Raises:
-        InputError: for bad data or a folder that cannot be used, before anything is trained.
+        InputError: for bad data or an unusable folder, before training starts.
         TrainingError: when the loss is not finite.
         CheckpointError: when a checkpoint cannot be written or read.
         Interrupted: after Ctrl-C, with a checkpoint written.
@@ -99,15 +99,15 @@ def fit(
     gates = gates_for(experiment, on_epoch, unfreezes)
     programs = Programs(task, devices, precision, gates, weights)
     watching = Watching(programs, gates or (), on_epoch)
-    # From here on files are written: what the user got wrong has been found out before.
+    # Files are written only from here on: the user's mistakes have been reported by now.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
     run.write_about(command, {name: task.score(name).better for name in task.score_names()})
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
             result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
-        except Exception:  # a second Ctrl-C is none: it ends at once
-            with suppress(OSError, SpagoError):  # why training failed says more than why its report did
+        except Exception:  # not for a second Ctrl-C, which ends at once
+            with suppress(OSError, SpagoError):  # the failure of training matters more than that of its report
                 write_report(run)
             raise
         with explain_os_error(run / "report.html"):
@@ -116,14 +116,14 @@ def fit(
 
 
 def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[Task, dict[str, np.ndarray] | None]:
-    """The task of an experiment with its data, and the weights that training starts from, where ``init`` names any.
+    """Prepares the task of an experiment with its data, and reads the initial weights if ``init`` names any.
 
     Args:
         experiment: from ``load_experiment``.
-        resumed: the run that goes on, whose own vocabularies are then kept.
+        resumed: the run to continue, whose own vocabularies are then kept.
 
     Raises:
-        InputError: for bad data, or a folder that cannot be started from.
+        InputError: for bad data, or a folder that training cannot start from.
         CheckpointError: for weights that cannot be read.
     """
     task_class = experiment.task_class
@@ -139,7 +139,7 @@ def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[T
 
 
 class _Training:
-    """One call of ``fit``: holds what its parts share."""
+    """The state that the parts of one call of ``fit`` share."""
 
     def __init__(
         self, programs: Programs, watching: Watching, run: RunFolder, console: TrainingConsole, stop: StopSignal
@@ -189,7 +189,7 @@ class _Training:
             try:
                 self.history = History.from_json(about["history"])
                 self.position = about["position"]
-                if "watching" in about:  # not of runs from before there was a watch
+                if "watching" in about:  # absent in runs older than the watch
                     self.watching.restore(about["watching"])
             except (KeyError, TypeError):
                 raise self.checkpoints.damaged(latest, "its metadata are missing") from None
@@ -219,7 +219,7 @@ class _Training:
 
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
-            self.watching.start()  # what was compiled before is no part of the time that remains
+            self.watching.start()  # the estimate of the remaining time leaves out compilation
             while self.position["epoch"] < self.programs.epochs and not (self._complete or self.history.finished):
                 self._epoch(stream)
 
@@ -239,16 +239,16 @@ class _Training:
             units += self.task.units("train", block)
             self.position = stream.position
             self.pending.append((totals, count, self.step))
-            if len(self.pending) > 2:  # the device stays busy with the newer ones
+            if len(self.pending) > 2:  # the newer ones keep the device busy
                 self._fetch(self.pending.pop(0))
             self.console.advance(count, rate_text(units, time.perf_counter() - started, self.unit))
             if self.position["block"] == 0 or self._complete:
-                break  # the epoch's own checkpoint follows its evaluation
+                break  # the end of the epoch is evaluated and checkpointed below
             inside = self._inside_epoch(count, started)
             if inside or self.stop.asked or self._due(self.config.checkpoint_every, count):
                 self._save(inside[-1] if inside else None)
             self._stop_if_asked()
-            if self.history.finished:  # its patience ended inside the epoch
+            if self.history.finished:  # patience ran out inside the epoch
                 break
         self._flush()
         seconds = time.perf_counter() - started
@@ -279,7 +279,7 @@ class _Training:
 
     @property
     def _complete(self) -> bool:
-        """Whether every step was taken. Not kept in checkpoints: a resumed run may be given more."""
+        """Whether every step was taken. Not saved in checkpoints: a resumed run may have more steps to take."""
         return self.step >= self.programs.steps
 
     def _due(self, every: int | None, count: int) -> bool:
@@ -287,7 +287,7 @@ class _Training:
         return every is not None and self.step // every > (self.step - count) // every
 
     def _inside_epoch(self, count: int, started: float) -> tuple[dict[str, float], str, float] | None:
-        """An evaluation inside an epoch, where one is due: what ``_evaluate`` gives."""
+        """Evaluates inside an epoch if that is due, and returns the result of ``_evaluate``."""
         if "dev" not in self.task.splits() or not self._due(self.config.evaluate_steps, count):
             return None
         self._flush()
@@ -298,7 +298,7 @@ class _Training:
         return found
 
     def _length(self) -> str:
-        """How long training goes on, in words."""
+        """Returns the planned length of training in words."""
         if self.config.steps is not None:
             return f"{self.config.steps} steps"
         return f"{self.config.epochs} epoch{'' if self.config.epochs == 1 else 's'}"
@@ -330,7 +330,7 @@ class _Training:
     # -- evaluation and checkpoints --------------------------------------------------------------------------------
 
     def _evaluate(self) -> tuple[dict[str, float], str, float]:
-        """Scores the dev data: the scores, the same in words, and the one that counts."""
+        """Scores the dev data; returns the scores, the same in words, and the one that picks the best checkpoint."""
         model = self.state.model_for_evaluation()
         scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.devices)
         score = scores.values[self.metric.name]
@@ -346,12 +346,12 @@ class _Training:
         return scores.values, f"dev {shown}{' *' if best else ''}", score
 
     def _show(self, values: Mapping[str, float], step: int) -> None:
-        """Hands values to a console that draws curves."""
+        """Passes values to the console, which may draw curves."""
         for name, value in values.items():
             self.console.value(name, step, value)
 
     def _tell(self, label: str, shown: str, seconds: float, units: int, done: list[str]) -> None:
-        """The line of an epoch, and what was done at its end."""
+        """Prints the line of an epoch, and the actions taken at its end."""
         rate = rate_text(units, seconds, self.unit)
         left = 0.0 if self.history.finished else self.watching.watch.history.eta(self.programs.epochs)
         remains = f", {seconds_text(left)} left" if left else ""
@@ -424,7 +424,7 @@ class _Training:
 
 
 def _check_needs_dev(experiment: Experiment, task: Task) -> None:
-    """Refuses settings that follow the dev score where there is none: they would silently do nothing."""
+    """Refuses settings that follow the dev score if there is none: they would silently do nothing."""
     if "dev" in task.splits():
         return
     asked = {
@@ -435,7 +435,7 @@ def _check_needs_dev(experiment: Experiment, task: Task) -> None:
     }
     for key, value in asked.items():
         if value is not None:
-            raise InputError(f"{key} follows the score on dev data, and data.dev is missing")
+            raise InputError(f"{key} follows the dev score, but data.dev is missing")
 
 
 def _same_experiment(old: Experiment, new: Experiment) -> None:

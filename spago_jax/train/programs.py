@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The programs of one experiment and the state that they start from: everything that is compiled before training."""
+"""The programs of one experiment and their initial state: all that is compiled before training."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -28,19 +28,19 @@ class Programs:
 
     Attributes:
         batches: the training batches.
-        steps_per_epoch: their number.
+        steps_per_epoch: the number of training batches.
         state: the state before the first step, on the host's default device.
         train: ``(state, block, count) -> (state, totals)``.
         evaluation: ``(model, block, carry) -> (outputs, carry)``.
         plateau: ``(optimizer state, score) -> optimizer state``, or None.
-        measures: what the train step measures for the watch.
+        measures: the values that the train step measures for the watch.
         histograms: ``(model, batch, carry) -> histograms``, or None.
 
     Args:
-        task: with its data.
-        weights: arrays by path that training starts from, instead of random ones.
-        devices: that share each batch.
-        precision: of parameters and computation.
+        task: the task, with its data.
+        weights: initial arrays by path, instead of random ones.
+        devices: the devices that share each batch.
+        precision: the dtypes of parameters and computation.
         gates: path patterns that stay frozen until they are opened, see ``build_optimizer``; None for an optimizer
             without controls.
     """
@@ -74,11 +74,11 @@ class Programs:
             steps_per_epoch=self.steps_per_epoch,
             gates=gates,
         )
-        if branch_paths(model):  # flows with switches: what was not chosen is not moved
+        if branch_paths(model):  # flows with switches: branches that were not taken are not updated
             optimizer = skip_unused(optimizer, model)
         paths = trained_paths(rule, model, gates or ())
         average = self.config.average
-        # One program for the whole state: made leaf by leaf it would be dozens of small ones.
+        # One program for the whole state: leaf by leaf, it would be dozens of small ones.
         self.state = jax.jit(
             lambda model, carry: TrainState.init(
                 model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
@@ -92,19 +92,19 @@ class Programs:
         self.plateau = self._plateau()
 
     def all(self) -> list[Program]:
-        """The programs that there are."""
+        """Returns every program of the experiment."""
         programs = (self.train, self.evaluation, self.plateau, self.histograms)
         return [program for program in programs if program is not None]
 
     def evaluated(self) -> list[str]:
-        """The parts of the data that are scored."""
+        """Returns the parts of the data that are scored."""
         return [split for split in self.task.splits() if split != "train"]
 
     def warm_up(self, state: TrainState) -> None:
-        """Compiles every shape that training and evaluation will meet, then forbids any other.
+        """Compiles every shape that training and evaluation will meet, then forbids any other shape.
 
         Args:
-            state: as training will start with it, on the devices.
+            state: the state that training will start from, on the devices.
         """
         pending = [
             self.train.prepare(state, arrays, np.int32(0))
@@ -124,19 +124,19 @@ class Programs:
             program.freeze()
 
     def padded(self, split: str, block: Any) -> dict[str, np.ndarray]:
-        """A block's arrays, filled up to the number of steps of a call."""
+        """Returns the arrays of a block, padded to the number of steps per call."""
         return pad_steps(self.task.arrays(split, block), self.config.steps_per_call)
 
     def fresh_carry(self) -> Any:
-        """The carry that a training text begins with, on the devices."""
+        """Returns the initial carry of a training text, on the devices."""
         return self.placed_carry(self.task.objective.initial_carry(self.config.batch_size))
 
     def placed_carry(self, carry: Any) -> Any:
-        """Hands a carry to the devices, split over its batch axis where there are several."""
+        """Puts a carry on the devices, split over its batch axis if there are several."""
         return self.devices.split(carry, axis=0)
 
     def fixed_batch(self) -> tuple[Any, Any]:
-        """The first training batch of all and the carry before it, whole on every device; for the histograms."""
+        """Returns the very first training batch and the carry before it, whole on every device, for the histograms."""
         block = self.batches.epoch(0)[0]
         arrays = {name: array[0] for name, array in self.padded("train", block).items()}
         return self.devices.replicate((arrays, self.task.objective.initial_carry(self.config.batch_size)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The folder of one run: config, metrics, checkpoints, assets. Nothing else is needed to use it."""
+"""The folder of one run: config, metrics, checkpoints, assets. It is all that is needed to use the model."""
 
 import json
 import os
@@ -30,9 +30,9 @@ class RunFolder:
     """Names and writes the files of a run.
 
     ``config.yaml`` the resolved experiment; ``metrics.jsonl`` losses and scores (the same bytes for a run that was
-    interrupted and one that was not); ``timings.jsonl`` how long things took; ``details.json`` tables for the report;
+    interrupted and one that was not); ``timings.jsonl`` durations; ``details.json`` tables for the report;
     ``about.json`` the command and the versions; ``programs.json`` what was compiled; ``model.json`` the table of
-    parameters; ``watch.csv``, ``watch.log`` and ``histograms.jsonl`` what was watched, by epoch; ``assets/``
+    parameters; ``watch.csv``, ``watch.log`` and ``histograms.jsonl`` the watched values by epoch; ``assets/``
     vocabularies and labels; ``checkpoints/``; ``report.html``.
     """
 
@@ -47,7 +47,7 @@ class RunFolder:
         """Makes the folder and writes the config.
 
         Raises:
-            InputError: when it holds a run already, or cannot be written.
+            InputError: when it already holds a run, or cannot be written.
         """
         run = cls(path)
         if not overwrite:
@@ -66,23 +66,23 @@ class RunFolder:
         return run
 
     def refuse_existing(self) -> None:
-        """Raises InputError when the folder holds a run already, or is no folder."""
+        """Raises InputError when the folder already holds a run, or is not a folder."""
         if (self / "config.yaml").exists():
             raise InputError(
-                f"{self.path} holds a run already; go on with it by --resume, start anew by --overwrite, "
-                f"or write elsewhere by --out"
+                f"{self.path} already holds a run; continue it with --resume, start anew with --overwrite, "
+                f"or write elsewhere with --out"
             )
         if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"cannot write the run folder {self.path}: a file of that name is there")
+            raise InputError(f"cannot write the run folder {self.path}: a file of that name exists")
 
     def _clear(self) -> None:
-        """Deletes what a run writes, and nothing else: the folder may hold files of the user's own."""
+        """Deletes what a run writes, and nothing else: the folder may hold the user's own files."""
         if not (self / "config.yaml").exists():
             return
         if not any((self / name).exists() for name in ("about.json", "checkpoints", "assets")):
             raise InputError(
                 f"{self.path} has a config.yaml, but is not the folder of a run: --overwrite would delete "
-                f"a file that no run wrote; write elsewhere by --out"
+                f"a file that no run wrote; write elsewhere with --out"
             )
         for name in _FILES:
             (self / name).unlink(missing_ok=True)
@@ -92,7 +92,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
-        """An existing run.
+        """Opens an existing run.
 
         Raises:
             InputError: when there is no run at that path.
@@ -103,10 +103,10 @@ class RunFolder:
         return run
 
     def experiment(self, schema: type[Experiment]) -> Experiment:
-        """The experiment of this run, checked against the schema of a task; its data files need not be there any more.
+        """Returns the experiment of this run, checked against a task's schema; its data files need not exist any more.
 
         Raises:
-            InputError: for a config that was changed by hand, or is of another task.
+            InputError: for a config that was edited by hand, or belongs to another task.
         """
         source = read(self / "config.yaml")
         if schema.task_class is not None and source.tree.get("task") != schema.task_class.name:
@@ -116,12 +116,12 @@ class RunFolder:
 
     @property
     def assets(self) -> Path:
-        """Vocabularies and labels."""
+        """The folder of vocabularies and labels."""
         return self / "assets"
 
     @property
     def checkpoints(self) -> Path:
-        """Orbax's folder."""
+        """The folder of Orbax's checkpoints."""
         return self / "checkpoints"
 
     def write(self, name: str, text: str) -> None:
@@ -147,7 +147,7 @@ class RunFolder:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        """The records of a JSON-lines file; a last line that was cut off by a crash is passed over."""
+        """Yields the records of a JSON-lines file; a last line that a crash cut off is skipped."""
         path = self / name
         if not path.exists():
             return
@@ -158,17 +158,17 @@ class RunFolder:
                 return
 
     def keep_until(self, name: str, step: int) -> None:
-        """Drops the records after a step: a resumed run writes them again."""
+        """Drops the records after a step, which a resumed run writes again."""
         kept = [json.dumps(r, ensure_ascii=False) + "\n" for r in self.lines(name) if r["step"] <= step]
         if (self / name).exists():
             self.write(name, "".join(kept))
 
     def write_about(self, command: str, scores: Mapping[str, str]) -> None:
-        """Adds the command that ran, with the versions, the machine and the direction of each score, to ``about.json``.
+        """Adds the command to ``about.json``, with the versions, the machine and the direction of each score.
 
         Args:
-            command: as it was given.
-            scores: ``max`` or ``min`` by name, the one that counts first.
+            command: the command line as it was given.
+            scores: ``max`` or ``min`` by name of the score, the deciding one first.
         """
         path = self / "about.json"
         about = json.loads(path.read_text()) if path.exists() else {"commands": []}
@@ -178,13 +178,13 @@ class RunFolder:
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
+    """Returns the versions that a result depends on."""
     names = ("spago_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on: system, cores, devices."""
+    """Describes the machine: system, cores, devices."""
     import jax
 
     devices = jax.local_devices()

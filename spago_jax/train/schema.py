@@ -12,7 +12,7 @@ from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
 
 class EarlyStopping(Section):
-    """When to stop before the last epoch."""
+    """Rules for stopping before the last epoch."""
 
     patience: PositiveInt = Field(description="evaluations without a better score before training stops")
     min_delta: float = Field(default=0.0, ge=0, description="how much better counts as better")
@@ -31,7 +31,7 @@ class InitConfig(Section):
 
 
 class TrainConfig(Section):
-    """How long, on what, and in what portions a model is trained."""
+    """Length of training, devices and batches."""
 
     epochs: PositiveInt = Field(default=10, description="passes over the training data")
     steps: PositiveInt | None = Field(default=None, description="training steps, instead of epochs")
@@ -73,23 +73,23 @@ class TrainConfig(Section):
     actions: tuple[ActionConfig, ...] = Field(default=(), description="what to do when a trend reaches a state")
 
     def total_steps(self, steps_per_epoch: int) -> int:
-        """The number of training steps."""
+        """Returns the number of training steps."""
         return self.steps or self.epochs * steps_per_epoch
 
     def total_epochs(self, steps_per_epoch: int) -> int:
-        """The number of epochs that are begun."""
+        """Returns the number of epochs, including a last partial one."""
         return self.epochs if self.steps is None else -(-self.steps // steps_per_epoch)
 
 
 class TextTrainConfig(TrainConfig):
-    """How a model of texts is trained: rows of similar length share a batch."""
+    """Training of a model of texts: rows of similar length share a batch."""
 
     buckets: PositiveInt = Field(default=4, description="number of padded lengths that texts are sorted into")
     max_length: PositiveInt = Field(default=128, description="longer texts are cut at this number of tokens")
 
 
 class StreamTrainConfig(TrainConfig):
-    """How a language model is trained: parallel streams of text, chunk after chunk."""
+    """Training of a language model on parallel streams of text, chunk after chunk."""
 
     chunk: PositiveInt = Field(
         default=128, description="characters that gradients go back (truncated back-propagation)"
@@ -97,7 +97,7 @@ class StreamTrainConfig(TrainConfig):
 
 
 class Experiment(Section):
-    """One experiment: task, data, model, optimizer and schedule. Each task has its own subclass with typed sections."""
+    """One experiment: task, data, model, optimizer and schedule. Each task has a subclass with typed sections."""
 
     task: str = Field(description="what is learned: the name of a task")
     name: str = Field(description="names the run folder: runs/NAME")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The weights that training starts from (``init:`` of a config): of a run, or of an exported folder."""
+"""Initial weights (``init:`` of a config), from a run or an exported folder."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from spago_jax.train.schema import Experiment, InitConfig
 
 
 def assets_of(config: InitConfig) -> Path:
-    """The folder of the vocabularies that belong to the weights.
+    """Returns the folder of the vocabularies that belong to the weights.
 
     Raises:
         InputError: for a folder that is neither a run nor an exported program.
@@ -32,11 +32,11 @@ def assets_of(config: InitConfig) -> Path:
 
 
 def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
-    """The arrays by path: those of a run's best checkpoint (averaged, where it averages), or of an exported folder.
+    """Reads the arrays by path, from a run's best checkpoint (the averaged ones, if any) or an exported folder.
 
     Raises:
-        InputError: for a folder that is neither.
-        CheckpointError: where there is no such checkpoint, or it cannot be read.
+        InputError: for a folder that is neither of them.
+        CheckpointError: for a checkpoint that is missing or cannot be read.
     """
     folder = assets_of(config).parent
     if not (folder / "config.yaml").is_file():
@@ -53,7 +53,7 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
 
 
 def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig) -> Any:
-    """The model with these arrays in the place of its own.
+    """Returns the model with these arrays in place of its own.
 
     Raises:
         InputError: for arrays of the model that are absent from the weights, or have another shape there, and that
@@ -75,7 +75,7 @@ def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConf
 
 
 def optimizer_config(experiment: Experiment) -> OptimizerConfig:
-    """The optimizer's settings, with the arrays that ``init.freeze`` names frozen."""
+    """Returns the optimizer's settings, with the arrays that ``init.freeze`` names frozen."""
     config = experiment.optimizer
     if experiment.init is None or not experiment.init.freeze:
         return config
@@ -87,7 +87,7 @@ def _best_step(folder: Path) -> int | None:
     try:
         return int(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["best_step"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # the run did not end: its latest checkpoint is what there is
+        return None  # the run did not end: use its latest checkpoint
 
 
 def _difference(own: Any, given: np.ndarray | None) -> str:

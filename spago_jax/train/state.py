@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""TrainState: everything that a training step changes, as one pytree."""
+"""TrainState: all that a training step changes, as one pytree."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from spago_jax.core.partition import Where
 
 
 class TrainState(Module):
-    """The model, the optimizer's memory, the averaged weights, the carried text state, and the step number.
+    """The model, the optimizer's state, the averaged weights, the carried text state, and the step number.
 
     The random numbers of step ``n`` come from ``fold_in(key, n)``, so a resumed run draws what it would have drawn.
     """
@@ -35,12 +35,12 @@ class TrainState(Module):
         *,
         averaged: bool,
     ) -> "TrainState":
-        """The state before the first step; ``trained`` chooses the arrays that are updated."""
+        """Returns the state before the first step; ``trained`` chooses the arrays that are updated."""
         params, _ = partition(model, trained)
         return cls(
             model=model,
             optimizer=optimizer.init(params),
-            # A copy: donating the state would otherwise hand one buffer over twice.
+            # A copy: otherwise, donating the state would donate one buffer twice.
             average=jax.tree.map(jnp.copy, params) if averaged else None,
             carry=carry,
             step=jnp.zeros((), jnp.int32),
@@ -48,5 +48,5 @@ class TrainState(Module):
         )
 
     def model_for_evaluation(self) -> Any:
-        """The model with its averaged weights, where there are any."""
+        """Returns the model with its averaged weights, if there are any."""
         return self.model if self.average is None else combine(self.average, self.model)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The train step and the evaluation step, each a Program; many training steps run in one call of the device."""
+"""The train step and the evaluation step, each a Program; one call runs several steps on the device."""
 
 import dataclasses
 from typing import Any
@@ -22,7 +22,7 @@ Totals = dict[str, Array]
 
 
 def no_totals(measures: Measures) -> Totals:
-    """The sums that a call of the train program starts from."""
+    """Returns the zero sums that a call of the train program starts from."""
     return {
         **measures.start(),
         "loss": jnp.zeros((), jnp.float32),
@@ -43,12 +43,12 @@ def train_program(
     average: float | None = None,
     measures: Measures = NOTHING,
 ) -> Program:
-    """A Program ``(state, block, count) -> (state, totals)`` that takes ``count`` training steps.
+    """Returns a Program ``(state, block, count) -> (state, totals)`` that takes ``count`` training steps.
 
     The arrays of ``block`` are [steps, batch, ...]; ``count`` of the steps are real, so that one program serves full
     and partial blocks. The state is donated. Each device differentiates its rows of the batch; sums are added up
-    over the devices before the division, so the gradient is that of the whole batch. What ``measures`` asks for is in
-    the totals too.
+    over the devices before the division, so the gradient is that of the whole batch. The totals include the values
+    that ``measures`` asks for.
     """
     several = devices.size > 1
 
@@ -72,7 +72,7 @@ def train_program(
         total, weight, gradients = everywhere((total, weight, gradients))
         divisor = jnp.maximum(weight, 1e-8)
         gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
-        with jax.named_scope("optimizer"):  # one box in pictures and profiles, as a module is
+        with jax.named_scope("optimizer"):  # one box in pictures and profiles, like a module
             norm = optax.tree.norm(gradients)
             updates, memory = optimizer.update(gradients, state.optimizer, params)
             before, params = params, optax.apply_updates(params, updates)
@@ -130,13 +130,13 @@ def train_program(
 
 
 def training_loss(objective: Objective, model: Any, batch: Any, carry: Any, rng: Rng) -> Loss:
-    """The objective's loss, with the auxiliary losses that layers add, weighted as the loss itself."""
+    """Returns the objective's loss plus the auxiliary losses of layers, weighted like the loss itself."""
     found, extra = with_losses(objective.loss)(model, batch, carry, rng)
     return found if extra is None else dataclasses.replace(found, total=found.total + extra * found.weight)
 
 
 def evaluation_program(objective: Objective, devices: Devices, precision: Precision) -> Program:
-    """A Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the leading axes [steps, batch]."""
+    """Returns a Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the axes [steps, batch]."""
 
     def evaluate_block(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
         model = precision.to_compute(model)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Task, Objective, Score: what the training loop knows of a model and its data."""
+"""Task, Objective, Score: the interface between the training loop and a model with its data."""
 
 import abc
 import dataclasses
@@ -23,7 +23,7 @@ ModelType = TypeVar("ModelType", bound=Module)
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """A score by name, and whether more of it is better."""
+    """The name of a score, and whether more of it is better."""
 
     name: str
     better: Literal["max", "min"] = "max"
@@ -41,7 +41,7 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """The summed loss of a batch, the number it is divided by, and the state that the next chunk of text starts from.
+    """The summed loss of a batch, its divisor, and the state that the next chunk of text starts from.
 
     Sum and weight are kept apart so that a batch split over devices gives exactly the mean of the whole.
     """
@@ -60,13 +60,13 @@ class Scores:
 
 
 class Scorer(Protocol):
-    """Gathers the outputs of evaluation steps, on the host."""
+    """Collects the outputs of evaluation steps, on the host."""
 
     def update(self, block: Any, outputs: Any) -> None:
-        """Takes the outputs of one block of batches; leading axes [steps, batch]."""
+        """Adds the outputs of one block of batches; leading axes [steps, batch]."""
 
     def compute(self) -> Scores:
-        """The scores of everything seen."""
+        """Returns the scores of all blocks so far."""
         ...
 
 
@@ -75,29 +75,29 @@ class Objective(abc.ABC, Generic[ModelType]):
 
     @abc.abstractmethod
     def init(self, key: Array) -> ModelType:
-        """A fresh model."""
+        """Returns a fresh model."""
 
     def initial_carry(self, batch_size: int) -> Any:
-        """The state that the first chunk of a text starts from; leading axis [batch]. Empty for most models."""
+        """Returns the state that the first chunk of a text starts from; leading axis [batch]. Empty for most models."""
         return ()
 
     @abc.abstractmethod
     def loss(self, model: ModelType, batch: Batch, carry: Any, rng: Rng) -> Loss:
-        """The training loss of one batch, without the auxiliary losses that layers add."""
+        """Returns the training loss of one batch, without the auxiliary losses that layers add."""
 
     @abc.abstractmethod
     def predict(self, model: ModelType, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
-        """The outputs for one batch, by name, and the next carry: the one forward pass of scores, users and exports."""
+        """Returns a batch's outputs by name, and the next carry: the one forward pass of scores, users and exports."""
 
     @abc.abstractmethod
     def measure(self, model: ModelType, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """What a scorer needs of the outputs for a batch with targets, such as the loss of each row."""
+        """Returns what a scorer needs of the outputs for a batch with targets, such as the loss of each row."""
 
 
 class Task(abc.ABC):
-    """What ``task:`` in a config names: it ties readers, processor, objective and scores together.
+    """Ties readers, processor, objective and scores together; ``task:`` in a config names it.
 
-    An instance belongs to one experiment and holds its data, where it was prepared with data.
+    An instance belongs to one experiment, and holds its data if it was made by ``prepare``.
 
     Attributes:
         name: the value of ``task``.
@@ -105,7 +105,7 @@ class Task(abc.ABC):
         ModelConfig: the schema of the `model` section.
         TrainConfig: the schema of the `train` section.
         Options: what a user may set when predicting.
-        scores: every score that it may compute, with its direction.
+        scores: all scores that it may compute, with their directions.
         sample: how the report shows a sample prediction.
     """
 
@@ -140,9 +140,9 @@ class Task(abc.ABC):
         """Reads the data: makes the processor from the training part, and encodes every part once.
 
         Args:
-            experiment: with this task's sections.
+            experiment: the experiment, with this task's sections.
             start: a processor whose vocabularies are kept (that of the run whose weights training starts from); only
-                the labels are those of the new data.
+                the labels come from the new data.
 
         Raises:
             InputError: for bad data.
@@ -150,7 +150,7 @@ class Task(abc.ABC):
 
     @classmethod
     def open(cls, experiment: Experiment, assets: Path) -> Self:
-        """A task without data, from the assets of a run, for prediction.
+        """Opens a task without data, from the assets of a run, for prediction.
 
         Raises:
             InputError: for missing or damaged assets.
@@ -159,15 +159,15 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def make_objective(self) -> Objective:
-        """The traced half, for this experiment and processor."""
+        """Makes the traced half, for this experiment and processor."""
 
     def from_data(self, model: Any) -> Any:
-        """A fresh model with what is known from the data put in (word vectors, the mean of the pixels)."""
+        """Returns a fresh model with values from the data filled in (word vectors, the mean of the pixels)."""
         return model
 
     @abc.abstractmethod
     def load_split(self, name: str, path: str) -> None:
-        """Reads another file in the format of the data as one more part.
+        """Reads another file, in the format of the data, as an additional part.
 
         Raises:
             InputError: for a missing or bad file.
@@ -176,43 +176,43 @@ class Task(abc.ABC):
     # -- batches ---------------------------------------------------------------------------------------------------
 
     def splits(self) -> list[str]:
-        """The parts of the data that were read."""
+        """Returns the parts of the data that were read."""
         return list(self.parts)
 
     @abc.abstractmethod
     def batches(self, split: str, *, training: bool) -> Batches:
-        """The batches of one part of the data."""
+        """Returns the batches of one part of the data."""
 
     def arrays(self, split: str, block: Any) -> dict[str, np.ndarray]:
-        """The arrays of a block of batches with their targets, leading axes [steps, batch]."""
+        """Returns the arrays of a block of batches with their targets; leading axes [steps, batch]."""
         return self.processor.batch(self.parts[split], block.indices, block.length, targets=True)
 
     @abc.abstractmethod
     def units(self, split: str, block: Any) -> int:
-        """How many units (``processor.unit``: tokens, characters, examples) a block holds, for the throughput."""
+        """Counts the units (``processor.unit``: tokens, characters, examples) in a block, for the throughput."""
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
     @classmethod
     @abc.abstractmethod
     def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
-        """The scores that an experiment will compute, the one that counts by default first; its data are not read."""
+        """Returns the scores that an experiment will compute, the default one first, without reading its data."""
 
     @abc.abstractmethod
     def score_names(self) -> tuple[str, ...]:
-        """The scores that are computed on this data, the one that counts by default first."""
+        """Returns the scores that are computed on this data, the default one first."""
 
     @abc.abstractmethod
     def scorer(self, split: str) -> Scorer:
-        """A fresh scorer for one part of the data."""
+        """Returns a fresh scorer for one part of the data."""
 
     def baseline(self, split: str) -> Scores | None:
-        """Scores of a simple method on the same data, to be printed beside the model's own, where there is one."""
+        """Returns the scores of a simple method, if any, on the same data, to print beside the model's own."""
         return None
 
     @classmethod
     def score(cls, name: str) -> Score:
-        """A score with its direction.
+        """Returns a score with its direction.
 
         Raises:
             InputError: for a score that the task does not have.
@@ -223,7 +223,7 @@ class Task(abc.ABC):
         return found[name]
 
     def metric(self) -> Score:
-        """The dev score that picks the best checkpoint: ``train.metric``, or the first of ``score_names``.
+        """Returns the dev score that picks the best checkpoint: ``train.metric``, or the first of ``score_names``.
 
         Raises:
             InputError: for a score that is not computed on this data.
@@ -237,7 +237,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def examples(self, source: Any) -> Iterator[Any]:
-        """The examples of a user's file or of standard input (an ``InputFile``), as they come.
+        """Yields the examples of a user's file or of standard input (an ``InputFile``) as they arrive.
 
         Raises:
             InputError: for input that cannot be read.
@@ -245,11 +245,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def labels(self) -> Sequence[str]:
-        """The labels that answers may carry, for colours and for the metadata of an export."""
+        """Returns the labels that answers may carry, for colours and for the metadata of an export."""
 
 
 def batches_by_length(task: Task, split: str, *, training: bool) -> LengthBatches:
-    """Batches of rows of similar length, for tasks whose `train` section is a ``TextTrainConfig``."""
+    """Returns batches of rows of similar length, for tasks whose `train` section is a ``TextTrainConfig``."""
     train = task.experiment.train
     assert isinstance(train, TextTrainConfig)
     lengths = {name: rows.lengths for name, rows in task.parts.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reads a YAML experiment with `extends:`, environment variables and overrides, and remembers every key's line."""
+"""Reads a YAML experiment with `extends:`, environment variables and overrides, and keeps the line of every key."""
 
 import copy
 import os
@@ -17,14 +17,14 @@ Keys = tuple[str | int, ...]
 
 
 class Source:
-    """A merged tree of settings, and the file and line that each key came from."""
+    """A merged tree of settings, with the file and line of each key."""
 
     def __init__(self) -> None:
         self.tree: dict[str, Any] = {}
         self.places: dict[Keys, Place] = {}
 
     def place(self, keys: Sequence[str | int]) -> Place | None:
-        """Where a key was set; of a key that was never set, where its nearest parent was."""
+        """Returns where a key was set; for a key that was never set, where its nearest parent was."""
         for n in range(len(keys), 0, -1):
             if tuple(keys[:n]) in self.places:
                 return self.places[tuple(keys[:n])]
@@ -53,13 +53,13 @@ def read(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) ->
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """The dotted key and the value of an override.
+    """Splits an override into its dotted key and its value.
 
     >>> parse_override("model.hidden=[64, 32]")
     ('model.hidden', [64, 32])
 
     Raises:
-        InputError: for one without ``=``, or a value that is not YAML.
+        InputError: for an override without ``=``, or a value that is not YAML.
     """
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
@@ -130,7 +130,7 @@ def _set(source: Source, keys: list[str | int], value: Any, text: str) -> None:
     for i, key in enumerate(keys[:-1]):
         if isinstance(node, list):
             if not isinstance(key, int) or key >= len(node):
-                raise InputError(f"override {text!r}: {'.'.join(map(str, keys[: i + 1]))} is no item of the list")
+                raise InputError(f"override {text!r}: {'.'.join(map(str, keys[: i + 1]))} is not an item of the list")
             node = node[key]
             if not isinstance(node, dict | list):
                 raise InputError(f"override {text!r}: {'.'.join(map(str, keys[: i + 1]))} has no settings of its own")
@@ -157,18 +157,18 @@ def _expand(value: Any, where: str) -> Any:
     if not isinstance(value, str):
         return value
 
-    def one(match: re.Match[str]) -> str:
+    def value_of(match: re.Match[str]) -> str:
         name, default = match.groups()
         found = os.environ.get(name) or default
         if found is None:
             raise InputError(f"{where}: the environment variable {name} is not set, and {value!r} gives no default")
         return found
 
-    return _VARIABLE.sub(one, value)
+    return _VARIABLE.sub(value_of, value)
 
 
 def _anchor_paths(value: Any, folder: Path) -> Any:
-    """Makes texts that begin with ./ or ../ relative to the config's own folder, so that it runs from anywhere."""
+    """Resolves texts that begin with ./ or ../ against the config's folder, so that it runs from anywhere."""
     if isinstance(value, dict):
         return {key: _anchor_paths(item, folder) for key, item in value.items()}
     if isinstance(value, list):

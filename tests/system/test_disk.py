@@ -11,7 +11,7 @@ from spago_jax.cli.main import run
 
 CHANGES = ["train.epochs=4", "train.buckets=1", "model.dropout=0"]
 FAILED = re.compile(
-    r"spago-jax: cannot write .*: (.*); the last good checkpoint is step (\d+), --resume goes on from it"
+    r"spago-jax: cannot write .*: (.*); the last good checkpoint is step (\d+); --resume continues from it"
 )
 
 

@@ -110,6 +110,18 @@ def test_it_reads_no_further_than_it_must(tagger, tokens):
     assert len(taken) == 4
 
 
+def test_nothing_is_compiled_after_a_warm_up(mood, tmp_path):
+    from spago_jax.compiler import CompileCounter
+
+    labeler = sj.load_task("text-classification", mood[1])
+    labeler.warm_up()
+    with CompileCounter() as counter:
+        for count in (1, 3, 30, 300):
+            labeler([text for text, _ in texts(count, count)])
+        labeler(["holidays " * 1000, ""])
+    assert counter.compilations == 0
+
+
 # -- classifiers of texts --------------------------------------------------------------------------------
 
 
@@ -157,6 +169,15 @@ def test_images_of_another_size(pictures):
     labeler = sj.load_task("image-classification", pictures[1])
     with pytest.raises(InputError, match=r"an array uint8\[5, 4\], the model expects images of \[4, 4\]"):
         list(labeler.stream(np.zeros((2, 5, 4), np.uint8)))
+
+
+def test_pictures_of_other_number_types_are_the_same(pictures):
+    labeler = sj.load_task("image-classification", pictures[1])
+    pixels, _ = images(4, 6)
+    expected = list(labeler.stream(pixels))
+    assert list(labeler.stream(pixels.astype(np.int64))) == expected
+    assert list(labeler.stream(pixels.astype(np.float64))) == expected
+    assert [a.label for a in labeler.stream(pixels + 0.25)] == [a.label for a in expected]
 
 
 # -- language models --------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_a_run_can_be_opened_from_its_folder_alone(trained, tmp_path, corpus, mo
 
 def test_it_refuses_to_overwrite(trained, config):
     _, folder = trained
-    with pytest.raises(InputError, match="holds a run already; go on with it by --resume"):
+    with pytest.raises(InputError, match="already holds a run; continue it with --resume"):
         run(config, folder)
 
 

@@ -75,7 +75,7 @@ def test_a_run_with_evaluations_inside_resumes_to_the_same_bits(config, tmp_path
 
 
 def test_evaluations_inside_an_epoch_need_dev_data(config, tmp_path):
-    with pytest.raises(InputError, match="train.evaluate_steps follows the score on dev data, and data.dev is missing"):
+    with pytest.raises(InputError, match="train.evaluate_steps follows the dev score, but data.dev is missing"):
         train(config, tmp_path / "run", "data.dev=null", "train.evaluate_steps=2")
 
 

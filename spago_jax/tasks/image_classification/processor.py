@@ -28,12 +28,15 @@ class PictureProcessor(Processor[Picture, Classification]):
     Args:
         shape: height and width of a picture.
         classes: number of classes.
+        dtype: of the training pictures; pictures of other types are turned to it where no number changes, else to
+            float32.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, shape: Sequence[int], classes: int):
+    def __init__(self, shape: Sequence[int], classes: int, dtype: str = "float32"):
         self.shape, self.classes = (int(shape[0]), int(shape[1])), int(classes)
+        self.dtype = np.dtype(dtype)
 
     def example(self, value: Any) -> Picture:
         """A picture, pixels [height, width].
@@ -54,7 +57,11 @@ class PictureProcessor(Processor[Picture, Classification]):
     def encode(self, examples: Iterable[Picture]) -> PictureRows:
         """Some pictures as one array."""
         kept = list(examples)
-        images = np.stack([one.pixels for one in kept]) if kept else np.zeros((0, *self.shape), np.float32)
+        images = np.stack([one.pixels for one in kept]) if kept else np.zeros((0, *self.shape), self.dtype)
+        if images.dtype != self.dtype:
+            with np.errstate(invalid="ignore"):
+                cast = images.astype(self.dtype)
+            images = cast if np.array_equal(cast, images) else images.astype(np.float32)
         return PictureRows(images, np.array([-1 if one.label is None else one.label for one in kept], np.int32))
 
     def batch(
@@ -86,8 +93,13 @@ class PictureProcessor(Processor[Picture, Classification]):
         return ranked(outputs[0]["logits"], [str(number) for number in range(self.classes)])
 
     def settings(self) -> dict[str, Any]:
-        """The size of a picture and the number of classes."""
-        return {"task": "image-classification", "shape": list(self.shape), "classes": self.classes}
+        """The size and type of a picture and the number of classes."""
+        return {
+            "task": "image-classification",
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "dtype": self.dtype.name,
+        }
 
     def save(self, folder: Path) -> None:
         """Writes ``processor.json``."""
@@ -98,6 +110,6 @@ class PictureProcessor(Processor[Picture, Classification]):
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
         try:
-            return cls(settings["shape"], settings["classes"])
+            return cls(settings["shape"], settings["classes"], settings["dtype"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the settings of a classifier: {error}", path=folder / "processor.json") from None

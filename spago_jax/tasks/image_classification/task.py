@@ -40,9 +40,9 @@ class ImageClassification(Task):
         """Reads the pictures; the classes are those of the training part."""
         data = experiment.data
         read = {split: list(data.read(split, seed=experiment.seed)) for split in data.splits()}
-        height, width = read["train"][0].pixels.shape
+        first = read["train"][0].pixels
         classes = max(picture.label or 0 for picture in read["train"]) + 1
-        task = cls(experiment, PictureProcessor((height, width), classes))
+        task = cls(experiment, PictureProcessor(first.shape, classes, first.dtype.name))
         task.parts = {split: task.processor.encode(pictures) for split, pictures in read.items()}
         return task
 

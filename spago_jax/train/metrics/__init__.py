@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Scores as mergeable states: entity F1, token scores, perplexity, means."""
+"""Metrics with mergeable states: entity F1, token scores, perplexity, means."""
 
 from spago_jax.train.metrics.entity_f1 import EntityF1 as EntityF1
 from spago_jax.train.metrics.entity_f1 import EntityRow as EntityRow

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Entity precision, recall and F1 with the meaning of the CoNLL shared tasks' conlleval."""
+"""Entity precision, recall and F1, as conlleval of the CoNLL shared tasks defines them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,11 +47,11 @@ def _row(label: str, gold: int, predicted: int, correct: int) -> EntityRow:
 
 
 class EntityF1:
-    """A predicted span is correct if one with the same tokens and the same label is in the gold tags.
+    """Counts a predicted span as correct if the gold tags have one with the same tokens and the same label.
 
     precision = correct / predicted, recall = correct / gold, f1 = 2 correct / (gold + predicted), all over spans;
     accuracy = tokens with the right tag / tokens. Spans are read as conlleval does (see `text.tags.spans`): an
-    ``I-`` that continues nothing starts a span, so what a scheme forbids is still scored.
+    ``I-`` that continues nothing starts a span, so tags that a scheme forbids are still scored.
 
     Source: Tjong Kim Sang and De Meulder 2003, and the script conlleval.
 
@@ -62,7 +62,7 @@ class EntityF1:
     (0.5, 0.5, 0.5, 0.75, 1.0)
 
     Args:
-        scheme: How tags are read: ``BIOES``, the default, reads IOB1 and IOB2 too; ``plain`` for tags without
+        scheme: how tags are read: ``BIOES``, the default, reads IOB1 and IOB2 too; ``plain`` for tags without
             prefixes, whose runs are spans.
     """
 
@@ -70,17 +70,17 @@ class EntityF1:
         self.scheme = parse_scheme(scheme)
 
     def init(self) -> EntityState:
-        """The state of nothing seen."""
+        """Returns the empty state."""
         return {"tokens": 0, "correct_tokens": 0, "spans": {}}
 
     def update(self, state: EntityState, gold: Sequence[str], predicted: Sequence[str]) -> EntityState:
         """Counts one sentence.
 
         Raises:
-            InputError: The two have different lengths, or a tag's prefix is none of the scheme's.
+            InputError: the lengths differ, or a tag's prefix is not one of the scheme's.
         """
         if len(gold) != len(predicted):
-            raise InputError(f"{len(predicted)} predicted tags for {len(gold)} gold tags: expected one for each token")
+            raise InputError(f"{len(predicted)} predicted tags for {len(gold)} gold tags: expected one per token")
         wanted, got = spans(gold, self.scheme), spans(predicted, self.scheme)
         both = set(wanted) & set(got)
         counts = {label: list(row) for label, row in state["spans"].items()}
@@ -94,7 +94,7 @@ class EntityF1:
         }
 
     def merge(self, a: EntityState, b: EntityState) -> EntityState:
-        """The counts of both parts."""
+        """Returns the counts of both parts."""
         labels = dict.fromkeys([*a["spans"], *b["spans"]])
         none = [0, 0, 0]
         return {
@@ -107,16 +107,16 @@ class EntityF1:
         }
 
     def overall(self, state: EntityState) -> EntityRow:
-        """The row of all labels together (micro average)."""
+        """Returns the row of all labels together (micro average)."""
         gold, predicted, correct = (sum(row[i] for row in state["spans"].values()) for i in range(3))
         return _row("all", gold, predicted, correct)
 
     def rows(self, state: EntityState) -> list[EntityRow]:
-        """One row for each label that is in the gold or the predicted tags, sorted by label."""
+        """Returns one row per label of the gold or the predicted tags, sorted by label."""
         return [_row(label, *state["spans"][label]) for label in sorted(state["spans"])]
 
     def compute(self, state: EntityState) -> dict[str, float]:
-        """``precision``, ``recall``, ``f1``, ``accuracy``, and ``f1/LABEL`` of each label; fractions of 1."""
+        """Returns ``precision``, ``recall``, ``f1``, ``accuracy``, and ``f1/LABEL`` per label; fractions of 1."""
         overall = self.overall(state)
         return {
             "precision": overall.precision,
@@ -132,17 +132,17 @@ def score_conll_files(
 ) -> EntityState:
     """Counts the entities of a file of predictions against a file of gold tags; the last column is the tag.
 
-    Columns may be apart by tabs in one file and by blanks in the other. Tokens are not compared: shared-task
-    systems escape some of them.
+    One file may separate columns by tabs and the other by blanks. Tokens are not compared: systems of the shared
+    tasks escape some of them.
 
     Args:
-        gold: A CoNLL column file.
-        predicted: Another, with the same sentences.
-        scheme: As in `EntityF1`.
-        metric: Used instead of a new one with `scheme`.
+        gold: a CoNLL column file.
+        predicted: another, with the same sentences.
+        scheme: as in `EntityF1`.
+        metric: used instead of a new one with `scheme`.
 
     Raises:
-        InputError: One of the files cannot be read, or the sentences are not as many or not as long.
+        InputError: a file cannot be read, or the numbers or lengths of the sentences differ.
     """
     metric = metric or EntityF1(scheme)
     state = metric.init()

@@ -21,30 +21,30 @@ class MeanState(TypedDict):
 class Mean:
     """sum_i w_i x_i / sum_i w_i, with plain sums in float64.
 
-    (spaGO's ``MovingAvg`` has a factor 2 / count in its place, which is not a mean.)
+    (spaGO's ``MovingAvg`` has a factor 2 / count instead, which is not a mean.)
 
     >>> metric = Mean("loss")
     >>> metric.compute(metric.update(metric.init(), [1.0, 2.0], weight=[3, 1]))
     {'loss': 1.25}
 
     Args:
-        name: What the mean is called in the scores.
+        name: the name of the mean among the scores.
     """
 
     def __init__(self, name: str = "mean"):
         self.name = name
 
     def init(self) -> MeanState:
-        """The state of nothing seen."""
+        """Returns the empty state."""
         return {"total": 0.0, "weight": 0.0}
 
     def update(self, state: MeanState, values: ArrayLike, *, weight: ArrayLike = 1.0) -> MeanState:
-        """Adds numbers.
+        """Adds some numbers.
 
         Args:
-            state: What was summed before.
-            values: A number or an array of them.
-            weight: One for all, or one for each.
+            state: the sums so far.
+            values: a number or an array of numbers.
+            weight: one weight for all, or one per value.
         """
         numbers = np.asarray(values, np.float64)
         weights = np.broadcast_to(np.asarray(weight, np.float64), numbers.shape)
@@ -54,14 +54,14 @@ class Mean:
         }
 
     def merge(self, a: MeanState, b: MeanState) -> MeanState:
-        """The sums of both parts."""
+        """Returns the sums of both parts."""
         return {"total": a["total"] + b["total"], "weight": a["weight"] + b["weight"]}
 
     def compute(self, state: MeanState) -> dict[str, float]:
-        """The mean, under its name.
+        """Returns the mean, under its name.
 
         Raises:
-            InputError: The weights come to 0.
+            InputError: the weights add up to 0.
         """
         if not state["weight"]:
             raise InputError(f"the mean {self.name!r} of nothing is not defined: no value was added")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How surprised a language model is: negative log-likelihood, perplexity, bits per character."""
+"""Scores of a language model: negative log-likelihood, perplexity, bits per character."""
 
 import math
 from typing import TypedDict
@@ -21,7 +21,7 @@ class Perplexity:
     """nll = - (1 / n) sum log p(token | before), in nats; perplexity = exp(nll); bits = nll / log 2.
 
     Bits per character divide the same sum by the number of characters, so that models with different tokens can
-    be compared; for a character model the two are one.
+    be compared; for a character model both are the same.
 
     >>> metric = Perplexity()
     >>> state = metric.update(metric.init(), nll=4 * math.log(8.0), tokens=4)
@@ -30,7 +30,7 @@ class Perplexity:
     """
 
     def init(self) -> PerplexityState:
-        """The state of nothing seen."""
+        """Returns the empty state."""
         return {"nll": 0.0, "tokens": 0, "characters": 0}
 
     def update(
@@ -39,10 +39,10 @@ class Perplexity:
         """Adds some text.
 
         Args:
-            state: What was summed before.
-            nll: The sum (not the mean) of the negative log-likelihoods of the tokens, in nats.
-            tokens: How many tokens were predicted.
-            characters: How many characters they stand for; as many as tokens by default.
+            state: the sums so far.
+            nll: the sum (not the mean) of the negative log-likelihoods of the tokens, in nats.
+            tokens: the number of predicted tokens.
+            characters: the number of characters they stand for; by default the number of tokens.
         """
         return {
             "nll": state["nll"] + float(nll),
@@ -51,7 +51,7 @@ class Perplexity:
         }
 
     def merge(self, a: PerplexityState, b: PerplexityState) -> PerplexityState:
-        """The sums of both parts."""
+        """Returns the sums of both parts."""
         return {
             "nll": a["nll"] + b["nll"],
             "tokens": a["tokens"] + b["tokens"],
@@ -59,13 +59,13 @@ class Perplexity:
         }
 
     def compute(self, state: PerplexityState) -> dict[str, float]:
-        """``nll`` (nats per token), ``perplexity``, ``bits_per_character``.
+        """Returns ``nll`` (nats per token), ``perplexity`` and ``bits_per_character``.
 
         Raises:
-            InputError: Nothing was counted.
+            InputError: nothing was counted.
         """
         if not state["tokens"] or not state["characters"]:
-            raise InputError("the perplexity of no text is not defined: the data to score has no token to predict")
+            raise InputError("perplexity is not defined without text: the data to score have no token to predict")
         mean = state["nll"] / state["tokens"]
         return {
             "nll": mean,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Accuracy, precision, recall and F1 of single labels, from a matrix of confusions."""
+"""Accuracy, precision, recall and F1 of single labels, from a confusion matrix."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class LabelRow(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """How often a label was taken for another."""
+    """How often one label was predicted in place of another."""
 
     gold: str
     predicted: str
@@ -33,12 +33,12 @@ class Confusion(NamedTuple):
 
 
 class TokenScores:
-    """Scores of a classification of tokens, texts or images; its state is the matrix of confusions.
+    """Scores a classification of tokens, texts or images; its state is the confusion matrix.
 
     With n_gp the number of tokens of label g that were predicted as p: accuracy = sum_g n_gg / n; precision of
-    l = n_ll / sum_g n_gl; recall = n_ll / sum_p n_lp; f1 = 2 n_ll / (sum_g n_gl + sum_p n_lp), 0 where that is
-    0 / 0. ``macro_f1`` is the mean f1 of the labels that occur, in the gold or the predicted ones (as in
-    scikit-learn); ``micro_f1`` takes the counts of all labels together, and is the accuracy where no label is
+    l = n_ll / sum_g n_gl; recall = n_ll / sum_p n_lp; f1 = 2 n_ll / (sum_g n_gl + sum_p n_lp), and 0 where
+    that is 0 / 0. ``macro_f1`` is the mean f1 of the labels that occur among the gold or the predicted ones (as in
+    scikit-learn); ``micro_f1`` takes the counts of all labels together, and equals the accuracy if no label is
     ignored.
 
     >>> metric = TokenScores(("NOUN", "VERB", "X"))
@@ -47,11 +47,11 @@ class TokenScores:
     {'accuracy': 0.667, 'macro_f1': 0.667, 'micro_f1': 0.667, 'macro_precision': 0.75, 'macro_recall': 0.75}
 
     Args:
-        labels: The labels in the order of their ids.
-        ignore: Labels left out of the macro and micro scores (``O``), but not of the accuracy.
+        labels: the labels in the order of their ids.
+        ignore: labels left out of the macro and micro scores (``O``), but not of the accuracy.
 
     Raises:
-        InputError: A label comes twice, or one to be ignored is not among them.
+        InputError: a label is given twice, or an ignored label is not among them.
     """
 
     def __init__(self, labels: Sequence[str], *, ignore: Sequence[str] = ()):
@@ -59,14 +59,14 @@ class TokenScores:
         self._index = {label: i for i, label in enumerate(self.labels)}
         if len(self._index) != len(self.labels):
             twice = next(label for label in self.labels if self.labels.count(label) > 1)
-            raise InputError(f"label {twice!r} comes twice among the labels to score")
+            raise InputError(f"label {twice!r} is given twice among the labels to score")
         for label in ignore:
             if label not in self._index:
                 raise InputError(f"cannot ignore label {label!r}: {did_you_mean(label, self.labels)}")
         self.ignore = frozenset(ignore)
 
     def init(self) -> np.ndarray:
-        """The state of nothing seen: int64[labels, labels], rows gold, columns predicted."""
+        """Returns the empty state: int64[labels, labels], rows gold, columns predicted."""
         return np.zeros((len(self.labels), len(self.labels)), np.int64)
 
     def _ids(self, values: Sequence[str] | np.ndarray, what: str) -> np.ndarray:
@@ -90,21 +90,21 @@ class TokenScores:
         *,
         lengths: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Counts labels, given by name or by id, in arrays of any one shape.
+        """Counts labels, given by name or by id, in two arrays of the same shape.
 
         Args:
-            state: What was counted before.
-            gold: The true labels; those with a negative id are passed over.
-            predicted: As many.
-            lengths: For arrays ``[batch, time]``: how much of each row counts.
+            state: the counts so far.
+            gold: the true labels; those with a negative id are skipped.
+            predicted: the predicted labels, as many.
+            lengths: for arrays ``[batch, time]``, the number of positions of each row that count.
 
         Raises:
-            InputError: The shapes differ, or a label or id is unknown.
+            InputError: the shapes differ, or a label or id is unknown.
         """
         wanted, got = self._ids(gold, "gold"), self._ids(predicted, "predicted")
         if wanted.shape != got.shape:
             raise InputError(
-                f"gold labels have shape {wanted.shape}, predicted ones {got.shape}: expected the same of both"
+                f"gold labels have shape {wanted.shape}, predicted ones {got.shape}: expected equal shapes"
             )
         keep = wanted >= 0
         if lengths is not None:
@@ -118,11 +118,11 @@ class TokenScores:
         return state + np.bincount(wanted * n + got, minlength=n * n).reshape(n, n)
 
     def merge(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The counts of both parts."""
+        """Returns the counts of both parts."""
         return a + b
 
     def rows(self, state: np.ndarray) -> list[LabelRow]:
-        """One row for each label that occurs and is not ignored, in the order of the labels."""
+        """Returns one row per label that occurs and is not ignored, in the order of the labels."""
         gold, predicted, correct = state.sum(1).tolist(), state.sum(0).tolist(), state.diagonal().tolist()
         return [
             LabelRow(label, ratio(c, p), ratio(c, g), ratio(2 * c, g + p), g, p, c)
@@ -131,7 +131,7 @@ class TokenScores:
         ]
 
     def compute(self, state: np.ndarray) -> dict[str, float]:
-        """``accuracy``, ``macro_f1``, ``micro_f1``, ``macro_precision``, ``macro_recall``; fractions of 1."""
+        """Returns ``accuracy``, ``macro_f1``, ``micro_f1``, ``macro_precision``, ``macro_recall``; fractions of 1."""
         rows = self.rows(state)
         gold, predicted, correct = (sum(getattr(r, name) for r in rows) for name in ("gold", "predicted", "correct"))
         return {
@@ -143,7 +143,7 @@ class TokenScores:
         }
 
     def confusions(self, state: np.ndarray, *, most: int = 10) -> list[Confusion]:
-        """The most frequent mistakes, the most frequent first.
+        """Returns the most frequent mistakes, the most frequent first.
 
         >>> metric = TokenScores("ab")
         >>> metric.confusions(metric.update(metric.init(), ["a", "a", "b"], ["b", "b", "b"]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Training that can be watched: histories of values, their trends, what is done about them, and how they are shown."""
+"""Watching training: histories of values, their trends, the actions they trigger, and how they are shown."""
 
 from spago_jax.train.watch.trend import STATES as STATES
 from spago_jax.train.watch.trend import Trend as Trend

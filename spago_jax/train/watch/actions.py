@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Actions: what a run does when a trend gets into a state. Lower the rate, unfreeze a part, stop."""
+"""Actions that a run takes when a trend reaches a state: lower the rate, unfreeze a part, stop."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,21 +12,21 @@ from spago_jax.train.watch.watch import Watch
 
 @dataclasses.dataclass
 class Fired:
-    """How often an action was done, and how long the trend was at the last time."""
+    """How often an action was taken, and the length of the trend at the last time."""
 
     times: int = 0
     length: int = 0
 
 
 class Actions:
-    """The actions of an experiment, and which of them were done.
+    """The actions of an experiment, and which of them were taken.
 
     Args:
         configs: ``train.actions``.
         names: the names that can be watched.
 
     Raises:
-        InputError: for a trend that nothing is watched under.
+        InputError: for a trend that is not watched.
     """
 
     def __init__(self, configs: Sequence[ActionConfig], names: Iterable[str]):
@@ -41,14 +41,14 @@ class Actions:
         self._fired = [Fired() for _ in self.configs]
 
     def due(self, watch: Watch, epochs: int) -> list[int]:
-        """Which actions are to be done now, after so many epochs; they count as done."""
+        """Returns the actions to take now, after so many epochs; they then count as taken."""
         found = []
         for i, (action, fired) in enumerate(zip(self.configs, self._fired, strict=True)):
             when = action.when
             if (fired.times and not action.repeat) or epochs < max(when.after_epoch, 1):
                 continue
             trend = watch.trend(when.trend)
-            if len(trend) - fired.length < when.window:  # of what was seen since the last time
+            if len(trend) - fired.length < when.window:  # a window of values since the last time
                 continue
             if trend.state(when.state, when.window, when.tolerance):
                 fired.times += 1
@@ -57,22 +57,22 @@ class Actions:
         return found
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Which were done, as JSON."""
+        """Returns which actions were taken, as JSON."""
         return [dataclasses.asdict(fired) for fired in self._fired]
 
     def restore(self, value: Sequence[Mapping[str, Any]]) -> None:
-        """Takes up what ``to_json`` gave."""
+        """Restores what ``to_json`` returned."""
         self._fired = [Fired(**item) for item in value]
 
 
 def gates_of(configs: Iterable[ActionConfig]) -> list[str]:
-    """The patterns that some action unfreezes: one gate of the optimizer each."""
+    """Returns the patterns that actions unfreeze; each is one gate of the optimizer."""
     patterns = [as_patterns(action.do.unfreeze) for action in configs if action.do.unfreeze is not None]
     return list(dict.fromkeys(pattern for several in patterns for pattern in several))
 
 
 def describe(action: ActionConfig) -> tuple[str, str]:
-    """An action in words: what it waited for, and what it does.
+    """Describes an action in words: what it waited for, and what it does.
 
     >>> from spago_jax.train.watch.config import ActionConfig
     >>> section = {"when": {"trend": "dev.loss", "state": "stalled"}, "do": {"scale_learning_rate": 0.5, "stop": True}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Curves in a terminal: lines of Unicode braille, two by four dots a character."""
+"""Curves in a terminal, as Unicode braille: two by four dots per character."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,12 +11,12 @@ NOBODY = -1
 
 
 def braille(series: Sequence[Sequence[Point]], width: int, height: int) -> list[list[Cell]]:
-    """The curves on a grid of characters over their common range.
+    """Draws curves on a grid of characters over their common range.
 
     Args:
-        series: points by rising x; each curve is drawn by straight lines between them.
-        width: characters a line.
-        height: lines.
+        series: points in ascending x; each curve joins its points by straight lines.
+        width: characters per line.
+        height: number of lines.
 
     Returns:
         Lines of cells from the top; a cell is its character and the curve that was drawn through it last (-1: none).
@@ -53,7 +53,7 @@ def _range(values: Iterable[float]) -> tuple[float, float]:
 
 
 def _dots(places: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """The dots of straight lines from each place to the next."""
+    """Yields the dots of straight lines from each place to the next."""
     if places:
         yield places[0]
     for (x0, y0), (x1, y1) in zip(places, places[1:], strict=False):  # noqa: RUF007

@@ -12,12 +12,12 @@ Per = Literal["array", "module"] | None
 
 
 def as_patterns(value: Patterns) -> tuple[str, ...]:
-    """One pattern or several, as several."""
+    """Returns one pattern or several as a tuple."""
     return (value,) if isinstance(value, str) else value
 
 
 class HistogramsConfig(Section):
-    """What is counted into histograms after each epoch, on one batch of the training data that stays the same."""
+    """The histograms made after each epoch, always on the same batch of the training data."""
 
     weights: Patterns = Field(default="*", description="arrays of the model, by pattern; [] for none")
     gradients: Patterns = Field(default="*", description="arrays whose gradients are counted; [] for none")
@@ -26,7 +26,7 @@ class HistogramsConfig(Section):
 
 
 class WatchConfig(Section):
-    """What is measured at every training step, on the device, and kept as its mean by epoch."""
+    """The values measured at every training step, on the device, and kept as means by epoch."""
 
     tags: Patterns = Field(default="*", description="names of sj.tap in the model, or patterns of them; [] for none")
     gradients: Per = Field(default=None, description="norms of the gradients, per array or per module")
@@ -72,7 +72,7 @@ class Do(Section):
 
 
 class ActionConfig(Section):
-    """Something that is done when a trend gets into a state."""
+    """An action to take when a trend reaches a state."""
 
     when: When = Field(description="what it waits for")
     do: Do = Field(description="what it does")

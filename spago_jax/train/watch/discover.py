@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What there is to watch in a model: its taps and modules, found by tracing its loss once, without computing it."""
+"""Finds the taps and modules of a model by tracing its loss once, without computing it."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from spago_jax.errors import InputError, did_you_mean
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A value in the model: a tap or what a module's call returned."""
+    """A value in the model: a tap or the output of a module."""
 
     kind: str
     name: str
@@ -27,18 +27,18 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Discovered:
-    """The places of a model in the order in which they are computed, and how many values lie in inner traces."""
+    """The places of a model in the order of computation, and the number of values in inner traces."""
 
     places: tuple[Place, ...]
     skipped: int
 
     def names(self, kind: str) -> list[str]:
-        """The names of the taps, or of the modules."""
+        """Returns the names of the taps, or of the modules."""
         return [place.name for place in self.places if place.kind == kind]
 
 
 def discover(loss: Callable[..., Any], *args: Any) -> Discovered:
-    """The places of a loss function that hold numbers, from the shapes of its arguments."""
+    """Finds the places of a loss function that hold numbers, from the shapes of its arguments."""
     places: list[Place] = []
     skipped = 0
 
@@ -57,7 +57,7 @@ def discover(loss: Callable[..., Any], *args: Any) -> Discovered:
 
 
 def number_of(kind: str, value: Any) -> jax.Array | None:
-    """The array that stands for a value: the first of a tap's, the first of floats of a module's; None without one."""
+    """Returns the array that stands for a value (the first of a tap, the first of floats of a module), if any."""
     leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "dtype")]
     if kind == "module":
         leaves = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
@@ -66,16 +66,16 @@ def number_of(kind: str, value: Any) -> jax.Array | None:
 
 
 def choose(names: Sequence[str], patterns: Iterable[str], where: str, what: str) -> list[str]:
-    """The names that any pattern matches, in their order; every pattern but ``"*"`` must match some.
+    """Returns the names that any pattern matches, in order; every pattern but ``"*"`` must match some name.
 
     Args:
         names: all names.
         patterns: shell wildcards over the whole name, or the beginning of dotted names.
         where: the key of the config, for errors.
-        what: what is named, for errors.
+        what: the kind of thing that is named, for errors.
 
     Raises:
-        InputError: for a pattern that matches nothing, with the nearest name.
+        InputError: for a pattern that matches nothing; suggests the nearest name.
 
     >>> choose(["hidden", "encoder.h", "encoder.c"], ["encoder"], "train.watch.tags", "tap")
     ['encoder.h', 'encoder.c']

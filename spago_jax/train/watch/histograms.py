@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Histograms of weights, gradients and activations, made once an epoch by a small program of their own."""
+"""Histograms of weights, gradients and activations, made once per epoch by a small separate program."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ Histogram = dict[str, Array]
 
 
 def histogram(x: Array, bins: int) -> Histogram:
-    """Counts of the finite values in ``bins`` equal parts of their range.
+    """Counts the finite values in ``bins`` equal parts of their range.
 
     ``low`` and ``high`` are the ends of the range, and ``not_finite`` counts the other values. A value v lies in bin
     ``floor((v - low) / (high - low) bins)``, and ``high`` itself in the last one.
@@ -39,11 +39,11 @@ def histogram(x: Array, bins: int) -> Histogram:
 def histogram_program(
     config: HistogramsConfig, loss: Callable[..., Any], found: Discovered, model: Any, trained: set[str]
 ) -> Program:
-    """A Program ``(model, batch, carry) -> {"weights": {path: histogram}, "gradients": ..., "activations": ...}``.
+    """Returns a Program ``(model, batch, carry) -> {"weights": {path: histogram}, "gradients": ..., ...}``.
 
     Args:
-        config: the section.
-        loss: ``(model, batch, carry)`` to the mean loss; what it taps and its modules' outputs are the activations.
+        config: the section of the config.
+        loss: from ``(model, batch, carry)`` to the mean loss; its taps and module outputs are the activations.
         found: the places of the loss.
         model: the model, for its paths.
         trained: the paths of the arrays that have gradients.
@@ -55,7 +55,7 @@ def histogram_program(
     floats = [path for path, leaf in flat(model).items() if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.size > 1]
     weights = choose(floats, as_patterns(config.weights), f"{where}.weights", "array")
     gradients = choose(sorted(trained), as_patterns(config.gradients), f"{where}.gradients", "trained array")
-    # A tap that has the name of a module is told apart from it.
+    # A tap with the name of a module gets a label of its own.
     labels = {name: ("module", name) for name in found.names("module")}
     labels |= {f"{name} (tap)" if name in labels else name: ("tap", name) for name in found.names("tap")}
     outputs = choose(list(labels), as_patterns(config.activations), f"{where}.activations", "module or tap")
@@ -85,5 +85,5 @@ def histogram_program(
 
 
 def record(found: Mapping[str, Mapping[str, Histogram]]) -> dict[str, Any]:
-    """What the program returned, fetched and as JSON."""
+    """Fetches the result of the program and returns it as JSON."""
     return jax.tree.map(lambda value: np.asarray(value).tolist(), jax.device_get(found))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Curves as a run goes: above the progress bar on a terminal, in the output of a cell in a notebook."""
+"""Live curves of a run: above the progress bar on a terminal, in a cell's output in a notebook."""
 
 import math
 import sys
@@ -55,7 +55,7 @@ WIDE, HIGH, MOST_CHARTS = 36, 7, 6
 
 
 class LiveConsole(TrainingConsole):
-    """``spago-jax train --live``: the curves so far are drawn above the bar; plain lines where it is no terminal."""
+    """``spago-jax train --live``: the curves so far are drawn above the bar; plain lines if it is not a terminal."""
 
     def __init__(self, file: IO[str] | None = None, *, quiet: bool = False):
         super().__init__(file, quiet=quiet)
@@ -77,7 +77,7 @@ class LiveConsole(TrainingConsole):
             self._console.print(charts(self._curves, self._console.width))  # the last state stays
 
     def value(self, name: str, step: int, value: float) -> None:
-        """A point of a curve."""
+        """Adds a point to a curve."""
         self._curves.add(name, step, value)
 
     def __rich__(self) -> Group:
@@ -86,7 +86,7 @@ class LiveConsole(TrainingConsole):
 
 
 def charts(curves: Curves, width: int) -> Table:
-    """The first charts side by side, as many a row as there is room for."""
+    """Lays the first charts side by side, as many per row as fit."""
     panels = [_panel(name, lines) for name, lines in list(curves.charts.items())[:MOST_CHARTS]]
     each = max(1, width // (WIDE + 4))
     grid = Table.grid()
@@ -110,14 +110,14 @@ def _panel(name: str, lines: dict[str, list[tuple[float, float]]]) -> Panel:
 
 
 class LivePlot(TrainingConsole):
-    """Curves in a notebook, redrawn in one output as the training goes.
+    """Curves in a notebook, redrawn in one output as training proceeds.
 
     Hand it to ``fit(..., console=LivePlot())``; or, in a loop of your own, call ``update(watch)`` after each flush.
-    Where there is no notebook it is a plain console.
+    Without a notebook it is a plain console.
 
     Args:
         names: the charts to draw, by name; the first six that come by default.
-        every: seconds between two drawings.
+        every: seconds between redraws.
     """
 
     def __init__(self, *names: str, every: float = 0.5, file: IO[str] | None = None, quiet: bool = False):
@@ -137,13 +137,13 @@ class LivePlot(TrainingConsole):
         self.draw()
 
     def value(self, name: str, step: int, value: float) -> None:
-        """A point of a curve."""
+        """Adds a point to a curve."""
         self._curves.add(name, step, value)
         if time.monotonic() - self._drawn >= self._every:
             self.draw()
 
     def update(self, watch: Watch) -> None:
-        """Draws the history of a watch, one point a flush."""
+        """Draws the history of a watch, one point per flush."""
         self._curves, self._counted = Curves(), "epoch"
         for name, trend in watch.trends().items():
             for epoch, value in enumerate(trend, 1):
@@ -151,9 +151,9 @@ class LivePlot(TrainingConsole):
         self.draw()
 
     def draw(self) -> None:
-        """Puts the charts into the cell's output; nothing without a notebook."""
+        """Puts the charts into the cell's output; does nothing without a notebook."""
         self._drawn = time.monotonic()
-        shell = sys.modules.get("IPython")  # a notebook has it loaded; nobody else need pay for it
+        shell = sys.modules.get("IPython")  # loaded in a notebook; nobody else should pay for the import
         if shell is None or shell.get_ipython() is None or not self._curves.charts:
             return
         from IPython.display import HTML, display
@@ -165,7 +165,7 @@ class LivePlot(TrainingConsole):
             self._handle.update(page)
 
     def svg(self) -> Html:
-        """The charts as markup that stands alone."""
+        """Returns the charts as self-contained markup."""
         wanted = self._names or list(self._curves.charts)[:MOST_CHARTS]
         parts = []
         for name in wanted:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Measures: what a watched training step adds to the sums that it returns; traced into that one program."""
+"""Measures: the values that a watched training step adds to its sums, traced into the same program."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -17,26 +17,26 @@ from spago_jax.train.watch.discover import Discovered, Place, choose, number_of
 
 RESERVED = ("step", "kind", "epoch", "loss", "gradient_norm", "learning_rate")
 FAMILIES = ("dev.", "activation/", "gradient/", "weight/", "update/")
-LATER = jnp.iinfo(jnp.int32).max  # "no place": above every index, so that the devices agree on the smallest
+LATER = jnp.iinfo(jnp.int32).max  # "no place": above every index, so that devices can agree by the minimum
 ROOT = "model"
 
 
 class Measures:
-    """What is measured at each step: one vector of numbers, and where the first value that is not finite was.
+    """The measurements of each step: one vector of numbers, and the place of the first non-finite value.
 
-    Of a tap: its mean. Of a module's output, with ``activations``: mean, mean square (whose root is the epoch's root
-    mean square), the share of zeros, and the share of dead units (of its last axis, those that are zero everywhere
-    in the batch). Of gradients and weights the norm; of updates their norm over that of the weights before, and 0 where
-    these are all zero.
+    For a tap: its mean. For a module's output, with ``activations``: mean, mean square (whose root is the epoch's root
+    mean square), the share of zeros, and the share of dead units (those of the last axis that are zero everywhere in
+    the batch). For gradients and weights: the norm. For updates: their norm over that of the weights before, or 0 if
+    those are all zero.
 
     Args:
-        config: the section; None measures nothing, and leaves the traced program as it is without.
-        found: the places of the model; those of the whole batch.
+        config: the section of the config; None measures nothing and leaves the traced program unchanged.
+        found: the places of the model, for the whole batch.
         arrays: the paths of the trained arrays.
         several: whether the step runs on several devices, each on its part of the batch.
 
     Raises:
-        InputError: for a pattern that matches nothing, or a tap that has the name of something else.
+        InputError: for a pattern that matches nothing, or a tap with the name of something else.
     """
 
     def __init__(self, config: WatchConfig | None, found: Discovered, arrays: list[str], *, several: bool = False):
@@ -55,7 +55,7 @@ class Measures:
         for name in self.tags:
             if name in RESERVED or name.startswith(FAMILIES):
                 raise InputError(
-                    f"the tap {name!r} of the model has the name of something else that is watched: rename it, or "
+                    f"the tap {name!r} of the model shares its name with something else that is watched: rename it, or "
                     f"leave it out of train.watch.tags"
                 )
         self.per = {"gradient": config.gradients, "weight": config.weights, "update": config.updates}
@@ -74,37 +74,37 @@ class Measures:
 
     @property
     def roots(self) -> list[bool]:
-        """Of each name, whether the value of an epoch is the root of the mean of the steps."""
+        """Returns for each name whether the value of an epoch is the root of the mean over steps."""
         return [name.startswith("activation/") and name.endswith("/rms") for name in self.names]
 
     def describe(self, index: int) -> str | None:
-        """The place of an index that a program returned."""
+        """Describes the place of an index that a program returned."""
         return self.places[index] if 0 <= index < len(self.places) else None
 
     # -- traced ----------------------------------------------------------------------------------------------------
 
     def start(self) -> dict[str, Array]:
-        """What the sums of a call begin with."""
+        """Returns the initial sums of a call."""
         if not self.on:
             return {}
         zeros = jnp.zeros(len(self.names), jnp.float32)
         return {"watch": zeros, **({"bad_place": jnp.full((), LATER, jnp.int32)} if self.locate else {})}
 
     def collect(self) -> AbstractContextManager[Any]:
-        """The collector to compute the loss in."""
+        """Returns the collector in which to compute the loss."""
         wants_modules = self.on and any(place.kind == "module" for place in self.watched)
         return collect_taps(modules=wants_modules) if self.on else nullcontext()
 
     def inside(self, found: Collector | None) -> dict[str, Any]:
-        """The numbers of one step's values; to be returned from the function that is differentiated, as aux."""
+        """Returns the numbers of one step's values, to be returned as aux by the differentiated function."""
         if found is None:
             return {}
         arrays = {(p.kind, p.name): _array_of(found, p) for p in self.watched}
         means = {key: _mean(x) for key, x in arrays.items()}
         outputs = [arrays["module", name] for name in self.activations]
         return {
-            # Lists: JAX would sort a dict, and the order counts. What they hold is looked at in a bad step alone; whole
-            # arrays would be kept for that, so of what is measured anyway the mean has to do.
+            # Lists, because JAX would sort a dict and the order counts. They are used only in a bad step, and whole
+            # arrays would have to be kept for that, so the mean stands in for whatever is measured anyway.
             "held": list(arrays.values()) if self.everywhere else list(means.values()),
             "tags": [means["tap", name] for name in self.tags],
             "means": [means["module", name] for name in self.activations],
@@ -117,15 +117,15 @@ class Measures:
         self, totals: Mapping[str, Array], inside: Any, *, loss: Array, gradients: Any, params: Any, updates: Any,
         first_bad: Array,
     ) -> dict[str, Array]:  # fmt: skip
-        """The sums with one more step in them.
+        """Adds one more step to the sums.
 
         Args:
             totals: the sums so far.
-            inside: what ``inside`` gave.
+            inside: the result of ``inside``.
             loss: the summed loss.
-            gradients: of the whole batch.
+            gradients: the gradients of the whole batch.
             params: the weights before the update.
-            updates: what is added to them.
+            updates: what is added to the weights.
             first_bad: whether this is the first step whose loss or gradient is not finite.
         """
         if not self.on:
@@ -152,7 +152,7 @@ class Measures:
             return new
 
     def finish(self, totals: dict[str, Array]) -> dict[str, Array]:
-        """The sums of all devices, at the end of a call."""
+        """Returns the sums over all devices, at the end of a call."""
         if not (self.on and self.several):
             return totals
         shared = {"watch": jax.lax.pmean(totals["watch"], AXIS)}
@@ -196,9 +196,7 @@ def _array_of(found: Collector, place: Place) -> Array:
     held = found if place.kind == "tap" else found.modules
     value = number_of(place.kind, held[place.name]) if place.name in held else None
     if value is None:
-        raise InputError(
-            f"{place} is there for some batches and not for others: what is watched may not depend on the shapes"
-        )
+        raise InputError(f"{place} exists for some batches only: watched values may not depend on the shapes")
     return jax.lax.stop_gradient(value)
 
 
@@ -208,7 +206,7 @@ def _mean(x: Array) -> Array:
 
 
 def _first_bad(asked: Array, arrays: list[Array]) -> Array:
-    """The index of the first array that holds a value that is not finite; computed only where it is asked for."""
+    """Returns the index of the first array with a non-finite value; computed only if requested."""
 
     def look(arrays: list[Array]) -> Array:
         broken = jnp.stack([~jnp.all(jnp.isfinite(x)) for x in arrays])
@@ -218,7 +216,7 @@ def _first_bad(asked: Array, arrays: list[Array]) -> Array:
 
 
 def _squares(tree: Any) -> dict[str, Array]:
-    """The sum of squares of each array."""
+    """Returns the sum of squares of each array."""
     return {path: jnp.sum(jnp.square(jnp.abs(leaf).astype(jnp.float32))) for path, leaf in flat(tree).items()}
 
 

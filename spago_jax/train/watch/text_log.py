@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 
 def csv_text(series: Mapping[str, Sequence[float]]) -> str:
-    """``epoch,tag,...``: epochs from 1, numbers as ``%.8g``, blank where a series is shorter.
+    """Returns CSV lines ``epoch,tag,...``: epochs from 1, numbers as ``%.8g``, blank where a series is shorter.
 
     >>> print(csv_text({"loss": [1.0, 0.5], "dev": [0.25]}), end="")
     epoch,loss,dev
@@ -24,12 +24,12 @@ def csv_text(series: Mapping[str, Sequence[float]]) -> str:
 
 
 def log_lines(series: Mapping[str, Sequence[float]], seconds: Sequence[float], total: int) -> list[str]:
-    """One line an epoch: ``epoch   1  loss=0.5000  [1.2s  ETA 2m05s]``.
+    """Returns one line per epoch: ``epoch   1  loss=0.5000  [1.2s  ETA 2m05s]``.
 
     Args:
-        series: values by name, one an epoch.
-        seconds: how long each epoch took.
-        total: how many epochs there will be.
+        series: values by name, one per epoch.
+        seconds: the duration of each epoch.
+        total: the total number of epochs.
 
     >>> log_lines({"loss": [0.5, 0.0001]}, [2.0, 2.0], 4)
     ['epoch   1  loss=0.5000  [2.0s  ETA 6.0s]', 'epoch   2  loss=1.00e-04  [2.0s  ETA 4.0s]']
@@ -44,7 +44,7 @@ def log_lines(series: Mapping[str, Sequence[float]], seconds: Sequence[float], t
 
 
 def remaining(elapsed: float, done: int, total: int) -> float:
-    """Seconds that remain: ``elapsed / done (total - done)``; 0 before the first and after the last.
+    """Returns the remaining seconds, ``elapsed / done (total - done)``; 0 before the first and after the last.
 
     >>> remaining(10.0, 2, 6), remaining(10.0, 6, 6), remaining(0.0, 0, 6)
     (20.0, 0.0, 0.0)
@@ -53,7 +53,7 @@ def remaining(elapsed: float, done: int, total: int) -> float:
 
 
 def value_text(value: float) -> str:
-    """A number of the log.
+    """Formats a number of the log.
 
     >>> value_text(0), value_text(0.00012), value_text(0.5), value_text(-12.5), value_text(123.456)
     ('0', '1.20e-04', '0.5000', '-12.5000', '123.46')
@@ -67,7 +67,7 @@ def value_text(value: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration of the log.
+    """Formats a duration of the log.
 
     >>> duration_text(0.042), duration_text(1.23), duration_text(125)
     ('42ms', '1.2s', '2m05s')

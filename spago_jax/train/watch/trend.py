@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Trend: which way a series goes. Slope, mean, and whether it stalls, improves, converges, diverges, oscillates."""
+"""The trend of a series: slope, mean, and whether it stalls, improves, converges, diverges or oscillates."""
 
 import itertools
 import math
@@ -9,14 +9,14 @@ STATES = ("stalled", "improving", "converged", "diverging", "oscillating")
 
 
 class Trend:
-    """A series ``y_0 ... y_{n-1}``, one value an epoch, and what can be said of its last ``window`` values.
+    """A series ``y_0 ... y_{n-1}``, one value per epoch, and statistics of its last ``window`` values.
 
-    A window of 0, or one that is longer than the series, is the whole series. Source of the statistics: goDl's
+    A window of 0, or one longer than the series, means the whole series. Source of the statistics: goDl's
     ``graph.Trend``; ``diverging`` and ``oscillating`` were planned there.
 
     Args:
         values: the series.
-        higher_is_better: which way is forward; goDl's series are losses, for which lower is better.
+        higher_is_better: the direction; goDl's series are losses, for which lower is better.
 
     >>> trend = Trend([5.0, 4.0, 3.0, 2.0, 1.0])
     >>> trend.slope(), trend.improving(), trend.stalled(tolerance=0.1), trend.latest
@@ -37,33 +37,33 @@ class Trend:
         return f"Trend({', '.join(f'{value:.6g}' for value in self.values)})"
 
     def last(self, window: int = 0) -> tuple[float, ...]:
-        """The last ``window`` values."""
+        """Returns the last ``window`` values."""
         return self.values[-window:] if 0 < window < len(self.values) else self.values
 
     @property
     def latest(self) -> float:
-        """The newest value; 0 of an empty series."""
+        """The newest value; 0 for an empty series."""
         return self.values[-1] if self.values else 0.0
 
     @property
     def mean(self) -> float:
-        """The mean; 0 of an empty series."""
+        """The mean; 0 for an empty series."""
         return math.fsum(self.values) / len(self.values) if self.values else 0.0
 
     @property
     def min(self) -> float:
-        """The smallest value; 0 of an empty series."""
+        """The smallest value; 0 for an empty series."""
         return min(self.values, default=0.0)
 
     @property
     def max(self) -> float:
-        """The largest value; 0 of an empty series."""
+        """The largest value; 0 for an empty series."""
         return max(self.values, default=0.0)
 
     def slope(self, window: int = 0) -> float:
-        """The least squares slope against ``x = 0 ... n-1``: ``(n Σxy - Σx Σy) / (n Σx² - (Σx)²)``.
+        """Returns the least-squares slope against ``x = 0 ... n-1``: ``(n Σxy - Σx Σy) / (n Σx² - (Σx)²)``.
 
-        0 of fewer than two points.
+        Returns 0 for fewer than two points.
         """
         ys = self.last(window)
         n = len(ys)
@@ -74,15 +74,15 @@ class Trend:
         return (n * sum_xy - sum_x * sum(ys)) / (n * sum_xx - sum_x**2)
 
     def stalled(self, window: int = 0, tolerance: float = 1e-3) -> bool:
-        """``|slope| < tolerance``; not of fewer than two points."""
+        """Whether ``|slope| < tolerance``; False for fewer than two points."""
         return len(self.last(window)) >= 2 and abs(self.slope(window)) < tolerance
 
     def improving(self, window: int = 0) -> bool:
-        """``slope < 0``, or ``slope > 0`` where higher is better."""
+        """Whether ``slope < 0``, or ``slope > 0`` if higher is better."""
         return self._backwards(window) < 0
 
     def converged(self, window: int = 0, tolerance: float = 1e-3) -> bool:
-        """Population variance ``Σ(y - mean)² / n < tolerance``; not of fewer than two points."""
+        """Whether the population variance ``Σ(y - mean)² / n < tolerance``; False for fewer than two points."""
         ys = self.last(window)
         if len(ys) < 2:
             return False
@@ -90,9 +90,9 @@ class Trend:
         return sum((y - mean) ** 2 for y in ys) / len(ys) < tolerance
 
     def diverging(self, window: int = 0, tolerance: float = 1e-3) -> bool:
-        """The series gets worse by more than ``tolerance`` a step, and its newest value is the worst of the window.
+        """Whether it gets worse by more than ``tolerance`` per epoch, and its newest value is the worst of the window.
 
-        Also where the newest value is not finite. Not of fewer than two points.
+        Also True if the newest value is not finite; False for fewer than two points.
 
         >>> Trend([1.0, 1.1, 1.3]).diverging(), Trend([1.0, 3.0, 2.0]).diverging(), Trend([1.0, math.nan]).diverging()
         (True, False, True)
@@ -106,10 +106,10 @@ class Trend:
         return self._backwards(window) > tolerance and ys[-1] == worst
 
     def oscillating(self, window: int = 0, tolerance: float = 1e-3) -> bool:
-        """More than half of the steps go the other way than the step before, both by more than ``tolerance``.
+        """Whether more than half of the steps reverse the step before, both by more than ``tolerance``.
 
         With ``d_i = y_{i+1} - y_i``: of the n - 2 pairs of neighbours, more than half have ``d_i d_{i+1} < 0`` and
-        ``min(|d_i|, |d_{i+1}|) > tolerance``. Not of fewer than four points.
+        ``min(|d_i|, |d_{i+1}|) > tolerance``. False for fewer than four points.
 
         >>> Trend([5, 3, 5, 3, 5]).oscillating(), Trend([5, 4, 3, 2, 3]).oscillating()
         (True, False)
@@ -133,7 +133,7 @@ class Trend:
 
 
 class TrendGroup(dict[str, Trend]):
-    """Trends by name. Nothing holds for all of an empty group, as in goDl's ``TrendGroup``.
+    """Trends by name. No ``all_*`` holds for an empty group, as in goDl's ``TrendGroup``.
 
     >>> group = TrendGroup({"a": Trend([0, 2, 4]), "b": Trend([0, 1, 2])})
     >>> group.slopes(), group.mean_slope(), group.any_improving()
@@ -144,11 +144,11 @@ class TrendGroup(dict[str, Trend]):
         super().__init__(trends or {})
 
     def slopes(self, window: int = 0) -> dict[str, float]:
-        """The slope of each."""
+        """Returns the slope of each."""
         return {name: trend.slope(window) for name, trend in self.items()}
 
     def mean_slope(self, window: int = 0) -> float:
-        """The mean of the slopes; 0 for an empty group."""
+        """Returns the mean of the slopes; 0 for an empty group."""
         return sum(self.slopes(window).values()) / len(self) if self else 0.0
 
     def all(self, state: str, window: int = 0, tolerance: float = 1e-3) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Watch: values collected step by step, their mean by epoch, and the trends of those means."""
+"""Watch: values collected step by step, their means by epoch, and the trends of those means."""
 
 import fnmatch
 import time
@@ -23,8 +23,8 @@ OnFlush = Callable[[dict[str, float]], None]
 class Watch:
     """The history of a training: ``collect`` and ``record`` after each step, ``flush`` after each epoch.
 
-    Values that are on a device stay there until they are flushed, and come in one transfer, so that collecting does
-    not hold the device up. An experiment has one of its own; in a loop of your own:
+    Values on a device stay there until they are flushed, all in one transfer, so that collecting does not hold up
+    the device. An experiment has a watch of its own; in a loop of your own:
 
         for batch in batches:
             model, found = step(model, batch)       # found: a dict of taps, returned by the compiled step
@@ -33,10 +33,10 @@ class Watch:
         if watch.trend("loss").stalled(5, 1e-3): ...
 
     Args:
-        groups: names that stand for several others: ``{"heads": ("head_0", "head_1")}``.
-        higher_is_better: the names of which more is better; of all others less is.
-        on_flush: is given the means after every flush.
-        clock: a function that gives the seconds.
+        groups: names that stand for several others, such as ``{"heads": ("head_0", "head_1")}``.
+        higher_is_better: the names for which higher is better; for all others lower is.
+        on_flush: called with the means after every flush.
+        clock: a function that returns the time in seconds.
 
     >>> watch = Watch()
     >>> for value in (2.0, 4.0, 6.0):
@@ -72,42 +72,42 @@ class Watch:
     # -- while training --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Starts the clock; the first value does so otherwise."""
+        """Starts the clock, which otherwise starts with the first value."""
         if self._began is None:
             self._began = self._clock()
 
     def collect(self, found: Mapping[str, Any], *names: str) -> None:
-        """Adds one step's values, of all names or of those given; a name that was not found is passed over.
+        """Adds the values of one step, for all names or for those given; a name that was not found is skipped.
 
-        A value that is no single number counts with its mean (goDl takes its first element).
+        A value that is not a single number counts as its mean (goDl takes its first element).
 
         Args:
-            found: arrays by name, such as a compiled step returns of ``collect_taps``.
-            names: which of them.
+            found: arrays by name, such as the taps that a compiled step returns from ``collect_taps``.
+            names: the ones to add; all by default.
         """
         for name in names or found:
             if name in found:
                 self.record(name, found[name])
 
     def record(self, name: str, *values: Any) -> None:
-        """Adds values under a name: numbers, or arrays that may be on a device; without values nothing happens."""
+        """Adds values under a name: numbers, or arrays that may be on a device; without values it does nothing."""
         if not values:
             return
         self.start()
         self._waiting.setdefault(name, []).extend(_one_number(value, name) for value in values)
 
     def collected(self, name: str) -> list[float]:
-        """What was added under a name since the last flush."""
+        """Returns the values added under a name since the last flush."""
         return [float(value) for value in jax.device_get(self._waiting.get(name, []))]
 
     def flush(self, *names: str) -> dict[str, float]:
-        """Ends an epoch: the mean of what was added since the last flush goes into the history, by name.
+        """Ends an epoch: moves the mean of the values added since the last flush into the history, by name.
 
         Args:
-            names: which (groups and patterns are expanded); all by default.
+            names: the ones to flush (groups and patterns are expanded); all by default.
 
         Returns:
-            The means; a name to which nothing was added is not among them.
+            The means; a name without new values is not among them.
         """
         chosen = self._chosen(names, self._waiting) if names else list(self._waiting)
         waiting = [(name, self._waiting.pop(name)) for name in chosen if self._waiting.get(name)]
@@ -127,31 +127,31 @@ class Watch:
     # -- what it says ----------------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """The names that values were added under."""
+        """Returns the names under which values were added."""
         return list(dict.fromkeys([*self._series, *self._waiting]))
 
     def trend(self, name: str) -> Trend:
-        """The means of one name, one a flush; empty before the first.
+        """Returns the means of one name, one per flush; empty before the first.
 
         Raises:
-            InputError: for a name under which nothing was added, where there are others.
+            InputError: for a name without values, if there are others.
         """
         self._known(name)
         return Trend(self._series.get(name, ()), higher_is_better=name in self.higher_is_better)
 
     def trends(self, *names: str) -> TrendGroup:
-        """The trends of several names; groups and patterns (``"head_*"``) are expanded; all by default."""
+        """Returns the trends of several names; groups and patterns (``"head_*"``) are expanded; all by default."""
         chosen = self._chosen(names, self.names()) if names else self.names()
         return TrendGroup({name: self.trend(name) for name in chosen})
 
     def reset(self, *names: str) -> None:
-        """Forgets the history of some names, or all of it; what was added since the last flush stays."""
+        """Forgets the history of some names, or of all; values added since the last flush stay."""
         for name in self._chosen(names, self.names()) if names else list(self._series):
             self._series.pop(name, None)
 
     @property
     def flush_count(self) -> int:
-        """How many flushes there were that had something to flush."""
+        """The number of flushes that had something to flush."""
         return len(self._seconds)
 
     @property
@@ -165,32 +165,32 @@ class Watch:
         return self._seconds[-1] if self.flush_count - self._restored >= 2 else 0.0
 
     def eta(self, total: int) -> float:
-        """Seconds until ``total`` flushes: ``elapsed / flushes (total - flushes)``; 0 once they are done."""
+        """Estimates the seconds until ``total`` flushes: ``elapsed / flushes (total - flushes)``; 0 once done."""
         done = self.flush_count - self._restored
         return remaining(self.elapsed, done, total - self._restored)
 
     # -- files -----------------------------------------------------------------------------------------------------
 
     def export_csv(self, path: str | Path, *names: str) -> None:
-        """Writes the history as CSV, see ``csv_text``.
+        """Writes the history as CSV; see ``csv_text``.
 
         Raises:
-            InputError: where there is no history yet.
-            CheckpointError: where the file cannot be written.
+            InputError: if there is no history yet.
+            CheckpointError: if the file cannot be written.
         """
         self._write(path, csv_text(self._history(names)))
 
     def write_log(self, path: str | Path, total: int, *names: str) -> None:
-        """Writes the history as a text for people, see ``log_lines``, under a line with the time.
+        """Writes the history as readable text, below a line with the time; see ``log_lines``.
 
         Args:
             path: the file.
-            total: how many epochs there will be, for the time that remains.
-            names: which; all by default.
+            total: the total number of epochs, for the remaining time.
+            names: the ones to write; all by default.
 
         Raises:
-            InputError: where there is no history yet.
-            CheckpointError: where the file cannot be written.
+            InputError: if there is no history yet.
+            CheckpointError: if the file cannot be written.
         """
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
         lines = [f"# {stamp}", *log_lines(self._history(names), self._seconds, total)]
@@ -203,18 +203,18 @@ class Watch:
     def _history(self, names: Iterable[str]) -> dict[str, list[float]]:
         found = {name: list(trend) for name, trend in self.trends(*names).items() if trend}
         if not found:
-            raise InputError("nothing to write: no values were flushed yet")
+            raise InputError("nothing to write: no values have been flushed yet")
         return found
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """The history and what waits to be flushed, as JSON."""
+        """Returns the history and the values not flushed yet, as JSON."""
         waiting = {name: self.collected(name) for name in self._waiting}
         return {"series": self._series, "waiting": waiting, "seconds": self._seconds}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Takes up what ``to_json`` gave, in another process."""
+        """Restores what ``to_json`` returned, in another process."""
         self._series = {name: list(values) for name, values in value["series"].items()}
         self._waiting = {name: list(values) for name, values in value["waiting"].items()}
         self._seconds = list(value["seconds"])
@@ -243,6 +243,6 @@ def _one_number(value: Any, name: str) -> Any:
         return float(value)
     if isinstance(value, Tracer):
         raise InputError(
-            f"the value of {name!r} is being traced: return it from the compiled function, and record what that gives"
+            f"the value of {name!r} is being traced: return it from the compiled function, and record the result"
         )
     return value if jnp.ndim(value) == 0 else jnp.mean(value, dtype=jnp.result_type(float))

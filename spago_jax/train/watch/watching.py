@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The watch of a run: sums of each epoch, the history of them, and what is done at the end of an epoch."""
+"""The watch of a run: the sums of each epoch, their history, and the actions at the end of an epoch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,11 +23,11 @@ HISTOGRAMS = "histograms.jsonl"
 
 
 class EpochEnd:
-    """The end of an epoch, as ``fit(on_epoch=...)`` is given it: what was seen, and what may be done about it.
+    """The argument of ``fit(on_epoch=...)`` at the end of an epoch: the history so far, and actions to take.
 
     Attributes:
-        epoch: how many epochs are done.
-        step: how many steps.
+        epoch: the number of finished epochs.
+        step: the number of finished steps.
         watch: the history so far.
     """
 
@@ -40,12 +40,12 @@ class EpochEnd:
         self.done: list[str] = []
 
     def scale_learning_rate(self, factor: float) -> None:
-        """Multiplies the learning rate from here on."""
+        """Multiplies the learning rate from now on."""
         self.scale *= factor
         self.done.append(f"learning rate times {factor:g}")
 
     def unfreeze(self, pattern: str) -> None:
-        """Trains the arrays of a pattern from here on.
+        """Trains the arrays that match a pattern from now on.
 
         Raises:
             InputError: for a pattern that neither an action nor ``fit(unfreezes=...)`` has declared.
@@ -64,7 +64,7 @@ class EpochEnd:
         self.done.append("stop")
 
     def do(self, what: Do) -> None:
-        """Does what an action of the config says."""
+        """Takes the actions of one section of the config."""
         if what.scale_learning_rate is not None:
             self.scale_learning_rate(what.scale_learning_rate)
         for pattern in as_patterns(what.unfreeze or ()):
@@ -74,14 +74,14 @@ class EpochEnd:
 
 
 class RunWatch:
-    """Adds up what the train program returns, and flushes it once an epoch.
+    """Adds up the sums that the train program returns, and flushes them once per epoch.
 
     Always there: ``loss`` (the mean over the epoch), ``gradient_norm``, ``learning_rate`` and, after an evaluation,
-    ``dev.NAME`` of each score. With ``train.watch`` also what the measures hold. All of it is in the checkpoints.
+    ``dev.NAME`` of each score. With ``train.watch`` also the measures. Checkpoints hold all of it.
 
     Args:
-        measures: what the train program measures.
-        higher_is_better: the dev scores of which more is better.
+        measures: the measures of the train program.
+        higher_is_better: the dev scores for which higher is better.
     """
 
     def __init__(self, measures: Measures, higher_is_better: Iterable[str] = ()):
@@ -105,7 +105,7 @@ class RunWatch:
         """Flushes the epoch into the history.
 
         Args:
-            scores: of the dev data, where they were computed.
+            scores: the dev scores, if they were computed.
 
         Returns:
             The means of the measures with those of loss, gradient norm and rate: a record for the log.
@@ -131,11 +131,11 @@ class RunWatch:
         return means
 
     def names(self, scores: Iterable[str]) -> list[str]:
-        """Every name that the history will have, before there is one."""
+        """Returns every name that the history will have, before it has any."""
         return ["loss", "gradient_norm", "learning_rate", *self.measures.names, *(f"dev.{name}" for name in scores)]
 
     def to_json(self) -> dict[str, Any]:
-        """The history and the sums of the epoch so far, by name, as JSON."""
+        """Returns the history and the sums of the epoch so far, by name, as JSON."""
         return {
             "history": self.history.to_json(),
             "sums": dict(zip(self.measures.names, self._sums.tolist(), strict=True)),
@@ -145,7 +145,7 @@ class RunWatch:
         }
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Takes up what ``to_json`` gave; what was not watched then begins with nothing."""
+        """Restores what ``to_json`` returned; values that were not watched then start empty."""
         self.history.restore(value["history"])
         self._sums = np.array([value["sums"].get(name, 0.0) for name in self.measures.names])
         self._plain = dict(value["plain"])
@@ -160,7 +160,7 @@ class Watching:
     """The watch, the actions and the histograms of one run.
 
     Args:
-        programs: of the run.
+        programs: the programs of the run.
         gates: the patterns that may be unfrozen.
         on_epoch: called at the end of each epoch, after the actions of the config.
 
@@ -178,30 +178,30 @@ class Watching:
         self.on = self.config.watch is not None
 
     def begin(self, run: RunFolder, events: Events) -> None:
-        """Tells where the records go."""
+        """Sets where the records go."""
         self.run, self.events = run, events
 
     def start(self) -> None:
-        """Starts the clock of the time that remains: compiling before it does not count."""
+        """Starts the clock for the remaining time; compiling before it does not count."""
         self.watch.history.start()
 
     def place(self, totals: Mapping[str, Any]) -> str | None:
-        """The first value of a bad step that was not finite, in words."""
+        """Describes the first non-finite value of a bad step."""
         return self.programs.measures.describe(int(totals["bad_place"])) if "bad_place" in totals else None
 
     def end_epoch(
         self, epoch: int, step: int, state: TrainState, scores: Mapping[str, float] | None
     ) -> tuple[TrainState, list[str], bool]:
-        """Flushes the epoch, does what is due, makes the histograms.
+        """Flushes the epoch, takes the actions that are due, and makes the histograms.
 
         Args:
-            epoch: how many epochs are done.
-            step: how many steps are done.
-            state: on the devices.
-            scores: of the dev data, where they were computed.
+            epoch: the number of finished epochs.
+            step: the number of finished steps.
+            state: the state on the devices.
+            scores: the dev scores, if they were computed.
 
         Returns:
-            The state with its controls changed, what was done in words, and whether training is to end.
+            The state with its controls changed, the actions taken in words, and whether training is to end.
         """
         means = self.watch.end_epoch(scores)
         about = {"step": step, "epoch": epoch}
@@ -231,22 +231,22 @@ class Watching:
         if end.scale == 1.0 and not end.opened:
             return state
         old = controls(state.optimizer)
-        assert old is not None  # whoever may act has an optimizer with controls, see `gates_for`
+        assert old is not None  # actions need an optimizer with controls, see `gates_for`
         scale = float(old.scale) * end.scale
         return state.replace(optimizer=set_controls(state.optimizer, scale=scale, opened=end.opened))
 
     def to_json(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Returns what a checkpoint saves."""
         return {"watch": self.watch.to_json(), "actions": self.actions.to_json()}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Takes up what ``to_json`` gave."""
+        """Restores what ``to_json`` returned."""
         self.watch.restore(value["watch"])
         self.actions.restore(value["actions"])
 
 
 def gates_for(experiment: Experiment, on_epoch: OnEpoch | None, unfreezes: Sequence[str]) -> list[str] | None:
-    """The gates that the optimizer needs; None where nobody will touch its controls."""
+    """The gates that the optimizer needs; None if no action changes the optimizer's controls."""
     actions = experiment.train.actions
     gates = list(dict.fromkeys([*gates_of(actions), *unfreezes]))
     acts = any(action.do.scale_learning_rate is not None for action in actions)

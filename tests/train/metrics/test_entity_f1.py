@@ -160,7 +160,7 @@ def test_messages():
     metric = EntityF1()
     with pytest.raises(InputError) as error:
         metric.update(metric.init(), ["O"], [])
-    assert str(error.value) == "0 predicted tags for 1 gold tags: expected one for each token"
+    assert str(error.value) == "0 predicted tags for 1 gold tags: expected one per token"
     with pytest.raises(InputError) as error:
         EntityF1("BEIOS")
     assert str(error.value) == "'BEIOS' is not a tag scheme; did you mean 'BIOES'?"

@@ -50,7 +50,7 @@ def test_all_are_metrics():
 def test_messages():
     with pytest.raises(InputError) as error:
         Perplexity().compute(Perplexity().init())
-    assert str(error.value) == "the perplexity of no text is not defined: the data to score has no token to predict"
+    assert str(error.value) == "perplexity is not defined without text: the data to score have no token to predict"
     with pytest.raises(InputError) as error:
         Mean("loss").compute(Mean("loss").init())
     assert str(error.value) == "the mean 'loss' of nothing is not defined: no value was added"

@@ -83,13 +83,13 @@ def test_confusions_are_the_most_frequent_mistakes():
         (lambda m: m.update(m.init(), [7], [0]), "gold id 7 is not the id of one of 5 labels: expected 0 to 4"),
         (
             lambda m: m.update(m.init(), [0, 1], [0]),
-            "gold labels have shape (2,), predicted ones (1,): expected the same of both",
+            "gold labels have shape (2,), predicted ones (1,): expected equal shapes",
         ),
         (
             lambda m: m.update(m.init(), [0.5], [0]),
             "gold labels are of type float64, expected strings or ids (integers)",
         ),
-        (lambda m: TokenScores("AA"), "label 'A' comes twice among the labels to score"),
+        (lambda m: TokenScores("AA"), "label 'A' is given twice among the labels to score"),
         (lambda m: TokenScores(["NOUN"], ignore=["NOUNS"]), "cannot ignore label 'NOUNS': did you mean 'NOUN'?"),
     ],
 )

@@ -167,7 +167,7 @@ def test_the_log(tmp_path):
 
 
 def test_there_is_nothing_to_write_before_the_first_flush(tmp_path):
-    with pytest.raises(InputError, match="nothing to write: no values were flushed yet"):
+    with pytest.raises(InputError, match="nothing to write: no values have been flushed yet"):
         Watch().export_csv(tmp_path / "watch.csv")
 
 

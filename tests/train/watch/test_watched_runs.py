@@ -258,7 +258,9 @@ def test_what_cannot_be_watched_or_done_is_refused_before_training(corpus, tmp_p
 
 def test_a_tap_with_the_name_of_something_else_is_refused(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("spago_jax.models.image_mlp.tap", lambda name, value: tap("loss", value))
-    with pytest.raises(InputError, match=r"the tap 'loss' of the model has the name of something else that is watched"):
+    with pytest.raises(
+        InputError, match=r"the tap 'loss' of the model shares its name with something else that is watched"
+    ):
         run(corpus, tmp_path / "x", "train.watch={}")
 
 
@@ -270,5 +272,5 @@ def test_a_tap_that_depends_on_the_batch_is_refused(corpus, tmp_path, monkeypatc
         return tap(name, value) if len(calls) <= 2 else value
 
     monkeypatch.setattr("spago_jax.models.image_mlp.tap", first_only)
-    with pytest.raises(InputError, match=r"the tap 'hidden.0' is there for some batches and not for others"):
+    with pytest.raises(InputError, match=r"the tap 'hidden.0' exists for some batches only"):
         run(corpus, tmp_path / "x", "train.watch={}")

@@ -77,8 +77,9 @@ def _(primals, tangents):
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent; its derivative is ``sech_squared(x)``, which ``1 - y^2`` loses above 9.
 
-    >>> f"{jax.grad(tanh)(12.0):.6e}", float(jax.grad(jnp.tanh)(12.0))
-    ('1.510054e-10', 0.0)
+    >>> slope, naive = float(jax.grad(tanh)(12.0)), float(jax.grad(jnp.tanh)(12.0))
+    >>> f"{slope:.4e}", abs(naive - slope) > 0.9 * slope
+    ('1.5101e-10', True)
     """
     return jax.lax.tanh(x)
 
