@@ -26,20 +26,7 @@ def files():
     return [path for path in found if not any(fnmatch.fnmatch(path.stem, pattern) for pattern in LATER)]
 
 
-# Of the models, `scripts/test` checks these; the other kinds are quick, and it checks them all.
-MODELS = {"nn.linear", "nn.lstm", "nn.layernorm", "nn.crf", "nn.selfattention"}
-
-
-def tiers():
-    return [
-        pytest.param(
-            path, marks=pytest.mark.extended if path.stem.startswith("nn.") and path.stem not in MODELS else ()
-        )
-        for path in files()
-    ]
-
-
-@pytest.mark.parametrize("path", tiers(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", files(), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_case_of_a_file(path):
     results = [check(case) for case in read_cases(path)]
     assert results
