@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which examples make which batch: pure functions of lengths, settings, seed and epoch."""
+"""Assigns examples to batches: pure functions of lengths, settings, seed and epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Order = Literal["shuffled", "sequential"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Batches of one shape, which one call of the device runs.
+    """Batches of one shape, which run in one call of the device.
 
     Attributes:
-        length: the length that examples are padded to; 0 where they have no length.
-        indices: which examples, int64 [steps, batch]; -1 stands for an empty row, of length and weight 0.
-        first: what goes before is not connected with it (a carried state begins anew).
+        length: the length that examples are padded to; 0 if they have no length.
+        indices: the examples, int64 [steps, batch]; -1 stands for an empty row, of length and weight 0.
+        first: whether the block starts afresh, unconnected with the one before (a carried state is reset).
     """
 
     length: int
@@ -32,47 +32,47 @@ class Block:
 
     @property
     def steps(self) -> int:
-        """How many batches."""
+        """The number of batches."""
         return self.indices.shape[0]
 
     @property
     def examples(self) -> int:
-        """How many examples, without empty rows."""
+        """The number of examples, without empty rows."""
         return int(np.count_nonzero(self.indices >= 0))
 
 
 class Batches(Protocol):
-    """What ``BlockStream`` reads: epochs of blocks, their number the same in each epoch."""
+    """The source of a ``BlockStream``: epochs of blocks, with the same number in each epoch."""
 
     def __len__(self) -> int:
-        """Blocks in an epoch."""
+        """Returns the number of blocks per epoch."""
         ...
 
     def epoch(self, epoch: int) -> Sequence[Block]:
-        """The blocks of an epoch, counted from 0."""
+        """Returns the blocks of an epoch; epochs count from 0."""
         ...
 
 
 class LengthBatches:
     """Batches of examples of similar length, so that there are few shapes and little padding.
 
-    Examples go to the bucket of the next longer length and are shuffled there; what does not fill a batch moves on
-    to the next longer bucket, so that at most one batch is not full, the last of the longest: it is filled with -1.
-    Batches of a bucket are grouped in blocks and the blocks shuffled. Each example comes once in an epoch. The number
-    of blocks and their shapes are the same in every epoch.
+    Examples go to the bucket of the next longer length and are shuffled there; examples that do not fill a batch move
+    on to the next longer bucket, so that at most one batch, the last of the longest bucket, is not full: it is filled
+    with -1. Batches of a bucket are grouped into blocks, and the blocks are shuffled. Each example occurs once per
+    epoch. The number of blocks and their shapes are the same in every epoch.
 
     Args:
         lengths: the length of each example, [n].
-        batch_size: examples in a batch.
+        batch_size: examples per batch.
         bucket_lengths: the lengths to pad to; None: chosen from ``lengths``, the fewest that reach ``max_padding``.
-        max_buckets: how many are chosen at most.
-        max_padding: the share of padding that is good enough when choosing.
+        max_buckets: the largest number of lengths to choose.
+        max_padding: the acceptable share of padding when choosing.
         multiple: chosen lengths are multiples of this.
-        steps_per_block: batches in a block.
-        seed: of the shuffling.
+        steps_per_block: batches per block.
+        seed: the seed of the shuffling.
         order: ``"shuffled"``, or ``"sequential"`` for evaluation: ascending within each bucket, the same every epoch.
-        drop_last: leave out the batch that is not full.
-        truncate: longer examples than the longest bucket are cut to it (by who gathers them) rather than refused.
+        drop_last: leave out the last batch if it is not full.
+        truncate: cut examples to the longest bucket (when they are gathered) instead of refusing longer ones.
 
     Raises:
         InputError: there are no examples, or none are left; a size is below 1; the buckets do not ascend, or are too
@@ -116,17 +116,17 @@ class LengthBatches:
         self.batch_size, self.steps_per_block = batch_size, steps_per_block
         self.seed, self.order, self.drop_last, self.truncate = seed, order, drop_last, truncate
         bucket = np.minimum(np.searchsorted(self.bucket_lengths, self.lengths), len(self.bucket_lengths) - 1)
-        # the examples of each bucket, ascending
+        # the examples of each bucket, in ascending order
         ordered = np.argsort(bucket, kind="stable")
         self._members = np.split(ordered, np.cumsum(np.bincount(bucket, minlength=len(self.bucket_lengths)))[:-1])
         self._batches = self._count()
         if not self:
             raise InputError(
-                f"no batch left: {len(self.lengths)} examples do not fill one of {batch_size}, and drop_last is set"
+                f"no batch left: {len(self.lengths)} examples do not fill a batch of {batch_size}, and drop_last is set"
             )
 
     def _count(self) -> list[int]:
-        """Batches of each bucket, which depend on the number of examples in it alone."""
+        """Counts the batches of each bucket, which depend only on the number of examples in it."""
         counts, rest = [], 0
         for members in self._members:
             full, rest = divmod(len(members) + rest, self.batch_size)
@@ -140,7 +140,7 @@ class LengthBatches:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches per epoch."""
         return sum(self._batches)
 
     def __repr__(self) -> str:
@@ -150,7 +150,7 @@ class LengthBatches:
         )
 
     def epoch(self, epoch: int) -> list[Block]:
-        """The blocks of an epoch: the same for the same epoch, whatever was asked for before."""
+        """Returns the blocks of an epoch, which depend on nothing requested before."""
         random = np.random.default_rng([self.seed, epoch])
         shuffled = self.order == "shuffled"
         blocks: list[Block] = []
@@ -171,7 +171,7 @@ class LengthBatches:
         return blocks
 
     def shapes(self) -> list[tuple[int, int, int]]:
-        """The distinct shapes of an epoch, (steps, batch, length): what there is to compile."""
+        """Returns the distinct shapes of an epoch, (steps, batch, length): the shapes to compile."""
         found = set()
         for length, count in zip(self.bucket_lengths, self._batches, strict=True):
             for steps in (min(count, self.steps_per_block), count % self.steps_per_block):
@@ -180,12 +180,12 @@ class LengthBatches:
         return sorted(found, key=lambda shape: (shape[2], shape[0]))
 
     def padding_waste(self) -> float:
-        """The share of positions in an epoch's batches that hold padding, 0 to 1."""
+        """Returns the share of padding among the positions of an epoch's batches, 0 to 1."""
         held = int(np.minimum(self.lengths, self.bucket_lengths[-1]).sum())
         padded = sum(
             length * count * self.batch_size for length, count in zip(self.bucket_lengths, self._batches, strict=True)
         )
-        # with drop_last other examples are left out in each epoch: their mean length stands for theirs
+        # with drop_last each epoch leaves out other examples: count them with the mean length
         kept = min(self.steps * self.batch_size / len(self.lengths), 1.0)
         return max(1.0 - held * kept / padded, 0.0)
 
@@ -194,12 +194,12 @@ class UniformBatches:
     """Batches of examples that all have one shape, such as images.
 
     Args:
-        n: how many examples.
-        batch_size: examples in a batch.
-        steps_per_block: batches in a block.
-        seed: of the shuffling.
+        n: the number of examples.
+        batch_size: examples per batch.
+        steps_per_block: batches per block.
+        seed: the seed of the shuffling.
         order: ``"shuffled"`` or ``"sequential"``.
-        drop_last: leave out the last batch where it is not full; else it is filled with -1.
+        drop_last: leave out the last batch if it is not full; otherwise it is filled with -1.
 
     Raises:
         InputError: there are no examples, or none are left; a size is below 1.
@@ -222,21 +222,21 @@ class UniformBatches:
         self.n, self.batch_size, self.steps_per_block = n, batch_size, steps_per_block
         self.seed, self.order, self.drop_last = seed, order, drop_last
         if not self:
-            raise InputError(f"no batch left: {n} examples do not fill one of {batch_size}, and drop_last is set")
+            raise InputError(f"no batch left: {n} examples do not fill a batch of {batch_size}, and drop_last is set")
 
     def __len__(self) -> int:
         return -(-self.steps // self.steps_per_block)
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches per epoch."""
         return self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
 
     def __repr__(self) -> str:
         return f"UniformBatches({self.n} examples, {self.steps} batches of {self.batch_size} in {len(self)} blocks)"
 
     def epoch(self, epoch: int) -> list[Block]:
-        """The blocks of an epoch: the same for the same epoch, whatever was asked for before."""
+        """Returns the blocks of an epoch, which depend on nothing requested before."""
         if self.order == "shuffled":
             indices = np.random.default_rng([self.seed, epoch]).permutation(self.n)
         else:
@@ -247,12 +247,12 @@ class UniformBatches:
         return _blocks(rows, self.steps_per_block, 0)
 
     def shapes(self) -> list[tuple[int, int, int]]:
-        """The distinct shapes of an epoch, (steps, batch, 0)."""
+        """Returns the distinct shapes of an epoch, (steps, batch, 0)."""
         steps = {min(self.steps, self.steps_per_block), self.steps % self.steps_per_block} - {0}
         return [(count, self.batch_size, 0) for count in sorted(steps)]
 
     def padding_waste(self) -> float:
-        """The share of rows in an epoch's batches that are empty, 0 to 1."""
+        """Returns the share of empty rows in an epoch's batches, 0 to 1."""
         return max(1.0 - self.n / (self.steps * self.batch_size), 0.0)
 
 
@@ -271,7 +271,7 @@ def _check(n: int, batch_size: int, steps_per_block: int, order: str) -> None:
 
 
 def shared_buckets(parts: Sequence[ArrayLike], n: int, *, multiple: int = 8) -> tuple[int, ...]:
-    """Lengths to pad to for several parts of the data (train, dev, test), so that they share compiled programs.
+    """Chooses lengths to pad to for several parts of the data (train, dev, test), to share compiled programs.
 
     >>> shared_buckets([[3, 4], [30, 31]], 2)
     (8, 32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Folders made once from source files and settings, kept in the user's cache, and never seen half-made."""
+"""Folders made once from source files and settings, and kept in the user's cache; none is ever incomplete."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from spago_jax.errors import InputError
 
 __all__ = ["FORMAT_VERSION", "cached", "fingerprint"]
 
-FORMAT_VERSION = 1  # raise it when what the encoders write changes: older folders are then not looked at
+FORMAT_VERSION = 1  # raise it when the output of the encoders changes: older folders are then ignored
 _PART = ".building-"
 _STALE = 24 * 3600.0  # seconds; a folder left by a killed builder is removed after this
 
@@ -27,10 +27,10 @@ _fallback: tempfile.TemporaryDirectory[str] | None = None
 
 
 def fingerprint(kind: str, sources: Sequence[str | Path], settings: Mapping[str, Any]) -> str:
-    """The name of what would be made: a hash of the sources' absolute paths, sizes and times, and the settings.
+    """Returns the name of a cached folder: a hash of the sources' paths, sizes and times, and the settings.
 
     Raises:
-        InputError: a source is missing, or a setting is none that JSON can write.
+        InputError: a source is missing, or JSON cannot write a setting.
     """
     files = []
     for source in sources:
@@ -47,27 +47,27 @@ def fingerprint(kind: str, sources: Sequence[str | Path], settings: Mapping[str,
 def cached(
     kind: str, sources: Sequence[str | Path], settings: Mapping[str, Any], build: Callable[[Path], object]
 ) -> Path:
-    """The folder that ``build`` makes, from the cache where it was made before.
+    """Returns the folder that ``build`` makes, from the cache if it was made before.
 
-    It is built under another name and renamed, so that a folder in the cache is whole; when several processes build
-    the same one, the first to end wins and the others use its. Where the cache cannot be written, a temporary
-    folder that goes with the process takes its place, with a warning.
+    It is built under another name and renamed, so that a folder in the cache is complete; when several processes build
+    the same one, the first to finish wins and the others use its folder. If the cache cannot be written, a temporary
+    folder that lives as long as the process takes its place, with a warning.
 
     Args:
-        kind: what it is, such as ``"conll"``; part of the fingerprint.
-        sources: the files it is made from; a change of size or time makes it anew.
-        settings: everything else that it depends on, as plain values.
-        build: writes into the empty folder it is given.
+        kind: the kind of folder, such as ``"conll"``; part of the fingerprint.
+        sources: the files it is made from; it is rebuilt when a size or time changes.
+        settings: all else that it depends on, as plain values.
+        build: fills the empty folder that it is given.
 
     Raises:
-        InputError: a source is missing; settings are no plain values; ``build`` finds something wrong.
+        InputError: a source is missing; settings are not plain values; ``build`` finds something wrong.
     """
     name = f"{kind}-{fingerprint(kind, sources, settings)}"
     root = _writable(cache_root() / "data", name)
     folder = root / name
     if folder.is_dir():
         with suppress(OSError):
-            os.utime(folder)  # the time of last use, for whoever tidies the cache
+            os.utime(folder)  # the time of last use, for tools that tidy the cache
         return folder
     part = Path(tempfile.mkdtemp(prefix=_PART, dir=root))
     try:
@@ -75,7 +75,7 @@ def cached(
         try:
             os.replace(part, folder)
         except OSError:
-            if not folder.is_dir():  # if it is there, another process was quicker: theirs is as good
+            if not folder.is_dir():  # if it exists, another process was quicker: use its folder
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -83,7 +83,7 @@ def cached(
 
 
 def _writable(root: Path, name: str) -> Path:
-    """The cache's folder if it holds ``name`` or can be written, else a temporary one."""
+    """Returns the cache's folder if it holds ``name`` or can be written, otherwise a temporary one."""
     global _fallback
     if (root / name).is_dir():
         return root

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Corpora as memory-mapped integers: encoded once, in constant memory, then opened at once."""
+"""Corpora as memory-mapped integers: encoded once, in constant memory, then opened instantly."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ _TOKENS = 1 << 17  # tokens held as Python strings before they are written
 
 
 def name_table(names: Sequence[str], known: Sequence[str], *, unknown: int = -1) -> np.ndarray:
-    """From ids in one list of names to ids in another: ``table[id in names]`` is the id in ``known``.
+    """Maps ids in one list of names to ids in another: ``table[id in names]`` is the id in ``known``.
 
     >>> name_table(["O", "B-new", "B-loc"], ["B-loc", "O"]).tolist()
     [1, -1, 0]
@@ -35,7 +35,7 @@ def _about(folder: Path, kind: str) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise InputError(f"no encoded {kind}: missing or not written to its end", path=path) from None
+        raise InputError(f"no encoded {kind}: missing or incomplete", path=path) from None
     if about.get("kind") != kind:
         raise InputError(f"holds encoded {about.get('kind')}, expected {kind}", path=path)
     return about
@@ -45,11 +45,11 @@ class EncodedSentences:
     """Tagged sentences as numbers.
 
     Attributes:
-        forms: the form id of each token, one row a sentence (int32).
-        tags: the tag id of each token, aligned with ``forms`` (int32), or None where the corpus has no tags.
+        forms: the form id of each token, one row per sentence (int32).
+        tags: the tag id of each token, aligned with ``forms`` (int32), or None if the corpus has no tags.
         lexicon: form ids to strings, with counts.
         tag_names: tag ids to names, in order of first appearance.
-        lengths: tokens a sentence, int32 [n].
+        lengths: tokens per sentence, int32 [n].
         lines: the line in the file of each sentence's first token, int64 [n].
     """
 
@@ -69,7 +69,7 @@ class EncodedSentences:
         """Opens what ``encode_sentences`` wrote.
 
         Raises:
-            InputError: the folder holds no encoded sentences, or not all of them.
+            InputError: the folder does not hold encoded sentences, or is incomplete.
         """
         folder = Path(folder)
         about = _about(folder, "sentences")
@@ -81,7 +81,7 @@ class EncodedSentences:
 
     @classmethod
     def of(cls, sentences: Sequence[Tokens]) -> "EncodedSentences":
-        """Sentences in memory: what ``encode_sentences`` writes to disk, for a few of them; there may be none.
+        """Encodes a few sentences in memory, like ``encode_sentences`` on disk; there may be none.
 
         >>> EncodedSentences.of([Tokens(["a", "b", "a"])]).forms[0].tolist()
         [0, 1, 0]
@@ -112,21 +112,22 @@ class EncodedSentences:
         )
 
     def sentence(self, index: int) -> Tokens:
-        """One sentence, decoded."""
+        """Returns one sentence, decoded."""
         tokens = [self.lexicon[form] for form in self.forms[index].tolist()]
         tags = None if self.tags is None else [self.tag_names[tag] for tag in self.tags[index].tolist()]
         return Tokens(tokens, tags, int(self.lines[index]))
 
 
 def encode_sentences(sentences: Iterable[Tokens], folder: str | Path) -> EncodedSentences:
-    """Encodes sentences into a folder of memory-mapped arrays, which appears whole or not at all.
+    """Encodes sentences into a folder of memory-mapped arrays, which appears complete or not at all.
 
     Args:
-        sentences: as a reader gives them; none is kept.
-        folder: where to write; it must not exist, or be empty.
+        sentences: from a reader; none is kept.
+        folder: where to write; it must not exist, or must be empty.
 
     Raises:
-        InputError: a sentence has not as many tags as tokens; some have tags and some none; there is none at all.
+        InputError: the tags of a sentence are not as many as its tokens; some have tags and some none; there is no
+            sentence.
 
     >>> import tempfile
     >>> corpus = encode_sentences([Tokens(["a", "b", "a"], ["O", "B-x", "O"])], tempfile.mkdtemp())
@@ -182,11 +183,11 @@ class EncodedExamples:
     """Labelled texts as numbers.
 
     Attributes:
-        forms: the form id of each token, one row a text (int32).
-        labels: the label id of each text, int32 [n], or None where there are no labels.
+        forms: the form id of each token, one row per text (int32).
+        labels: the label id of each text, int32 [n], or None if there are no labels.
         lexicon: form ids to strings, with counts.
         label_names: label ids to names, in order of first appearance.
-        lengths: tokens a text, int32 [n].
+        lengths: tokens per text, int32 [n].
         lines: the line in the file where each text begins, int64 [n].
     """
 
@@ -206,7 +207,7 @@ class EncodedExamples:
         """Opens what ``encode_labeled`` wrote.
 
         Raises:
-            InputError: the folder holds no encoded examples, or not all of them.
+            InputError: the folder does not hold encoded examples, or is incomplete.
         """
         folder = Path(folder)
         about = _about(folder, "examples")
@@ -222,7 +223,7 @@ class EncodedExamples:
 
     @classmethod
     def of(cls, examples: Sequence[Labeled], tokenize: Callable[[str], Sequence[str]]) -> "EncodedExamples":
-        """Texts in memory, without labels: what ``encode_labeled`` writes to disk, for a few of them.
+        """Encodes a few texts in memory, without labels, like ``encode_labeled`` on disk.
 
         >>> EncodedExamples.of([Labeled("to be or not to be")], str.split).forms[0].tolist()
         [0, 1, 2, 3, 0, 1]
@@ -243,24 +244,24 @@ class EncodedExamples:
         )
 
     def tokens(self, index: int) -> list[str]:
-        """The tokens of one text."""
+        """Returns the tokens of one text."""
         return [self.lexicon[form] for form in self.forms[index].tolist()]
 
 
 def encode_labeled(
     examples: Iterable[Labeled], folder: str | Path, tokenize: Callable[[str], Sequence[str]]
 ) -> EncodedExamples:
-    """Tokenizes labelled texts and encodes them into a folder, which appears whole or not at all.
+    """Tokenizes labelled texts and encodes them into a folder, which appears complete or not at all.
 
-    A text without a token gives a row of length 0.
+    A text without tokens becomes a row of length 0.
 
     Args:
-        examples: as ``read_labeled`` gives them; none is kept.
-        folder: where to write; it must not exist, or be empty.
+        examples: from ``read_labeled``; none is kept.
+        folder: where to write; it must not exist, or must be empty.
         tokenize: from a text to its tokens.
 
     Raises:
-        InputError: some examples have labels and some none; there is none at all.
+        InputError: some examples have labels and some none; there is no example.
 
     >>> import tempfile
     >>> corpus = encode_labeled([Labeled("to be or not to be", "verse")], tempfile.mkdtemp(), str.split)

@@ -34,14 +34,14 @@ class EncodedText:
         """Opens what ``encode_text`` wrote.
 
         Raises:
-            InputError: the folder holds no encoded text, or not all of it.
+            InputError: the folder does not hold an encoded text, or is incomplete.
         """
         folder = Path(folder)
         try:
             about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
             alphabet, counts, total = about["alphabet"], np.array(about["counts"], np.int64), about["characters"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise InputError("no encoded text: missing or not written to its end", path=folder) from None
+            raise InputError("no encoded text: missing or incomplete", path=folder) from None
         ids = load_array(folder / "ids.npy", mapped=True)
         if len(ids) != total:
             raise InputError(f"{len(ids)} ids, expected {total}", path=folder / "ids.npy")
@@ -54,7 +54,7 @@ class EncodedText:
         return f"EncodedText({len(self)} characters, {len(self.alphabet)} distinct, {self.ids.dtype})"
 
     def decode(self, start: int = 0, stop: int | None = None) -> str:
-        """The characters from ``start`` up to ``stop``."""
+        """Returns the characters from ``start`` up to ``stop``."""
         return "".join([self.alphabet[number] for number in self.ids[start:stop].tolist()])
 
 
@@ -67,13 +67,13 @@ def _code_points(piece: str) -> np.ndarray:
 def encode_text(
     path: str | Path, folder: str | Path, alphabet: Sequence[str] | None = None, *, unknown: int | None = None
 ) -> EncodedText:
-    """Encodes a text file into character ids, in constant memory; the folder appears whole or not at all.
+    """Encodes a text file into character ids, in constant memory; the folder appears complete or not at all.
 
     Two passes: the first counts code points, which gives the alphabet and the narrowest type; the second writes.
 
     Args:
         path: a UTF-8 text; ``.gz`` is decompressed.
-        folder: where to write; it must not exist, or be empty.
+        folder: where to write; it must not exist, or must be empty.
         alphabet: the characters by id, as of a trained model (entries of several characters, such as ``<unk>``, match
             nothing); None: the characters of this text in order of code points.
         unknown: the id of characters that are not in ``alphabet``; None: they are an error.
@@ -96,7 +96,7 @@ def encode_text(
         points[: len(counted)] += counted
     present = np.flatnonzero(points)
     if not present.size:
-        raise InputError("empty: no character in it", path=path)
+        raise InputError("empty: there are no characters in it", path=path)
     names = [chr(point) for point in present.tolist()] if alphabet is None else list(alphabet)
     table = _table(names, unknown)
     strange = present[table[present] < 0]
@@ -129,14 +129,14 @@ def encode_text(
 
 
 def _table(names: list[str], unknown: int | None) -> np.ndarray:
-    """From code point to id; where a character has none, ``unknown`` or -1."""
+    """Returns a table from code points to ids; characters without an id have ``unknown`` or -1."""
     if unknown is not None and not 0 <= unknown < len(names):
-        raise InputError(f"unknown={unknown} is no id of the alphabet, which has {len(names)}")
+        raise InputError(f"unknown={unknown} is not an id of the alphabet, which has {len(names)}")
     table = np.full(sys.maxunicode + 1, -1 if unknown is None else unknown, np.int64)
     seen: set[str] = set()
     for number, name in enumerate(names):
         if name in seen:
-            raise InputError(f"the alphabet has {name!r} twice")
+            raise InputError(f"the alphabet contains {name!r} twice")
         seen.add(name)
         if len(name) == 1:
             table[ord(name)] = number

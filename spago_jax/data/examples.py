@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Examples as readers give them: typed, with the place they came from, and without any model."""
+"""Examples as readers return them: typed, with the place they came from, and independent of any model."""
 
 from dataclasses import dataclass, field
 
@@ -10,15 +10,15 @@ __all__ = ["Labeled", "Picture", "Text", "Tokens"]
 
 @dataclass(slots=True)
 class Tokens:
-    """A sentence as tokens, with their tags where the file has them.
+    """A sentence as tokens, with their tags if the file has them.
 
     Attributes:
         tokens: the forms, in order.
-        tags: as many tags as tokens, or None where there are none.
+        tags: one tag per token, or None if there are none.
         line: the line of the first token in its file, counted from 1 (0: not from a file).
-        text: the text as it was given, or None where only tokens were given.
+        text: the text as it was given, or None if only tokens were given.
         offsets: the place of each token in ``text``, in code points, half-open; None without a text.
-        breaks: where a new window begins (indices of tokens), for texts that are read in windows.
+        breaks: the tokens (indices) at which a new window begins, for texts that are read in windows.
 
     >>> Tokens(["Ada", "coded"], ["B-person", "O"])
     Tokens(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=0)
@@ -41,8 +41,8 @@ class Labeled:
 
     Attributes:
         text: the text, or the first one of a pair.
-        label: its label, or None where there is none.
-        line: the line that it begins in, counted from 1 (0: not from a file).
+        label: its label, or None if there is none.
+        line: the line in which it begins, counted from 1 (0: not from a file).
         pair: the second text of a pair.
     """
 
@@ -62,7 +62,7 @@ class Text:
 
 @dataclass(slots=True, eq=False)
 class Picture:
-    """A grey picture, pixels [height, width] of any number type, with its label where there is one."""
+    """A grey picture, pixels [height, width] of any numeric type, with its label if there is one."""
 
     pixels: np.ndarray
     label: int | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Opening files for reading with errors that say where, and writing files and folders whole or not at all."""
+"""Opens files with errors that name the place, and writes files and folders completely or not at all."""
 
 import errno
 import gzip
@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 def find_file(path: str | Path) -> Path:
-    """The path of a file that exists and can be read.
+    """Returns the path of a file that exists and can be read.
 
     Raises:
-        InputError: it is missing (with the nearest name beside it), is a folder, or may not be read.
+        InputError: it is missing (suggests the nearest name beside it), is a folder, or may not be read.
     """
     path = Path(path)
     if path.is_dir():
@@ -89,7 +89,7 @@ def open_text(path: str | Path, *, newline: str = "\n") -> Iterator[TextIO]:
 
 
 def _not_utf8(path: Path) -> InputError:
-    """Reads again, line by line, for the place: decoders work in blocks and do not know it."""
+    """Reads again, line by line, to find the place: decoders work in blocks and do not know it."""
     offset = 0
     with open_binary(path) as file:
         for number, line in enumerate(file, 1):
@@ -107,7 +107,7 @@ def _not_utf8(path: Path) -> InputError:
 
 @contextmanager
 def new_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Writes a file whole or not at all: under a temporary name beside it, renamed when the block ends well.
+    """Writes a file completely or not at all: under a temporary name, renamed when the block succeeds.
 
     Raises:
         InputError: its folder is missing or may not be written, or the disk is full.
@@ -118,21 +118,21 @@ def new_file(path: str | Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Writes a folder whole or not at all: gives a temporary folder beside it, renamed when the block ends well.
+    """Writes a folder completely or not at all: yields a temporary one, renamed when the block succeeds.
 
     Raises:
-        InputError: a folder with something in it is there already, the place may not be written, or the disk is full.
+        InputError: a folder that is not empty exists, the place may not be written, or the disk is full.
     """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError("is there already and not an empty folder: choose another name", path=path)
+        raise InputError("already exists and is not an empty folder: choose another name", path=path)
     with _explained(path, disk.new_folder(path)) as part:
         yield part
 
 
 @contextmanager
 def _explained(path: Path, opened: AbstractContextManager[T]) -> Iterator[T]:
-    """Turns the system's refusal to open, and a full disk, into an InputError that names the path."""
+    """Turns the system's errors about opening, and a full disk, into an InputError that names the path."""
     with ExitStack() as stack:
         try:
             target = stack.enter_context(opened)

@@ -18,7 +18,7 @@ _ENCODING, _ERRORS = "utf-8", "surrogatepass"
 
 
 class _Numbering(dict[str, int]):
-    """A dict that gives a string it does not hold the next number."""
+    """A dict that gives the next number to a string it does not hold."""
 
     def __missing__(self, form: str) -> int:
         number = self[form] = len(self)
@@ -26,7 +26,7 @@ class _Numbering(dict[str, int]):
 
 
 class LexiconBuilder:
-    """Numbers forms as they come and counts them.
+    """Numbers forms in order of appearance and counts them.
 
     >>> builder = LexiconBuilder()
     >>> builder.encode(["the", "cat", "the"]).tolist()
@@ -44,7 +44,7 @@ class LexiconBuilder:
         return len(self._ids)
 
     def encode(self, forms: Iterable[str]) -> np.ndarray:
-        """The number of each form, int32 [n]; forms that are new get the next ones."""
+        """Returns the number of each form, int32 [n]; new forms get the next numbers."""
         ids = np.fromiter(map(self._ids.__getitem__, forms), np.int32)
         if len(self._ids) > len(self._counts):
             self._counts = np.concatenate([self._counts, np.zeros(2 * len(self._ids) - len(self._counts), np.int64)])
@@ -53,7 +53,7 @@ class LexiconBuilder:
         return ids
 
     def build(self) -> "Lexicon":
-        """The lexicon so far."""
+        """Returns the lexicon so far."""
         encoded = [form.encode(_ENCODING, _ERRORS) for form in self._ids]
         blob = np.frombuffer(b"".join(encoded), np.uint8)
         forms = RaggedArray.from_lengths(blob, np.fromiter(map(len, encoded), np.int64))
@@ -86,11 +86,11 @@ class Lexicon:
         return f"Lexicon({len(self)} forms, {int(self.counts.sum())} occurrences)"
 
     def lookup(self, ids: Mapping[str, int] | Callable[[str], int], *, unknown: int = 0) -> np.ndarray:
-        """From this lexicon's numbers to those of a vocabulary: ``table[form id]`` is the vocabulary's id.
+        """Maps this lexicon's numbers to those of a vocabulary: ``table[form id]`` is the vocabulary's id.
 
         Args:
             ids: the vocabulary, as a mapping or as a function of a form.
-            unknown: the id of a form that the mapping does not hold.
+            unknown: the id of forms that are not in the mapping.
 
         Returns:
             int32 [n forms].
@@ -105,7 +105,7 @@ class Lexicon:
         return np.fromiter(map(ids, self), np.int32, len(self))
 
     def code_points(self) -> RaggedArray:
-        """The Unicode code points of each form, uint32: one row a form."""
+        """Returns the Unicode code points of each form, uint32: one row per form."""
         blob = self._forms.values
         text = blob.tobytes().decode(_ENCODING, _ERRORS)
         values = np.frombuffer(text.encode("utf-32-le", _ERRORS), "<u4")
@@ -129,5 +129,5 @@ class Lexicon:
         path = Path(folder) / "counts.npy"
         counts = load_array(path)
         if len(counts) != len(forms):
-            raise InputError(f"{len(counts)} counts, expected {len(forms)}, one a form", path=path)
+            raise InputError(f"{len(counts)} counts, expected {len(forms)}, one per form", path=path)
         return cls(forms, counts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A text file to an encoded corpus in one call, through the cache: slow the first time, at once after."""
+"""Loads a text file as an encoded corpus, through the cache: slow the first time, instant afterwards."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ __all__ = ["load_text"]
 
 
 def load_text(path: str | Path, *, alphabet: Sequence[str] | None = None, unknown: int | None = None) -> EncodedText:
-    """``encode_text``, cached.
+    """Encodes a text with ``encode_text``, cached.
 
     Raises:
-        InputError: as ``encode_text``.
+        InputError: as for ``encode_text``.
     """
     names = None if alphabet is None else list(alphabet)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Processor: the one path from examples to the arrays of a batch, and from a model's outputs to answers.
 
-Training, evaluation, prediction, export and serving all use it. It runs on the host and needs NumPy alone, so that an
+Training, evaluation, prediction, export and serving all use it. It runs on the host and needs only NumPy, so that an
 exported folder can carry its source.
 """
 
@@ -23,27 +23,27 @@ Paint = Callable[[str, str], str]
 
 
 class Answer(abc.ABC):
-    """The answer to one input, laid beside it."""
+    """The answer to one input, which it can be laid beside."""
 
     @abc.abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """The answer as plain JSON; offsets are code points, half-open."""
+        """Returns the answer as plain JSON; offsets are code points, half-open."""
 
     @abc.abstractmethod
     def to_text(self, paint: Paint | None = None) -> str:
-        """The answer as lines for a person, each with its line end; ``paint`` marks labels, where there are any."""
+        """Returns the answer as readable lines, each with its line end; ``paint`` marks labels, if there are any."""
 
     def to_columns(self) -> str | None:
-        """The answer as CoNLL columns, or None where it has none."""
+        """Returns the answer as CoNLL columns, or None if it has none."""
         return None
 
 
 class Rows(abc.ABC):
-    """Encoded examples: what batches are made of. An example may have several rows (windows of a long text).
+    """Encoded examples, from which batches are made. An example may have several rows (windows of a long text).
 
     Attributes:
-        lengths: of each row, int [n]; what batches are sorted by.
-        owners: the number of the example that each row is of, int [n].
+        lengths: the length of each row, int [n], by which batches are sorted.
+        owners: the number of the example that each row belongs to, int [n].
     """
 
     lengths: np.ndarray
@@ -54,13 +54,13 @@ class Rows(abc.ABC):
 
 
 class Processor(abc.ABC, Generic[Example, AnswerType]):
-    """From examples to arrays and from outputs to answers; saved among the assets of a run.
+    """Turns examples into arrays and outputs into answers; saved among the assets of a run.
 
     Attributes:
         outputs: the outputs of a prediction that ``decode`` reads.
-        unit: what throughput counts.
+        unit: the unit that throughput counts.
         whole: whether a user's file is one input, rather than each of its lines.
-        generates: whether an answer is written step by step, each reading the one before.
+        generates: whether an answer is written step by step, each step reading the one before.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
@@ -70,7 +70,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
 
     @abc.abstractmethod
     def example(self, value: Any) -> Example:
-        """An example of what a user hands over: a text, a list of tokens, an array, a dict of an example's fields.
+        """Makes an example of a user's input: a text, a list of tokens, an array, a dict of an example's fields.
 
         Raises:
             InputError: for a value of another kind.
@@ -78,43 +78,43 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
 
     @abc.abstractmethod
     def encode(self, examples: Iterable[Example]) -> Any:
-        """The rows of some examples, in memory, in their order."""
+        """Encodes some examples into rows, in memory, in their order."""
 
     @abc.abstractmethod
     def batch(self, rows: Any, indices: np.ndarray, length: int, *, targets: bool = False) -> dict[str, np.ndarray]:
-        """The arrays of some rows.
+        """Returns the arrays of some rows.
 
         Args:
-            rows: of ``encode``, or of a corpus encoded on disk.
-            indices: which, int64 of any shape; -1 is an empty row, of length and weight 0.
-            length: what rows are padded to.
-            targets: also what a loss needs, under names of its own.
+            rows: from ``encode``, or of a corpus encoded on disk.
+            indices: the rows to take, int64 of any shape; -1 is an empty row, of length and weight 0.
+            length: the length that rows are padded to.
+            targets: add the arrays that only a loss needs, under names of their own.
         """
 
     @abc.abstractmethod
     def specs(self) -> dict[str, str]:
-        """What the arrays of a prediction look like, by name: ``{"words": "i32[batch, time]"}``."""
+        """Returns dtypes and shapes of a prediction's arrays, by name: ``{"words": "i32[batch, time]"}``."""
 
     def sizes(self) -> dict[str, int]:
-        """Typical sizes of the free dimensions of ``specs`` but for the batch, for pictures and costs."""
+        """Returns typical sizes of the free dimensions of ``specs`` except the batch, for pictures and costs."""
         return {"time": 32}
 
     @abc.abstractmethod
     def decode(
         self, outputs: Sequence[Mapping[str, np.ndarray]], rows: Any, owned: Sequence[int], example: Example
     ) -> AnswerType:
-        """The answer to one example.
+        """Returns the answer to one example.
 
         Args:
-            outputs: those of each of its rows, without the batch axis.
-            rows: that the outputs are of.
+            outputs: the outputs of each of its rows, without the batch axis.
+            rows: the rows that the outputs belong to.
             owned: the numbers of the example's rows.
-            example: as it was encoded.
+            example: the example, as it was encoded.
         """
 
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Everything beside vocabularies that makes it again, as plain JSON."""
+        """Returns all that restores it beside its vocabularies, as plain JSON."""
 
     @abc.abstractmethod
     def save(self, folder: Path) -> None:
@@ -126,11 +126,11 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         """Reads what ``save`` wrote.
 
         Raises:
-            InputError: where it is missing or damaged.
+            InputError: if it is missing or damaged.
         """
 
     def components(self) -> list[Any]:
-        """The objects whose source an exported folder has to carry, this one first."""
+        """Returns the objects whose source an exported folder has to carry, this one first."""
         return [self]
 
 
@@ -144,7 +144,7 @@ def load_settings(folder: Path) -> dict[str, Any]:
     """Reads ``processor.json``.
 
     Raises:
-        InputError: where it is missing or damaged.
+        InputError: if it is missing or damaged.
     """
     path = folder / "processor.json"
     try:
@@ -157,7 +157,7 @@ def load_settings(folder: Path) -> dict[str, Any]:
 
 
 def padded_length(longest: int, lengths: Sequence[int]) -> int:
-    """The first of these lengths that is long enough; beyond them, the next multiple of the last one.
+    """Returns the first of these lengths that is long enough; beyond them, the next multiple of the last one.
 
     >>> padded_length(17, (16, 32)), padded_length(70, (16, 32))
     (32, 96)

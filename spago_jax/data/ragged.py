@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rows of unequal length as one flat array and the offsets where rows begin, in memory or mapped from disk."""
+"""Rows of unequal length as a flat array with the offsets of its rows, in memory or mapped from disk."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class RaggedArray:
         offsets: int64 [n + 1], from 0 up to the number of values.
 
     Raises:
-        InputError: the offsets do not begin at 0, end at the number of values and never fall.
+        InputError: the offsets do not begin at 0, do not end at the number of values, or fall.
 
     >>> ragged = RaggedArray([7, 8, 9, 5], [0, 3, 4])
     >>> padded, lengths = ragged.gather([1, 0, -1], 4)
@@ -39,11 +39,11 @@ class RaggedArray:
         if self.offsets.ndim != 1 or not self.offsets.size or self.offsets[0] != 0:
             raise InputError(f"offsets {self.offsets[:4].tolist()}... do not begin at 0")
         if self.offsets[-1] != len(self.values) or np.any(self.offsets[1:] < self.offsets[:-1]):
-            raise InputError(f"offsets that never fall and end at {len(self.values)}, the number of values, expected")
+            raise InputError(f"expected offsets that never fall and end at {len(self.values)}, the number of values")
 
     @classmethod
     def from_lengths(cls, values: ArrayLike, lengths: ArrayLike) -> "RaggedArray":
-        """Rows of the given lengths, one after the other."""
+        """Makes rows of the given lengths, one after the other."""
         return cls(values, np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))]))
 
     def __len__(self) -> int:
@@ -68,10 +68,10 @@ class RaggedArray:
         """Picks rows and pads them to one length.
 
         Args:
-            indices: which rows, of any shape; -1 stands for an empty row.
+            indices: the rows, of any shape; -1 stands for an empty row.
             length: the length to pad to.
             pad: the value beyond a row's end.
-            truncate: cut rows that are longer; else they are an error.
+            truncate: cut longer rows; otherwise they are an error.
 
         Returns:
             The padded rows, [..., length], in the type of the values, and their lengths, int32 [...].
@@ -81,7 +81,7 @@ class RaggedArray:
         """
         indices = np.asarray(indices, np.int64)
         if indices.size and (indices.min() < -1 or indices.max() >= len(self)):
-            raise InputError(f"rows {indices.min()} to {indices.max()} asked for, there are {len(self)}")
+            raise InputError(f"rows {indices.min()} to {indices.max()} requested, there are {len(self)}")
         starts = self.offsets[np.maximum(indices, 0)]
         lengths = np.where(indices < 0, 0, self.offsets[indices + 1] - starts)
         if lengths.size and lengths.max() > length:
@@ -102,10 +102,10 @@ class RaggedArray:
 
     @classmethod
     def open(cls, folder: str | Path, name: str) -> "RaggedArray":
-        """Maps a saved array into memory: nothing is read before it is used.
+        """Maps a saved array into memory; nothing is read before it is used.
 
         Raises:
-            InputError: a file of it is missing or does not have the size it should.
+            InputError: one of its files is missing or has the wrong size.
         """
         folder = Path(folder)
         path = folder / f"{name}.json"
@@ -113,7 +113,7 @@ class RaggedArray:
             about = json.loads(path.read_text())
             dtype, rows, total = np.dtype(about["dtype"]), about["rows"], about["values"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise InputError("no ragged array: missing or not written to its end", path=path) from None
+            raise InputError("no ragged array: missing or incomplete", path=path) from None
         return cls(_map(folder / f"{name}.values", dtype, total), _map(folder / f"{name}.offsets", np.int64, rows + 1))
 
 
@@ -126,7 +126,7 @@ def _map(path: Path, dtype: DTypeLike, count: int) -> np.ndarray:
 
 
 class RaggedWriter:
-    """Writes a ``RaggedArray`` to disk as rows come, in constant memory; a context manager.
+    """Writes a ``RaggedArray`` to disk row by row, in constant memory; a context manager.
 
     The files appear when the block ends without an error, the describing ``.json`` last.
 

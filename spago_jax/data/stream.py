@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Blocks over epochs without end, made ready in the background, from a position that can be saved."""
+"""An endless stream of blocks, epoch after epoch, prepared in the background, with a position that can be saved."""
 
 import queue
 import threading
@@ -18,20 +18,20 @@ _Item = tuple[Position, Any, BaseException | None]
 
 
 class BlockStream:
-    """Iterates over the blocks of ``batches``, epoch after epoch, without end.
+    """Iterates endlessly over the blocks of ``batches``, epoch after epoch.
 
-    One thread calls ``collate`` ahead of the consumer, at most ``prefetch`` blocks. Each item is (position, arrays):
-    the position of the block itself. ``stream.position`` is that of the next block to be delivered, whatever the
-    thread has made ready: saved and restored with ``seek``, the stream goes on with exactly the same items.
+    One thread calls ``collate`` ahead of the consumer, at most ``prefetch`` blocks. Each item is (position, arrays),
+    with the position of the block itself. ``stream.position`` is that of the next block to be delivered, whatever the
+    thread has prepared: saved and restored with ``seek``, the stream continues with exactly the same items.
 
     Args:
         batches: ``LengthBatches``, ``UniformBatches``, ``TextChunks``, or anything with ``len`` and ``epoch``.
         collate: from a block to its arrays; called in the background thread only, in order.
-        prefetch: how many blocks may wait.
+        prefetch: the most blocks that may wait.
         position: where to begin.
 
     Raises:
-        InputError: ``prefetch`` is below 1, there are no blocks, or the position is none.
+        InputError: ``prefetch`` is below 1, there are no blocks, or the position is invalid.
 
     >>> from spago_jax.data.batching import UniformBatches
     >>> batches = UniformBatches(3, 2, order="sequential")
@@ -75,19 +75,19 @@ class BlockStream:
 
     @property
     def position(self) -> Position:
-        """The next block to be delivered, as JSON can write it."""
+        """The position of the next block to be delivered, as plain JSON."""
         return dict(self._position)
 
     def after(self, position: Mapping[str, int], blocks: int = 1) -> Position:
-        """The position so many blocks later, for a consumer that runs behind what was delivered to it."""
+        """Returns the position so many blocks later, for a consumer that lags behind the stream."""
         total = position["epoch"] * len(self._batches) + position["block"] + blocks
         return dict(zip(("epoch", "block"), divmod(total, len(self._batches)), strict=True))
 
     def seek(self, position: Mapping[str, int]) -> None:
-        """Goes on from a position; what was made ready is given up.
+        """Continues from a position; prepared blocks are dropped.
 
         Raises:
-            InputError: the position is none, or beyond the epoch's blocks.
+            InputError: the position is invalid, or beyond the epoch's blocks.
         """
         wanted = self._checked(position)
         self.close()
@@ -99,7 +99,7 @@ class BlockStream:
     def __next__(self) -> tuple[Position, Any]:
         if self._worker is None:
             self._worker = _Worker(self._batches, self._collate, self._prefetch, self.position)
-            # if the stream is dropped without close, its thread ends all the same
+            # the thread ends even if the stream is dropped without close
             weakref.finalize(self, self._worker.stop.set)
         position, arrays, error = self._worker.ready.get()
         if error is not None:
@@ -109,7 +109,7 @@ class BlockStream:
         return position, arrays
 
     def close(self) -> None:
-        """Ends the thread; the position stays, and the next item asked for starts another."""
+        """Ends the thread; the position stays, and the next request for an item starts another."""
         if self._worker is not None:
             self._worker.end()
             self._worker = None
@@ -122,7 +122,7 @@ class BlockStream:
 
 
 class _Worker:
-    """The thread. It does not refer to the stream, which can so be collected while the thread runs."""
+    """The thread. It does not refer to the stream, which can thus be collected while the thread runs."""
 
     def __init__(self, batches: Batches, collate: Callable[[Block], Any], prefetch: int, position: Position):
         self.ready: queue.Queue[_Item] = queue.Queue(prefetch)
@@ -156,7 +156,7 @@ def _work(
                     return
                 at += 1
             epoch, at = epoch + 1, 0
-    except BaseException as error:  # whatever it is, the consumer has to see it
+    except BaseException as error:  # the consumer has to see any error
         _put(ready, ({"epoch": epoch, "block": at}, None, error), stop)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A long text cut into parallel streams, whose consecutive chunks train a character model that carries its state."""
+"""A long text in parallel streams, whose consecutive chunks train a character model that carries its state."""
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -11,21 +11,22 @@ __all__ = ["TextChunks", "gather_windows"]
 
 
 class TextChunks:
-    """Next-character examples: row b of a batch goes on where row b of the batch before it ended.
+    """Next-character examples: row b of a batch continues where row b of the batch before it ended.
 
-    The text's n - 1 pairs of a character and its follower are cut into ``batch_size`` streams of equal width, one
+    The n - 1 pairs of a character and the next one are cut into ``batch_size`` streams of equal width, one
     after the other, and each stream into chunks of ``chunk`` characters. A block's ``indices`` are the positions in
-    the text where its rows begin, and its ``first`` says that the streams begin: a carried state starts anew there.
-    Nothing of the text is held in memory.
+    the text where its rows begin, and its ``first`` says that the streams begin: a carried state is reset there.
+    None of the text is held in memory.
 
     Args:
         ids: the character ids, [n]; may be memory-mapped.
-        batch_size: how many streams.
-        chunk: characters in a chunk, the steps that gradients go back.
-        steps_per_block: chunks in a block.
-        seed: where given, each epoch begins at a random one of the first ``chunk`` characters, so that the cuts differ.
-        keep_tail: give every pair of the text exactly once, the last chunks being shorter (``lengths`` says by how
-            much); else what does not fill whole chunks in all streams is left out. For evaluation; takes no ``seed``.
+        batch_size: the number of streams.
+        chunk: characters per chunk, the steps that gradients go back.
+        steps_per_block: chunks per block.
+        seed: if given, each epoch begins at a random one of the first ``chunk`` characters, so that the cuts differ.
+        keep_tail: yield every pair of the text exactly once, with shorter last chunks (``lengths`` says how short);
+            otherwise pairs that do not fill whole chunks in all streams are left out. For evaluation, without
+            ``seed``.
 
     Raises:
         InputError: the text is too short for one chunk in each stream; a size is below 1; both ``seed`` and
@@ -54,7 +55,7 @@ class TextChunks:
             if value < 1:
                 raise InputError(f"{name} is {value}, expected 1 or more")
         if seed is not None and keep_tail:
-            raise InputError("seed and keep_tail are both given: a random beginning leaves characters out")
+            raise InputError("seed and keep_tail are both given: a random start leaves characters out")
         self.batch_size, self.chunk, self.steps_per_block = batch_size, chunk, steps_per_block
         self.seed, self.keep_tail = seed, keep_tail
         pairs = max(len(self.ids) - 1, 0)
@@ -81,11 +82,11 @@ class TextChunks:
         )
 
     def offset(self, epoch: int) -> int:
-        """The position of the first character of an epoch."""
+        """Returns the position of the first character of an epoch."""
         return 0 if self.seed is None else int(np.random.default_rng([self.seed, epoch]).integers(self.chunk))
 
     def epoch(self, epoch: int) -> list[Block]:
-        """The blocks of an epoch, in the order of the text."""
+        """Returns the blocks of an epoch, in the order of the text."""
         streams = self.offset(epoch) + np.arange(self.batch_size) * self._width
         rows = streams[None, :] + np.arange(self.steps)[:, None] * self.chunk
         if self.keep_tail:
@@ -94,16 +95,16 @@ class TextChunks:
         return [Block(self.chunk, rows[at : at + size], first=at == 0) for at in range(0, len(rows), size)]
 
     def shapes(self) -> list[tuple[int, int, int]]:
-        """The distinct shapes of an epoch, (steps, batch, chunk)."""
+        """Returns the distinct shapes of an epoch, (steps, batch, chunk)."""
         steps = {min(self.steps, self.steps_per_block), self.steps % self.steps_per_block} - {0}
         return [(count, self.batch_size, self.chunk) for count in sorted(steps)]
 
     def padding_waste(self) -> float:
-        """The share of positions in an epoch's batches that hold padding, 0 to 1."""
+        """Returns the share of padding among the positions of an epoch's batches, 0 to 1."""
         return 1.0 - (len(self.ids) - 1) / (self.steps * self.batch_size * self.chunk) if self.keep_tail else 0.0
 
     def gather(self, block: Block, *, dtype: DTypeLike = np.int32) -> dict[str, np.ndarray]:
-        """The arrays of a block.
+        """Returns the arrays of a block.
 
         Returns:
             ``inputs`` and ``targets`` (each the character after its input), [steps, batch, chunk], 0 beyond
@@ -113,21 +114,21 @@ class TextChunks:
         return gather_windows(self.ids, block.indices, self.chunk, ends, dtype=dtype)
 
     def ends(self) -> np.ndarray:
-        """The position after the last one that each stream reads, ascending; the last stream ends with the text."""
+        """Returns the position after the last one of each stream, ascending; the last stream ends with the text."""
         return np.minimum((np.arange(self.batch_size) + 1) * self._width, len(self.ids) - 1)
 
 
 def gather_windows(
     ids: np.ndarray, starts: np.ndarray, length: int, ends: np.ndarray, *, dtype: DTypeLike = np.int32
 ) -> dict[str, np.ndarray]:
-    """Windows of a text, and the character after each of theirs.
+    """Returns windows of a text, and the next character after each of their characters.
 
     Args:
         ids: the text.
-        starts: where windows begin, int64 of any shape; -1 for an empty one.
-        length: of a window.
+        starts: where windows begin, int64 of any shape; -1 for an empty window.
+        length: the length of a window.
         ends: ascending positions; a window ends at the first one beyond its start.
-        dtype: of the ids.
+        dtype: the dtype of the ids.
 
     Returns:
         ``inputs`` and ``targets``, [..., length], 0 beyond ``lengths``, int32 [...].

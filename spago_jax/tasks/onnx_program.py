@@ -20,7 +20,7 @@ class OnnxProgram:
     """
 
     def __init__(self, folder: str | Path):
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]
 
         self._session = onnxruntime.InferenceSession(str(Path(folder) / "model.onnx"))
         self._dtypes = {value.name: _DTYPES[value.type] for value in self._session.get_inputs()}

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Hashed n-grams of words and of characters, as fastText has them."""
+"""Hashed n-grams of words and of characters, as in fastText."""
 
 import zlib
 from collections.abc import Sequence
 
 
 def hashed_ngrams(tokens: Sequence[str], rows: int, *, order: int = 2, characters: bool = False) -> list[int]:
-    """The rows (1 .. rows) of a text's n-grams; row 0 is padding. Source: Joulin et al. (2017).
+    """Returns the rows (1 .. rows) of a text's n-grams; row 0 is padding. Source: Joulin et al. (2017).
 
     Args:
         tokens: the words of the text.
-        rows: size of the table.
-        order: longest word n-gram, from 1.
+        rows: the size of the table.
+        order: the longest word n-gram, from 1.
         characters: also the 3- to 5-grams of characters within ``<word>`` (Bojanowski et al., 2017).
 
     >>> len(hashed_ngrams(["lost", "my", "card"], 1000)), len(hashed_ngrams(["card"], 1000, characters=True))

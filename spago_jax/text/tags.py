@@ -3,12 +3,12 @@
 
 | scheme | a span of one token | of three | B- |
 |---|---|---|---|
-| IOB1  | ``I-X`` | ``I-X I-X I-X`` | only where a span touches a span of the same label before it |
+| IOB1  | ``I-X`` | ``I-X I-X I-X`` | only if a span directly follows a span of the same label |
 | IOB2  | ``B-X`` | ``B-X I-X I-X`` | at every start (also called BIO) |
 | BIOES | ``S-X`` | ``B-X I-X E-X`` | at the start of two or more tokens |
 | plain | ``X``   | ``X X X``       | no prefixes: part-of-speech tags, or spans as runs of one label |
 
-``O`` is outside in all of them. The label is all that follows the first hyphen (``B-creative-work``).
+``O`` is outside in all of them. The label is everything after the first hyphen (``B-creative-work``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -56,13 +56,13 @@ class Violation(NamedTuple):
 
 
 def parse_scheme(name: str) -> Scheme:
-    """The scheme of a name in any case; ``BIO`` is IOB2, ``IOBES`` is BIOES.
+    """Returns the scheme of a name in any case; ``BIO`` is IOB2, ``IOBES`` is BIOES.
 
     >>> parse_scheme("bio")
     'IOB2'
 
     Raises:
-        InputError: No such scheme.
+        InputError: there is no such scheme.
     """
     known: dict[str, Scheme] = {s.lower(): s for s in SCHEMES}
     known |= {"bio": "IOB2", "iob": "IOB1", "iobes": "BIOES"}
@@ -74,13 +74,13 @@ def parse_scheme(name: str) -> Scheme:
 
 
 def split_tag(tag: str, scheme: str = "IOB2") -> tuple[str, str]:
-    """The prefix and the label of a tag.
+    """Splits a tag into its prefix and its label.
 
     >>> split_tag("B-creative-work"), split_tag("O"), split_tag("NOUN", "plain")
     (('B', 'creative-work'), ('O', ''), ('I', 'NOUN'))
 
     Raises:
-        InputError: The prefix is none of the scheme's.
+        InputError: the prefix is not one of the scheme's.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
@@ -100,11 +100,11 @@ def _starts(before: tuple[str, str], prefix: str, label: str) -> bool:
 
 
 def spans(tags: Sequence[str], scheme: str = "BIOES") -> list[Span]:
-    """The spans that tags mark, with conlleval's meaning (CoNLL-2000 and 2003 shared tasks).
+    """Returns the spans that tags mark, as conlleval reads them (CoNLL-2000 and 2003 shared tasks).
 
     A span starts at a ``B-`` or ``S-``, and at an ``I-`` or ``E-`` that does not continue: after ``O``, after
     ``E-`` or ``S-``, or after another label. It ends before the next start, before ``O``, and after ``E-`` or
-    ``S-``. So what a model predicts always has a meaning, even where its scheme would not allow it. The rule
+    ``S-``. So a model's tags always have a meaning, even if their scheme would not allow them. The rule
     reads IOB1, IOB2 and BIOES alike, and ``BIOES``, the default, admits all their prefixes; ``plain`` reads
     each run of one tag as a span.
 
@@ -112,7 +112,7 @@ def spans(tags: Sequence[str], scheme: str = "BIOES") -> list[Span]:
     [Span(start=0, end=2, label='PER'), Span(start=3, end=4, label='LOC'), Span(start=4, end=5, label='ORG')]
 
     Raises:
-        InputError: A tag with a prefix that is none of the scheme's.
+        InputError: a tag has a prefix that is not one of the scheme's.
     """
     found: list[Span] = []
     start, before = -1, (OUTSIDE, "")
@@ -133,13 +133,13 @@ def spans(tags: Sequence[str], scheme: str = "BIOES") -> list[Span]:
 
 
 def tags_from_spans(found: Iterable[Span | tuple[int, int, str]], length: int, scheme: str = "IOB2") -> list[str]:
-    """The tags of `length` tokens in which these spans are marked.
+    """Returns the tags of `length` tokens in which these spans are marked.
 
     >>> tags_from_spans([(0, 2, "PER"), (3, 4, "LOC")], 5, "BIOES")
     ['B-PER', 'E-PER', 'O', 'S-LOC', 'O']
 
     Raises:
-        InputError: A span is empty, out of the tokens, or overlaps another.
+        InputError: a span is empty, outside the tokens, or overlaps another.
     """
     scheme = parse_scheme(scheme)
     tags = [OUTSIDE] * length
@@ -166,7 +166,7 @@ def tags_from_spans(found: Iterable[Span | tuple[int, int, str]], length: int, s
 
 
 def convert(tags: Sequence[str], to: str, *, scheme: str = "BIOES") -> list[str]:
-    """The same spans in another scheme; `scheme` is what is read, as in `spans`.
+    """Writes the same spans in another scheme; `scheme` is the one to read, as in `spans`.
 
     >>> convert(["I-LOC", "I-LOC", "B-LOC", "O"], "BIOES")
     ['B-LOC', 'E-LOC', 'S-LOC', 'O']
@@ -196,7 +196,7 @@ def allowed(before: str | None, tag: str | None, scheme: str) -> bool:
 
 
 def check(tags: Sequence[str], scheme: str) -> list[Violation]:
-    """What a scheme does not allow in the tags of one sentence; an empty list where all is well.
+    """Returns the violations of a scheme in the tags of one sentence; an empty list if there are none.
 
     >>> check(["O", "I-PER"], "IOB2")
     [Violation(position=1, message="tag 1: 'I-PER' cannot follow 'O' in IOB2")]
@@ -204,7 +204,7 @@ def check(tags: Sequence[str], scheme: str) -> list[Violation]:
     [Violation(position=1, message="tag 1: the sentence cannot end after 'B-PER' in BIOES")]
 
     Raises:
-        InputError: A tag with a prefix that is none of the scheme's.
+        InputError: a tag has a prefix that is not one of the scheme's.
     """
     scheme = parse_scheme(scheme)
     problems: list[Violation] = []
@@ -221,10 +221,10 @@ def check(tags: Sequence[str], scheme: str) -> list[Violation]:
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
-    """The scheme that sentences of tags are written in: the one that they break least often.
+    """Detects the scheme of sentences of tags: the one that they violate least often.
 
-    Tags other than ``O``, ``B-``, ``I-``, ``E-`` and ``S-`` mean ``plain``; ``E-`` or ``S-`` mean BIOES; else it
-    is IOB1 or IOB2, whichever has fewer violations, and IOB2 where nothing tells them apart.
+    Tags other than ``O``, ``B-``, ``I-``, ``E-`` and ``S-`` mean ``plain``; ``E-`` or ``S-`` mean BIOES; otherwise it
+    is IOB1 or IOB2, whichever has fewer violations, and IOB2 if they have as many.
 
     >>> detect_scheme([["I-PER", "I-PER", "O"], ["O", "I-LOC", "B-LOC"]])
     'IOB1'
@@ -254,7 +254,7 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
 
 
 def labels_of(tags: Iterable[str], scheme: str = "BIOES") -> list[str]:
-    """The labels that occur in tags, sorted, without prefixes and ``O``.
+    """Returns the labels that occur in tags, sorted, without prefixes and ``O``.
 
     >>> labels_of(["O", "B-PER", "I-PER", "B-LOC"])
     ['LOC', 'PER']
@@ -263,7 +263,7 @@ def labels_of(tags: Iterable[str], scheme: str = "BIOES") -> list[str]:
 
 
 def tag_set(labels: Iterable[str], scheme: str) -> list[str]:
-    """Every tag that a scheme has for these labels, ``O`` first: the classes of a tagger.
+    """Returns every tag of a scheme for these labels, ``O`` first: the classes of a tagger.
 
     >>> tag_set(["LOC", "PER"], "IOB2")
     ['O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER']
@@ -276,22 +276,22 @@ def tag_set(labels: Iterable[str], scheme: str) -> list[str]:
 
 
 def transition_mask(tag_names: Sequence[str], scheme: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which tags may start, follow each other, and end a sentence: the ban of impossible tags for a CRF.
+    """Returns which tags may start a sentence, follow each other and end it, to ban impossible tags in a CRF.
 
     >>> start, follow, end = transition_mask(["O", "B-X", "I-X"], "IOB2")
     >>> start.tolist(), follow[0].tolist(), end.tolist()
     ([True, True, False], [True, True, False], [True, True, True])
 
     Args:
-        tag_names: The n tags, in the order of their ids.
-        scheme: One of the schemes; ``plain`` allows everything.
+        tag_names: the n tags, in the order of their ids.
+        scheme: one of the schemes; ``plain`` allows everything.
 
     Returns:
         ``start`` bool[n], ``transitions`` bool[n, n] (row: the tag before, column: the tag after) and ``end``
         bool[n]; True is allowed.
 
     Raises:
-        InputError: A tag with a prefix that is none of the scheme's, or an unknown scheme.
+        InputError: a tag has a prefix that is not one of the scheme's, or the scheme is unknown.
     """
     scheme = parse_scheme(scheme)
     start = np.array([allowed(None, tag, scheme) for tag in tag_names], bool)

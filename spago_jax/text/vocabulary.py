@@ -24,8 +24,8 @@ FORMAT = "spago_jax/vocabulary/1"
 class Vocabulary:
     """An immutable two-way table between terms and the ids ``0 .. len - 1``.
 
-    Ids are positions in `terms`. Where `unknown` names one of the terms, every term that is not in the table
-    has its id; where it is None, such a term is an error. `padding` names the term that fills batches.
+    Ids are positions in `terms`. If `unknown` names one of the terms, every term that is not in the table
+    has its id; if it is None, such a term is an error. `padding` names the term that fills batches.
 
     spaGO (section 6.5 of its feature list) answers with the last *id* when asked for the size, and refuses to
     give the last term back, so that its models never store or emit the last entry. Here ``len`` is the number
@@ -40,12 +40,12 @@ class Vocabulary:
     (['the', 'dog', '<unk>'], 5)
 
     Args:
-        terms: The terms in the order of their ids; no term may come twice.
-        unknown: The term that stands for all others, or None.
-        padding: The term that fills, or None.
+        terms: the terms in the order of their ids; no term may occur twice.
+        unknown: the term that stands for all others, or None.
+        padding: the term that fills batches, or None.
 
     Raises:
-        InputError: A term that is not a string, or comes twice; `unknown` or `padding` is not among the terms.
+        InputError: a term is not a string or occurs twice; `unknown` or `padding` is not among the terms.
     """
 
     terms: tuple[str, ...]
@@ -62,13 +62,13 @@ class Vocabulary:
             if not isinstance(term, str):
                 raise InputError(f"term {i} of the vocabulary is {term!r}, expected a string")
             if term in index:
-                raise InputError(f"term {term!r} comes twice in the vocabulary, as id {index[term]} and {i}")
+                raise InputError(f"term {term!r} occurs twice in the vocabulary, as id {index[term]} and {i}")
             index[term] = i
         for role, name in (("unknown", self.unknown), ("padding", self.padding)):
             if name is not None and name not in index:
                 raise InputError(
                     f"the {role} term {name!r} is not in the vocabulary of {len(terms)} terms: add it to terms, "
-                    f"or say {role}=None"
+                    f"or pass {role}=None"
                 )
         object.__setattr__(self, "terms", terms)
         object.__setattr__(self, "_index", MappingProxyType(index))
@@ -119,18 +119,18 @@ class Vocabulary:
         padding: str | None = "<pad>",
         specials: Sequence[str] = (),
     ) -> "Vocabulary":
-        """Orders terms by falling count, then by code points: the same counts always give the same ids.
+        """Orders terms by descending count, then by code points: the same counts always give the same ids.
 
         >>> Vocabulary.from_counts({"b": 2, "a": 2, "c": 9, "d": 1}, min_count=2, padding=None).terms
         ('<unk>', 'c', 'a', 'b')
 
         Args:
-            counts: How often each term was seen.
-            min_count: Terms seen less often are left out (and become the unknown term).
-            max_size: The most terms, special ones included; None for no limit.
-            unknown: Stands for all other terms; None for a closed vocabulary, such as tags.
-            padding: Takes id 0, where given.
-            specials: Further terms, after padding and unknown, whatever their count.
+            counts: how often each term was seen.
+            min_count: terms seen less often are left out (and become the unknown term).
+            max_size: the most terms, special ones included; None for no limit.
+            unknown: stands for all other terms; None for a closed vocabulary, such as tags.
+            padding: has id 0, if given.
+            specials: further terms, after padding and unknown, whatever their count.
 
         Raises:
             InputError: `min_count` below 1, or `max_size` without room for the special terms.
@@ -139,7 +139,7 @@ class Vocabulary:
             raise InputError(f"min_count is {min_count}, expected 1 or more")
         head = list(dict.fromkeys(t for t in (padding, unknown, *specials) if t is not None))
         if max_size is not None and max_size < len(head):
-            raise InputError(f"max_size is {max_size}, but there are {len(head)} special terms alone: {head}")
+            raise InputError(f"max_size is {max_size}, but the special terms alone are {len(head)}: {head}")
         special = set(head)
         body = [term for term, n in counts.items() if n >= min_count and term not in special]
         body.sort(key=lambda term: (-counts[term], term))
@@ -168,14 +168,14 @@ class Vocabulary:
         return None if self.padding is None else self._index[self.padding]
 
     def id(self, term: str) -> int:
-        """The id of a term, that of the unknown term where it is not in the table.
+        """Returns the id of a term, or that of the unknown term if it is not in the table.
 
         >>> Vocabulary(("O", "B-PER", "I-PER")).id("B-PERS")
         Traceback (most recent call last):
         spago_jax.errors.InputError: 'B-PERS' is not in the vocabulary of 3 terms; did you mean 'B-PER'?
 
         Raises:
-            InputError: There is no unknown term and `term` is not in the table.
+            InputError: there is no unknown term and `term` is not in the table.
         """
         found = self._index.get(term, self.unknown_id)
         if found is None:
@@ -183,13 +183,13 @@ class Vocabulary:
         return found
 
     def term(self, id: int) -> str:
-        """The term of an id.
+        """Returns the term of an id.
 
         >>> Vocabulary(("a", "b")).term(1)
         'b'
 
         Raises:
-            InputError: The id is not in ``0 .. len - 1`` (negative ids do not count from the end).
+            InputError: the id is not in ``0 .. len - 1`` (negative ids do not count from the end).
         """
         if not 0 <= id < len(self.terms):
             raise InputError(
@@ -198,10 +198,10 @@ class Vocabulary:
         return self.terms[id]
 
     def encode(self, terms: Iterable[str]) -> np.ndarray:
-        """The ids of a sequence of terms, ``int32[n]``.
+        """Returns the ids of a sequence of terms, ``int32[n]``.
 
         Raises:
-            InputError: As `id`.
+            InputError: as for `id`.
         """
         index, default = self._index, self.unknown_id
         if default is not None:
@@ -213,15 +213,15 @@ class Vocabulary:
             raise self._not_found(error.args[0]) from None
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The terms of a sequence of ids.
+        """Returns the terms of a sequence of ids.
 
         Raises:
-            InputError: As `term`.
+            InputError: as for `term`.
         """
         return [self.term(int(i)) for i in ids]
 
     def _not_found(self, term: str) -> InputError:
-        # The list of every known term would drown the message where there are thousands.
+        # A list of thousands of known terms would drown the message.
         hint = did_you_mean(term, self.terms if len(self.terms) <= 50_000 else self.terms[:50_000])
         hint = hint if len(hint) <= 400 else hint[:400] + " ..."
         return InputError(f"{term!r} is not in the vocabulary of {len(self.terms)} terms; {hint}")
@@ -229,13 +229,13 @@ class Vocabulary:
     # Files
 
     def save(self, path: str | Path) -> None:
-        """Writes the table: as JSON where the name ends in ``.json``, else as text with one term a line.
+        """Writes the table: as JSON if the name ends in ``.json``, otherwise as text with one term per line.
 
-        The text form is that of BERT's ``vocab.txt`` and spaGO's ``NewFromFile``; it does not hold which terms
+        The text form is that of BERT's ``vocab.txt`` and spaGO's ``NewFromFile``; it does not say which terms
         are the unknown and the padding one.
 
         Raises:
-            InputError: A term with a line break in it cannot be saved as text.
+            InputError: a term with a line break cannot be saved as text.
         """
         path = Path(path)
         if path.suffix == ".json":
@@ -255,15 +255,15 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path, *, unknown: str | None = None, padding: str | None = None) -> "Vocabulary":
-        """Reads what `save` wrote, or any text file of one term a line.
+        """Reads what `save` wrote, or any text file with one term per line.
 
         Args:
-            path: A ``.json`` file, or a text file.
-            unknown: For text files, which term is the unknown one (``"[UNK]"`` in BERT's).
-            padding: For text files, which term is the padding one.
+            path: a ``.json`` file, or a text file.
+            unknown: for text files, the unknown term (``"[UNK]"`` in BERT's).
+            padding: for text files, the padding term.
 
         Raises:
-            InputError: The file is missing, empty or not a vocabulary.
+            InputError: the file is missing, empty or not a vocabulary.
         """
         path = Path(path)
         try:
@@ -286,7 +286,7 @@ class Vocabulary:
             if terms[-1] == "":
                 terms.pop()
             if not terms:
-                raise InputError("the vocabulary is empty: expected one term a line", path=path)
+                raise InputError("the vocabulary is empty: expected one term per line", path=path)
         try:
             return cls(tuple(terms), unknown=unknown, padding=padding)
         except InputError as error:

@@ -10,14 +10,14 @@ __all__ = ["Token", "normalise", "tokenize", "word_shape", "words"]
 
 
 class Token(NamedTuple):
-    """A piece of a text: ``text[start:end]``, offsets in code points."""
+    """A piece of a text: ``text[start:end]``, with offsets in code points."""
 
     text: str
     start: int
     end: int
 
 
-# Alternatives are tried in order: the specific ones stand before the general ones.
+# Alternatives are tried in order, so specific ones come before general ones.
 _PATTERN = re.compile(
     r"""
       (?:https?://|www\.)[^\s<>"']*[^\s<>"'.,;:!?)\]}…]     # links, without the stop that ends the sentence
@@ -40,7 +40,7 @@ _PATTERN = re.compile(
 
 
 def tokenize(text: str) -> list[Token]:
-    """Splits a text into words and marks, keeping where each stands.
+    """Splits a text into words and marks, with their places.
 
     Links, e-mail addresses, @mentions, #tags, numbers, abbreviations (U.S.) and simple smileys stay whole;
     contractions split as in the Penn Treebank (do n't, it 's); every other mark is a token. Nothing but white
@@ -55,7 +55,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def words(text: str, *, lower: bool = True) -> list[str]:
-    """The words of a text without their places, for the classification of texts.
+    """Returns the words of a text without their places, for the classification of texts.
 
     >>> words("My card hasn't arrived.")
     ['my', 'card', 'has', "n't", 'arrived', '.']
@@ -67,16 +67,16 @@ _DIGIT = re.compile(r"\d")
 
 
 def normalise(token: str, *, lower: bool = True, digits: str | None = "0", unicode: bool = False) -> str:
-    """The form under which a token is looked up among word vectors.
+    """Returns the form under which a token is looked up among word vectors.
 
     >>> normalise("Route66"), normalise("Route66", lower=False, digits=None), normalise("ﬁn", unicode=True)
     ('route00', 'Route66', 'fin')
 
     Args:
-        token: One word.
-        lower: Lower-case it.
-        digits: Replaces every decimal digit; None leaves them.
-        unicode: Unicode NFKC first: compatibility forms become plain letters.
+        token: one word.
+        lower: lower-case it.
+        digits: the replacement of every decimal digit; None leaves them.
+        unicode: apply Unicode NFKC first: compatibility forms become plain letters.
     """
     if unicode:
         token = unicodedata.normalize("NFKC", token)
@@ -89,7 +89,7 @@ def normalise(token: str, *, lower: bool = True, digits: str | None = "0", unico
 
 @lru_cache(maxsize=65536)
 def word_shape(token: str, *, run: int = 4) -> str:
-    """The shape of a word: ``X`` upper case, ``x`` other letters, ``d`` digits, marks as they are.
+    """Returns the shape of a word: ``X`` upper case, ``x`` other letters, ``d`` digits, marks as they are.
 
     A run of one class is cut at `run`, so that the number of shapes stays small.
 

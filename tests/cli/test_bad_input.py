@@ -67,7 +67,7 @@ def refused_training(refused, config, tmp_path):
             {"model": {"embeddings": [{"kind": "words", "vectors": "/nowhere/v.txt"}]}},
             "/nowhere/v.txt: model.embeddings.0.vectors: no such file",
         ),
-        ({"data": {"token_column": 7}}, "train.conll:1: token_column 7 is not there: 2 columns, numbered 0 to 1"),
+        ({"data": {"token_column": 7}}, "train.conll:1: token_column 7 does not exist: 2 columns, numbered 0 to 1"),
         ({"optimizer": {"groups": [{"match": "encodr", "scale": 2}]}}, "optimizer.groups[0].match 'encodr' matches no"),
         ({"seed": -1}, "x.yaml:2: seed = -1"),
     ],
@@ -129,8 +129,8 @@ def test_an_override_below_a_number(refused, corpus, tmp_path):
         ),
         (b"Ann\tB-PER\nRome\n", "bad.conll:2: 1 column, expected 2 as in line 1: 'Rome'"),
         (b"Ann\tB-PER\n\tO\n", "bad.conll:2: the token is empty"),
-        (b"", "bad.conll: empty: no line with a token in it"),
-        (b"\n\n", "bad.conll: empty: no line with a token in it"),
+        (b"", "bad.conll: empty: no line has a token"),
+        (b"\n\n", "bad.conll: empty: no line has a token"),
         (b"Ann\tB-PER\n\xff\xfe\tO\n", "bad.conll:2: not UTF-8: byte 0xff at offset 10"),
     ],
 )
@@ -165,7 +165,7 @@ def test_word_vectors(refused_training, tmp_path, content, size, message):
     ("kind", "files", "message"),
     [
         ("letters", {"letters.txt": b"abc"}, "a text of"),
-        ("letters", {"letters.txt": b""}, "letters.txt: empty: no character in it"),
+        ("letters", {"letters.txt": b""}, "letters.txt: empty: there are no characters in it"),
         ("letters", {"letters.txt": b"ab\n\xffc"}, "letters.txt:2: not UTF-8: byte 0xff at offset 3"),
         ("images", {"images.idx": b"\0\0\x08\x03\0\0\0\x09"}, "images.idx: "),
         ("images", {"labels.idx": b"\0\0\x08\x01\0\0\0\x02\0\1"}, "labels.idx: 2 labels for 120 images"),

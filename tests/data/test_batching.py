@@ -139,9 +139,9 @@ def test_bad_settings():
         " truncate=True"
     ):
         LengthBatches([1, 20], 1, bucket_lengths=[8, 16])
-    with refuses("no batch left: 3 examples do not fill one of 4, and drop_last is set"):
+    with refuses("no batch left: 3 examples do not fill a batch of 4, and drop_last is set"):
         LengthBatches([1, 2, 3], 4, drop_last=True)
-    with refuses("no batch left: 3 examples do not fill one of 4, and drop_last is set"):
+    with refuses("no batch left: 3 examples do not fill a batch of 4, and drop_last is set"):
         UniformBatches(3, 4, drop_last=True)
     with refuses("no examples to make batches of"):
         UniformBatches(0, 4)

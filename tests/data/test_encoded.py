@@ -75,7 +75,7 @@ def test_an_error_of_the_reader_leaves_nothing(tmp_path):
 
 def test_not_over_something_else(tmp_path):
     (tmp_path / "mine").touch()
-    with refuses(f"{tmp_path}: is there already and not an empty folder: choose another name"):
+    with refuses(f"{tmp_path}: already exists and is not an empty folder: choose another name"):
         encode_sentences([Tokens(["a"])], tmp_path)
 
 
@@ -110,7 +110,7 @@ def test_bad_examples(tmp_path):
 
 def test_opening_what_is_not_there(tmp_path):
     about = tmp_path / "about.json"
-    with refuses(f"{about}: no encoded sentences: missing or not written to its end"):
+    with refuses(f"{about}: no encoded sentences: missing or incomplete"):
         EncodedSentences.open(tmp_path)
     about.write_text(json.dumps({"kind": "text"}))
     with refuses(f"{about}: holds encoded text, expected sentences"):

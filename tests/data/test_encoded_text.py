@@ -56,9 +56,9 @@ def test_another_alphabet(tmp_path):
         " 'c' (U+0063), 'd' (U+0064), ..."
     ):
         encode_text(path, tmp_path / "2", "x")
-    with refuses("the alphabet has 'a' twice"):
+    with refuses("the alphabet contains 'a' twice"):
         encode_text(path, tmp_path / "2", "aba")
-    with refuses("unknown=3 is no id of the alphabet, which has 3"):
+    with refuses("unknown=3 is not an id of the alphabet, which has 3"):
         encode_text(path, tmp_path / "2", "abc", unknown=3)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1", "a.txt"]
 
@@ -68,7 +68,7 @@ def test_bad_files(tmp_path):
     with refuses(f"{path}: no such file; its folder holds no files"):
         encode_text(path, tmp_path / "1")
     path.touch()
-    with refuses(f"{path}: empty: no character in it"):
+    with refuses(f"{path}: empty: there are no characters in it"):
         encode_text(path, tmp_path / "1")
     path.write_bytes(b"a\n\xff")
     with refuses(f"{path}:2: not UTF-8: byte 0xff at offset 2"):
@@ -93,7 +93,7 @@ def test_damaged(tmp_path):
     with refuses(f"{folder / 'ids.npy'}: 3 ids, expected 2"):
         EncodedText.open(folder)
     (folder / "about.json").write_text("{}")
-    with refuses(f"{folder}: no encoded text: missing or not written to its end"):
+    with refuses(f"{folder}: no encoded text: missing or incomplete"):
         EncodedText.open(folder)
 
 

@@ -118,7 +118,7 @@ def test_a_new_folder_is_whole_or_not_there(tmp_path):
         with new_folder(path):
             pass
 
-    assert refused(again) == f"{path}: is there already and not an empty folder: choose another name"
+    assert refused(again) == f"{path}: already exists and is not an empty folder: choose another name"
 
 
 def test_a_full_disk_is_one_message_and_leaves_nothing(tmp_path):

@@ -62,7 +62,7 @@ def test_damaged(tmp_path):
     builder.encode(["a"])
     builder.build().save(tmp_path)
     np.save(tmp_path / "counts.npy", np.zeros(3))
-    with pytest.raises(InputError, match=r"counts\.npy: 3 counts, expected 1, one a form"):
+    with pytest.raises(InputError, match=r"counts\.npy: 3 counts, expected 1, one per form"):
         Lexicon.open(tmp_path)
     (tmp_path / "counts.npy").write_bytes(b"")
     with pytest.raises(InputError, match=r"counts\.npy: missing or damaged"):

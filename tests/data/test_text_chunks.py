@@ -100,7 +100,7 @@ def test_bad_settings():
         TextChunks(np.arange(9), 0, 2)
     with refuses("steps_per_block is 0, expected 1 or more"):
         TextChunks(np.arange(9), 2, 2, steps_per_block=0)
-    with refuses("seed and keep_tail are both given: a random beginning leaves characters out"):
+    with refuses("seed and keep_tail are both given: a random start leaves characters out"):
         TextChunks(np.arange(9), 2, 2, seed=0, keep_tail=True)
     message = "a text of {} characters is too short for 2 streams of chunks of 4: {} are needed; take a smaller"
     for n, seed, tail, needed in ((8, None, False, 9), (11, 0, False, 12), (1, None, True, 2)):

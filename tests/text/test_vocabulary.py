@@ -95,17 +95,17 @@ def messages():
     yield lambda: v.term(2), "id 2 is not in the vocabulary: its 2 ids are 0 to 1"
     yield lambda: v.term(-1), "id -1 is not in the vocabulary: its 2 ids are 0 to 1"
     yield lambda: v.decode([0, 7]), "id 7 is not in the vocabulary: its 2 ids are 0 to 1"
-    yield lambda: Vocabulary(("a", "b", "a")), "term 'a' comes twice in the vocabulary, as id 0 and 2"
+    yield lambda: Vocabulary(("a", "b", "a")), "term 'a' occurs twice in the vocabulary, as id 0 and 2"
     yield lambda: Vocabulary("abc"), "terms is one string ('abc'), expected a sequence of terms: tuple(...)"  # pyright: ignore
     yield lambda: Vocabulary((1,)), "term 0 of the vocabulary is 1, expected a string"  # pyright: ignore
     yield (
         lambda: Vocabulary(("a",), unknown="<unk>"),
-        "the unknown term '<unk>' is not in the vocabulary of 1 terms: add it to terms, or say unknown=None",
+        "the unknown term '<unk>' is not in the vocabulary of 1 terms: add it to terms, or pass unknown=None",
     )
     yield lambda: Vocabulary.build([], min_count=0), "min_count is 0, expected 1 or more"
     yield (
         lambda: Vocabulary.build([], max_size=1),
-        "max_size is 1, but there are 2 special terms alone: ['<pad>', '<unk>']",
+        "max_size is 1, but the special terms alone are 2: ['<pad>', '<unk>']",
     )
 
 
@@ -126,9 +126,9 @@ def test_messages(call, message):
             json.dumps({"format": "spago_jax/vocabulary/1", "terms": ["a", 2]}).encode(),
             ": term 1 of the vocabulary is 2, expected a string",
         ),
-        ("v.txt", b"", ": the vocabulary is empty: expected one term a line"),
+        ("v.txt", b"", ": the vocabulary is empty: expected one term per line"),
         ("v.txt", b"\xff\xfe", ": not UTF-8 text (invalid start byte at byte 0)"),
-        ("v.txt", b"a\na\n", ": term 'a' comes twice in the vocabulary, as id 0 and 1"),
+        ("v.txt", b"a\na\n", ": term 'a' occurs twice in the vocabulary, as id 0 and 1"),
         ("v.txt", None, ": cannot read the vocabulary: No such file or directory"),
     ],
 )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Readers of file formats: one module per format, from files to typed examples. They know no model."""
+"""Readers of file formats: one module per format, from files to typed examples, independent of any model."""

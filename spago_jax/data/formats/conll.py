@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""CoNLL column files: one token a line with its tags in columns, sentences apart by blank lines."""
+"""CoNLL column files: one token per line with its tags in columns; blank lines separate sentences."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class Conll(Reader):
     suffixes: ClassVar[tuple[str, ...]] = (".conll", ".tsv", ".bio", ".iob", ".col")
 
     def files(self, split: str) -> list[Path]:
-        """The files of a part of the data."""
+        """Returns the files of a part of the data."""
         return as_files(getattr(self, split))
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
-        """The sentences of a part of the data."""
+        """Yields the sentences of a part of the data."""
         for path in self.files(split) if files is None else files:
             yield from read_conll(path, token_column=self.token_column, tag_column=self.tag_column)
 
@@ -50,10 +50,10 @@ def read_conll(
 ) -> Iterator[Tokens]:
     """Reads a CoNLL column file sentence by sentence, in constant memory.
 
-    The first token line decides for the file: with a tab in it columns are apart by tabs (so that tokens may hold
-    blanks), else by blanks (U+0020 alone: tokens such as U+00A0 exist). ``-DOCSTART-`` lines are skipped; a token may
-    begin with ``#``, there are no comments. Line ends may be LF or CRLF, the last may be missing, a byte-order mark
-    is passed over, and ``.gz`` is decompressed.
+    The first token line decides for the file: if it has a tab, tabs separate columns (so that tokens may contain
+    blanks), otherwise blanks do (only U+0020: tokens such as U+00A0 exist). ``-DOCSTART-`` lines are skipped; a token
+    may begin with ``#``, as there are no comments. Line ends may be LF or CRLF, the last may be missing, a byte-order
+    mark is skipped, and ``.gz`` is decompressed.
 
     Args:
         path: the file.
@@ -62,7 +62,7 @@ def read_conll(
         columns: how many columns there must be; None: as many as the first token line has.
 
     Returns:
-        An iterator of ``Tokens``; the file is looked for at once and read as the iterator is.
+        An iterator of ``Tokens``; the file is looked up immediately, and read as the iterator advances.
 
     Raises:
         InputError: the file is missing, empty or not UTF-8; a line has another number of columns than the first, or
@@ -79,14 +79,14 @@ def read_conll(
 
 @dataclass(slots=True)
 class _Layout:
-    """What the first token line decided."""
+    """The layout that the first token line decided."""
 
     separator: str
     width: int
     token: int
-    tag: int  # the token's own column where no tags are read
+    tag: int  # the token's own column if no tags are read
     line: int
-    asked: bool  # the width was asked for by the caller
+    asked: bool  # the caller gave the width
 
 
 def _read(path: Path, token_column: int, tag_column: int | None, columns: int | None) -> Iterator[Tokens]:
@@ -123,7 +123,7 @@ def _read(path: Path, token_column: int, tag_column: int | None, columns: int | 
         found = True
         yield Tokens(tokens, tags if tagged else None, number + 1 - len(tokens))
     if not found:
-        raise InputError("empty: no line with a token in it", path=path)
+        raise InputError("empty: no line has a token", path=path)
 
 
 def _first_line(
@@ -151,19 +151,19 @@ def _first_line(
 def _column(path: Path, number: int, name: str, column: int, width: int) -> int:
     if not -width <= column < width:
         raise InputError(
-            f"{name} {column} is not there: {_count(width)}, numbered 0 to {width - 1}", path=path, line=number
+            f"{name} {column} does not exist: {_count(width)}, numbered 0 to {width - 1}", path=path, line=number
         )
     return column % width
 
 
 def _split(line: str, separator: str) -> list[str]:
     fields = line.split(separator)
-    # aligned columns: several blanks are one separator, while two tabs have an empty column between them
+    # aligned columns: several blanks are one separator, but two tabs enclose an empty column
     return [field for field in fields if field] if separator == " " else fields
 
 
 def _fields(path: Path, number: int, line: str, layout: _Layout) -> list[str]:
-    """The columns of a line that is not in the common form: aligned by blanks, or wrong."""
+    """Returns the columns of a line that is not in the common form: aligned by blanks, or wrong."""
     fields = _split(line, layout.separator)
     if len(fields) != layout.width:
         place = "" if layout.asked else f" as in line {layout.line}"
@@ -188,30 +188,30 @@ def _shown(line: str) -> str:
 
 
 def conll_block(tokens: Sequence[str], *columns: Sequence[str]) -> str:
-    """One sentence as CoNLL lines, apart by tabs, with the blank line that ends it.
+    """Returns one sentence as tab-separated CoNLL lines, with the blank line that ends it.
 
     Raises:
-        InputError: a value is empty or holds a tab or a line end, or a column has another length than the tokens.
+        InputError: a value is empty or contains a tab or a line end, or a column and the tokens differ in length.
 
     >>> conll_block(["Ada", "coded"], ["B-person", "O"])
     'Ada\\tB-person\\ncoded\\tO\\n\\n'
     """
     for column in columns:
         if len(column) != len(tokens):
-            raise InputError(f"{len(column)} tags for {len(tokens)} tokens, expected as many")
+            raise InputError(f"{len(column)} tags for {len(tokens)} tokens, expected one per token")
     for value in (value for column in (tokens, *columns) for value in column):
         if not value or "\t" in value or "\n" in value or "\r" in value:
-            raise InputError(f"{value!r} cannot be written in a column: it is empty or holds a tab or a line end")
+            raise InputError(f"{value!r} cannot be written in a column: it is empty or contains a tab or a line end")
     return "\n".join("\t".join(row) for row in zip(tokens, *columns, strict=True)) + "\n\n"
 
 
 def write_conll(path: str | Path, sentences: Iterable[Tokens]) -> None:
-    """Writes sentences as a CoNLL file of two tab-separated columns (one where a sentence has no tags).
+    """Writes sentences as a CoNLL file of two tab-separated columns (one if a sentence has no tags).
 
-    The file appears whole or not at all.
+    The file appears complete or not at all.
 
     Raises:
-        InputError: a token or tag cannot be written, or the place may not be.
+        InputError: a token or tag cannot be written, or the file cannot.
     """
     with new_file(path) as file:
         for sentence in sentences:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""CoNLL-U files of Universal Dependencies: ten tab-separated columns a word, comments, blank lines."""
+"""CoNLL-U files of Universal Dependencies: ten tab-separated columns per word, comments, blank lines."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,11 +31,11 @@ class Conllu(Reader):
     suffixes: ClassVar[tuple[str, ...]] = (".conllu",)
 
     def files(self, split: str) -> list[Path]:
-        """The files of a part of the data."""
+        """Returns the files of a part of the data."""
         return as_files(getattr(self, split))
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
-        """The sentences of a part of the data."""
+        """Yields the sentences of a part of the data."""
         for path in self.files(split) if files is None else files:
             yield from read_conllu(path, column=self.column)
 
@@ -43,8 +43,8 @@ class Conllu(Reader):
 def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Tokens]:
     """Reads a CoNLL-U file sentence by sentence: each word's form and one chosen column as its tag.
 
-    Multi-word ranges (``1-2 don't``) and empty nodes (``8.1``) are passed over, as they are no syntactic words;
-    comments too. ``.gz`` is decompressed. Format: https://universaldependencies.org/format.html
+    Multi-word ranges (``1-2 don't``) and empty nodes (``8.1``) are skipped, as they are not syntactic words;
+    so are comments. ``.gz`` is decompressed. Format: https://universaldependencies.org/format.html
 
     Args:
         path: the file.
@@ -52,8 +52,8 @@ def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[To
             or None for no tags.
 
     Raises:
-        InputError: no such column; the file is missing, empty or not UTF-8; a line has not ten columns, an id that is
-            none or out of order, or an empty column.
+        InputError: no such column; the file is missing, empty or not UTF-8; a line does not have ten columns, has an
+            id that is invalid or out of order, or an empty column.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.conllu")
@@ -112,7 +112,7 @@ def _read(path: Path, at: int | None) -> Iterator[Tokens]:
         found = True
         yield Tokens(tokens, None if at is None else tags, start)
     if not found:
-        raise InputError("empty: no line with a word in it", path=path)
+        raise InputError("empty: no line has a word", path=path)
 
 
 def _passed_over(identity: str) -> bool:

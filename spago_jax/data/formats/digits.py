@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""scikit-learn's pictures of handwritten digits, which come with the package."""
+"""The pictures of handwritten digits that come with scikit-learn."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,22 +14,22 @@ from spago_jax.errors import InputError
 
 
 class Digits(Reader):
-    """scikit-learn's 1,797 images of digits, 8 x 8 (needs the extra 'examples')."""
+    """The 1,797 images of digits of scikit-learn, 8 x 8 (needs the extra 'examples')."""
 
     format: Literal["digits"]
     dev_fraction: float = Field(default=0.15, gt=0, lt=1, description="share that becomes dev")
     test_fraction: float = Field(default=0.15, gt=0, lt=1, description="share that becomes test")
 
     def splits(self) -> list[str]:
-        """All three parts are drawn from the one set."""
+        """Returns all three parts, drawn from the one set."""
         return list(SPLITS)
 
     def files(self, split: str) -> list[Path]:
-        """None: the pictures come with the package."""
+        """Returns no files: the pictures come with the package."""
         return []
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Picture]:
-        """The pictures of a part of the data."""
+        """Yields the pictures of a part of the data."""
         try:
             from sklearn.datasets import load_digits
         except ImportError:

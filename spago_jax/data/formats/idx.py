@@ -20,7 +20,7 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 
 
 class Idx(Reader):
-    """Pictures and labels in IDX files, as MNIST comes."""
+    """Pictures and labels in IDX files, the format of MNIST."""
 
     format: Literal["idx"]
     train_images: str = Field(description="IDX file of images (.gz is read too)")
@@ -30,7 +30,7 @@ class Idx(Reader):
     dev_examples: int = Field(default=0, ge=0, description="the last so many training images become dev")
 
     def files(self, split: str) -> list[Path]:
-        """The file of images and the file of labels of a part of the data."""
+        """Returns the file of images and the file of labels of a part of the data."""
         if split == "dev" and not self.dev_examples:
             return []
         name = "train" if split == "dev" else split
@@ -38,7 +38,7 @@ class Idx(Reader):
         return as_files([path for path in named if path is not None]) if all(named) else []
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Picture]:
-        """The pictures of a part of the data."""
+        """Yields the pictures of a part of the data."""
         images, labels = _pair(*(self.files(split) if files is None else files))
         if files is None and split in ("train", "dev"):
             cut = len(labels) - self.dev_examples
@@ -52,7 +52,7 @@ class Idx(Reader):
             yield Picture(pixels, int(label))
 
     def check(self) -> None:
-        """Refuses, before any work, files that are not there."""
+        """Refuses missing files, before any work."""
         keys = ("train_images", "train_labels", "test_images", "test_labels")
         refuse_missing({f"data.{key}": as_files(getattr(self, key)) for key in keys})
 
@@ -69,19 +69,19 @@ def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]
 def read_idx(path: str | Path, *, native: bool = True) -> np.ndarray:
     """Reads an IDX file, compressed (``.gz``) or not.
 
-    A file of bytes that is not compressed is memory-mapped. Numbers of several bytes are stored big-endian, which JAX
-    does not take: they are read and turned to the machine's order, or mapped as they are with ``native=False``.
+    An uncompressed file of bytes is memory-mapped. Numbers of several bytes are stored big-endian, which JAX does not
+    accept: they are read and converted to the machine's order, or mapped as they are with ``native=False``.
     Format: http://yann.lecun.com/exdb/mnist
 
     Args:
         path: the file.
-        native: give numbers in the machine's byte order.
+        native: return numbers in the machine's byte order.
 
     Returns:
         An array of the stored shape and type (uint8, int8, int16, int32, float32 or float64).
 
     Raises:
-        InputError: the file is missing, is no IDX file, is cut off or has bytes too many.
+        InputError: the file is missing, is not an IDX file, is cut off or has too many bytes.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a-idx1-ubyte")
@@ -125,10 +125,10 @@ def read_idx(path: str | Path, *, native: bool = True) -> np.ndarray:
 
 
 def write_idx(path: str | Path, array: np.ndarray) -> None:
-    """Writes an IDX file, whole or not at all.
+    """Writes an IDX file, completely or not at all.
 
     Raises:
-        InputError: the array's type is none of IDX's, or it has no dimension.
+        InputError: the array's type is not one of IDX's, or it has no dimension.
     """
     codes = {np.dtype(name).newbyteorder("="): code for code, name in _TYPES.items()}
     code = codes.get(array.dtype.newbyteorder("="))

@@ -18,7 +18,7 @@ from spago_jax.errors import InputError, did_you_mean
 __all__ = ["LabeledText", "read_labeled"]
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_LONGEST = 1 << 26  # characters in a field; the csv module's own limit, 131072, is short for documents
+_LONGEST = 1 << 26  # characters per field; the csv module's own limit, 131072, is too small for documents
 
 
 class LabeledText(Reader):
@@ -38,11 +38,11 @@ class LabeledText(Reader):
     )
 
     def files(self, split: str) -> list[Path]:
-        """The files of a part of the data."""
+        """Returns the files of a part of the data."""
         return as_files(getattr(self, split))
 
     def carve(self, count: int, seed: int) -> dict[str, np.ndarray]:
-        """Which of ``count`` training texts are train and which dev, drawn by the seed; dev only where it is asked for.
+        """Draws by the seed which of ``count`` training texts are train and which dev; dev only if requested.
 
         >>> LabeledText(format="labeled-text", dev_fraction=0.25).carve(8, 0)["dev"].tolist()
         [2, 4]
@@ -54,12 +54,12 @@ class LabeledText(Reader):
         return {"train": np.sort(order[cut:]), "dev": np.sort(order[:cut])}
 
     def splits(self) -> list[str]:
-        """The parts that the section names, and dev where it is a share of train."""
+        """Returns the parts that the section names, and dev if it is a share of train."""
         carved = self.train is not None and self.dev is None and self.dev_fraction > 0
         return [split for split in SPLITS if self.files(split) or (split == "dev" and carved)]
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Labeled]:
-        """The texts of a part of the data."""
+        """Yields the texts of a part of the data."""
         for path in self.files(split) if files is None else files:
             yield from read_labeled(path, text_field=self.text_field, label_field=self.label_field)
 
@@ -73,14 +73,14 @@ def read_labeled(
 ) -> Iterator[Labeled]:
     """Reads labelled texts from a CSV or TSV file with a header, or from JSON lines, in constant memory.
 
-    CSV may quote fields, with line ends inside; TSV has no quoting (a quotation mark is itself), one record a line.
-    In JSON lines each line is an object; a label that is a number or a truth value is taken as JSON writes it.
+    CSV may quote fields, with line ends inside; TSV has no quoting (a quotation mark is itself), one record per line.
+    In JSON lines each line is an object; a number or a truth value as a label is written as JSON writes it.
 
     Args:
         path: the file; ``.gz`` is decompressed.
         text_field: the column or key of the text.
-        label_field: the column or key of the label, or None to read texts alone.
-        format: ``csv``, ``tsv`` or ``jsonl``; None goes by the name.
+        label_field: the column or key of the label, or None to read only texts.
+        format: ``csv``, ``tsv`` or ``jsonl``; None follows the file's name.
 
     Raises:
         InputError: an unknown format; the file is missing, empty or not UTF-8; a column or key is missing, or a record
@@ -97,7 +97,7 @@ def read_labeled(
         suffixes = [suffix.lower() for suffix in path.suffixes if suffix != ".gz"]
         format = _SUFFIXES.get(suffixes[-1]) if suffixes else None
         if format is None:
-            raise InputError(f"format unknown by its name; set format to one of {_formats()}", path=path)
+            raise InputError(f"cannot tell the format from the name; set format to one of {_formats()}", path=path)
     elif format not in _SUFFIXES.values():
         raise InputError(f"format {format!r} is unknown: {did_you_mean(format, set(_SUFFIXES.values()))}", path=path)
     if format == "jsonl":
@@ -128,7 +128,7 @@ def _table(path: Path, text_field: str, label_field: str | None, delimiter: str)
             columns = [_index(path, header, field) for field in (text_field, label_field) if field is not None]
             line, found = rows.line_num + 1, False
             for row in rows:
-                if row:  # the csv module gives blank lines as empty rows
+                if row:  # the csv module returns blank lines as empty rows
                     if len(row) != len(header):
                         raise InputError(
                             f"{len(row)} field{'s' * (len(row) != 1)}, expected {len(header)} as in the header"
@@ -186,4 +186,4 @@ def _json_lines(path: Path, text_field: str, label_field: str | None) -> Iterato
             found = True
             yield Labeled(text, label, number)
     if not found:
-        raise InputError("empty, expected one JSON object a line", path=path)
+        raise InputError("empty, expected one JSON object per line", path=path)

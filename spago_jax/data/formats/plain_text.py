@@ -15,7 +15,7 @@ __all__ = ["PlainText", "read_lines", "read_text"]
 
 
 class PlainText(Reader):
-    """Plain text: one file cut into parts, or a file for each part."""
+    """Plain text: one file cut into parts, or one file per part."""
 
     format: Literal["text"]
     train: str = Field(description="text file; its end is cut off for dev and test where these have no file")
@@ -25,24 +25,24 @@ class PlainText(Reader):
     test_fraction: float = Field(default=0.0, ge=0, lt=1, description="share of `train`, after dev, that becomes test")
 
     def files(self, split: str) -> list[Path]:
-        """The file of a part of the data; empty for a part that is cut off the training file."""
+        """Returns the file of a part of the data; none for a part that is cut off the training file."""
         return as_files(getattr(self, split))
 
     def splits(self) -> list[str]:
-        """The parts that have a file or a share of the training text."""
+        """Returns the parts that have a file or a share of the training text."""
         return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
-        """The text of a part of the data, in pieces."""
+        """Yields the text of a part of the data, in pieces."""
         for path in self.files(split) if files is None else files:
             for piece in read_text(path):
                 yield Text(piece)
 
 
 def read_text(path: str | Path, *, chunk: int = 1 << 22) -> Iterator[str]:
-    """Reads a UTF-8 text in pieces of at most ``chunk`` characters; joined, they are the text exactly.
+    """Reads a UTF-8 text in pieces of at most ``chunk`` characters; joined, they are exactly the text.
 
-    Line ends stay as they are (``\\r\\n`` too); a byte-order mark is passed over; ``.gz`` is decompressed.
+    Line ends stay as they are (``\\r\\n`` too); a byte-order mark is skipped; ``.gz`` is decompressed.
 
     Raises:
         InputError: the file is missing, or is not UTF-8 (with the line and the offset of the first bad byte).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Python's own language reference as a text, which any machine with Python has."""
+"""The language reference that comes with every Python, as a text."""
 
 import hashlib
 import importlib
@@ -23,15 +23,15 @@ class PythonDocs(Reader):
     test_fraction: float = Field(default=0.0, ge=0, lt=1, description="share of the text, after dev, that becomes test")
 
     def files(self, split: str) -> list[Path]:
-        """The text, written once into the cache; dev and test are cut off it."""
+        """Returns the text, written once into the cache; dev and test are cut off it."""
         return [_topics()] if split == "train" else []
 
     def splits(self) -> list[str]:
-        """The parts that have a file or a share of the training text."""
+        """Returns the parts that have a file or a share of the training text."""
         return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
-        """The text in pieces."""
+        """Yields the text in pieces."""
         for path in self.files(split) if files is None else files:
             for piece in read_text(path):
                 yield Text(piece)

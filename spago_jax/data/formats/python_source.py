@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The source of Python's own standard library as a tagged corpus, which any machine with Python has."""
+"""The source of Python's standard library, which every Python has, as a tagged corpus."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,11 +27,11 @@ class PythonSource(Reader):
     suffixes: ClassVar[tuple[str, ...]] = (".py",)
 
     def splits(self) -> list[str]:
-        """Modules fall to the three parts by a hash of their names."""
+        """Returns all three parts; a hash of a module's name decides its part."""
         return list(SPLITS)
 
     def files(self, split: str) -> list[Path]:
-        """The modules of a part of the data."""
+        """Returns the modules of a part of the data."""
         root = None if self.folder is None else Path(self.folder)
         found = list(getattr(split_modules(python_sources(root), root=root), split))
         if not found:
@@ -39,18 +39,18 @@ class PythonSource(Reader):
         return found
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
-        """The windows of a part's modules, each with the line that it begins in."""
+        """Yields the windows of a part's modules, each with the line in which it begins."""
         limit = None if files is not None else self._limit(split)
         chosen = self.files(split) if files is None else files
         for unit in read_sources(chosen, max_tokens=self.window, total_tokens=limit):
             yield Tokens(list(unit.tokens), list(unit.tags or ()), unit.line)
 
     def settings(self, split: str) -> dict[str, Any]:
-        """The size of the windows and of the part."""
+        """Returns the size of the windows and of the part."""
         return {"window": self.window, "limit": self._limit(split)}
 
     def check(self) -> None:
-        """Refuses a folder that is not there."""
+        """Refuses a missing folder."""
         if self.folder is not None and not Path(self.folder).is_dir():
             raise InputError("data.folder is not a folder", path=self.folder)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reader: one format of files, its keys in the `data` section of a config, and how its files become examples."""
+"""Reader: a file format, its keys in the `data` section of a config, and how its files become examples."""
 
 import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ SPLITS = ("train", "dev", "test")
 
 
 class Reader(Section, abc.ABC):
-    """A format of files. An instance is the `data` section of one experiment; it knows no model.
+    """A format of files. An instance is the `data` section of one experiment, independent of the model.
 
     Attributes:
         format: the name in configs.
-        tokenizer: how a text of this kind is cut into tokens, where a model reads tokens.
-        suffixes: the ends of the names of files in this format.
+        tokenizer: how texts of this kind are cut into tokens, for models that read tokens.
+        suffixes: the endings of file names in this format.
     """
 
     format: Any
@@ -27,41 +27,41 @@ class Reader(Section, abc.ABC):
 
     @abc.abstractmethod
     def files(self, split: str) -> list[Path]:
-        """The files of a part of the data; empty where there is none."""
+        """Returns the files of a part of the data; none if the part does not exist."""
 
     @abc.abstractmethod
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Any]:
-        """The examples of a part of the data, one after the other.
+        """Yields the examples of a part of the data, one after the other.
 
         Args:
             split: train, dev or test.
             files: other files in this format, instead of the part's own.
-            seed: of the drawing, where parts are drawn from one set.
+            seed: the seed for drawing, if parts are drawn from one set.
 
         Raises:
-            InputError: for a missing or damaged file, with the line.
+            InputError: for a missing or damaged file; names the line.
         """
 
     def splits(self) -> list[str]:
-        """The parts that the section names."""
+        """Returns the parts that the section names."""
         return [split for split in SPLITS if self.files(split)]
 
     def settings(self, split: str) -> dict[str, Any]:
-        """Everything beside the files that the examples of a part depend on, as plain values."""
+        """Returns all that the examples of a part depend on beside the files, as plain values."""
         return {k: v for k, v in self.model_dump(mode="json").items() if k not in SPLITS}
 
     def check(self) -> None:
-        """Refuses, before any work, files that are not there.
+        """Refuses missing files, before any work.
 
         Raises:
-            InputError: for the first missing file, with its key.
+            InputError: for the first missing file; names its key.
         """
         for split in SPLITS:
             refuse_missing({f"data.{split}": self.files(split)})
 
 
 def refuse_missing(named: Mapping[str, Iterable[Path]]) -> None:
-    """Raises InputError for the first of these files that does not exist, naming its key."""
+    """Raises InputError for the first of these files that does not exist, and names its key."""
     for key, paths in named.items():
         for path in paths:
             if not Path(path).is_file():
@@ -74,5 +74,5 @@ def _hint(path: Path) -> str:
 
 
 def as_files(named: str | Sequence[str] | None) -> list[Path]:
-    """The files of a key that holds one name, several, or none."""
+    """Returns the files of a key that holds one name, several, or none."""
     return [Path(path) for path in ([named] if isinstance(named, str) else named or ())]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Python source as a corpus: its tokens, and their roles as the syntax tree tells them."""
+"""Python source as a corpus: its tokens, and their roles in the syntax tree."""

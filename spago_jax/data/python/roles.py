@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The role of each token of Python source: semantic highlighting as a tagging task.
 
-The labels come from `ast`, so they depend on the syntax around a token and not on its spelling alone: the same
+The labels come from `ast`, so they depend on the syntax around a token and not only on its spelling: the same
 word is a parameter in a signature, an argument name in a call, an attribute after a dot, a variable where it is
 bound. Rules are chosen so that they can be decided from a statement and its neighbours. The first row that
-fits gives the role (of a dotted name in the place of a type, its last part is the type):
+fits gives the role (the last part of a dotted name in the place of a type is the type):
 
 | role | which tokens |
 |---|---|
@@ -81,7 +81,7 @@ _Place = tuple[int, int]
 
 
 def label_tokens(text: str, tokens: Sequence[PythonToken]) -> list[str] | None:
-    """The role of every token of a whole file, or None where it is not valid Python.
+    """Returns the role of every token of a whole file, or None if it is not valid Python.
 
     >>> from spago_jax.data.python.tokens import lex
     >>> source = "import os\\ndef size(path=None):\\n    return os.stat(path).st_size\\n"
@@ -93,13 +93,13 @@ def label_tokens(text: str, tokens: Sequence[PythonToken]) -> list[str] | None:
      ('stat', 'method'), ('path', 'name'), ('st_size', 'attribute')]
 
     Args:
-        text: The source.
-        tokens: What `lex` makes of it.
+        text: the source.
+        tokens: the result of `lex` for it.
     """
     lines = split_lines(text.removeprefix("\ufeff"))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # doubtful escapes in strings are no concern here
+            warnings.simplefilter("ignore")  # doubtful escapes in strings do not matter here
             tree = ast.parse("\n".join(lines))
         walker = _Walker(lines, tokens)
         walker.visit_module(tree)
@@ -119,7 +119,7 @@ class _Scope:
         _bindings(node, self)
 
     def kind(self, name: str) -> str:
-        """``module``, ``bound`` or ``free``, by Python's rule: a class body is not seen from its functions."""
+        """Returns ``module``, ``bound`` or ``free``, by Python's rule: functions do not see the class body around."""
         scope: _Scope | None = self
         while scope is not None:
             if scope is self or not scope.is_class:
@@ -141,7 +141,7 @@ def _arguments(node: ast.arguments) -> list[ast.arg]:
 
 
 def _bindings(root: ast.AST, scope: _Scope) -> None:
-    """Collects what `root` binds itself, without going into the functions and classes in it."""
+    """Collects the names that `root` itself binds, without entering functions and classes in it."""
     elsewhere: set[str] = set()
     if isinstance(root, _FUNCTIONS):
         scope.bound.update(a.arg for a in _arguments(root.args))
@@ -171,7 +171,7 @@ def _bindings(root: ast.AST, scope: _Scope) -> None:
 
 
 class _Walker:
-    """Goes over the tree once and notes roles by place; `role` answers for what no node places."""
+    """Walks the tree once and notes roles by place; `role` decides for tokens that no node places."""
 
     def __init__(self, lines: Sequence[str], tokens: Sequence[PythonToken]):
         self.lines = lines
@@ -203,12 +203,12 @@ class _Walker:
         return self.place(node.end_lineno or node.lineno, node.end_col_offset or 0)
 
     def last_name(self, node: ast.expr | ast.pattern) -> _Place | None:
-        """Where the name starts that ends with this node."""
+        """Returns where the name starts that ends with this node."""
         i = self.ends.get(self.end(node))
         return None if i is None else self.tokens[i].start
 
     def before(self, i: int, *texts: str) -> int:
-        """The place among the tokens of the nearest of these texts, going back from `i`."""
+        """Returns the index of the nearest token with one of these texts, going back from `i`."""
         while i > 0 and self.tokens[i].text not in texts:
             i -= 1
         return i
@@ -220,7 +220,7 @@ class _Walker:
                 self.places.setdefault(place, "self" if self.tokens[i].text in _SELF else role)
 
     def after(self, place: _Place, count: int = 1) -> PythonToken | None:
-        """The token that stands `count` places further, comments passed over."""
+        """Returns the token `count` places further on, skipping comments."""
         i = self.at.get(place)
         while i is not None and count:
             i += 1
@@ -230,7 +230,7 @@ class _Walker:
         return None if i is None else self.tokens[i]
 
     def until(self, node: ast.stmt, texts: Iterable[str]) -> list[PythonToken]:
-        """The tokens of a simple statement up to the first of `texts`."""
+        """Returns the tokens of a simple statement up to the first of `texts`."""
         found: list[PythonToken] = []
         i = self.at.get(self.start(node))
         while i is not None and i < len(self.tokens) and self.tokens[i].start < self.end(node):
@@ -268,7 +268,7 @@ class _Walker:
                 self.visit(child, scope)
 
     def on_JoinedStr(self, node: ast.AST, scope: _Scope) -> None:
-        pass  # one token; and the places of what is inside are wrong before Python 3.12
+        pass  # one token; the places of inner nodes are wrong before Python 3.12
 
     on_TemplateStr = on_JoinedStr
 
@@ -310,7 +310,7 @@ class _Walker:
         self.visit(node.value, scope)
 
     def type(self, node: ast.AST | None, scope: _Scope) -> None:
-        """A name where a type is expected; what is neither a name nor built of names is read as usual."""
+        """Marks a name where a type is expected; other nodes are read as usual."""
         if isinstance(node, ast.Name):
             self.put(self.start(node), "type")
         elif isinstance(node, ast.Attribute):
@@ -409,7 +409,7 @@ class _Walker:
         for child in node.body:
             self.visit(child, inner)
 
-    # Imports and other statements with names that are no nodes
+    # Imports and other statements with names that are not nodes
 
     def on_Import(self, node: ast.Import, scope: _Scope) -> None:
         for token in self.until(node, ()):
@@ -434,7 +434,7 @@ class _Walker:
         self.places[self.start(node)] = "keyword"
         self.visit(node.subject, scope)
         for case in node.cases:
-            # A case has no place of its own; its pattern may stand in brackets that have none either.
+            # A case has no place of its own, nor have the brackets that its pattern may stand in.
             i = self.before(self.at.get(self.start(case.pattern), 0) - 1, "case")
             self.places[self.tokens[i].start] = "keyword"
             self.visit(case, scope)

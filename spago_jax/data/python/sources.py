@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Python source as a corpus: the standard library that every installation carries, cut into tagged windows."""
+"""Python source as a corpus: the standard library of every installation, cut into tagged windows."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ __all__ = [
     "token_form",
 ]
 
-# Tests and tables, what was removed from newer Pythons, and what other parties install.
+# Tests and tables, packages that newer Pythons removed, and third-party packages.
 _SKIP = "test tests idle_test site-packages dist-packages lib2to3 distutils encodings pydoc_data __pycache__"
 _SKIP_FOLDERS = frozenset(_SKIP.split())
 
@@ -32,7 +32,7 @@ _SKIP_FOLDERS = frozenset(_SKIP.split())
 class PythonUnit(NamedTuple):
     """A window of whole logical lines: the "sentence" of the task.
 
-    `tokens` are the forms that a model reads (see `token_form`), `tags` their roles (None where the file is
+    `tokens` are the forms that a model reads (see `token_form`), `tags` their roles (None if the file is
     not valid Python), `spans` the places of the tokens in the file: rows from 1, columns from 0, end exclusive.
     """
 
@@ -55,7 +55,7 @@ def _library() -> Path:
 
 
 def module_name(path: Path, root: Path | None = None) -> str:
-    """The dotted name of a module file under a root (by default the standard library).
+    """Returns the dotted name of a module file under a root (by default the standard library).
 
     >>> module_name(Path("/lib/json/__init__.py"), Path("/lib"))
     'json'
@@ -66,22 +66,22 @@ def module_name(path: Path, root: Path | None = None) -> str:
 
 
 def _fraction(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone, on every machine."""
+    """Returns a number in [0, 1) that depends only on the name, on every machine."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def python_sources(root: Path | None = None) -> list[Path]:
-    """The modules of the standard library, in an order that depends on their names alone.
+    """Returns the modules of the standard library, in an order that depends only on their names.
 
     Left out: tests, generated tables (``encodings``, ``pydoc_data``, ``_sysconfigdata*``), packages that newer
     Pythons no longer have, and installed packages. The order is that of a hash of the module's name, so any
-    head of the list is a fair sample and is the same on all machines with the same Python.
+    head of the list is a fair sample, and the same on all machines with the same Python.
 
     Args:
-        root: Another folder of Python files; None for the standard library.
+        root: another folder of Python files; None for the standard library.
 
     Raises:
-        InputError: The folder holds no Python files.
+        InputError: the folder holds no Python files.
     """
     root = root or _library()
     found: list[Path] = []
@@ -98,8 +98,8 @@ def split_modules(
 ) -> ModuleSplit:
     """Splits files by their top package, by a hash of its name: the same on every machine.
 
-    All modules of a package go the same way, because they share names. A module stays in its part when other
-    modules come or go (another version of Python).
+    All modules of a package go to the same part, because they share names. A module stays in its part when other
+    modules are added or removed (another version of Python).
 
     >>> paths = [Path(f"/lib/{name}.py") for name in ("ast", "bisect", "cmd", "json/decoder", "json/encoder")]
     >>> split = split_modules(paths, dev=0.2, test=0.2, root=Path("/lib"))
@@ -107,10 +107,10 @@ def split_modules(
     (['bisect', 'cmd', 'decoder', 'encoder'], ['ast'], [])
 
     Args:
-        paths: Files under `root`.
-        dev: The part of the packages for development, 0 to 1.
-        test: The part for testing.
-        root: The folder that module names start from; None for the standard library.
+        paths: files under `root`.
+        dev: the share of packages for development, 0 to 1.
+        test: the share for testing.
+        root: the folder that module names start from; None for the standard library.
 
     Raises:
         InputError: `dev` and `test` leave nothing to train on.
@@ -120,7 +120,7 @@ def split_modules(
     split = ModuleSplit([], [], [])
     for path in paths:
         package = module_name(path, root).partition(".")[0]
-        # Another hash than the one that orders the files, so that the heads of all parts are fair samples.
+        # Not the hash that orders the files, so that the head of each part is a fair sample.
         at = _fraction(f"split:{package}")
         part = split.test if at < test else split.dev if at < test + dev else split.train
         part.append(path)
@@ -128,9 +128,9 @@ def split_modules(
 
 
 def token_form(token: PythonToken, *, limit: int = 24) -> str:
-    """The short form of a token without white space, as a model reads it.
+    """Returns the short form of a token, without white space, as a model reads it.
 
-    White space becomes ``␣``; beyond `limit` characters only the head and the tail stay.
+    White space becomes ``␣``; a form longer than `limit` keeps only its head and tail.
 
     >>> from spago_jax.data.python.tokens import lex
     >>> token_form(lex("'a b'")[0]), token_form(lex("# a very long comment to the end of it all")[0])
@@ -145,7 +145,7 @@ def token_form(token: PythonToken, *, limit: int = 24) -> str:
 
 def _read(path: Path) -> str:
     try:
-        with tokenize.open(path) as file:  # follows the file's coding line
+        with tokenize.open(path) as file:  # obeys the file's coding line
             return file.read()
     except OSError as error:
         raise InputError(f"cannot read the source: {error.strerror}", path=path) from None
@@ -157,7 +157,7 @@ def read_python(source: Path | str, *, max_tokens: int = 64) -> Iterator[PythonU
     """Cuts a source into windows of whole logical lines, with the role of each token.
 
     Lines are joined as long as a window stays within `max_tokens`; a line longer than that is cut. Text that is
-    not valid Python gives the same windows without tags.
+    not valid Python yields the same windows without tags.
 
     >>> for unit in read_python("import os\\nx = os.sep", max_tokens=5):
     ...     print(unit.line, unit.tokens, unit.tags)
@@ -165,11 +165,11 @@ def read_python(source: Path | str, *, max_tokens: int = 64) -> Iterator[PythonU
     2 ('x', '=', 'os', '.', 'sep') ('variable', 'operator', 'module', 'punctuation', 'attribute')
 
     Args:
-        source: A file, or the text itself (a `str` is always text).
-        max_tokens: The most tokens of a window.
+        source: a file, or the text itself (a `str` is always text).
+        max_tokens: the most tokens per window.
 
     Raises:
-        InputError: The file cannot be read, or `max_tokens` is below 1.
+        InputError: the file cannot be read, or `max_tokens` is below 1.
     """
     if max_tokens < 1:
         raise InputError(f"max_tokens is {max_tokens}, expected 1 or more")
@@ -203,12 +203,12 @@ def _windows(
 def read_sources(
     paths: Iterable[Path], *, max_tokens: int = 64, total_tokens: int | None = None
 ) -> Iterator[PythonUnit]:
-    """The tagged windows of many files, one file after the other; files that are not valid Python are passed over.
+    """Yields the tagged windows of many files, file by file; files that are not valid Python are skipped.
 
     Args:
-        paths: Python files.
-        max_tokens: The most tokens of a window.
-        total_tokens: Stops before this number of tokens would be exceeded; None reads everything.
+        paths: the Python files.
+        max_tokens: the most tokens per window.
+        total_tokens: the most tokens in all; None reads everything.
     """
     seen = 0
     for path in paths:

@@ -11,10 +11,10 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class PythonTokenizer(Tokenizer):
-    """The tokens of a Python source as the corpus of Python's own library has them, in the same windows.
+    """Cuts Python source into the tokens and windows of the corpus of Python's standard library.
 
     Args:
-        window: the most tokens of whole lines that are read together.
+        window: the most tokens, in whole lines, that are read together.
 
     >>> encoding = PythonTokenizer(window=5).encode("import os\\nx = os.sep")
     >>> encoding.tokens, encoding.offsets[2], encoding.breaks
@@ -27,7 +27,7 @@ class PythonTokenizer(Tokenizer):
         self.window = window
 
     def encode(self, text: str) -> Encoding:
-        """The tokens of a source; text that is not valid Python is cut all the same."""
+        """Returns the tokens of a source; text that is not valid Python is cut as well."""
         starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
         if text.startswith("\ufeff"):  # columns do not count it
             starts[0] = 1
@@ -41,5 +41,5 @@ class PythonTokenizer(Tokenizer):
         return Encoding(tokens, offsets, tuple(breaks))
 
     def settings(self) -> dict[str, Any]:
-        """The size of a window."""
+        """Returns the size of a window."""
         return {"window": self.window}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tokens of Python source, for any text: also for broken or half-written files.
+"""Tokens of Python source, for any text, even broken or half-written files.
 
 `tokenize` of the standard library refuses broken text, and cuts f-strings into pieces from Python 3.12 on but
-not before. This reader takes the same text into the same tokens under every Python: each string, f-strings
+not before. This reader cuts the same text into the same tokens under every Python: each string, f-strings
 and t-strings too, is one token. On valid source it agrees with `tokenize` (a test compares the two).
 """
 
@@ -42,14 +42,14 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-# The body of a string up to its end; without the end, what a broken text has instead.
+# The body of a string up to its end, or, in broken text, up to where it has to stop.
 _BODY = {
     "'": re.compile(r"(?:[^'\\\n]|\\.)*(')?", re.DOTALL),
     '"': re.compile(r'(?:[^"\\\n]|\\.)*(")?', re.DOTALL),
     "'''": re.compile(r"(?:[^'\\]|\\.|'(?!''))*(''')?", re.DOTALL),
     '"""': re.compile(r'(?:[^"\\]|\\.|"(?!""))*(""")?', re.DOTALL),
 }
-# Keywords that cannot begin a line inside brackets: where one does, a bracket above was never closed.
+# Keywords that cannot begin a line inside brackets: if one does, a bracket above was never closed.
 _STATEMENTS = """
     def class import return raise try while with except finally pass break continue del global nonlocal assert
 """
@@ -57,7 +57,7 @@ _STATEMENT = frozenset(_STATEMENTS.split())
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines as Python counts them, without their ends: only \\n, \\r\\n and \\r break lines.
+    """Returns the lines as Python counts them, without their ends: only \\n, \\r\\n and \\r break lines.
 
     >>> split_lines("a\\r\\nb\\x0cc\\n")
     ['a', 'b\\x0cc', '']
@@ -66,7 +66,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def _formatted_end(text: str, at: int, quote: str, depth: int = 0) -> int:
-    """Where an f-string that starts its body at `at` ends (after the quote), or -1: strings nest inside {...}."""
+    """Returns where the f-string with its body at `at` ends (after the quote), or -1: strings nest in {...}."""
     if depth > 20:
         return -1
     braces = 0
@@ -103,9 +103,9 @@ def _formatted_end(text: str, at: int, quote: str, depth: int = 0) -> int:
 
 
 def lex(text: str) -> list[PythonToken]:
-    """All tokens of a text, comments included, white space and line ends left out.
+    """Returns all tokens of a text, with comments, without white space and line ends.
 
-    A string that is never closed ends with its line, or with the text where it has three quotes.
+    A string that is never closed ends with its line, or with the text if it has three quotes.
 
     >>> [(t.kind, t.text) for t in lex("x = f'{a}'  # hi")]
     [('name', 'x'), ('operator', '='), ('string', "f'{a}'"), ('comment', '# hi')]
@@ -116,9 +116,9 @@ def lex(text: str) -> list[PythonToken]:
 
 
 def logical_lines(text: str) -> Iterator[list[PythonToken]]:
-    """The tokens of each logical line: a statement, with all the lines that brackets and backslashes join.
+    """Yields the tokens of each logical line: a statement, with all lines that brackets and backslashes join.
 
-    Comments on a line of their own are a logical line by themselves.
+    A comment on a line of its own is a logical line.
 
     >>> [[t.text for t in line] for line in logical_lines("f(1,\\n  2)\\n\\n# end\\ny")]
     [['f', '(', '1', ',', '2', ')'], ['# end'], ['y']]
@@ -129,7 +129,7 @@ def logical_lines(text: str) -> Iterator[list[PythonToken]]:
     line: list[PythonToken] = []
     while at < len(text):
         match = _TOKEN.match(text, at)
-        assert match is not None  # the last alternative takes any character
+        assert match is not None  # the last alternative matches any character
         kind, end = match.lastgroup, match.end()
         if kind == "quote":
             kind = "string"

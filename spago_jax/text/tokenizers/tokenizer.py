@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The protocol of tokenizers, and the table of their names."""
+"""The base of tokenizers, and the table of their names."""
 
 import abc
 import dataclasses
@@ -25,9 +25,9 @@ class Encoding:
     Attributes:
         tokens: the forms that a model reads; a form may differ from the text at its place (lower case, marks).
         offsets: the place of each token in the text, in code points, half-open.
-        breaks: the indices of tokens at which the text should be cut where it has to be read in windows.
-        ids: the id of each token where the tokenizer has a vocabulary of its own.
-        word_ids: the word that each token is a piece of, None for special tokens; where tokens are pieces of words.
+        breaks: the tokens (indices) at which to cut the text if it has to be read in windows.
+        ids: the id of each token, if the tokenizer has a vocabulary of its own.
+        word_ids: the word of each token (None for special tokens), if tokens are pieces of words.
     """
 
     tokens: list[str]
@@ -38,7 +38,7 @@ class Encoding:
 
 
 class Tokenizer(abc.ABC):
-    """From a text to tokens. A tokenizer is saved as its kind and its settings, plain JSON.
+    """Cuts a text into tokens. A tokenizer is saved as its kind and its settings, plain JSON.
 
     Attributes:
         kind: its name in configs.
@@ -48,15 +48,15 @@ class Tokenizer(abc.ABC):
 
     @abc.abstractmethod
     def encode(self, text: str) -> Encoding:
-        """The tokens of a text, with their places in it."""
+        """Returns the tokens of a text, with their places in it."""
 
     def settings(self) -> dict[str, Any]:
-        """The arguments of the constructor that make it again."""
+        """Returns the constructor arguments that restore it."""
         return {}
 
 
 def tokenizer_from(settings: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer of ``{"kind": NAME, ...}``, as a processor saves it.
+    """Makes a tokenizer from ``{"kind": NAME, ...}``, as a processor saves it.
 
     >>> tokenizer_from({"kind": "whitespace"}).encode("Ada  coded").offsets
     [(0, 3), (5, 10)]

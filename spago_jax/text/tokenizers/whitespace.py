@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The tokenizer of texts whose tokens are already apart by white space."""
+"""The tokenizer of texts whose tokens are already separated by white space."""
 
 import re
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ _TOKEN = re.compile(r"\S+")
 
 
 class WhitespaceTokenizer(Tokenizer):
-    """Cuts at white space and nowhere else.
+    """Cuts a text at white space and nowhere else.
 
     >>> WhitespaceTokenizer().encode("do n't").tokens
     ['do', "n't"]
@@ -22,11 +22,11 @@ class WhitespaceTokenizer(Tokenizer):
         self.lowercase = lowercase
 
     def encode(self, text: str) -> Encoding:
-        """What stands between white space."""
+        """Returns the pieces between white space."""
         found = list(_TOKEN.finditer(text))
         tokens = [match.group().lower() if self.lowercase else match.group() for match in found]
         return Encoding(tokens, [match.span() for match in found])
 
     def settings(self) -> dict[str, Any]:
-        """Whether tokens are lower-cased."""
+        """Returns whether tokens are lower-cased."""
         return {"lowercase": self.lowercase}

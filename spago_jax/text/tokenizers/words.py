@@ -8,7 +8,7 @@ from spago_jax.text.words import tokenize
 
 
 class WordTokenizer(Tokenizer):
-    """Words and marks as ``text.words.tokenize`` finds them, in lower case where asked.
+    """Cuts a text into words and marks with ``text.words.tokenize``, in lower case if requested.
 
     >>> WordTokenizer(lowercase=True).encode("Don't!")
     Encoding(tokens=['do', "n't", '!'], offsets=[(0, 2), (2, 5), (5, 6)], breaks=(), ids=None, word_ids=None)
@@ -20,11 +20,11 @@ class WordTokenizer(Tokenizer):
         self.lowercase = lowercase
 
     def encode(self, text: str) -> Encoding:
-        """The words and marks of a text."""
+        """Returns the words and marks of a text."""
         found = tokenize(text)
         tokens = [token.text.lower() if self.lowercase else token.text for token in found]
         return Encoding(tokens, [(token.start, token.end) for token in found])
 
     def settings(self) -> dict[str, Any]:
-        """Whether tokens are lower-cased."""
+        """Returns whether tokens are lower-cased."""
         return {"lowercase": self.lowercase}

@@ -111,14 +111,14 @@ def test_empty_values(conll):
 
 def test_columns_that_are_not_there(conll):
     path = conll("a\tO\n")
-    assert refused(path, tag_column=2) == ":1: tag_column 2 is not there: 2 columns, numbered 0 to 1"
-    assert refused(path, token_column=-3) == ":1: token_column -3 is not there: 2 columns, numbered 0 to 1"
+    assert refused(path, tag_column=2) == ":1: tag_column 2 does not exist: 2 columns, numbered 0 to 1"
+    assert refused(path, token_column=-3) == ":1: token_column -3 does not exist: 2 columns, numbered 0 to 1"
     assert refused(path, tag_column=0) == ": token_column and tag_column are both column 0"
 
 
 @pytest.mark.parametrize("text", ["", "\n\n \n", "-DOCSTART- O\n\n", "\ufeff"])
 def test_an_empty_file(conll, text):
-    assert refused(conll(text)) == ": empty: no line with a token in it"
+    assert refused(conll(text)) == ": empty: no line has a token"
 
 
 def test_bad_files_are_refused_before_reading(conll, tmp_path):
@@ -133,13 +133,13 @@ def test_bad_files_are_refused_before_reading(conll, tmp_path):
 def test_a_block_of_lines():
     assert conll_block(["a", "b"]) == "a\nb\n\n"
     assert conll_block(["a"], ["O"], ["B-x"]) == "a\tO\tB-x\n\n"
-    with pytest.raises(InputError, match=r"^2 tags for 1 tokens, expected as many$"):
+    with pytest.raises(InputError, match=r"^2 tags for 1 tokens, expected one per token$"):
         conll_block(["a"], ["O", "O"])
     for value in ("", "a\tb", "a\nb", "a\rb"):
         with pytest.raises(InputError) as caught:
             conll_block([value], ["O"])
         assert str(caught.value) == (
-            f"{value!r} cannot be written in a column: it is empty or holds a tab or a line end"
+            f"{value!r} cannot be written in a column: it is empty or contains a tab or a line end"
         )
 
 

@@ -72,7 +72,7 @@ def test_errors_name_the_line(conllu):
     assert refused(conllu("1-x" + ROW)).startswith(":1: word id '1-x', expected '1'")
     assert refused(conllu("1\t\ta\tX" + "\t_" * 6)) == ":1: the form is empty; CoNLL-U writes '_' for nothing"
     assert refused(conllu("1\ta\ta\t" + "\t_" * 6)) == ":1: the upos is empty; CoNLL-U writes '_' for nothing"
-    assert refused(conllu("# nothing\n\n")) == ": empty: no line with a word in it"
+    assert refused(conllu("# nothing\n\n")) == ": empty: no line has a word"
 
 
 def test_missing(tmp_path):

@@ -61,7 +61,7 @@ def test_the_format(table):
     assert list(read_labeled(path, format="csv")) == [Labeled("a", "b", 2)]
     for name in ("a.dat", "a"):
         path = table("x", name)
-        assert refused(path) == ": format unknown by its name; set format to one of csv, jsonl, tsv"
+        assert refused(path) == ": cannot tell the format from the name; set format to one of csv, jsonl, tsv"
     assert refused(path, format="json") == ": format 'json' is unknown: did you mean 'jsonl'?"
 
 
@@ -84,7 +84,7 @@ def test_a_long_field(table):
 
 def test_jsonl_errors(table):
     name = "a.jsonl"
-    assert refused(table("\n", name)) == ": empty, expected one JSON object a line"
+    assert refused(table("\n", name)) == ": empty, expected one JSON object per line"
     assert refused(table('\n{"text": "a"', name)).startswith(":2: not JSON: Expecting ',' delimiter")
     assert refused(table("[1]", name)) == ":1: a list, expected an object with 'text'"
     assert refused(table('{"text": "a", "lable": "b"}', name)) == (
