@@ -71,7 +71,6 @@ EXTENDED = (
     "tests/flow/test_ready_parts.py",
     "tests/interop/",
     "tests/models/",
-    "tests/nn/test_conformance.py",
     "tests/nn/test_recurrent_cells.py",
     "tests/nn/test_rnn_golden.py",
     "tests/nn/test_structural.py",

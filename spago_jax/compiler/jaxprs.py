@@ -80,7 +80,7 @@ def bodies(eqn: JaxprEqn) -> dict[str, ClosedJaxpr]:
     for name, value in eqn.params.items():
         several = isinstance(value, tuple | list)
         for index, item in enumerate(value if several else (value,)):
-            if isinstance(item, Jaxpr):
+            if isinstance(item, Jaxpr) and not isinstance(item, ClosedJaxpr):  # since JAX 0.12 the two are one
                 item = ClosedJaxpr(item, ())
             if isinstance(item, ClosedJaxpr):
                 found[f"{name}.{index}" if several else name] = item

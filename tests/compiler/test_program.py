@@ -101,7 +101,7 @@ def test_positional_only_arguments():
     program = sj.compile(apply)
     assert float(program(3.0, y=1.0)) == 2
     assert len(program.report().costs) == 1
-    with pytest.raises(TypeError, match="positional only"):
+    with pytest.raises(TypeError, match="positional.only"):
         program(x=3.0, y=1.0)
 
 

@@ -16,6 +16,13 @@ BODY = Linear(weight=jax.random.normal(jax.random.key(2), (3, 3)) * 0.8, bias=jn
 LONG = 0.9  # halts once the longest number of a row is below this
 
 
+@pytest.fixture
+def wide():
+    """``BODY`` and ``X`` in float64, whose rounding no comparison sees."""
+    with jax.enable_x64(True):
+        yield jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), (BODY, X))
+
+
 def body(layer, x):
     return jnp.tanh(layer(x))
 
@@ -96,31 +103,33 @@ def test_values_and_gradients_equal_the_unrolled_loop(form, per, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"remat": True}, {"unroll": 3}])
-def test_times(options):
-    net = flow.start().loop(Tanh(BODY), **options).times(4).build(KEY, X)
+def test_times(options, wide):
+    layer, x = wide
+    net = flow.start().loop(Tanh(layer), **options).times(4).build(KEY, x)
 
     def by_hand(layer, x):
         for _ in range(4):
             x = body(layer, x)
         return x
 
-    np.testing.assert_allclose(net(X), by_hand(BODY, X), rtol=1e-6)
-    ours = jax.jit(jax.grad(lambda net: (net(X) ** 2).sum()))(net).layers["loop"]["body"].layer
-    theirs = jax.grad(lambda layer: (by_hand(layer, X) ** 2).sum())(BODY)
+    np.testing.assert_allclose(net(x), by_hand(layer, x), rtol=1e-6)
+    ours = jax.jit(jax.grad(lambda net: (net(x) ** 2).sum()))(net).layers["loop"]["body"].layer
+    theirs = jax.grad(lambda layer: (by_hand(layer, x) ** 2).sum())(layer)
     np.testing.assert_allclose(ours.weight, theirs.weight, rtol=1e-4, atol=1e-6)
 
 
-def test_truncated_back_propagation():
-    net = flow.start().loop(Tanh(BODY), truncate=2).times(5).build(KEY, X)
+def test_truncated_back_propagation(wide):
+    layer, x = wide
+    net = flow.start().loop(Tanh(layer), truncate=2).times(5).build(KEY, x)
 
     def by_hand(layer, x):
         for i in range(5):
             x = body(layer, jax.lax.stop_gradient(x) if i % 2 == 0 else x)
         return x
 
-    np.testing.assert_allclose(net(X), by_hand(BODY, X), rtol=1e-6)
-    ours = jax.jit(jax.grad(lambda net, x: net(x).sum(), (0, 1)))(net, X)
-    theirs = jax.jit(jax.grad(lambda layer: by_hand(layer, X).sum()))(BODY)
+    np.testing.assert_allclose(net(x), by_hand(layer, x), rtol=1e-6)
+    ours = jax.jit(jax.grad(lambda net, x: net(x).sum(), (0, 1)))(net, x)
+    theirs = jax.jit(jax.grad(lambda layer: by_hand(layer, x).sum()))(layer)
     np.testing.assert_allclose(ours[0].layers["loop"]["body"].layer.weight, theirs.weight, rtol=1e-4, atol=1e-6)
     assert not np.asarray(ours[1]).any()
 

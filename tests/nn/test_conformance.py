@@ -20,8 +20,17 @@ BATCH, TIME = SIZES["batch"], SIZES["time"]
 LENGTHS = np.array([TIME, 2, 0], np.int32)
 
 
+# One layer of each kind: `scripts/test` runs these, `scripts/test --all` every layer.
+KINDS = {"batch_norm", "crf", "embedding", "linear", "lstm", "mixture_of_experts", "self_attention"}
+assert set(CATALOGUE) >= KINDS
+
+
 def entries(*conditions):
-    found = [entry for entry in CATALOGUE.values() if all(condition(entry) for condition in conditions)]
+    found = [
+        pytest.param(entry, marks=() if entry.name in KINDS else pytest.mark.extended)
+        for entry in CATALOGUE.values()
+        if all(condition(entry) for condition in conditions)
+    ]
     return pytest.mark.parametrize("entry", found, ids=lambda entry: entry.name)
 
 

@@ -94,7 +94,7 @@ class _Hasher:
         return f"{array.dtype}{list(array.shape)}{found}"
 
     def parameter(self, value: Any) -> None:
-        if isinstance(value, jaxprs.Jaxpr):
+        if isinstance(value, jaxprs.Jaxpr) and not isinstance(value, jaxprs.ClosedJaxpr):
             value = jaxprs.ClosedJaxpr(value, ())
         if isinstance(value, jaxprs.ClosedJaxpr):
             if len(value.jaxpr.constvars) != len(value.consts):
