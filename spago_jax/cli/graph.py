@@ -109,8 +109,8 @@ def drawn_flow(net: "Network", format: Format, level: int | None) -> str:
 def _task(what: Path, overrides: list[str], *, data: bool) -> "Task":
     """The task of a config, or of a run, whose data are read where they are needed."""
     from spago_jax.tasks.experiment import load_experiment, run_experiment
-    from spago_jax.train.loop import prepare
     from spago_jax.train.run_folder import RunFolder
+    from spago_jax.train.start import prepare
 
     if not what.is_dir():
         return prepare(load_experiment(what, overrides))[0]

@@ -2,6 +2,7 @@
 """Examples as readers return them: typed, with the place they came from, and independent of any model."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,7 @@ class Tokens:
         tokens: the forms, in order.
         tags: one tag per token, or None if there are none.
         line: the line of the first token in its file, counted from 1 (0: not from a file).
+        path: the file, where it comes from one.
         text: the text as it was given, or None if only tokens were given.
         offsets: the place of each token in ``text``, in code points, half-open; None without a text.
         breaks: the tokens (indices) at which a new window begins, for texts that are read in windows.
@@ -30,6 +32,7 @@ class Tokens:
     text: str | None = field(default=None, repr=False)
     offsets: list[tuple[int, int]] | None = field(default=None, repr=False)
     breaks: tuple[int, ...] = field(default=(), repr=False)
+    path: Path | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.tokens)

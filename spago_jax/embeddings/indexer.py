@@ -2,6 +2,7 @@
 """The host half of a token embedding: from the forms of a text to the arrays that its device half reads."""
 
 import abc
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -56,3 +57,27 @@ class TokenIndexer(abc.ABC):
         Raises:
             InputError: where it is missing or damaged.
         """
+
+
+def merged_tables(indexers: Sequence[TokenIndexer], lexicon: Lexicon) -> dict[str, np.ndarray]:
+    """The tables of several embeddings together."""
+    return {name: table for indexer in indexers for name, table in indexer.tables(lexicon).items()}
+
+
+def merged_specs(indexers: Sequence[TokenIndexer]) -> dict[str, str]:
+    """The specs of several embeddings together, with the ``lengths`` of the rows."""
+    return {name: spec for indexer in indexers for name, spec in indexer.specs().items()} | {"lengths": "i32[batch]"}
+
+
+def indexer_settings(indexers: Sequence[TokenIndexer]) -> list[dict[str, str]]:
+    """The settings by which ``load_indexers`` finds them again, as plain JSON."""
+    return [{"kind": indexer.kind, "name": indexer.name} for indexer in indexers]
+
+
+def load_indexers(settings: Sequence[Mapping[str, str]], folder: Path) -> list[TokenIndexer]:
+    """Reads the indexers that were saved into a folder.
+
+    Raises:
+        InputError: for an unknown kind, or a vocabulary that is missing or damaged.
+    """
+    return [INDEXERS.find(entry["kind"]).load(folder, entry["name"]) for entry in settings]

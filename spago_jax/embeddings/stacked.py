@@ -31,6 +31,16 @@ def names_of(configs: Sequence[Any]) -> list[str]:
     return names
 
 
+def check_embeddings(configs: Sequence[Any]) -> None:
+    """Refuses, before any work, files of a list of embeddings that are not there.
+
+    Raises:
+        InputError: for the first missing file, with its key.
+    """
+    for number, config in enumerate(configs):
+        config.check(f"model.embeddings.{number}")
+
+
 def fit(configs: Sequence[Any], lexicon: Lexicon) -> tuple[TokenIndexer, ...]:
     """The host halves of a list of embeddings, from the forms of the training data."""
     return tuple(config.fit(name, lexicon) for config, name in zip(configs, names_of(configs), strict=True))

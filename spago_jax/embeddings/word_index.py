@@ -3,7 +3,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
 from spago_jax.text.words import normalise
@@ -29,6 +29,7 @@ class WordIndexer(TokenIndexer):
 
     def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False):
         self.name, self.vocabulary, self.lowercase = name, vocabulary, lowercase
+        self.vectors: WordVectors | None = None
 
     @classmethod
     def fit(
@@ -39,18 +40,23 @@ class WordIndexer(TokenIndexer):
         lowercase: bool = False,
         min_count: int = 1,
         max_words: int = 200_000,
-        with_vectors: Iterable[str] = (),
+        vectors: WordVectors | None = None,
     ) -> Self:
-        """Counts the forms of the training data; words with a given vector are known whatever their count."""
+        """Counts the forms of the training data; words with a given vector are known whatever their count.
+
+        The vectors stay at hand as ``vectors``, until the table of the model is made from them.
+        """
         counts: Counter[str] = Counter()
         for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
             counts[form.lower() if lowercase else form] += count
         known = {word: count for word, count in counts.items() if count >= min_count}
-        for word in with_vectors:
+        for word in () if vectors is None else vectors.words:
             if len(known) >= max_words:
                 break
             known.setdefault(word, counts.get(word, 0) or 1)
-        return cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase)
+        made = cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase)
+        made.vectors = vectors
+        return made
 
     @property
     def size(self) -> int:

@@ -57,14 +57,13 @@ class Words(Section):
 
     def fit(self, name: str, lexicon: Lexicon) -> WordIndexer:
         """The ids of the words of the training data and of the file of vectors."""
-        vectors = self.read_vectors(f"model.embeddings.{name}")
         return WordIndexer.fit(
             name,
             lexicon,
             lowercase=self.lowercase,
             min_count=self.min_count,
             max_words=self.max_words,
-            with_vectors=() if vectors is None else vectors.words,
+            vectors=self.read_vectors(f"model.embeddings.{name}"),
         )
 
     def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":
@@ -76,7 +75,9 @@ class Words(Section):
         new: dict[str, Any] = {
             "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
         }
-        vectors = self.read_vectors()
+        vectors, indexer.vectors = indexer.vectors, None  # read once, by ``fit``, and not kept
+        if vectors is None:
+            vectors = self.read_vectors()
         if vectors is not None:
             table = np.array(flat(module)["table.weight"])
             rows = indexer.vocabulary.encode(vectors.words)

@@ -8,9 +8,9 @@ import jax
 from spago_jax.core import Precision, summary
 from spago_jax.core.devices import Devices
 from spago_jax.train.config import dump
-from spago_jax.train.loop import prepare
 from spago_jax.train.programs import Programs
 from spago_jax.train.schema import Experiment
+from spago_jax.train.start import prepare
 
 
 def describe(experiment: Experiment, *, programs: bool = True) -> Iterator[str]:

@@ -119,8 +119,10 @@ class BatchPredictor(Predictor):
 
     def shapes(self) -> list[tuple[int, int]]:
         """Every (rows, length) that a call may have: what a server compiles beforehand."""
-        longest = getattr(self.processor, "max_length", LENGTHS[-1])
-        lengths = [n for n in LENGTHS if n < longest] + [padded_length(longest, LENGTHS)] if self._has_length else [1]
+        lengths = [1]
+        if self._has_length:
+            longest = padded_length(getattr(self.processor, "max_length", LENGTHS[-1]), LENGTHS)
+            lengths = [n for n in LENGTHS if n <= longest] + list(range(2 * LENGTHS[-1], longest + 1, LENGTHS[-1]))
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 
     def warm_up(self) -> None:

@@ -19,7 +19,6 @@ from spago_jax.core.devices import Devices
 from spago_jax.core.disk import explain_os_error
 from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
-from spago_jax.data.processor import load_settings
 from spago_jax.data.stream import BlockStream
 from spago_jax.errors import CheckpointError, InputError, SpagoError
 from spago_jax.report import write_report
@@ -33,7 +32,7 @@ from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
-from spago_jax.train.start import assets_of, read_weights
+from spago_jax.train.start import prepare
 from spago_jax.train.task import Scores, Task
 from spago_jax.train.watch.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
 
@@ -113,29 +112,6 @@ def fit(
         with explain_os_error(run / "report.html"):
             write_report(run)
         return result
-
-
-def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[Task, dict[str, np.ndarray] | None]:
-    """Prepares the task of an experiment with its data, and reads the initial weights if ``init`` names any.
-
-    Args:
-        experiment: from ``load_experiment``.
-        resumed: the run to continue, whose own vocabularies are then kept.
-
-    Raises:
-        InputError: for bad data, or a folder that training cannot start from.
-        CheckpointError: for weights that cannot be read.
-    """
-    task_class = experiment.task_class
-    if experiment.init is None:
-        return task_class.prepare(experiment), None
-    if resumed is not None and (resumed.assets / "processor.json").is_file():
-        return task_class.prepare(experiment, start=task_class.processor_class.load(resumed.assets)), None
-    weights = read_weights(experiment.init)
-    assets = assets_of(experiment.init)
-    same = load_settings(assets).get("task") == task_class.name
-    start = task_class.processor_class.load(assets) if same else None
-    return task_class.prepare(experiment, start=start), weights
 
 
 class _Training:
@@ -228,6 +204,7 @@ class _Training:
         started, units, steps = time.perf_counter(), 0, 0
         label = f"epoch {epoch + 1}/{self.programs.epochs}"
         self.console.begin(label, self.programs.steps_per_epoch, self.step - epoch * self.programs.steps_per_epoch)
+        evaluated = None
         for _ in range(first, self.programs.blocks_per_epoch):
             _, (block, arrays) = next(stream)
             if getattr(block, "first", False):
@@ -244,17 +221,17 @@ class _Training:
             self.console.advance(count, rate_text(units, time.perf_counter() - started, self.unit))
             if self.position["block"] == 0 or self._complete:
                 break  # the end of the epoch is evaluated and checkpointed below
-            inside = self._inside_epoch(count, started)
-            if inside or self.stop.asked or self._due(self.config.checkpoint_every, count):
-                self._save(inside[-1] if inside else None)
+            evaluated = self._inside_epoch(count, started)
+            if evaluated or self.stop.asked or self._due(self.config.checkpoint_every, count):
+                self._save(evaluated[-1] if evaluated else None)
             self._stop_if_asked()
-            if self.history.finished:  # patience ran out inside the epoch
+            if self.history.finished:  # patience ran out inside the epoch, at this evaluation
                 break
         self._flush()
         seconds = time.perf_counter() - started
-        last = epoch + 1 == self.programs.epochs or self._complete or self.history.finished
-        scores, shown, score = None, "", None
-        if "dev" in self.task.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
+        last = epoch + 1 == self.programs.epochs or self._complete
+        scores, shown, score = (evaluated if self.history.finished else None) or (None, "", None)
+        if scores is None and "dev" in self.task.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
             scores, shown, score = self._evaluate()
         self.state, done, stopped = self.watching.end_epoch(epoch + 1, self.step, self.state, scores)
         history = self.watching.watch.history

@@ -12,11 +12,37 @@ import numpy as np
 
 from spago_jax.core import flat, unflat
 from spago_jax.core.paths import match_paths
+from spago_jax.data.processor import load_settings
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import GroupConfig
 from spago_jax.train.checkpoint import Checkpoints
+from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment, InitConfig
+from spago_jax.train.task import Task
+
+
+def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[Task, dict[str, np.ndarray] | None]:
+    """Prepares the task of an experiment with its data, and reads the initial weights if ``init`` names any.
+
+    Args:
+        experiment: from ``load_experiment``.
+        resumed: the run to continue, whose own vocabularies are then kept.
+
+    Raises:
+        InputError: for bad data, or a folder that training cannot start from.
+        CheckpointError: for weights that cannot be read.
+    """
+    task_class = experiment.task_class
+    if experiment.init is None:
+        return task_class.prepare(experiment), None
+    if resumed is not None and (resumed.assets / "processor.json").is_file():
+        return task_class.prepare(experiment, start=task_class.processor_class.load(resumed.assets)), None
+    weights = read_weights(experiment.init)
+    assets = assets_of(experiment.init)
+    same = load_settings(assets).get("task") == task_class.name
+    start = task_class.processor_class.load(assets) if same else None
+    return task_class.prepare(experiment, start=start), weights
 
 
 def assets_of(config: InitConfig) -> Path:

@@ -113,7 +113,7 @@ class Task(abc.ABC):
     readers: ClassVar[tuple[type[Reader], ...]]
     ModelConfig: ClassVar[type[Section]]
     TrainConfig: ClassVar[type[TrainConfig]]
-    Options: ClassVar[type[Section]]
+    Options: ClassVar[type[Section]] = Section
     scores: ClassVar[tuple[Score, ...]]
     processor_class: ClassVar[type[Processor]]
 
@@ -187,20 +187,20 @@ class Task(abc.ABC):
         """Returns the arrays of a block of batches with their targets; leading axes [steps, batch]."""
         return self.processor.batch(self.parts[split], block.indices, block.length, targets=True)
 
-    @abc.abstractmethod
     def units(self, split: str, block: Any) -> int:
         """Counts the units (``processor.unit``: tokens, characters, examples) in a block, for the throughput."""
+        return block.examples
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
     @classmethod
-    @abc.abstractmethod
     def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
         """Returns the scores that an experiment will compute, the default one first, without reading its data."""
+        return tuple(score.name for score in cls.scores)
 
-    @abc.abstractmethod
     def score_names(self) -> tuple[str, ...]:
         """Returns the scores that are computed on this data, the default one first."""
+        return tuple(score.name for score in self.scores)
 
     @abc.abstractmethod
     def scorer(self, split: str) -> Scorer:

@@ -8,6 +8,7 @@ from spago_jax.embeddings.character_index import CharacterIndexer
 from spago_jax.embeddings.shape_index import ShapeIndexer
 from spago_jax.embeddings.stacked import fit, names_of
 from spago_jax.embeddings.word_index import WordIndexer
+from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.embeddings.words import Words
 from spago_jax.errors import InputError
 
@@ -27,7 +28,8 @@ def test_words_are_found_as_they_stand_then_lower_cased_then_with_zeros_for_digi
 
 
 def test_words_with_a_vector_are_known_whatever_their_count():
-    words = WordIndexer.fit("words", lexicon("a", "a", "b"), min_count=2, with_vectors=["b", "c"])
+    vectors = WordVectors(["b", "c"], np.zeros((2, 1), np.float32))
+    words = WordIndexer.fit("words", lexicon("a", "a", "b"), min_count=2, vectors=vectors)
     assert [word in words.vocabulary for word in "abcd"] == [True, True, True, False]
 
 

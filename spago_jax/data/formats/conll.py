@@ -10,7 +10,7 @@ from pydantic import Field
 
 from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, new_file, open_text
-from spago_jax.data.formats.reader import Reader, as_files
+from spago_jax.data.formats.reader import Reader, as_files, from_file
 from spago_jax.errors import InputError
 
 __all__ = ["Conll", "conll_block", "read_conll", "write_conll"]
@@ -39,10 +39,14 @@ class Conll(Reader):
         """Returns the files of a part of the data."""
         return as_files(getattr(self, split))
 
+    def tag_scheme(self) -> str:
+        """As the config says."""
+        return self.scheme
+
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
         """Yields the sentences of a part of the data."""
         for path in self.files(split) if files is None else files:
-            yield from read_conll(path, token_column=self.token_column, tag_column=self.tag_column)
+            yield from from_file(path, read_conll(path, token_column=self.token_column, tag_column=self.tag_column))
 
 
 def read_conll(

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from spago_jax.data.examples import Tokens
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.formats.reader import Reader, as_files
+from spago_jax.data.formats.reader import Reader, as_files, from_file
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["CONLLU_COLUMNS", "Conllu", "read_conllu"]
@@ -37,7 +37,7 @@ class Conllu(Reader):
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
         """Yields the sentences of a part of the data."""
         for path in self.files(split) if files is None else files:
-            yield from read_conllu(path, column=self.column)
+            yield from from_file(path, read_conllu(path, column=self.column))
 
 
 def read_conllu(path: str | Path, *, column: str | None = "upos") -> Iterator[Tokens]:

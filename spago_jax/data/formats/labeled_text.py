@@ -12,7 +12,7 @@ from pydantic import Field
 
 from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.formats.reader import SPLITS, Reader, as_files
+from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["LabeledText", "read_labeled"]
@@ -52,11 +52,6 @@ class LabeledText(Reader):
         order = np.random.default_rng(seed).permutation(count)
         cut = round(count * self.dev_fraction)
         return {"train": np.sort(order[cut:]), "dev": np.sort(order[:cut])}
-
-    def splits(self) -> list[str]:
-        """Returns the parts that the section names, and dev if it is a share of train."""
-        carved = self.train is not None and self.dev is None and self.dev_fraction > 0
-        return [split for split in SPLITS if self.files(split) or (split == "dev" and carved)]
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Labeled]:
         """Yields the texts of a part of the data."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from spago_jax.data.examples import Text
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.formats.reader import SPLITS, Reader, as_files
+from spago_jax.data.formats.reader import Reader, as_files
 
 __all__ = ["PlainText", "read_lines", "read_text"]
 
@@ -27,10 +27,6 @@ class PlainText(Reader):
     def files(self, split: str) -> list[Path]:
         """Returns the file of a part of the data; none for a part that is cut off the training file."""
         return as_files(getattr(self, split))
-
-    def splits(self) -> list[str]:
-        """Returns the parts that have a file or a share of the training text."""
-        return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
         """Yields the text of a part of the data, in pieces."""

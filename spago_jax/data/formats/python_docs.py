@@ -12,7 +12,7 @@ from pydantic import Field
 from spago_jax.data.cache import cached
 from spago_jax.data.examples import Text
 from spago_jax.data.formats.plain_text import read_text
-from spago_jax.data.formats.reader import SPLITS, Reader
+from spago_jax.data.formats.reader import Reader
 
 
 class PythonDocs(Reader):
@@ -25,10 +25,6 @@ class PythonDocs(Reader):
     def files(self, split: str) -> list[Path]:
         """Returns the text, written once into the cache; dev and test are cut off it."""
         return [_topics()] if split == "train" else []
-
-    def splits(self) -> list[str]:
-        """Returns the parts that have a file or a share of the training text."""
-        return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
         """Yields the text in pieces."""

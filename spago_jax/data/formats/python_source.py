@@ -23,7 +23,6 @@ class PythonSource(Reader):
     eval_tokens: PositiveInt | None = Field(default=None, description="use at most this many tokens of dev and of test")
     window: PositiveInt = Field(default=64, description="tokens of whole lines that are read together")
 
-    tokenizer: ClassVar[dict[str, Any]] = {"kind": "python"}
     suffixes: ClassVar[tuple[str, ...]] = (".py",)
 
     def splits(self) -> list[str]:
@@ -40,10 +39,13 @@ class PythonSource(Reader):
 
     def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
         """Yields the windows of a part's modules, each with the line in which it begins."""
-        limit = None if files is not None else self._limit(split)
         chosen = self.files(split) if files is None else files
-        for unit in read_sources(chosen, max_tokens=self.window, total_tokens=limit):
+        for unit in read_sources(chosen, max_tokens=self.window, total_tokens=self._limit(split)):
             yield Tokens(list(unit.tokens), list(unit.tags or ()), unit.line)
+
+    def tokenizer(self) -> dict[str, Any]:
+        """Returns the settings of Python's own tokenizer, with the window of the training data."""
+        return {"kind": "python", "window": self.window}
 
     def settings(self, split: str) -> dict[str, Any]:
         """Returns the size of the windows and of the part."""
@@ -55,4 +57,4 @@ class PythonSource(Reader):
             raise InputError("data.folder is not a folder", path=self.folder)
 
     def _limit(self, split: str) -> int | None:
-        return self.train_tokens if split == "train" else self.eval_tokens
+        return {"train": self.train_tokens, "dev": self.eval_tokens, "test": self.eval_tokens}.get(split)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from spago_jax.core.section import Section
+from spago_jax.data.examples import Tokens
 from spago_jax.errors import InputError
 
 SPLITS = ("train", "dev", "test")
@@ -17,12 +18,10 @@ class Reader(Section, abc.ABC):
 
     Attributes:
         format: the name in configs.
-        tokenizer: how texts of this kind are cut into tokens, for models that read tokens.
         suffixes: the endings of file names in this format.
     """
 
     format: Any
-    tokenizer: ClassVar[dict[str, Any]] = {"kind": "words"}
     suffixes: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
@@ -34,7 +33,7 @@ class Reader(Section, abc.ABC):
         """Yields the examples of a part of the data, one after the other.
 
         Args:
-            split: train, dev or test.
+            split: train, dev or test; with any other name the files are read whole.
             files: other files in this format, instead of the part's own.
             seed: the seed for drawing, if parts are drawn from one set.
 
@@ -43,8 +42,16 @@ class Reader(Section, abc.ABC):
         """
 
     def splits(self) -> list[str]:
-        """Returns the parts that the section names."""
-        return [split for split in SPLITS if self.files(split)]
+        """Returns the parts that the section names, by files or as a share of another part."""
+        return [split for split in SPLITS if self.files(split) or getattr(self, f"{split}_fraction", 0)]
+
+    def tokenizer(self) -> dict[str, Any]:
+        """Returns the settings of the tokenizer for such texts, for models that read tokens."""
+        return {"kind": "words"}
+
+    def tag_scheme(self) -> str:
+        """Returns the scheme of the tags; plain where a tag is not a part of a span."""
+        return "plain"
 
     def settings(self, split: str) -> dict[str, Any]:
         """Returns all that the examples of a part depend on beside the files, as plain values."""
@@ -76,3 +83,10 @@ def _hint(path: Path) -> str:
 def as_files(named: str | Sequence[str] | None) -> list[Path]:
     """Returns the files of a key that holds one name, several, or none."""
     return [Path(path) for path in ([named] if isinstance(named, str) else named or ())]
+
+
+def from_file(path: Path, sentences: Iterable[Tokens]) -> Iterator[Tokens]:
+    """The sentences with the file that they come from."""
+    for sentence in sentences:
+        sentence.path = path
+        yield sentence

@@ -153,7 +153,7 @@ def _read(path: Path) -> str:
         raise InputError(f"cannot decode the source: {error}", path=path) from None
 
 
-def read_python(source: Path | str, *, max_tokens: int = 64) -> Iterator[PythonUnit]:
+def read_python(source: Path | str, *, max_tokens: int = 64, tagged: bool = True) -> Iterator[PythonUnit]:
     """Cuts a source into windows of whole logical lines, with the role of each token.
 
     Lines are joined as long as a window stays within `max_tokens`; a line longer than that is cut. Text that is
@@ -167,6 +167,7 @@ def read_python(source: Path | str, *, max_tokens: int = 64) -> Iterator[PythonU
     Args:
         source: a file, or the text itself (a `str` is always text).
         max_tokens: the most tokens per window.
+        tagged: whether to read the syntax tree for the roles; without it every window has None for its tags.
 
     Raises:
         InputError: the file cannot be read, or `max_tokens` is below 1.
@@ -176,7 +177,7 @@ def read_python(source: Path | str, *, max_tokens: int = 64) -> Iterator[PythonU
     text = _read(source) if isinstance(source, Path) else source
     lines = list(logical_lines(text))
     tokens = [token for line in lines for token in line]
-    tags = label_tokens(text, tokens)
+    tags = label_tokens(text, tokens) if tagged else None
     start = end = 0
     for line in lines:
         if end > start and end - start + len(line) > max_tokens:

@@ -34,7 +34,7 @@ class PythonTokenizer(Tokenizer):
         tokens: list[str] = []
         offsets: list[tuple[int, int]] = []
         breaks: list[int] = []
-        for unit in read_python(text, max_tokens=self.window):
+        for unit in read_python(text, max_tokens=self.window, tagged=False):
             breaks.append(len(tokens))
             tokens += unit.tokens
             offsets += [(starts[row - 1] + column, starts[last - 1] + end) for (row, column), (last, end) in unit.spans]

@@ -8,9 +8,9 @@ import jax
 
 from spago_jax.core import Array, Rng
 from spago_jax.models.image_mlp import MLPClassifier
+from spago_jax.tasks.class_loss import class_measures, classification_loss
 from spago_jax.tasks.image_classification.config import ImageClassifierConfig
 from spago_jax.tasks.image_classification.processor import PictureProcessor
-from spago_jax.tasks.text_classification.objective import class_measures, classification_loss
 from spago_jax.train.task import Batch, Loss, Objective
 
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.core.section import Section
 from spago_jax.data.batching import UniformBatches
 from spago_jax.data.examples import Picture
 from spago_jax.data.formats.digits import Digits
@@ -31,7 +30,6 @@ class ImageClassification(Task):
     readers: ClassVar[tuple[type[Reader], ...]] = (Idx, Digits)
     ModelConfig = ImageClassifierConfig
     TrainConfig = TrainConfig
-    Options = Section
     scores: ClassVar[tuple[Score, ...]] = (Score("accuracy"), Score("macro_f1"), Score("loss", "min"))
     processor_class = PictureProcessor
 
@@ -74,19 +72,6 @@ class ImageClassification(Task):
             seed=self.experiment.seed,
             order="shuffled" if training else "sequential",
         )
-
-    def units(self, split: str, block: Any) -> int:
-        """Pictures of a block."""
-        return block.examples
-
-    @classmethod
-    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
-        """All that the task declares."""
-        return tuple(score.name for score in cls.scores)
-
-    def score_names(self) -> tuple[str, ...]:
-        """As ``ClassScorer`` computes them."""
-        return ("accuracy", "macro_f1", "loss")
 
     def scorer(self, split: str) -> ClassScorer:
         """Accuracy and macro-F1."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
 from spago_jax.embeddings.stacked import StackedEmbeddings
@@ -13,7 +12,7 @@ from spago_jax.models.encoders import init_encoder
 from spago_jax.models.text_classifier import ConvolutionalEncoder, TextClassifier
 from spago_jax.nn.embedding import Embedding
 from spago_jax.nn.linear import Linear
-from spago_jax.ops.losses import cross_entropy
+from spago_jax.tasks.class_loss import class_measures, classification_loss
 from spago_jax.tasks.text_classification.config import TextClassifierConfig
 from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.train.task import Batch, Loss, Objective
@@ -58,15 +57,3 @@ class TextClassificationObjective(Objective[TextClassifier]):
     def measure(self, model: TextClassifier, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The most probable class and the cross-entropy."""
         return class_measures(outputs["logits"], batch)
-
-
-def classification_loss(logits: Array, batch: Batch, label_smoothing: float = 0.0) -> Loss:
-    """The cross-entropy of ``batch["labels"]``, weighted by ``batch["weight"]``."""
-    losses = cross_entropy(logits, batch["labels"], label_smoothing=label_smoothing)
-    return Loss((losses * batch["weight"]).sum(), batch["weight"].sum())
-
-
-def class_measures(logits: Array, batch: Batch) -> dict[str, Array]:
-    """The most probable class and the cross-entropy of each row, for a ``ClassScorer``."""
-    gold = jnp.maximum(batch["labels"], 0)
-    return {"class": jnp.argmax(logits, -1), "loss": cross_entropy(logits, gold)}

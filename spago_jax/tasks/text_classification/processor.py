@@ -11,7 +11,7 @@ from spago_jax.data.encoded import EncodedExamples, name_table
 from spago_jax.data.examples import Labeled
 from spago_jax.data.processor import Processor, Rows, load_settings, save_settings
 from spago_jax.data.ragged import RaggedArray
-from spago_jax.embeddings.indexer import INDEXERS, TokenIndexer
+from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Classification, ranked
 from spago_jax.text.ngrams import hashed_ngrams
@@ -90,9 +90,7 @@ class TextProcessor(Processor[Labeled, Classification]):
 
     def rows(self, corpus: EncodedExamples, chosen: np.ndarray) -> TextRows:
         """Encoded texts with the tables of their forms and their n-grams, each made once."""
-        tables: dict[str, np.ndarray] = {}
-        for indexer in self.indexers:
-            tables |= indexer.tables(corpus.lexicon)
+        tables = merged_tables(self.indexers, corpus.lexicon)
         labels = np.full(len(chosen), -1, np.int32)
         if corpus.labels is not None:
             labels = name_table(corpus.label_names, self.classes)[corpus.labels][chosen]
@@ -119,10 +117,7 @@ class TextProcessor(Processor[Labeled, Classification]):
 
     def specs(self) -> dict[str, str]:
         """The arrays of the embeddings, ``lengths``, and those of the n-grams."""
-        specs: dict[str, str] = {}
-        for indexer in self.indexers:
-            specs |= indexer.specs()
-        specs["lengths"] = "i32[batch]"
+        specs = merged_specs(self.indexers)
         if self.ngrams is not None:
             specs |= {"ngrams": "i32[batch, ngrams]", "ngram_lengths": "i32[batch]"}
         return specs
@@ -141,8 +136,8 @@ class TextProcessor(Processor[Labeled, Classification]):
         """The tokenizer, the embeddings by kind and name, the classes, the n-grams."""
         return {
             "task": "text-classification",
-            "tokenizer": {"kind": self.tokenizer.kind, **self.tokenizer.settings()},
-            "embeddings": [{"kind": indexer.kind, "name": indexer.name} for indexer in self.indexers],
+            "tokenizer": self.tokenizer.saved(),
+            "embeddings": indexer_settings(self.indexers),
             "classes": list(self.classes),
             "max_length": self.max_length,
             "ngrams": self.ngrams,
@@ -159,7 +154,7 @@ class TextProcessor(Processor[Labeled, Classification]):
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
         try:
-            indexers = [INDEXERS.find(one["kind"]).load(folder, one["name"]) for one in settings["embeddings"]]
+            indexers = load_indexers(settings["embeddings"], folder)
             tokenizer = tokenizer_from(settings["tokenizer"])
             return cls(tokenizer, indexers, settings["classes"], int(settings["max_length"]), settings["ngrams"])
         except (KeyError, TypeError) as error:

@@ -7,14 +7,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from spago_jax.core.section import Section
 from spago_jax.data.batching import LengthBatches
 from spago_jax.data.cache import cached
 from spago_jax.data.encoded import EncodedExamples, encode_labeled
 from spago_jax.data.examples import Labeled
 from spago_jax.data.formats.labeled_text import LabeledText
 from spago_jax.data.formats.reader import Reader
-from spago_jax.embeddings.stacked import fit
+from spago_jax.embeddings.stacked import check_embeddings, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.class_scores import ClassScorer
 from spago_jax.tasks.input_file import InputFile
@@ -33,7 +32,6 @@ class TextClassification(Task):
     readers: ClassVar[tuple[type[Reader], ...]] = (LabeledText,)
     ModelConfig = TextClassifierConfig
     TrainConfig = TextTrainConfig
-    Options = Section
     scores: ClassVar[tuple[Score, ...]] = (Score("accuracy"), Score("macro_f1"), Score("loss", "min"))
     processor_class = TextProcessor
 
@@ -41,8 +39,7 @@ class TextClassification(Task):
     def check(cls, experiment: Experiment) -> None:
         """Files must be there, and the tokenizer be known."""
         experiment.data.check()
-        for number, embedding in enumerate(experiment.model.embeddings):
-            embedding.check(f"model.embeddings.{number}")
+        check_embeddings(experiment.model.embeddings)
         TOKENIZERS.find(experiment.model.tokenizer)
         if experiment.data.train is None:
             raise InputError("data.train is missing: there is nothing to train on")
@@ -89,19 +86,6 @@ class TextClassification(Task):
         """By length, with few padded lengths."""
         return batches_by_length(self, split, training=training)
 
-    def units(self, split: str, block: Any) -> int:
-        """Texts of a block."""
-        return block.examples
-
-    @classmethod
-    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
-        """All that the task declares."""
-        return tuple(score.name for score in cls.scores)
-
-    def score_names(self) -> tuple[str, ...]:
-        """As ``ClassScorer`` computes them."""
-        return ("accuracy", "macro_f1", "loss")
-
     def scorer(self, split: str) -> ClassScorer:
         """Accuracy and macro-F1."""
         rows = self.parts[split]
@@ -121,7 +105,7 @@ class TextClassification(Task):
 
 
 def _corpus(data: LabeledText, tokenizer: Any, files: Sequence[Path]) -> EncodedExamples:
-    settings = {**data.settings("train"), "tokenizer": {"kind": tokenizer.kind, **tokenizer.settings()}}
+    settings = {**data.settings("train"), "tokenizer": tokenizer.saved()}
     settings.pop("dev_fraction", None)
 
     def build(folder: Path) -> None:

@@ -71,15 +71,6 @@ class TextGeneration(Task):
         """Characters of a block."""
         return block.indices.size * block.length
 
-    @classmethod
-    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
-        """All that the task declares."""
-        return tuple(score.name for score in cls.scores)
-
-    def score_names(self) -> tuple[str, ...]:
-        """Nats and bits per character, and the perplexity."""
-        return ("nats", "bits_per_character", "perplexity")
-
     def scorer(self, split: str) -> NatsScorer:
         """Nats and bits per character, perplexity."""
         return NatsScorer()

@@ -10,7 +10,7 @@ import numpy as np
 from spago_jax.data.encoded import EncodedSentences
 from spago_jax.data.examples import Tokens
 from spago_jax.data.processor import Processor, Rows, load_settings, save_settings
-from spago_jax.embeddings.indexer import INDEXERS, TokenIndexer
+from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
 from spago_jax.errors import InputError
 from spago_jax.tasks.token_classification.answer import Entity, TaggedText
 from spago_jax.tasks.token_classification.tag_set import TagSet
@@ -84,9 +84,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         Raises:
             InputError: where not one of the corpus's tags is known.
         """
-        tables: dict[str, np.ndarray] = {}
-        for indexer in self.indexers:
-            tables |= indexer.tables(corpus.lexicon)
+        tables = merged_tables(self.indexers, corpus.lexicon)
         tags = None if corpus.tags is None else self.tags.table(corpus.tag_names, where)
         return TokenRows(corpus, tables, tags, owners)
 
@@ -104,10 +102,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
 
     def specs(self) -> dict[str, str]:
         """The arrays of the embeddings, and ``lengths``."""
-        specs: dict[str, str] = {}
-        for indexer in self.indexers:
-            specs |= indexer.specs()
-        return specs | {"lengths": "i32[batch]"}
+        return merged_specs(self.indexers)
 
     def decode(
         self, outputs: Sequence[Mapping[str, np.ndarray]], rows: TokenRows, owned: Sequence[int], example: Tokens
@@ -133,8 +128,8 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """The tokenizer, the embeddings by kind and name, and the size of a window."""
         return {
             "task": "token-classification",
-            "tokenizer": {"kind": self.tokenizer.kind, **self.tokenizer.settings()},
-            "embeddings": [{"kind": indexer.kind, "name": indexer.name} for indexer in self.indexers],
+            "tokenizer": self.tokenizer.saved(),
+            "embeddings": indexer_settings(self.indexers),
             "max_length": self.max_length,
         }
 
@@ -150,7 +145,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
         try:
-            indexers = [INDEXERS.find(one["kind"]).load(folder, one["name"]) for one in settings["embeddings"]]
+            indexers = load_indexers(settings["embeddings"], folder)
             tokenizer = tokenizer_from(settings["tokenizer"])
             return cls(tokenizer, indexers, TagSet.load(folder), int(settings["max_length"]))
         except (KeyError, TypeError) as error:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from spago_jax.core.section import Section
 from spago_jax.data.batching import LengthBatches
 from spago_jax.data.cache import cached
 from spago_jax.data.encoded import EncodedSentences, encode_sentences
@@ -15,7 +14,7 @@ from spago_jax.data.formats.conll import Conll, read_conll
 from spago_jax.data.formats.conllu import Conllu, read_conllu
 from spago_jax.data.formats.python_source import PythonSource
 from spago_jax.data.formats.reader import Reader
-from spago_jax.embeddings.stacked import fit
+from spago_jax.embeddings.stacked import check_embeddings, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.token_classification.config import TaggerConfig
@@ -38,7 +37,6 @@ class TokenClassification(Task):
     readers: ClassVar[tuple[type[Reader], ...]] = (Conll, Conllu, PythonSource)
     ModelConfig = TaggerConfig
     TrainConfig = TextTrainConfig
-    Options = Section
     scores: ClassVar[tuple[Score, ...]] = (
         Score("f1"),
         Score("precision"),
@@ -53,8 +51,7 @@ class TokenClassification(Task):
     def check(cls, experiment: Experiment) -> None:
         """Files must be there, and the tokenizer be known."""
         experiment.data.check()
-        for number, embedding in enumerate(experiment.model.embeddings):
-            embedding.check(f"model.embeddings.{number}")
+        check_embeddings(experiment.model.embeddings)
         if experiment.model.tokenizer is not None:
             TOKENIZERS.find(experiment.model.tokenizer)
 
@@ -67,7 +64,7 @@ class TokenClassification(Task):
         train = read_corpus(data, "train", written, wanted, max_length)
         # The order of first appearance depends on the file's order; sorted, O first, it does not.
         tags = TagSet(tuple(sorted(train.tag_names, key=lambda tag: (tag != "O", tag))), wanted, written)
-        kind = {"kind": config.tokenizer} if config.tokenizer is not None else _tokenizer(data)
+        kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
         indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
         task = cls(experiment, TokenProcessor(tokenizer, indexers, tags, max_length))
@@ -156,14 +153,9 @@ def _scores_of(scheme: str) -> tuple[str, ...]:
     return ("f1", "precision", "recall", "accuracy", "loss")
 
 
-def _tokenizer(data: Reader) -> dict[str, Any]:
-    window = {"window": data.window} if isinstance(data, PythonSource) else {}
-    return {**data.tokenizer, **window}
-
-
 def schemes(data: Reader, wanted: str) -> tuple[str, str]:
     """How the training file writes spans, and how the model shall."""
-    scheme = data.scheme if isinstance(data, Conll) else "plain"
+    scheme = data.tag_scheme()
     if scheme == "auto":
         refuse_no_files(data, "train")
         sentences = itertools.islice(data.read("train"), _LOOKED_AT)
@@ -171,43 +163,37 @@ def schemes(data: Reader, wanted: str) -> tuple[str, str]:
     return scheme, scheme if scheme == "plain" or wanted == "same" else wanted
 
 
-def refuse_no_files(data: Reader, split: str) -> None:
-    """Raises InputError where the section names no file for a part of the data."""
-    if not data.files(split):
+def refuse_no_files(data: Reader, split: str) -> list[Path]:
+    """The files of a part of the data.
+
+    Raises:
+        InputError: where the section names none.
+    """
+    files = data.files(split)
+    if not files:
         consequence = "there is nothing to train on" if split == "train" else "there is nothing to read"
         raise InputError(f"data.{split} is missing: {consequence}")
+    return files
 
 
 def read_corpus(
     data: Reader, split: str, written: str, wanted: str, max_length: int, files: Sequence[Path] | None = None
 ) -> EncodedSentences:
     """One part of the data, encoded once: spans in the model's scheme, long sentences in windows."""
-    if files is None:
-        refuse_no_files(data, split)
-    sources = list(data.files(split) if files is None else files)
+    sources = refuse_no_files(data, split) if files is None else list(files)
     settings = {**data.settings(split), "written": written, "wanted": wanted, "max_length": max_length}
-    if files is not None and "limit" in settings:
-        settings["limit"] = None
 
     def sentences() -> Iterator[Tokens]:
-        for path, sentence in _read(data, split, sources, whole=files is not None):
+        for sentence in data.read(split, sources):
             if sentence.tags is not None and written != wanted:
                 try:
                     sentence.tags = convert(sentence.tags, wanted, scheme=written)
                 except InputError as error:
-                    raise InputError(f"in the sentence from here: {error}", path=path, line=sentence.line) from None
+                    place = {"path": sentence.path, "line": sentence.line}
+                    raise InputError(f"in the sentence from here: {error}", **place) from None
             yield from windows(sentence, max_length, wanted)
 
     kind = f"tokens-{data.format}"
     return EncodedSentences.open(
         cached(kind, sources, settings, lambda folder: encode_sentences(sentences(), folder))  # type: ignore[arg-type]
     )
-
-
-def _read(data: Reader, split: str, sources: Sequence[Path], *, whole: bool) -> Iterator[tuple[Path | None, Tokens]]:
-    """The sentences of some files, each with its file; the Python corpus is counted over all its files."""
-    if isinstance(data, PythonSource):
-        yield from ((None, sentence) for sentence in data.read(split, sources if whole else None))
-        return
-    for path in sources:
-        yield from ((path, sentence) for sentence in data.read(split, [path]))

@@ -50,6 +50,10 @@ class Tokenizer(abc.ABC):
     def encode(self, text: str) -> Encoding:
         """Returns the tokens of a text, with their places in it."""
 
+    def saved(self) -> dict[str, Any]:
+        """The kind and the settings, from which ``tokenizer_from`` makes it again."""
+        return {"kind": self.kind, **self.settings()}
+
     def settings(self) -> dict[str, Any]:
         """Returns the constructor arguments that restore it."""
         return {}
