@@ -19,7 +19,7 @@ from spago_jax.errors import InputError
 
 __all__ = ["FORMAT_VERSION", "cached", "fingerprint"]
 
-FORMAT_VERSION = 1  # raise it when the output of the encoders changes: older folders are then ignored
+FORMAT_VERSION = 2  # raise it when the output of the encoders changes: older folders are then ignored
 _PART = ".building-"
 _STALE = 24 * 3600.0  # seconds; a folder left by a killed builder is removed after this
 

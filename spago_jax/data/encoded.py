@@ -17,6 +17,7 @@ from spago_jax.errors import InputError
 __all__ = ["EncodedExamples", "EncodedSentences", "encode_labeled", "encode_sentences", "name_table"]
 
 _ABOUT = "about.json"
+_COLUMNS = ("lines", "windows", "continued")  # of the sentences, one file each
 _TOKENS = 1 << 17  # tokens held as Python strings before they are written
 
 
@@ -51,6 +52,9 @@ class EncodedSentences:
         tag_names: tag ids to names, in order of first appearance.
         lengths: tokens per sentence, int32 [n].
         lines: the line in the file of each sentence's first token, int64 [n].
+        windows: the number of each row among the windows of its sentence, int32 [n]; 0 for a whole sentence.
+        continued: whether the cut before a row goes through a span, bool [n].
+        owners: the number of the sentence that each row is a window of, int64 [n].
     """
 
     def __init__(
@@ -60,9 +64,13 @@ class EncodedSentences:
         lexicon: Lexicon,
         tag_names: list[str],
         lines: np.ndarray,
+        windows: np.ndarray,
+        continued: np.ndarray,
     ):
         self.forms, self.tags, self.lexicon, self.tag_names, self.lines = forms, tags, lexicon, tag_names, lines
+        self.windows, self.continued = windows, continued
         self.lengths = forms.lengths
+        self.owners = np.cumsum(windows == 0) - 1
 
     @classmethod
     def open(cls, folder: str | Path) -> "EncodedSentences":
@@ -75,9 +83,8 @@ class EncodedSentences:
         about = _about(folder, "sentences")
         tags = RaggedArray.open(folder, "tags") if about["tag_names"] is not None else None
         lexicon = Lexicon.open(folder)
-        return cls(
-            RaggedArray.open(folder, "forms"), tags, lexicon, about["tag_names"] or [], load_array(folder / "lines.npy")
-        )
+        arrays = (load_array(folder / f"{name}.npy") for name in _COLUMNS)
+        return cls(RaggedArray.open(folder, "forms"), tags, lexicon, about["tag_names"] or [], *arrays)
 
     @classmethod
     def of(cls, sentences: Sequence[Tokens]) -> "EncodedSentences":
@@ -100,7 +107,9 @@ class EncodedSentences:
             tags = RaggedArray.from_lengths(names.encode([t for s in sentences for t in s.tags or ()]), lengths)
         lines = np.array([sentence.line for sentence in sentences], np.int64)
         found = list(names.build()) if tags is not None else []
-        return cls(RaggedArray.from_lengths(ids, lengths), tags, forms.build(), found, lines)
+        windows = np.array([sentence.window for sentence in sentences], np.int32)
+        continued = np.array([sentence.continued for sentence in sentences], bool)
+        return cls(RaggedArray.from_lengths(ids, lengths), tags, forms.build(), found, lines, windows, continued)
 
     def __len__(self) -> int:
         return len(self.forms)
@@ -115,7 +124,15 @@ class EncodedSentences:
         """Returns one sentence, decoded."""
         tokens = [self.lexicon[form] for form in self.forms[index].tolist()]
         tags = None if self.tags is None else [self.tag_names[tag] for tag in self.tags[index].tolist()]
-        return Tokens(tokens, tags, int(self.lines[index]))
+        return Tokens(tokens, tags, int(self.lines[index]), window=int(self.windows[index]))
+
+    def whole(self, row: int) -> Tokens:
+        """Returns the whole sentence, without tags, that begins with a row and goes on in its next windows."""
+        end = row + 1
+        while end < len(self) and self.windows[end]:
+            end += 1
+        tokens = [self.lexicon[form] for form in self.forms.values[self.forms.offsets[row] : self.forms.offsets[end]]]
+        return Tokens(tokens, None, int(self.lines[row]))
 
 
 def encode_sentences(sentences: Iterable[Tokens], folder: str | Path) -> EncodedSentences:
@@ -141,14 +158,14 @@ def encode_sentences(sentences: Iterable[Tokens], folder: str | Path) -> Encoded
         tokens: list[str] = []
         tags: list[str] = []
         lengths: list[int] = []
-        starts: list[int] = []
+        starts: list[tuple[int, int, bool]] = []
         with RaggedWriter(part, "forms", np.int32) as form_rows, RaggedWriter(part, "tags", np.int32) as tag_rows:
 
             def flush() -> None:
                 form_rows.extend(forms.encode(tokens), lengths)
                 if tagged:
                     tag_rows.extend(names.encode(tags), lengths)
-                lines.append(np.array(starts, np.int64))
+                lines.append(np.array(starts, np.int64).reshape(-1, 3))
                 for held in (tokens, tags, lengths, starts):
                     held.clear()
 
@@ -166,14 +183,16 @@ def encode_sentences(sentences: Iterable[Tokens], folder: str | Path) -> Encoded
                     tags.extend(sentence.tags)
                 tokens.extend(sentence.tokens)
                 lengths.append(len(sentence.tokens))
-                starts.append(sentence.line)
+                starts.append((sentence.line, sentence.window, sentence.continued))
                 if len(tokens) >= _TOKENS:
                     flush()
             flush()
         if tagged is None:
             raise InputError("no sentences to encode")
         forms.build().save(part)
-        np.save(part / "lines.npy", np.concatenate(lines))
+        columns = np.concatenate(lines).T
+        for name, column, dtype in zip(_COLUMNS, columns, (np.int64, np.int32, bool), strict=True):
+            np.save(part / f"{name}.npy", column.astype(dtype))
         about = {"kind": "sentences", "tag_names": list(names.build()) if tagged else None}
         (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return EncodedSentences.open(folder)

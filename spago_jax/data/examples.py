@@ -21,6 +21,8 @@ class Tokens:
         text: the text as it was given, or None if only tokens were given.
         offsets: the place of each token in ``text``, in code points, half-open; None without a text.
         breaks: the tokens (indices) at which a new window begins, for texts that are read in windows.
+        window: the number of this piece among the windows that its sentence was cut into.
+        continued: whether the cut before this window goes through a span.
 
     >>> Tokens(["Ada", "coded"], ["B-person", "O"])
     Tokens(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=0)
@@ -33,6 +35,8 @@ class Tokens:
     offsets: list[tuple[int, int]] | None = field(default=None, repr=False)
     breaks: tuple[int, ...] = field(default=(), repr=False)
     path: Path | None = field(default=None, repr=False)
+    window: int = field(default=0, repr=False)
+    continued: bool = field(default=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.tokens)

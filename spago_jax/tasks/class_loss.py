@@ -15,6 +15,7 @@ def classification_loss(logits: Array, batch: Batch, label_smoothing: float = 0.
 
 
 def class_measures(logits: Array, batch: Batch) -> dict[str, Array]:
-    """The most probable class and the cross-entropy of each row, for a ``ClassScorer``."""
-    gold = jnp.maximum(batch["labels"], 0)
-    return {"class": jnp.argmax(logits, -1), "loss": cross_entropy(logits, gold)}
+    """The most probable class and the cross-entropy of each row, NaN where the model lacks its class."""
+    gold = batch["labels"]
+    loss = jnp.where(gold < 0, jnp.nan, cross_entropy(logits, jnp.maximum(gold, 0)))
+    return {"class": jnp.argmax(logits, -1), "loss": loss}

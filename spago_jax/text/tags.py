@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tag schemes for spans: reading, writing, converting and checking IOB1, IOB2 (BIO) and BIOES tags.
+"""Tag schemes for spans: reading, writing, converting and checking IOB1, IOB2 (BIO), BIOES, BILOU and IO tags.
 
 | scheme | a span of one token | of three | B- |
 |---|---|---|---|
 | IOB1  | ``I-X`` | ``I-X I-X I-X`` | only if a span directly follows a span of the same label |
 | IOB2  | ``B-X`` | ``B-X I-X I-X`` | at every start (also called BIO) |
 | BIOES | ``S-X`` | ``B-X I-X E-X`` | at the start of two or more tokens |
-| plain | ``X``   | ``X X X``       | no prefixes: part-of-speech tags, or spans as runs of one label |
+| BILOU | ``U-X`` | ``B-X I-X L-X`` | at the start of two or more tokens |
+| IO    | ``X``   | ``X X X``       | none: each run of one label is a span |
+| plain | ``X``   | ``X X X``       | none: a tag is no part of a span (parts of speech) |
 
 ``O`` is outside in all of them. The label is everything after the first hyphen (``B-creative-work``).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, get_args
 
@@ -19,6 +22,7 @@ import numpy as np
 from spago_jax.errors import InputError, did_you_mean
 
 __all__ = [
+    "Detected",
     "Scheme",
     "Span",
     "Violation",
@@ -35,9 +39,13 @@ __all__ = [
     "transition_mask",
 ]
 
-Scheme = Literal["IOB1", "IOB2", "BIOES", "plain"]
+Scheme = Literal["IOB1", "IOB2", "BIOES", "BILOU", "IO", "plain"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 OUTSIDE = "O"
+# The prefixes of each scheme, and the ones of BIOES that mean the same.
+_PREFIXES = {"IOB1": {"B": "B", "I": "I"}, "IOB2": {"B": "B", "I": "I"}, "BIOES": {p: p for p in "BIES"}}
+_PREFIXES["BILOU"] = {"B": "B", "I": "I", "L": "E", "U": "S"}
+_UNPREFIXED = ("IO", "plain")
 
 
 class Span(NamedTuple):
@@ -65,7 +73,7 @@ def parse_scheme(name: str) -> Scheme:
         InputError: there is no such scheme.
     """
     known: dict[str, Scheme] = {s.lower(): s for s in SCHEMES}
-    known |= {"bio": "IOB2", "iob": "IOB1", "iobes": "BIOES"}
+    known |= {"bio": "IOB2", "iob": "IOB1", "iobes": "BIOES", "bilu": "BILOU", "bioul": "BILOU"}
     try:
         return known[name.lower()]
     except KeyError:
@@ -74,24 +82,24 @@ def parse_scheme(name: str) -> Scheme:
 
 
 def split_tag(tag: str, scheme: str = "IOB2") -> tuple[str, str]:
-    """Splits a tag into its prefix and its label.
+    """Splits a tag into its prefix, as BIOES writes it, and its label.
 
-    >>> split_tag("B-creative-work"), split_tag("O"), split_tag("NOUN", "plain")
-    (('B', 'creative-work'), ('O', ''), ('I', 'NOUN'))
+    >>> split_tag("B-creative-work"), split_tag("O"), split_tag("NOUN", "plain"), split_tag("U-LOC", "BILOU")
+    (('B', 'creative-work'), ('O', ''), ('I', 'NOUN'), ('S', 'LOC'))
 
     Raises:
         InputError: the prefix is not one of the scheme's.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
-    if scheme == "plain":
+    if scheme in _UNPREFIXED:
         return "I", tag
     prefix, _, label = tag.partition("-")
-    known = "BIES" if scheme == "BIOES" else "BI"
-    if len(prefix) != 1 or prefix not in known:
+    known = _PREFIXES.get(scheme) or _PREFIXES["IOB2"]
+    if prefix not in known:
         what = ", ".join(f"{p}-LABEL" for p in known)
         raise InputError(f"tag {tag!r} is not of the scheme {scheme}: expected O, {what}")
-    return prefix, label
+    return known[prefix], label
 
 
 def _starts(before: tuple[str, str], prefix: str, label: str) -> bool:
@@ -105,8 +113,8 @@ def spans(tags: Sequence[str], scheme: str = "BIOES") -> list[Span]:
     A span starts at a ``B-`` or ``S-``, and at an ``I-`` or ``E-`` that does not continue: after ``O``, after
     ``E-`` or ``S-``, or after another label. It ends before the next start, before ``O``, and after ``E-`` or
     ``S-``. So a model's tags always have a meaning, even if their scheme would not allow them. The rule
-    reads IOB1, IOB2 and BIOES alike, and ``BIOES``, the default, admits all their prefixes; ``plain`` reads
-    each run of one tag as a span.
+    reads IOB1, IOB2 and BIOES alike, and ``BIOES``, the default, admits all their prefixes; ``IO`` and ``plain``
+    read each run of one tag as a span.
 
     >>> spans(["B-PER", "I-PER", "O", "I-LOC", "I-ORG"])
     [Span(start=0, end=2, label='PER'), Span(start=3, end=4, label='LOC'), Span(start=4, end=5, label='ORG')]
@@ -150,17 +158,17 @@ def tags_from_spans(found: Iterable[Span | tuple[int, int, str]], length: int, s
             raise InputError(f"{span} does not fit {length} tokens: expected 0 <= start < end <= {length}")
         if last is not None and start < last.end:
             raise InputError(f"{span} overlaps {last}: a token can carry one tag only")
-        if scheme == "plain":
+        if scheme in _UNPREFIXED:
             tags[start:end] = [label] * (end - start)
-        elif scheme == "BIOES" and end - start == 1:
-            tags[start] = f"S-{label}"
+        elif scheme in ("BIOES", "BILOU") and end - start == 1:
+            tags[start] = f"{'S' if scheme == 'BIOES' else 'U'}-{label}"
         else:
             tags[start:end] = [f"I-{label}"] * (end - start)
             touches = last is not None and last.end == start and last.label == label
             if scheme != "IOB1" or touches:
                 tags[start] = f"B-{label}"
-            if scheme == "BIOES":
-                tags[end - 1] = f"E-{label}"
+            if scheme in ("BIOES", "BILOU"):
+                tags[end - 1] = f"{'E' if scheme == 'BIOES' else 'L'}-{label}"
         last = span
     return tags
 
@@ -181,7 +189,7 @@ def allowed(before: str | None, tag: str | None, scheme: str) -> bool:
     (False, False, True)
     """
     scheme = parse_scheme(scheme)
-    if scheme == "plain":
+    if scheme in _UNPREFIXED:
         return True
     old = split_tag(before, scheme) if before is not None else (OUTSIDE, "")
     new = split_tag(tag, scheme) if tag is not None else (OUTSIDE, "")
@@ -220,37 +228,69 @@ def check(tags: Sequence[str], scheme: str) -> list[Violation]:
     return problems
 
 
-def detect_scheme(sentences: Iterable[Sequence[str]]) -> Scheme:
-    """Detects the scheme of sentences of tags: the one that they violate least often.
+class Detected(NamedTuple):
+    """A scheme, and the tags that do not fit it, though nearly all others do.
 
-    Tags other than ``O``, ``B-``, ``I-``, ``E-`` and ``S-`` mean ``plain``; ``E-`` or ``S-`` mean BIOES; otherwise it
-    is IOB1 or IOB2, whichever has fewer violations, and IOB2 if they have as many.
-
-    >>> detect_scheme([["I-PER", "I-PER", "O"], ["O", "I-LOC", "B-LOC"]])
-    'IOB1'
+    Attributes:
+        scheme: the scheme.
+        odd: the first of the odd tags, or None.
+        sentence: the number of the sentence that holds it, from 0.
+        position: its place in that sentence.
+        count: the number of odd tags.
     """
-    count = {"IOB1": 0, "IOB2": 0}
-    bioes = False
-    known: dict[str, bool] = {OUTSIDE: True}
-    for tags in sentences:
-        for tag in tags:
-            fits = known.get(tag)
-            if fits is None:
-                fits = known[tag] = len(tag) > 2 and tag[0] in "BIES" and tag[1] == "-"
-            if not fits:
-                return "plain"
-            bioes = bioes or tag[0] in "ES"
-        if not bioes:
-            before = (OUTSIDE, "")
-            for tag in tags:
-                prefix, label = split_tag(tag)
-                continues = before[0] in "BI" and before[1] == label
-                count["IOB1"] += prefix == "B" and not continues
-                count["IOB2"] += prefix == "I" and not continues
-                before = (prefix, label)
-    if bioes:
-        return "BIOES"
-    return "IOB1" if count["IOB1"] < count["IOB2"] else "IOB2"
+
+    scheme: Scheme
+    odd: str | None = None
+    sentence: int = 0
+    position: int = 0
+    count: int = 0
+
+
+def detect_scheme(sentences: Iterable[Sequence[str]]) -> Detected:
+    """Detects the scheme of sentences of tags.
+
+    Tags with prefixes are BIOES if there is an ``E-`` or ``S-``, BILOU if there is an ``L-`` or ``U-``, otherwise IOB1
+    or IOB2, whichever has fewer violations, and IOB2 if they have as many. Tags without prefixes are IO if most of
+    them are ``O``, otherwise plain. Where some tags have a prefix and some not, the few (at most one in ten of the
+    tags other than ``O``) are reported as odd.
+
+    >>> detect_scheme([["I-PER", "I-PER", "O"], ["O", "I-LOC", "B-LOC"]]).scheme
+    'IOB1'
+    >>> detect_scheme([["B-PER", "I-PER", "O"]] * 9 + [["O", "o"]])
+    Detected(scheme='IOB2', odd='o', sentence=9, position=1, count=1)
+    """
+    violations = {"IOB1": 0, "IOB2": 0}
+    prefixes: Counter[str] = Counter()
+    outside = odd_count = 0
+    odd: tuple[str, int, int] | None = None
+    prefix_of: dict[str, str] = {OUTSIDE: OUTSIDE}
+    for number, tags in enumerate(sentences):
+        before = (OUTSIDE, "")
+        for position, tag in enumerate(tags):
+            prefix = prefix_of.get(tag)
+            if prefix is None:
+                prefix = prefix_of[tag] = tag[0] if len(tag) > 2 and tag[0] in "BIESLU" and tag[1] == "-" else ""
+            if prefix == OUTSIDE:
+                outside += 1
+            elif not prefix:
+                odd_count += 1
+                odd = odd or (tag, number, position)
+            else:
+                prefixes[prefix] += 1
+                continues = before[0] in "BI" and before[1] == tag[2:]
+                violations["IOB1"] += prefix == "B" and not continues
+                violations["IOB2"] += prefix == "I" and not continues
+            before = (prefix or OUTSIDE, tag[2:])
+    spanning = prefixes.total()
+    if odd_count and odd_count > (spanning + odd_count) / 10:
+        return Detected("IO" if outside > spanning + odd_count else "plain")
+    if prefixes.keys() & {"L", "U"}:
+        scheme = "BILOU"
+    elif prefixes.keys() & {"E", "S"}:
+        scheme = "BIOES"
+    else:
+        scheme = "IOB1" if violations["IOB1"] < violations["IOB2"] else "IOB2"
+    return Detected(scheme) if odd is None else Detected(scheme, *odd, odd_count)
 
 
 def labels_of(tags: Iterable[str], scheme: str = "BIOES") -> list[str]:
@@ -269,9 +309,9 @@ def tag_set(labels: Iterable[str], scheme: str) -> list[str]:
     ['O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER']
     """
     scheme = parse_scheme(scheme)
-    if scheme == "plain":
+    if scheme in _UNPREFIXED:
         return [OUTSIDE, *(x for x in labels if x != OUTSIDE)]
-    prefixes = "BIES" if scheme == "BIOES" else "BI"
+    prefixes = _PREFIXES[scheme]
     return [OUTSIDE, *(f"{p}-{label}" for label in labels for p in prefixes)]
 
 
@@ -284,7 +324,7 @@ def transition_mask(tag_names: Sequence[str], scheme: str) -> tuple[np.ndarray, 
 
     Args:
         tag_names: the n tags, in the order of their ids.
-        scheme: one of the schemes; ``plain`` allows everything.
+        scheme: one of the schemes; ``IO`` and ``plain`` allow everything.
 
     Returns:
         ``start`` bool[n], ``transitions`` bool[n, n] (row: the tag before, column: the tag after) and ``end``

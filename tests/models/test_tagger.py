@@ -13,11 +13,11 @@ from spago_jax.data.lexicon import LexiconBuilder
 from spago_jax.embeddings.stacked import fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.token_classification.config import TaggerConfig
+from spago_jax.tasks.token_classification.corpus import read_corpus, refuse_no_files, schemes
 from spago_jax.tasks.token_classification.objective import TaggingObjective
 from spago_jax.tasks.token_classification.processor import TokenProcessor
 from spago_jax.tasks.token_classification.scores import TagScorer, majority_scores
 from spago_jax.tasks.token_classification.tag_set import TagSet
-from spago_jax.tasks.token_classification.task import read_corpus, refuse_no_files, schemes
 from spago_jax.text.tokenizers.words import WordTokenizer
 
 TAGS = ("O", "B-PER", "I-PER", "E-PER", "S-PER")
@@ -32,7 +32,7 @@ def lexicon(*tokens: str):
 def test_tags_of_another_kind_are_refused():
     tags = TagSet(TAGS, "BIOES", "IOB2")
     assert tags.table(["O", "S-PER", "S-NEW"], "dev").tolist() == [0, 4, -1]
-    with pytest.raises(InputError, match=r"dev: none of its tags \(NOUN, VERB\) is one of the model's \(O, B-PER"):
+    with pytest.raises(InputError, match=r"dev: none of its tags \(NOUN, VERB\) is one of the model's \(B-PER, I-PER"):
         tags.table(["NOUN", "VERB"], "dev")
 
 

@@ -22,6 +22,7 @@ from spago_jax.text.tags import (
     transition_mask,
 )
 
+SPANNING = ["IOB1", "IOB2", "BIOES", "BILOU"]
 ALL = ["O", *(f"{p}-{x}" for p in "BIES" for x in "XY")]
 
 
@@ -65,13 +66,13 @@ def some_spans(draw):
 
 
 @settings(deadline=None)
-@given(some_spans(), st.sampled_from(["IOB1", "IOB2", "BIOES"]), st.sampled_from(["IOB1", "IOB2", "BIOES"]))
+@given(some_spans(), st.sampled_from(SPANNING), st.sampled_from(SPANNING))
 def test_round_trips_and_conversions_keep_the_spans(case, one, other):
     found, length = case
     tags = tags_from_spans(found, length, one)
-    assert spans(tags) == found
+    assert spans(tags, one) == found
     assert check(tags, one) == []
-    assert convert(tags, other) == tags_from_spans(found, length, other)
+    assert convert(tags, other, scheme=one) == tags_from_spans(found, length, other)
 
 
 def test_known_conversions():
@@ -92,7 +93,7 @@ def test_allowed_is_exactly_what_writing_spans_can_give(scheme):
         assert legal == {tuple(convert(t, scheme)) for t in itertools.product(tags, repeat=length)}
 
 
-@pytest.mark.parametrize("scheme", ["IOB1", "IOB2", "BIOES", "plain"])
+@pytest.mark.parametrize("scheme", ["IOB1", "IOB2", "BIOES", "BILOU", "IO", "plain"])
 def test_transition_mask_agrees_with_check(scheme):
     tags = tag_set(["X", "Y"], scheme)
     start, follow, end = transition_mask(tags, scheme)
@@ -109,6 +110,9 @@ def test_transition_mask_agrees_with_check(scheme):
         ([["I-X", "I-X"], ["O", "I-Y", "B-Y"]], "IOB1"),
         ([["B-X", "E-X"], ["O"]], "BIOES"),
         ([["S-X"]], "BIOES"),
+        ([["B-X", "L-X"], ["O"]], "BILOU"),
+        ([["U-X"]], "BILOU"),
+        ([["PER", "PER", "O", "O", "O", "LOC"], ["O"]], "IO"),
         ([["NOUN", "VERB"]], "plain"),
         ([["-LRB-"]], "plain"),
         ([["O", "O"]], "IOB2"),
@@ -117,15 +121,17 @@ def test_transition_mask_agrees_with_check(scheme):
     ],
 )
 def test_detect_scheme(sentences, scheme):
-    assert detect_scheme(sentences) == scheme
+    assert detect_scheme(sentences) == (scheme, None, 0, 0, 0)
 
 
 @settings(deadline=None)
-@given(some_spans(), st.sampled_from(["IOB1", "IOB2", "BIOES"]))
+@given(some_spans(), st.sampled_from(SPANNING))
 def test_detected_scheme_is_one_the_tags_obey(case, scheme):
     found, length = case
     tags = tags_from_spans(found, length, scheme)
-    assert check(tags, detect_scheme([tags])) == []
+    detected = detect_scheme([tags])
+    assert check(tags, detected.scheme) == []
+    assert spans(tags, detected.scheme) == found
 
 
 def test_names():

@@ -29,7 +29,7 @@ class Conll(Reader):
     test: str | None = Field(default=None, description="file for the final scores")
     token_column: int = Field(default=0, description="column of the token, from 0")
     tag_column: int = Field(default=-1, description="column of the tag; -1 is the last")
-    scheme: Literal["auto", "IOB1", "IOB2", "BIOES", "plain"] = Field(
+    scheme: Literal["auto", "IOB1", "IOB2", "BIOES", "BILOU", "IO", "plain"] = Field(
         default="auto", description="how the file writes spans; plain tags are no spans (parts of speech)"
     )
 

@@ -13,6 +13,7 @@ from spago_jax.models.encoders import init_encoder
 from spago_jax.models.tagger import Tagger, recall_oriented
 from spago_jax.nn.crf import CRF
 from spago_jax.nn.linear import Linear
+from spago_jax.ops.masks import length_mask
 from spago_jax.tasks.token_classification.config import TaggerConfig
 from spago_jax.tasks.token_classification.processor import TokenProcessor
 from spago_jax.text.tags import transition_mask
@@ -64,9 +65,11 @@ class TaggingObjective(Objective[Tagger]):
         return {"tags": model.decode(scores, batch["lengths"]), "scores": scores}, carry
 
     def measure(self, model: Tagger, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The best tags, and minus the log-likelihood of the gold ones, where there are any."""
+        """The best tags, and minus the log-likelihood of the gold ones: NaN where the model lacks one of them."""
         found = {"tags": outputs["tags"]}
         if "tags" in batch:
-            gold = jnp.maximum(batch["tags"], 0)
-            found["loss"] = -model.log_likelihood(outputs["scores"], gold, batch["lengths"])
+            lengths, gold = batch["lengths"], batch["tags"]
+            known = ((gold >= 0) | ~length_mask(lengths, gold.shape[-1])).all(-1)
+            loss = -model.log_likelihood(outputs["scores"], jnp.maximum(gold, 0), lengths)
+            found["loss"] = jnp.where(known, loss, jnp.nan)
         return found

@@ -36,7 +36,7 @@ class TokenRows(Rows):
     ):
         self.corpus, self.tables, self.tags = corpus, tables, tags
         self.lengths = corpus.lengths
-        self.owners = np.arange(len(corpus)) if owners is None else owners
+        self.owners = corpus.owners if owners is None else owners
 
 
 class TokenProcessor(Processor[Tokens, TaggedText]):
@@ -157,7 +157,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
 
 
 def windows(example: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
-    """A sentence in pieces of at most ``size`` tokens, cut at its breaks first; a span that is cut becomes two.
+    """Yields a sentence in pieces of at most ``size`` tokens, cut at its breaks first; a span that is cut becomes two.
 
     >>> [window.tokens for window in windows(Tokens(list("abcde"), breaks=(0, 3)), 2, "plain")]
     [['a', 'b'], ['c'], ['d', 'e']]
@@ -167,13 +167,15 @@ def windows(example: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
         yield example
         return
     starts = sorted({0, *example.breaks})
-    for begin, end in zip(starts, [*starts[1:], count], strict=True):
-        for at in range(begin, end, size):
-            piece = slice(at, min(at + size, end))
-            tags = None if example.tags is None else example.tags[piece]
-            if tags is not None and scheme != "plain":
-                tags = convert(tags, scheme, scheme=scheme)
-            yield Tokens(example.tokens[piece], tags, example.line)
+    inside: set[int] = set()  # the places that a cut must not go through without saying so
+    if example.tags is not None and scheme != "plain":
+        inside = {i for span in spans(example.tags, scheme) for i in range(span.start + 1, span.end)}
+    cuts = [at for begin, end in zip(starts, [*starts[1:], count], strict=True) for at in range(begin, end, size)]
+    for number, (at, end) in enumerate(zip(cuts, [*cuts[1:], count], strict=True)):
+        tags = None if example.tags is None else example.tags[at:end]
+        if tags is not None and scheme != "plain":
+            tags = convert(tags, scheme, scheme=scheme)
+        yield Tokens(example.tokens[at:end], tags, example.line, window=number, continued=at in inside)
 
 
 def _joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

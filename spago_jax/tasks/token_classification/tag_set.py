@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from spago_jax.errors import InputError
+from spago_jax.text.tags import OUTSIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +24,14 @@ class TagSet:
         """From a file's tag ids to the model's; a tag that training never saw becomes -1.
 
         Raises:
-            InputError: where not one of the file's tags is known: it is another kind of file.
+            InputError: where not one of the file's tags, ``O`` apart, is known: it is another kind of file.
         """
         ids = {tag: number for number, tag in enumerate(self.names)}
-        if names and not any(name in ids for name in names):
+        told = [name for name in names if name != OUTSIDE]
+        if told and not any(name in ids for name in told):
             raise InputError(
-                f"{where}: none of its tags ({', '.join(names[:5])}) is one of the model's "
-                f"({', '.join(self.names[:5])}, ...)"
+                f"{where}: none of its tags ({', '.join(told[:5])}) is one of the model's "
+                f"({', '.join(name for name in self.names[:6] if name != OUTSIDE)}, ...)"
             )
         return np.array([ids.get(name, -1) for name in names], np.int32)
 

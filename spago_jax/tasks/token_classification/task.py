@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: token-classification``."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from spago_jax.data.batching import LengthBatches
-from spago_jax.data.cache import cached
-from spago_jax.data.encoded import EncodedSentences, encode_sentences
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.conll import Conll, read_conll
 from spago_jax.data.formats.conllu import Conllu, read_conllu
@@ -18,16 +15,14 @@ from spago_jax.embeddings.stacked import check_embeddings, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.token_classification.config import TaggerConfig
+from spago_jax.tasks.token_classification.corpus import model_tags, read_corpus, schemes
 from spago_jax.tasks.token_classification.objective import TaggingObjective
-from spago_jax.tasks.token_classification.processor import TokenProcessor, windows
+from spago_jax.tasks.token_classification.processor import TokenProcessor
 from spago_jax.tasks.token_classification.scores import TagScorer, majority_scores
 from spago_jax.tasks.token_classification.tag_set import TagSet
-from spago_jax.text.tags import convert, detect_scheme
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextTrainConfig
 from spago_jax.train.task import Score, Scores, Task, batches_by_length
-
-_LOOKED_AT = 5000  # sentences that the scheme is read off
 
 
 class TokenClassification(Task):
@@ -62,8 +57,7 @@ class TokenClassification(Task):
         written, wanted = schemes(data, config.scheme)
         max_length = experiment.train.max_length if start is None else start.max_length
         train = read_corpus(data, "train", written, wanted, max_length)
-        # The order of first appearance depends on the file's order; sorted, O first, it does not.
-        tags = TagSet(tuple(sorted(train.tag_names, key=lambda tag: (tag != "O", tag))), wanted, written)
+        tags = TagSet(model_tags(train.tag_names, wanted), wanted, written)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
         indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
@@ -151,49 +145,3 @@ def _scores_of(scheme: str) -> tuple[str, ...]:
     if scheme == "plain":
         return ("accuracy", "macro_f1", "loss")
     return ("f1", "precision", "recall", "accuracy", "loss")
-
-
-def schemes(data: Reader, wanted: str) -> tuple[str, str]:
-    """How the training file writes spans, and how the model shall."""
-    scheme = data.tag_scheme()
-    if scheme == "auto":
-        refuse_no_files(data, "train")
-        sentences = itertools.islice(data.read("train"), _LOOKED_AT)
-        scheme = detect_scheme(sentence.tags or [] for sentence in sentences)
-    return scheme, scheme if scheme == "plain" or wanted == "same" else wanted
-
-
-def refuse_no_files(data: Reader, split: str) -> list[Path]:
-    """The files of a part of the data.
-
-    Raises:
-        InputError: where the section names none.
-    """
-    files = data.files(split)
-    if not files:
-        consequence = "there is nothing to train on" if split == "train" else "there is nothing to read"
-        raise InputError(f"data.{split} is missing: {consequence}")
-    return files
-
-
-def read_corpus(
-    data: Reader, split: str, written: str, wanted: str, max_length: int, files: Sequence[Path] | None = None
-) -> EncodedSentences:
-    """One part of the data, encoded once: spans in the model's scheme, long sentences in windows."""
-    sources = refuse_no_files(data, split) if files is None else list(files)
-    settings = {**data.settings(split), "written": written, "wanted": wanted, "max_length": max_length}
-
-    def sentences() -> Iterator[Tokens]:
-        for sentence in data.read(split, sources):
-            if sentence.tags is not None and written != wanted:
-                try:
-                    sentence.tags = convert(sentence.tags, wanted, scheme=written)
-                except InputError as error:
-                    place = {"path": sentence.path, "line": sentence.line}
-                    raise InputError(f"in the sentence from here: {error}", **place) from None
-            yield from windows(sentence, max_length, wanted)
-
-    kind = f"tokens-{data.format}"
-    return EncodedSentences.open(
-        cached(kind, sources, settings, lambda folder: encode_sentences(sentences(), folder))  # type: ignore[arg-type]
-    )
