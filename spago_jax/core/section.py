@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Section: the base of every part of a config, frozen, validated, and closed to unknown keys."""
 
+import os
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -12,4 +13,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
 
 
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path)) if path else path
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
+DataPath = Annotated[str, AfterValidator(_absolute)]
+"""A path that is made absolute when a config is read, so that a run finds its data from any folder."""

@@ -2,21 +2,21 @@
 """Corpora as memory-mapped integers: encoded once, in constant memory, then opened instantly."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spago_jax.data.examples import Labeled, Tokens
+from spago_jax.data.examples import Tokens
 from spago_jax.data.files import load_array, new_folder
 from spago_jax.data.lexicon import Lexicon, LexiconBuilder
 from spago_jax.data.ragged import RaggedArray, RaggedWriter
 from spago_jax.errors import InputError
 
-__all__ = ["EncodedExamples", "EncodedSentences", "encode_labeled", "encode_sentences", "name_table"]
+__all__ = ["EncodedSentences", "encode_sentences", "name_table", "read_about"]
 
-_ABOUT = "about.json"
+ABOUT = "about.json"
 _COLUMNS = ("lines", "windows", "continued")  # of the sentences, one file each
 _TOKENS = 1 << 17  # tokens held as Python strings before they are written
 
@@ -31,8 +31,13 @@ def name_table(names: Sequence[str], known: Sequence[str], *, unknown: int = -1)
     return np.array([ids.get(name, unknown) for name in names], np.int32)
 
 
-def _about(folder: Path, kind: str) -> dict[str, Any]:
-    path = folder / _ABOUT
+def read_about(folder: Path, kind: str) -> dict[str, Any]:
+    """Returns what an encoder wrote about a folder.
+
+    Raises:
+        InputError: it holds another kind of corpus, or none.
+    """
+    path = folder / ABOUT
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -80,7 +85,7 @@ class EncodedSentences:
             InputError: the folder does not hold encoded sentences, or is incomplete.
         """
         folder = Path(folder)
-        about = _about(folder, "sentences")
+        about = read_about(folder, "sentences")
         tags = RaggedArray.open(folder, "tags") if about["tag_names"] is not None else None
         lexicon = Lexicon.open(folder)
         arrays = (load_array(folder / f"{name}.npy") for name in _COLUMNS)
@@ -194,135 +199,5 @@ def encode_sentences(sentences: Iterable[Tokens], folder: str | Path) -> Encoded
         for name, column, dtype in zip(_COLUMNS, columns, (np.int64, np.int32, bool), strict=True):
             np.save(part / f"{name}.npy", column.astype(dtype))
         about = {"kind": "sentences", "tag_names": list(names.build()) if tagged else None}
-        (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return EncodedSentences.open(folder)
-
-
-class EncodedExamples:
-    """Labelled texts as numbers.
-
-    Attributes:
-        forms: the form id of each token, one row per text (int32).
-        labels: the label id of each text, int32 [n], or None if there are no labels.
-        lexicon: form ids to strings, with counts.
-        label_names: label ids to names, in order of first appearance.
-        lengths: tokens per text, int32 [n].
-        lines: the line in the file where each text begins, int64 [n].
-    """
-
-    def __init__(
-        self,
-        forms: RaggedArray,
-        labels: np.ndarray | None,
-        lexicon: Lexicon,
-        label_names: list[str],
-        lines: np.ndarray,
-    ):
-        self.forms, self.labels, self.lexicon, self.label_names = forms, labels, lexicon, label_names
-        self.lines, self.lengths = lines, forms.lengths
-
-    @classmethod
-    def open(cls, folder: str | Path) -> "EncodedExamples":
-        """Opens what ``encode_labeled`` wrote.
-
-        Raises:
-            InputError: the folder does not hold encoded examples, or is incomplete.
-        """
-        folder = Path(folder)
-        about = _about(folder, "examples")
-        labels = load_array(folder / "labels.npy") if about["label_names"] is not None else None
-        lexicon = Lexicon.open(folder)
-        return cls(
-            RaggedArray.open(folder, "forms"),
-            labels,
-            lexicon,
-            about["label_names"] or [],
-            load_array(folder / "lines.npy"),
-        )
-
-    @classmethod
-    def of(cls, examples: Sequence[Labeled], tokenize: Callable[[str], Sequence[str]]) -> "EncodedExamples":
-        """Encodes a few texts in memory, without labels, like ``encode_labeled`` on disk.
-
-        >>> EncodedExamples.of([Labeled("to be or not to be")], str.split).forms[0].tolist()
-        [0, 1, 2, 3, 0, 1]
-        """
-        forms = LexiconBuilder()
-        tokens = [tokenize(example.text) for example in examples]
-        ids = forms.encode([token for row in tokens for token in row])
-        lines = np.array([example.line for example in examples], np.int64)
-        return cls(RaggedArray.from_lengths(ids, [len(row) for row in tokens]), None, forms.build(), [], lines)
-
-    def __len__(self) -> int:
-        return len(self.forms)
-
-    def __repr__(self) -> str:
-        return (
-            f"EncodedExamples({len(self)} texts, {len(self.forms.values)} tokens, {len(self.lexicon)} forms,"
-            f" {len(self.label_names)} labels)"
-        )
-
-    def tokens(self, index: int) -> list[str]:
-        """Returns the tokens of one text."""
-        return [self.lexicon[form] for form in self.forms[index].tolist()]
-
-
-def encode_labeled(
-    examples: Iterable[Labeled], folder: str | Path, tokenize: Callable[[str], Sequence[str]]
-) -> EncodedExamples:
-    """Tokenizes labelled texts and encodes them into a folder, which appears complete or not at all.
-
-    A text without tokens becomes a row of length 0.
-
-    Args:
-        examples: from ``read_labeled``; none is kept.
-        folder: where to write; it must not exist, or must be empty.
-        tokenize: from a text to its tokens.
-
-    Raises:
-        InputError: some examples have labels and some none; there is no example.
-
-    >>> import tempfile
-    >>> corpus = encode_labeled([Labeled("to be or not to be", "verse")], tempfile.mkdtemp(), str.split)
-    >>> corpus.forms[0].tolist(), corpus.labels.tolist(), corpus.label_names
-    ([0, 1, 2, 3, 0, 1], [0], ['verse'])
-    """
-    forms, names = LexiconBuilder(), LexiconBuilder()
-    with new_folder(folder) as part:
-        labelled: bool | None = None
-        labels: list[np.ndarray] = []
-        lines: list[int] = []
-        with RaggedWriter(part, "forms", np.int32) as rows:
-            tokens: list[str] = []
-            lengths: list[int] = []
-            found: list[str] = []
-
-            def flush() -> None:
-                rows.extend(forms.encode(tokens), lengths)
-                labels.append(names.encode(found))
-                for held in (tokens, lengths, found):
-                    held.clear()
-
-            for example in examples:
-                if labelled is None:
-                    labelled = example.label is not None
-                elif labelled != (example.label is not None):
-                    raise InputError(f"the text of line {example.line}: some texts have labels and some none")
-                if example.label is not None:
-                    found.append(example.label)
-                pieces = tokenize(example.text)
-                tokens.extend(pieces)
-                lengths.append(len(pieces))
-                lines.append(example.line)
-                if len(tokens) >= _TOKENS:
-                    flush()
-            flush()
-        if labelled is None:
-            raise InputError("no examples to encode")
-        forms.build().save(part)
-        np.save(part / "lines.npy", np.array(lines, np.int64))
-        if labelled:
-            np.save(part / "labels.npy", np.concatenate(labels))
-        about = {"kind": "examples", "label_names": list(names.build()) if labelled else None}
-        (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
-    return EncodedExamples.open(folder)

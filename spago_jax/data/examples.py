@@ -1,12 +1,48 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Examples as readers return them: typed, with the place they came from, and independent of any model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Labeled", "Picture", "Text", "Tokens"]
+__all__ = ["Frame", "Labeled", "Picture", "Text", "Tokens"]
+
+
+@dataclass(slots=True)
+class Frame:
+    """The lines of a file that a sentence stands in, kept so that they can be written again with predicted tags.
+
+    Attributes:
+        lines: the lines, without their ends: tokens, comments and whatever else stands between them.
+        rows: the line of each token, as an index into ``lines``.
+        separator: what separates columns.
+        column: the column that a predicted tag replaces; None to add one at the end.
+    """
+
+    lines: list[str]
+    rows: list[int]
+    separator: str = "\t"
+    column: int | None = None
+
+    def with_tags(self, tags: Sequence[str]) -> str:
+        """Returns the lines with one tag per token, and a blank line at the end.
+
+        >>> Frame(["# id 7", "Ada\\tNNP"], [1]).with_tags(["B-person"])
+        '# id 7\\nAda\\tNNP\\tB-person\\n\\n'
+        """
+        lines = list(self.lines)
+        for row, tag in zip(self.rows, tags, strict=True):
+            fields = lines[row].split(self.separator)
+            if self.column is None:
+                fields.append(tag)
+            else:
+                fields[self.column] = tag
+            lines[row] = self.separator.join(fields)
+        if self.column is None:  # the marks between documents have a tag too, for scorers that count columns
+            lines = [f"{line}{self.separator}O" if line.startswith("-DOCSTART-") else line for line in lines]
+        return "\n".join(lines) + "\n\n"
 
 
 @dataclass(slots=True)
@@ -21,6 +57,7 @@ class Tokens:
         text: the text as it was given, or None if only tokens were given.
         offsets: the place of each token in ``text``, in code points, half-open; None without a text.
         breaks: the tokens (indices) at which a new window begins, for texts that are read in windows.
+        frame: the lines of the file that it stands in, where the answer is to be written into them.
         window: the number of this piece among the windows that its sentence was cut into.
         continued: whether the cut before this window goes through a span.
 
@@ -35,6 +72,7 @@ class Tokens:
     offsets: list[tuple[int, int]] | None = field(default=None, repr=False)
     breaks: tuple[int, ...] = field(default=(), repr=False)
     path: Path | None = field(default=None, repr=False)
+    frame: Frame | None = field(default=None, repr=False)
     window: int = field(default=0, repr=False)
     continued: bool = field(default=False, repr=False)
 
@@ -51,12 +89,14 @@ class Labeled:
         label: its label, or None if there is none.
         line: the line in which it begins, counted from 1 (0: not from a file).
         pair: the second text of a pair.
+        labels: its labels where it may have several, or none of them; ``label`` is then None.
     """
 
     text: str
     label: str | None = None
     line: int = 0
     pair: str | None = field(default=None, repr=False)
+    labels: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)

@@ -101,7 +101,12 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
 
     @abc.abstractmethod
     def decode(
-        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: Any, owned: Sequence[int], example: Example
+        self,
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        rows: Any,
+        owned: Sequence[int],
+        example: Example,
+        **options: Any,
     ) -> AnswerType:
         """Returns the answer to one example.
 
@@ -110,6 +115,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
             rows: the rows that the outputs belong to.
             owned: the numbers of the example's rows.
             example: the example, as it was encoded.
+            options: what the task lets a user set.
         """
 
     @abc.abstractmethod

@@ -62,6 +62,14 @@ class Tagger(Module):
         best = jnp.argmax(emissions, axis=-1).astype(jnp.int32)
         return jnp.where(length_mask(lengths, emissions.shape[-2]), best, 0)
 
+    def path_probabilities(self, emissions: Array, tags: Array, lengths: Array) -> tuple[Array, Array]:
+        """``p(tag at t)`` and ``p(tag at t | tag at t - 1)`` along a path of tags, both [..., time]."""
+        if self.crf is not None:
+            return self.crf.path_probabilities(emissions, tags, lengths)
+        found = jnp.exp(-cross_entropy(emissions, tags))
+        found = jnp.where(length_mask(lengths, emissions.shape[-2]), found, 0.0)
+        return found, found
+
     def marginals(self, emissions: Array, lengths: Array) -> Array:
         """``p(tag at t | sentence)`` [..., time, tags]."""
         if self.crf is not None:

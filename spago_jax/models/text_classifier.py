@@ -45,7 +45,8 @@ class TextClassifier(Module):
     Without an encoder the token vectors are averaged; a convolutional one takes the maximum over time of each filter
     (Kim, 2014); the outputs of any other are pooled by mean and maximum. N-grams are hashed as in fastText (Joulin et
     al., 2017). A batch is what the embeddings read, ``lengths`` int[...], and ``ngrams`` int[..., n] with
-    ``ngram_lengths``.
+    ``ngram_lengths``. Of a pair of texts, whose second has its arrays as ``pair_...``, the output layer reads
+    ``[u; v; |u - v|; u * v]`` (Conneau et al., 2017).
     """
 
     embeddings: StackedEmbeddings
@@ -57,6 +58,16 @@ class TextClassifier(Module):
 
     def __call__(self, batch: Mapping[str, Any], *, rng: Rng | None = None) -> Array:
         """The logits [..., classes]; with ``rng``, units drop as in training."""
+        features = self.features(batch, rng=rng)
+        second = {name.removeprefix("pair_"): array for name, array in batch.items() if name.startswith("pair_")}
+        if second:
+            other = self.features(second, rng=child(rng, "pair"))
+            features = jnp.concatenate([features, other, jnp.abs(features - other), features * other], axis=-1)
+        features = dropout(tap("features", features), self.dropout, child(rng, "output"))
+        return tap("logits", self.output(features))
+
+    def features(self, batch: Mapping[str, Any], *, rng: Rng | None = None) -> Array:
+        """What the output layer reads of a text, [..., features]."""
         lengths = batch["lengths"]
         xs = tap("tokens", self.embeddings(batch, rng=child(rng, "embeddings")))
         xs = dropout(xs, self.dropout, child(rng, "input"))
@@ -69,8 +80,7 @@ class TextClassifier(Module):
             pooled = [mean_over_time(xs, lengths)]
         if self.ngrams is not None:
             pooled.append(mean_over_time(self.ngrams(batch["ngrams"]), batch["ngram_lengths"]))
-        features = dropout(tap("features", jnp.concatenate(pooled, axis=-1)), self.dropout, child(rng, "output"))
-        return tap("logits", self.output(features))
+        return jnp.concatenate(pooled, axis=-1)
 
 
 def mean_over_time(xs: Array, lengths: Array) -> Array:

@@ -72,6 +72,10 @@ class CRF(Module):
         """``log p(tags | emissions)`` [...], for tags int[..., time]."""
         return crf.log_likelihood(emissions, tags, self.transitions, lengths, allowed=self.allowed)
 
+    def path_probabilities(self, emissions: Array, tags: Array, lengths: Array | None = None) -> tuple[Array, Array]:
+        """``p(y_t)`` and ``p(y_t | y_{t-1})`` along a path of tags, both [..., time]."""
+        return crf.path_probabilities(emissions, tags, self.transitions, lengths, allowed=self.allowed)
+
     def marginals(self, emissions: Array, lengths: Array | None = None) -> Array:
         """``p(tag at t | emissions)`` [..., time, tags], zero beyond the lengths."""
         return crf.marginals(emissions, self.transitions, lengths, allowed=self.allowed)

@@ -53,17 +53,24 @@ class Predictor(abc.ABC):
         return answer
 
     @abc.abstractmethod
-    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None) -> Iterator[Answer]:
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Answer]:
         """The answers as they come, in order.
 
         Args:
             inputs: texts, or what else the processor takes for an example.
             at_once: how many inputs may be waited for; 1 answers each before the next is read.
+            options: what the task lets a user set.
         """
 
     @abc.abstractmethod
     def written(
-        self, inputs: Iterable[Any], form: str, paint: Paint | None = None, *, at_once: int | None = None
+        self,
+        inputs: Iterable[Any],
+        form: str,
+        paint: Paint | None = None,
+        *,
+        at_once: int | None = None,
+        **options: Any,
     ) -> Iterator[str]:
         """The answers as pieces of text, each as soon as it is known.
 
@@ -72,6 +79,7 @@ class Predictor(abc.ABC):
             form: ``text``, ``json`` (one object per line) or ``conll``.
             paint: marks labels in text.
             at_once: as for ``stream``.
+            options: as for ``stream``.
 
         Raises:
             InputError: for a form that the answers do not have.
@@ -104,17 +112,23 @@ class BatchPredictor(Predictor):
         self.max_tokens, self.waiting = max_tokens, waiting
         self._has_length = any("time" in spec for spec in processor.specs().values())
 
-    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None) -> Iterator[Answer]:
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Answer]:
         """The answers as they come, in order; at most ``waiting`` inputs are held."""
         iterator = iter(inputs)
         while chunk := list(islice(iterator, at_once or self.waiting)):
-            yield from self._answers([self.processor.example(value) for value in chunk])
+            yield from self._answers([self.processor.example(value) for value in chunk], options)
 
     def written(
-        self, inputs: Iterable[Any], form: str, paint: Paint | None = None, *, at_once: int | None = None
+        self,
+        inputs: Iterable[Any],
+        form: str,
+        paint: Paint | None = None,
+        *,
+        at_once: int | None = None,
+        **options: Any,
     ) -> Iterator[str]:
         """The answers as pieces of text, one per answer."""
-        for answer in self.stream(inputs, at_once=at_once):
+        for answer in self.stream(inputs, at_once=at_once, **options):
             yield written(self.name, answer, form, paint)
 
     def shapes(self) -> list[tuple[int, int]]:
@@ -133,7 +147,7 @@ class BatchPredictor(Predictor):
         if self._freeze is not None:
             self._freeze()
 
-    def _answers(self, examples: Sequence[Any]) -> Iterator[Answer]:
+    def _answers(self, examples: Sequence[Any], options: Mapping[str, Any]) -> Iterator[Answer]:
         rows = self.processor.encode(examples)
         by_length: dict[int, list[int]] = defaultdict(list)
         for row, length in enumerate(rows.lengths.tolist()):
@@ -153,7 +167,8 @@ class BatchPredictor(Predictor):
         for row, owner in enumerate(rows.owners.tolist()):
             owned[owner].append(row)
         for number, example in enumerate(examples):
-            yield self.processor.decode([outputs[row] for row in owned[number]], rows, owned[number], example)
+            found = [outputs[row] for row in owned[number]]
+            yield self.processor.decode(found, rows, owned[number], example, **options)
 
     def _call(self, rows: Any, chunk: Sequence[int], length: int) -> Mapping[str, Any]:
         count = next(size for size in self._row_counts(length) if size >= len(chunk))

@@ -11,10 +11,14 @@ from spago_jax.core.devices import Devices
 from spago_jax.train.task import Scores, Task
 
 
-def evaluate(task: Task, program: Program, model: Any, split: str, devices: Devices) -> Scores:
-    """Scores ``model`` on one part of the data."""
+def evaluate(
+    task: Task, program: Program, model: Any, split: str, devices: Devices, *, keep: int | None = None
+) -> Scores:
+    """Scores ``model`` on one part of the data; ``keep`` sets how many mistakes are kept."""
     batches = task.batches(split, training=False)
-    scorer = task.scorer(split)
+    scorer: Any = task.scorer(split)
+    if keep is not None:
+        scorer.keep = keep
     size = task.experiment.train.eval_batch_size
     carry = fresh_carry(task, size, devices)
     waiting: tuple[Any, Any] | None = None

@@ -25,6 +25,7 @@ from spago_jax.report import write_report
 from spago_jax.train.checkpoint import Checkpoints, json_safe
 from spago_jax.train.config import dump
 from spago_jax.train.console import TrainingConsole
+from spago_jax.train.data_record import recorded
 from spago_jax.train.evaluate import evaluate, place
 from spago_jax.train.events import Events
 from spago_jax.train.history import History
@@ -101,6 +102,7 @@ def fit(
     # Files are written only from here on: the user's mistakes have been reported by now.
     run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
     run.write("config.yaml", dump(experiment))
+    run.write_json("data.json", recorded(experiment.data))
     run.write_about(command, {name: task.score(name).better for name in task.score_names()})
     with console or TrainingConsole() as shown, StopSignal() as stop:
         try:
@@ -179,6 +181,8 @@ class _Training:
             with explain_os_error(self.run.assets):
                 self.run.assets.mkdir(exist_ok=True)
                 self.task.processor.save(self.run.assets)
+        for line in self.task.remarks():
+            self.console.line(line)
         self.console.line(
             f"{self.task.experiment.name}: {count_parameters(self.state.model):,} parameters, "
             f"{self.devices.size} device(s), run folder {self.run.path}"

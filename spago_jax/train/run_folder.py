@@ -21,7 +21,7 @@ from spago_jax.train.yaml_source import read
 # Everything that a run writes at the top of its folder; --overwrite deletes these and nothing else.
 _FILES = (
     "config.yaml", "metrics.jsonl", "timings.jsonl", "details.json", "scores.json", "about.json", "programs.json",
-    "model.json", "report.html", "watch.csv", "watch.log", "histograms.jsonl",
+    "model.json", "data.json", "report.html", "watch.csv", "watch.log", "histograms.jsonl",
 )  # fmt: skip
 _FOLDERS = ("assets", "checkpoints", "tensorboard")
 
@@ -32,8 +32,9 @@ class RunFolder:
     ``config.yaml`` the resolved experiment; ``metrics.jsonl`` losses and scores (the same bytes for a run that was
     interrupted and one that was not); ``timings.jsonl`` durations; ``details.json`` tables for the report;
     ``about.json`` the command and the versions; ``programs.json`` what was compiled; ``model.json`` the table of
-    parameters; ``watch.csv``, ``watch.log`` and ``histograms.jsonl`` the watched values by epoch; ``assets/``
-    vocabularies and labels; ``checkpoints/``; ``report.html``.
+    parameters; ``data.json`` the files it was trained on, by their contents; ``watch.csv``, ``watch.log`` and
+    ``histograms.jsonl`` the watched values by epoch; ``assets/`` vocabularies and labels; ``checkpoints/``;
+    ``report.html``.
     """
 
     def __init__(self, path: str | Path):
@@ -136,6 +137,13 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file whole or not at all."""
         self.write(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+    def read_json(self, name: str, default: Any) -> Any:
+        """Reads a JSON file; ``default`` where it is missing or damaged."""
+        try:
+            return json.loads((self / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return default
 
     def append(self, name: str, record: dict[str, Any]) -> None:
         """Adds one line to a JSON-lines file.

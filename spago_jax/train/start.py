@@ -17,6 +17,7 @@ from spago_jax.errors import CheckpointError, InputError
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import GroupConfig
 from spago_jax.train.checkpoint import Checkpoints
+from spago_jax.train.data_record import refuse_changed
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment, InitConfig
 from spago_jax.train.task import Task
@@ -34,10 +35,13 @@ def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[T
         CheckpointError: for weights that cannot be read.
     """
     task_class = experiment.task_class
+    if resumed is not None and (resumed.assets / "processor.json").is_file():
+        for split in experiment.data.splits():
+            why = "resume with the same data, or start another run with --out"
+            refuse_changed(resumed, experiment.data, split, why)
+        return task_class.prepare(experiment, processor=task_class.processor_class.load(resumed.assets)), None
     if experiment.init is None:
         return task_class.prepare(experiment), None
-    if resumed is not None and (resumed.assets / "processor.json").is_file():
-        return task_class.prepare(experiment, start=task_class.processor_class.load(resumed.assets)), None
     weights = read_weights(experiment.init)
     assets = assets_of(experiment.init)
     same = load_settings(assets).get("task") == task_class.name

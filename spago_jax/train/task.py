@@ -13,6 +13,7 @@ from spago_jax.core import Array, Module, Rng
 from spago_jax.core.section import Section
 from spago_jax.data.batching import Batches, LengthBatches, shared_buckets
 from spago_jax.data.formats.reader import Reader
+from spago_jax.data.notes import Notes
 from spago_jax.data.processor import Answer, Processor, Rows
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.schema import Experiment, TextTrainConfig, TrainConfig
@@ -121,6 +122,7 @@ class Task(abc.ABC):
         self.experiment = experiment
         self.processor = processor
         self.parts: dict[str, Any] = {}
+        self.notes: dict[str, Notes] = {}
         self.objective = self.make_objective()
 
     # -- making one ------------------------------------------------------------------------------------------------
@@ -136,8 +138,8 @@ class Task(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def prepare(cls, experiment: Experiment, *, start: Any = None) -> Self:
-        """Reads the data: makes the processor from the training part, and encodes every part once.
+    def make_processor(cls, experiment: Experiment, *, start: Any = None) -> Any:
+        """Makes the processor from the training part of the data.
 
         Args:
             experiment: the experiment, with this task's sections.
@@ -147,6 +149,23 @@ class Task(abc.ABC):
         Raises:
             InputError: for bad data.
         """
+
+    @classmethod
+    def prepare(cls, experiment: Experiment, *, start: Any = None, processor: Any = None) -> Self:
+        """Reads the data: makes the processor from the training part, and encodes every part once.
+
+        Args:
+            experiment: the experiment, with this task's sections.
+            start: as for ``make_processor``.
+            processor: a finished processor, that of a run that goes on; nothing is then made from the data.
+
+        Raises:
+            InputError: for bad data.
+        """
+        task = cls(experiment, processor or cls.make_processor(experiment, start=start))
+        for split in experiment.data.splits():
+            task.read(split)
+        return task
 
     @classmethod
     def open(cls, experiment: Experiment, assets: Path) -> Self:
@@ -166,12 +185,20 @@ class Task(abc.ABC):
         return model
 
     @abc.abstractmethod
-    def load_split(self, name: str, path: str) -> None:
-        """Reads another file, in the format of the data, as an additional part.
+    def read(self, split: str, files: Sequence[Path] | None = None) -> None:
+        """Reads one part of the data, with the processor as it is.
+
+        Args:
+            split: the name of the part.
+            files: other files in the format of the data, read whole, instead of the part's own.
 
         Raises:
             InputError: for a missing or bad file.
         """
+
+    def remarks(self) -> list[str]:
+        """Returns what is worth knowing about the data that were read, for the log, one sentence per line."""
+        return [f"{split}: {line}" for split, notes in self.notes.items() for line in notes.lines()]
 
     # -- batches ---------------------------------------------------------------------------------------------------
 

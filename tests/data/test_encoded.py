@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spago_jax.data import encoded
-from spago_jax.data.encoded import EncodedExamples, EncodedSentences, encode_labeled, encode_sentences, name_table
+from spago_jax.data.encoded import EncodedSentences, encode_sentences, name_table
+from spago_jax.data.encoded_examples import EncodedExamples, encode_labeled
 from spago_jax.data.examples import Labeled, Tokens
 from spago_jax.data.formats.conll import read_conll
 
@@ -90,20 +91,21 @@ def test_examples(tmp_path_factory, rows, with_labels):
     assert corpus.lines.tolist() == list(range(len(rows)))
     if with_labels:
         assert corpus.labels is not None
-        assert [corpus.label_names[label] for label in corpus.labels] == [label for _, label in rows]
+        assert [corpus.names(at) for at in range(len(corpus))] == [[label] for _, label in rows]
     else:
         assert corpus.labels is None
 
 
 def test_examples_looked_at(tmp_path):
     corpus = encode_labeled([Labeled("a b a", "x")], tmp_path, str.split)
+    assert corpus.text(0) == "a b a"
     assert repr(corpus) == "EncodedExamples(1 texts, 3 tokens, 2 forms, 1 labels)"
 
 
 def test_bad_examples(tmp_path):
     with refuses("no examples to encode"):
         encode_labeled([], tmp_path / "a", str.split)
-    with refuses("the text of line 2: some texts have labels and some none"):
+    with refuses("the text of line 2: some texts have labels and some not"):
         encode_labeled([Labeled("a", "x", 1), Labeled("a", None, 2)], tmp_path / "a", str.split)
     assert list(tmp_path.iterdir()) == []
 

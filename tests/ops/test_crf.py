@@ -201,6 +201,23 @@ def test_a_batch_equals_its_rows_and_padding_is_not_read(bans):
             np.testing.assert_allclose(unary[row, :length], expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("bans", [False, True])
+def test_the_probability_of_a_piece_of_a_path_equals_enumeration(bans):
+    emissions, transitions, allowed = draw(5, 5, 3, 1.0, bans)
+    total, unary, _ = brute(emissions, transitions, allowed)
+    paths, values = enumerate_paths(emissions, transitions, allowed)
+    padded = np.concatenate([emissions, np.full((2, 3), 7.0)])
+    best = np.array(paths[int(np.argmax(values))])
+    tags = np.concatenate([best, [1, 1]])
+    single, link = crf.path_probabilities(padded, tags, transitions, np.int32(5), allowed=allowed)
+    np.testing.assert_allclose(single[:5], unary[np.arange(5), best], atol=1e-12)
+    assert not np.any(single[5:]) and not np.any(link[5:])
+    for start, end in itertools.combinations(range(6), 2):
+        held = [value for path, value in zip(paths, values, strict=True) if path[start:end] == tuple(best[start:end])]
+        found = single[start] * np.prod(link[start + 1 : end])
+        np.testing.assert_allclose(found, np.exp(logsumexp(np.array(held)) - total), atol=1e-12)
+
+
 def test_ties_go_to_the_first_tag():
     tags, _ = crf.viterbi(jnp.zeros((5, 3)), jnp.zeros((4, 4)))
     assert tags.tolist() == [0] * 5

@@ -116,7 +116,9 @@ def test_a_gold_tag_that_a_crf_is_forbidden_to_give_is_read_as_conlleval_does(tm
 
 def test_foreign_labels_are_refused_though_both_have_o():
     tags = TagSet(("O", "B-X", "I-X"), "IOB2", "IOB2")
-    with pytest.raises(InputError, match=r"news: none of its tags \(B-PERSON\) is one of the model's \(B-X, I-X, \.\.\.\)"):
+    with pytest.raises(
+        InputError, match=r"news: none of its tags \(B-PERSON\) is one of the model's \(B-X, I-X, \.\.\.\)"
+    ):
         tags.table(["O", "B-PERSON"], "news")
     assert tags.table(["O"], "quiet").tolist() == [0]
 

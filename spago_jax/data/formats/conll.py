@@ -8,62 +8,80 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from spago_jax.data.examples import Tokens
+from spago_jax.data.examples import Frame, Tokens
 from spago_jax.data.files import find_file, new_file, open_text
-from spago_jax.data.formats.reader import Reader, as_files, from_file
+from spago_jax.data.formats.reader import from_file
+from spago_jax.data.formats.split_files import SplitFiles
+from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError
 
 __all__ = ["Conll", "conll_block", "read_conll", "write_conll"]
 
 _DOCUMENT = "-DOCSTART-"
+_MARK = "\ufeff"  # a byte-order mark, also where files were joined
 
 
-class Conll(Reader):
+class Conll(SplitFiles):
     """CoNLL column files: a token and its tag."""
 
     format: Literal["conll"]
-    train: str | tuple[str, ...] | None = Field(
-        default=None, description="training file, or a list of several (.gz too)"
-    )
-    dev: str | None = Field(default=None, description="file that picks the best checkpoint (null: the last is taken)")
-    test: str | None = Field(default=None, description="file for the final scores")
     token_column: int = Field(default=0, description="column of the token, from 0")
     tag_column: int = Field(default=-1, description="column of the tag; -1 is the last")
     scheme: Literal["auto", "IOB1", "IOB2", "BIOES", "BILOU", "IO", "plain"] = Field(
         default="auto", description="how the file writes spans; plain tags are no spans (parts of speech)"
     )
 
-    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".tsv", ".bio", ".iob", ".col")
+    comment: str | None = Field(
+        default=None, min_length=1, description="lines that begin with this are comments, such as '# id ...'"
+    )
 
-    def files(self, split: str) -> list[Path]:
-        """Returns the files of a part of the data."""
-        return as_files(getattr(self, split))
+    suffixes: ClassVar[tuple[str, ...]] = (".conll", ".tsv", ".bio", ".iob", ".col")
 
     def tag_scheme(self) -> str:
         """As the config says."""
         return self.scheme
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
-        """Yields the sentences of a part of the data."""
-        for path in self.files(split) if files is None else files:
-            yield from from_file(path, read_conll(path, token_column=self.token_column, tag_column=self.tag_column))
+    def read_files(self, files: Sequence[Path], notes: Notes) -> Iterator[Tokens]:
+        """Yields the sentences of some files."""
+        for path in files:
+            bad = BadRows("lines", skip=self.skip_bad_rows, notes=notes)
+            yield from from_file(
+                path,
+                read_conll(
+                    path,
+                    token_column=self.token_column,
+                    tag_column=self.tag_column,
+                    comment=self.comment,
+                    bad=bad,
+                ),
+            )
 
 
 def read_conll(
-    path: str | Path, *, token_column: int = 0, tag_column: int | None = -1, columns: int | None = None
+    path: str | Path,
+    *,
+    token_column: int = 0,
+    tag_column: int | None = -1,
+    columns: int | None = None,
+    comment: str | None = None,
+    frames: bool = False,
+    bad: BadRows | None = None,
 ) -> Iterator[Tokens]:
     """Reads a CoNLL column file sentence by sentence, in constant memory.
 
     The first token line decides for the file: if it has a tab, tabs separate columns (so that tokens may contain
     blanks), otherwise blanks do (only U+0020: tokens such as U+00A0 exist). ``-DOCSTART-`` lines are skipped; a token
-    may begin with ``#``, as there are no comments. Line ends may be LF or CRLF, the last may be missing, a byte-order
-    mark is skipped, and ``.gz`` is decompressed.
+    may begin with ``#``, as there are no comments unless ``comment`` says so. Line ends may be LF or CRLF, the last may
+    be missing, byte-order marks are skipped, and ``.gz`` is decompressed.
 
     Args:
         path: the file.
         token_column: the column of the token, from 0; negative counts from the end.
         tag_column: the column of the tag, or None to read no tags (the file may then have one column only).
         columns: how many columns there must be; None: as many as the first token line has.
+        comment: lines that begin with this are skipped.
+        frames: keep the lines of each sentence, so that predicted tags can be written into them.
+        bad: takes malformed lines, whose sentences are left out; None: the first of them is an error.
 
     Returns:
         An iterator of ``Tokens``; the file is looked up immediately, and read as the iterator advances.
@@ -78,7 +96,7 @@ def read_conll(
     >>> next(read_conll(file))
     Tokens(tokens=['Ada', 'coded'], tags=['B-person', 'O'], line=1)
     """
-    return _read(find_file(path), token_column, tag_column, columns)
+    return _read(find_file(path), token_column, tag_column, columns, comment, frames, bad)
 
 
 @dataclass(slots=True)
@@ -93,41 +111,74 @@ class _Layout:
     asked: bool  # the caller gave the width
 
 
-def _read(path: Path, token_column: int, tag_column: int | None, columns: int | None) -> Iterator[Tokens]:
+def _read(
+    path: Path,
+    token_column: int,
+    tag_column: int | None,
+    columns: int | None,
+    comment: str | None,
+    frames: bool,
+    bad: BadRows | None,
+) -> Iterator[Tokens]:
     tokens: list[str] = []
     tags: list[str] = []
+    kept: list[str] = []  # the lines of the sentence
+    rows: list[int] = []
     tagged = tag_column is not None
     layout: _Layout | None = None
     separator, width, token_at, tag_at = "\t", -1, 0, 0
-    found, number = False, 0
+    found = broken = False
+    start = number = 0
+
+    def sentence() -> Tokens:
+        frame = Frame(kept, rows, separator) if frames else None
+        return Tokens(tokens, tags if tagged else None, start, frame=frame)
+
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
-            line = line.rstrip("\r\n")
+            line = line.rstrip("\r\n").lstrip(_MARK)
             fields = line.split(separator)
-            if len(fields) == width and "" not in fields and fields[token_at] != _DOCUMENT:  # nearly every line
-                tokens.append(fields[token_at])
-                if tagged:
-                    tags.append(fields[tag_at])
+            remark = comment is not None and line.startswith(comment)
+            if remark or line.startswith(_DOCUMENT) or not line.strip(" \t\r"):
+                if tokens and not remark:
+                    if not broken:
+                        yield sentence()
+                    tokens, tags, kept, rows, broken = [], [], [], [], False
+                if frames and line.strip():
+                    kept.append(line)
                 continue
-            if not line.strip(" \t\r") or line.startswith(_DOCUMENT):
-                if tokens:
-                    found = True
-                    yield Tokens(tokens, tags if tagged else None, number - len(tokens))
-                    tokens, tags = [], []
-                continue
-            if layout is None:
-                layout = _first_line(path, number, line, token_column, tag_column, columns)
-                separator, width = layout.separator, layout.width
-                token_at, tag_at = layout.token, layout.tag
-            fields = _fields(path, number, line, layout)
+            if len(fields) != width or "" in fields:  # seldom: the first line, aligned by blanks, or wrong
+                try:
+                    if layout is None:
+                        layout = _first_line(path, number, line, token_column, tag_column, columns)
+                        separator, width = layout.separator, layout.width
+                        token_at, tag_at = layout.token, layout.tag
+                    fields = _fields(path, number, line, layout)
+                except _BadLine as error:
+                    if bad is None:
+                        raise InputError(str(error), path=path, line=number) from None
+                    bad.add(str(error), path=path, line=number)
+                    tokens, found, broken = [*tokens, ""], True, True
+                    continue
+            if not tokens:
+                start = number
+            found = True
             tokens.append(fields[token_at])
             if tagged:
                 tags.append(fields[tag_at])
-    if tokens:
-        found = True
-        yield Tokens(tokens, tags if tagged else None, number + 1 - len(tokens))
+            if frames:
+                rows.append(len(kept))
+                kept.append(line)
+    if tokens and not broken:
+        yield sentence()
+    if bad is not None:
+        bad.finish()
     if not found:
         raise InputError("empty: no line has a token", path=path)
+
+
+class _BadLine(Exception):
+    """A line that cannot be read."""
 
 
 def _first_line(
@@ -176,10 +227,10 @@ def _fields(path: Path, number: int, line: str, layout: _Layout) -> list[str]:
             message += f" (a tab here, but blanks between the columns of line {layout.line})"
         elif layout.separator == "\t" and "\t" not in line and layout.width > 1:
             message += f" (no tab here, but tabs between the columns of line {layout.line})"
-        raise InputError(message, path=path, line=number)
+        raise _BadLine(message)
     for name, column in (("token", layout.token), ("tag", layout.tag)):
         if not fields[column]:
-            raise InputError(f"the {name} is empty: {_shown(line)}", path=path, line=number)
+            raise _BadLine(f"the {name} is empty: {_shown(line)}")
     return fields
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from spago_jax.data.examples import Picture
 from spago_jax.data.formats.reader import SPLITS, Reader
+from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
 
 
@@ -28,7 +29,9 @@ class Digits(Reader):
         """Returns no files: the pictures come with the package."""
         return []
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Picture]:
+    def read(
+        self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0, notes: Notes | None = None
+    ) -> Iterator[Picture]:
         """Yields the pictures of a part of the data."""
         try:
             from sklearn.datasets import load_digits

@@ -12,6 +12,7 @@ from pydantic import Field
 from spago_jax.data.examples import Picture
 from spago_jax.data.files import find_file, new_file, open_binary
 from spago_jax.data.formats.reader import Reader, as_files, refuse_missing
+from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
 
 __all__ = ["Idx", "read_idx", "write_idx"]
@@ -37,7 +38,9 @@ class Idx(Reader):
         named = [getattr(self, f"{name}_{kind}", None) for kind in ("images", "labels")]
         return as_files([path for path in named if path is not None]) if all(named) else []
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Picture]:
+    def read(
+        self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0, notes: Notes | None = None
+    ) -> Iterator[Picture]:
         """Yields the pictures of a part of the data."""
         images, labels = _pair(*(self.files(split) if files is None else files))
         if files is None and split in ("train", "dev"):

@@ -1,85 +1,130 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Labeled texts in CSV, TSV and JSON-lines files."""
+"""Labeled texts in tables (CSV, TSV), JSON files, and lines that begin with their labels."""
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.formats.reader import Reader, as_files
+from spago_jax.data.formats.records import Key, Record, delimiter_of, json_records, table_records
+from spago_jax.data.formats.split_files import SplitFiles
+from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["LabeledText", "read_labeled"]
+__all__ = ["FILE_FORMATS", "Fields", "LabeledText", "read_labeled"]
 
-_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_LONGEST = 1 << 26  # characters per field; the csv module's own limit, 131072, is too small for documents
+FileFormat = Literal["csv", "tsv", "json", "jsonl", "fasttext", "label-text", "lines"]
+FILE_FORMATS: dict[str, FileFormat] = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".fasttext": "fasttext", ".ft": "fasttext",
+}  # fmt: skip
+"""The format of a file by the end of its name."""
+FASTTEXT = "__label__"
 
 
-class LabeledText(Reader):
-    """Labeled texts in CSV, TSV or JSONL files."""
+class LabeledText(SplitFiles):
+    """Labeled texts in CSV, TSV, JSON and JSONL files, fastText's format, or lines of a label and a text."""
 
     format: Literal["labeled-text"]
-    train: str | None = Field(default=None, description="training file")
-    dev: str | None = Field(default=None, description="file that picks the best checkpoint")
-    test: str | None = Field(default=None, description="file for the final scores")
-    text_field: str = Field(default="text", description="column or key of the text")
-    label_field: str = Field(default="label", description="column or key of the label")
-    dev_fraction: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="share of `train`, drawn by the seed, that becomes dev where it has no file",
+    text_field: Key | tuple[Key, ...] = Field(
+        default="text", description="column or key of the text, by name or number from 0; several are joined by a blank"
     )
+    pair_field: Key | None = Field(default=None, description="column or key of a second text, compared with the first")
+    label_field: Key = Field(default="label", description="column or key of the label, by name or number")
+    label_separator: str | None = Field(
+        default=None, min_length=1, description="separates several labels of one text, such as '|'"
+    )
+    file_format: FileFormat | None = Field(default=None, description="format of the files (null: by their names)")
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="separates the columns of a CSV file (null: as its header)",
+    )
+    header: bool = Field(default=True, description="whether the first row of a table names its columns")
+    comment: str | None = Field(default=None, min_length=1, description="lines that begin with this are skipped")
 
-    def files(self, split: str) -> list[Path]:
-        """Returns the files of a part of the data."""
-        return as_files(getattr(self, split))
+    suffixes: ClassVar[tuple[str, ...]] = tuple(FILE_FORMATS)
 
-    def carve(self, count: int, seed: int) -> dict[str, np.ndarray]:
-        """Draws by the seed which of ``count`` training texts are train and which dev; dev only if requested.
+    @field_validator("text_field", mode="before")
+    @classmethod
+    def _several_fields(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
 
-        >>> LabeledText(format="labeled-text", dev_fraction=0.25).carve(8, 0)["dev"].tolist()
-        [2, 4]
+    def read_files(self, files: Sequence[Path], notes: Notes) -> Iterator[Labeled]:
+        """Yields the texts of some files."""
+        for path in files:
+            yield from self.read_one(path, notes)
+
+    def read_one(
+        self, path: Path, notes: Notes, *, labels: bool = True, file_format: str | None = None
+    ) -> Iterator[Labeled]:
+        """Yields the texts of one file.
+
+        Args:
+            path: the file.
+            notes: where skipped rows are counted.
+            labels: whether a text must have a label.
+            file_format: instead of that of the section.
         """
-        if self.dev is not None or not self.dev_fraction:
-            return {"train": np.arange(count)}
-        order = np.random.default_rng(seed).permutation(count)
-        cut = round(count * self.dev_fraction)
-        return {"train": np.sort(order[cut:]), "dev": np.sort(order[:cut])}
+        return read_labeled(
+            path,
+            text_field=self.text_field,
+            label_field=self.label_field if labels else None,
+            pair_field=self.pair_field,
+            label_separator=self.label_separator,
+            format=file_format or self.file_format,
+            delimiter=self.delimiter,
+            header=self.header,
+            comment=self.comment,
+            bad=BadRows(skip=self.skip_bad_rows, notes=notes),
+        )
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Labeled]:
-        """Yields the texts of a part of the data."""
-        for path in self.files(split) if files is None else files:
-            yield from read_labeled(path, text_field=self.text_field, label_field=self.label_field)
+    def stratum(self, example: Labeled) -> str | None:
+        """Returns the label, or the first of several."""
+        return example.label if example.labels is None else (example.labels or ("",))[0]
 
 
 def read_labeled(
     path: str | Path,
     *,
-    text_field: str = "text",
-    label_field: str | None = "label",
+    text_field: Key | Sequence[Key] = "text",
+    label_field: Key | None = "label",
+    pair_field: Key | None = None,
+    label_separator: str | None = None,
     format: str | None = None,
+    delimiter: str | None = None,
+    header: bool = True,
+    comment: str | None = None,
+    bad: BadRows | None = None,
 ) -> Iterator[Labeled]:
-    """Reads labelled texts from a CSV or TSV file with a header, or from JSON lines, in constant memory.
+    """Reads labeled texts, in constant memory (a JSON array apart).
 
     CSV may quote fields, with line ends inside; TSV has no quoting (a quotation mark is itself), one record per line.
-    In JSON lines each line is an object; a number or a truth value as a label is written as JSON writes it.
+    In JSON a key such as ``data.title`` looks into nested objects, and a number or a truth value as a label is written
+    as JSON writes it. ``fasttext`` lines begin with ``__label__NAME`` (one or several), ``label-text`` lines with a
+    label and a blank or a tab; ``lines`` are texts without labels. Blanks around a label are dropped.
 
     Args:
         path: the file; ``.gz`` is decompressed.
-        text_field: the column or key of the text.
+        text_field: the column or key of the text; several are joined by a blank.
         label_field: the column or key of the label, or None to read only texts.
-        format: ``csv``, ``tsv`` or ``jsonl``; None follows the file's name.
+        pair_field: the column or key of a second text.
+        label_separator: what separates several labels of one text.
+        format: ``csv``, ``tsv``, ``json``, ``jsonl``, ``fasttext``, ``label-text`` or ``lines``; None follows the
+            file's name.
+        delimiter: what separates the columns of a CSV file; None: as its first line shows.
+        header: whether the first row of a table names its columns.
+        comment: lines that begin with this are skipped.
+        bad: takes malformed records; None: they are an error, reported together.
 
     Raises:
-        InputError: an unknown format; the file is missing, empty or not UTF-8; a column or key is missing, or a record
-            is malformed (with its line).
+        InputError: an unknown format; the file is missing, empty or not UTF-8; a column or key is missing, or records
+            are malformed (with their lines).
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.csv")
@@ -88,97 +133,133 @@ def read_labeled(
     [Labeled(text='Hello, you', label='greeting', line=2)]
     """
     path = find_file(path)
-    if format is None:
-        suffixes = [suffix.lower() for suffix in path.suffixes if suffix != ".gz"]
-        format = _SUFFIXES.get(suffixes[-1]) if suffixes else None
-        if format is None:
-            raise InputError(f"cannot tell the format from the name; set format to one of {_formats()}", path=path)
-    elif format not in _SUFFIXES.values():
-        raise InputError(f"format {format!r} is unknown: {did_you_mean(format, set(_SUFFIXES.values()))}", path=path)
-    if format == "jsonl":
-        return _json_lines(path, text_field, label_field)
-    return _table(path, text_field, label_field, "," if format == "csv" else "\t")
+    fields = Fields(text_field, label_field, pair_field, label_separator)
+    bad = bad or BadRows()
+    kind = format or _format_of(path)
+    if kind in ("fasttext", "label-text", "lines"):
+        return _from_lines(path, kind, fields, comment, bad)
+    if kind in ("json", "jsonl"):
+        records: Iterator[Record] = json_records(path, lines=kind == "jsonl", bad=bad)
+    elif kind in ("csv", "tsv"):
+        cut = delimiter or ("\t" if kind == "tsv" else delimiter_of(path, fields.keys(), ","))
+        records = table_records(path, delimiter=cut, header=header, keys=fields.keys(), comment=comment, bad=bad)
+    else:
+        known = sorted({*FILE_FORMATS.values(), "label-text", "lines"})
+        raise InputError(f"format {kind!r} is unknown: {did_you_mean(kind, known)}", path=path)
+    return _from_records(path, records, fields, bad)
 
 
-def _formats() -> str:
-    return ", ".join(sorted(set(_SUFFIXES.values())))
+class Fields:
+    """The columns or keys that an example is made of."""
 
+    def __init__(
+        self, text: Key | Sequence[Key], label: Key | None = None, pair: Key | None = None, separator: str | None = None
+    ):
+        self.texts = (text,) if isinstance(text, str | int) else tuple(text)
+        self.label, self.pair, self.separator = label, pair, separator
 
-def _missing(path: Path, line: int, field: str, what: str, found: list[str]) -> InputError:
-    hint = did_you_mean(field, found, known="found") if found else "none found"
-    listed = "" if hint.startswith(("found", "none")) else f" (found: {', '.join(found)})"
-    return InputError(f"no {what} {field!r}; {hint}{listed}", path=path, line=line)
+    def keys(self) -> list[Key]:
+        """Returns all of them."""
+        return [*self.texts, *(key for key in (self.pair, self.label) if key is not None)]
 
+    def example(self, record: Record) -> Labeled:
+        """Makes an example of a record.
 
-def _table(path: Path, text_field: str, label_field: str | None, delimiter: str) -> Iterator[Labeled]:
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    with open_text(path, newline="") as file:
-        rows = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
-        line = 1
+        Raises:
+            ValueError: for a value that is missing or of another kind.
+        """
         try:
-            header = next(rows, None)
-            if header is None:
-                raise InputError("empty, expected a header line", path=path)
-            columns = [_index(path, header, field) for field in (text_field, label_field) if field is not None]
-            line, found = rows.line_num + 1, False
-            for row in rows:
-                if row:  # the csv module returns blank lines as empty rows
-                    if len(row) != len(header):
-                        raise InputError(
-                            f"{len(row)} field{'s' * (len(row) != 1)}, expected {len(header)} as in the header"
-                            f" ({', '.join(header)})",
-                            path=path,
-                            line=line,
-                        )
-                    label = row[columns[1]] if len(columns) > 1 else None
-                    if label == "":
-                        raise InputError(f"the label {label_field!r} is empty", path=path, line=line)
-                    found = True
-                    yield Labeled(row[columns[0]], label, line)
-                line = rows.line_num + 1
-        except csv.Error as problem:
-            raise InputError(f"malformed: {problem}", path=path, line=line) from None
-        if not found:
-            raise InputError("no records below the header", path=path)
+            text = " ".join(_text(record, key) for key in self.texts)
+            pair = None if self.pair is None else _text(record, self.pair)
+            if self.label is None:
+                return Labeled(text, None, record.line, pair)
+            label, labels = _label(record.value(self.label), self.label, self.separator)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+        return Labeled(text, label, record.line, pair, labels)
 
 
-def _index(path: Path, header: list[str], field: str) -> int:
-    if field not in header:
-        raise _missing(path, 1, field, "column", header)
-    return header.index(field)
+def _text(record: Record, key: Key) -> str:
+    text = record.value(key)
+    if not isinstance(text, str):
+        raise ValueError(f"{key!r} is {json.dumps(text)[:60]}, expected a string")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise ValueError(f"{key!r} has half a character (the surrogate U+{code:04X} at {error.start})") from None
+    return text
 
 
-def _json_lines(path: Path, text_field: str, label_field: str | None) -> Iterator[Labeled]:
+def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tuple[str, ...] | None]:
+    """Returns the one label, or the several labels where there may be several."""
+    if isinstance(value, list) or separator is not None:
+        parts = value if isinstance(value, list) else str(value).split(separator)
+        return None, tuple(dict.fromkeys(name for part in parts if (name := _name(part, key, empty=True))))
+    return _name(value, key), None
+
+
+def _name(value: Any, key: Key, *, empty: bool = False) -> str:
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    name = value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str) or not (name or empty):
+        what = "the label is empty" if value == "" or (isinstance(value, str) and not name) else "expected a label"
+        raise ValueError(f"{what}: {key!r} is {json.dumps(value)[:60]}")
+    return name
+
+
+def _format_of(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix != ".gz"]
+    if suffixes and suffixes[-1] in FILE_FORMATS:
+        return FILE_FORMATS[suffixes[-1]]
+    with open_text(path) as file:
+        if next(iter(file), "").startswith(FASTTEXT):
+            return "fasttext"
+    raise InputError(
+        "cannot tell the format from the name; set data.file_format (or --input-format) to csv, tsv, json, jsonl, "
+        "fasttext, label-text or lines",
+        path=path,
+    )
+
+
+def _from_records(path: Path, records: Iterator[Record], fields: Fields, bad: BadRows) -> Iterator[Labeled]:
+    for record in records:
+        try:
+            example = fields.example(record)
+        except ValueError as error:
+            bad.add(str(error), path=path, line=record.line)
+            continue
+        yield example
+    bad.finish()
+
+
+def _from_lines(path: Path, kind: str, fields: Fields, comment: str | None, bad: BadRows) -> Iterator[Labeled]:
     found = False
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
+            line = line.rstrip("\r\n")
+            if (not line.strip() and kind != "lines") or (comment is not None and line.startswith(comment)):
                 continue
-            try:
-                record = json.loads(line)
-            except ValueError as problem:
-                raise InputError(f"not JSON: {problem}", path=path, line=number) from None
-            if not isinstance(record, dict):
-                kind = type(record).__name__
-                raise InputError(f"a {kind}, expected an object with {text_field!r}", path=path, line=number)
-            for field in (text_field, label_field):
-                if field is not None and field not in record:
-                    raise _missing(path, number, field, "key", list(record))
-            text = record[text_field]
-            if not isinstance(text, str):
-                raise InputError(
-                    f"{text_field!r} is {json.dumps(text)[:60]}, expected a string", path=path, line=number
-                )
-            label = None
-            if label_field is not None:
-                label = record[label_field]
-                if isinstance(label, bool | int | float):
-                    label = json.dumps(label)
-                if not isinstance(label, str) or not label:
-                    shown = json.dumps(label)[:60]
-                    raise InputError(f"{label_field!r} is {shown}, expected a label", path=path, line=number)
             found = True
-            yield Labeled(text, label, number)
+            labels, text = [], line
+            if kind == "fasttext":
+                while text.startswith(FASTTEXT):
+                    name, _, text = text.partition(" ")
+                    labels.append(name.removeprefix(FASTTEXT))
+                    text = text.lstrip()
+            elif kind == "label-text":
+                first = text.split(maxsplit=1)
+                labels, text = first[:1], first[1] if len(first) > 1 else ""
+            if fields.label is None or kind == "lines":
+                yield Labeled(text, None, number)
+            elif not labels or not all(labels):
+                bad.add(f"the label is missing: {line[:60]!r}", path=path, line=number)
+            elif fields.separator is None and len(labels) == 1:
+                yield Labeled(text, labels[0], number)
+            else:
+                several = [part.strip() for label in labels for part in label.split(fields.separator or "\0")]
+                yield Labeled(text, None, number, None, tuple(dict.fromkeys(filter(None, several))))
+    bad.finish()
     if not found:
-        raise InputError("empty, expected one JSON object per line", path=path)
+        raise InputError("empty: there is no line with a text", path=path)

@@ -10,6 +10,7 @@ from pydantic import Field
 from spago_jax.data.examples import Text
 from spago_jax.data.files import find_file, open_text
 from spago_jax.data.formats.reader import Reader, as_files
+from spago_jax.data.notes import Notes
 
 __all__ = ["PlainText", "read_lines", "read_text"]
 
@@ -28,7 +29,9 @@ class PlainText(Reader):
         """Returns the file of a part of the data; none for a part that is cut off the training file."""
         return as_files(getattr(self, split))
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
+    def read(
+        self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0, notes: Notes | None = None
+    ) -> Iterator[Text]:
         """Yields the text of a part of the data, in pieces."""
         for path in self.files(split) if files is None else files:
             for piece in read_text(path):

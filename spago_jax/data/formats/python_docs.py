@@ -13,6 +13,7 @@ from spago_jax.data.cache import cached
 from spago_jax.data.examples import Text
 from spago_jax.data.formats.plain_text import read_text
 from spago_jax.data.formats.reader import Reader
+from spago_jax.data.notes import Notes
 
 
 class PythonDocs(Reader):
@@ -26,7 +27,9 @@ class PythonDocs(Reader):
         """Returns the text, written once into the cache; dev and test are cut off it."""
         return [_topics()] if split == "train" else []
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Text]:
+    def read(
+        self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0, notes: Notes | None = None
+    ) -> Iterator[Text]:
         """Yields the text in pieces."""
         for path in self.files(split) if files is None else files:
             for piece in read_text(path):

@@ -10,6 +10,7 @@ from pydantic import Field
 from spago_jax.core.section import PositiveInt
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.reader import SPLITS, Reader
+from spago_jax.data.notes import Notes
 from spago_jax.data.python.sources import python_sources, read_sources, split_modules
 from spago_jax.errors import InputError
 
@@ -37,7 +38,9 @@ class PythonSource(Reader):
             raise InputError(f"too few Python modules: none falls to the {split} part", path=self.folder)
         return found
 
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Tokens]:
+    def read(
+        self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0, notes: Notes | None = None
+    ) -> Iterator[Tokens]:
         """Yields the windows of a part's modules, each with the line in which it begins."""
         chosen = self.files(split) if files is None else files
         for unit in read_sources(chosen, max_tokens=self.window, total_tokens=self._limit(split)):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from spago_jax.core.section import Section
 from spago_jax.data.examples import Tokens
+from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
 
 SPLITS = ("train", "dev", "test")
@@ -28,14 +29,29 @@ class Reader(Section, abc.ABC):
     def files(self, split: str) -> list[Path]:
         """Returns the files of a part of the data; none if the part does not exist."""
 
+    def sources(self, split: str) -> list[Path]:
+        """Returns the files that a part is read from, also if it is drawn from those of another part."""
+        return self.files(split)
+
+    def expand(self, name: str) -> list[Path]:
+        """Returns the files that a name stands for."""
+        return [Path(name)]
+
+    def is_drawn(self, split: str) -> bool:
+        """Whether a part is drawn from the training files."""
+        return False
+
     @abc.abstractmethod
-    def read(self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0) -> Iterator[Any]:
+    def read(
+        self, split: str, files: Sequence[Path] | None = None, *, seed: int = 0, notes: Notes | None = None
+    ) -> Iterator[Any]:
         """Yields the examples of a part of the data, one after the other.
 
         Args:
             split: train, dev or test; with any other name the files are read whole.
             files: other files in this format, instead of the part's own.
             seed: the seed for drawing, if parts are drawn from one set.
+            notes: where skipped rows and the like are counted.
 
         Raises:
             InputError: for a missing or damaged file; names the line.

@@ -87,10 +87,15 @@ class PictureProcessor(Processor[Picture, Classification]):
         return {"images": f"f32[batch, {height}, {width}]"}
 
     def decode(
-        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: PictureRows, owned: Sequence[int], example: Picture
+        self,
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        rows: PictureRows,
+        owned: Sequence[int],
+        example: Picture,
+        **options: Any,
     ) -> Classification:
-        """The classes by their probability."""
-        return ranked(outputs[0]["logits"], [str(number) for number in range(self.classes)])
+        """The classes by their probability; ``options`` are those of ``ranked``."""
+        return ranked(outputs[0]["logits"], [str(number) for number in range(self.classes)], **options)
 
     def settings(self) -> dict[str, Any]:
         """The size and type of a picture and the number of classes."""

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,15 +34,23 @@ class ImageClassification(Task):
     processor_class = PictureProcessor
 
     @classmethod
-    def prepare(cls, experiment: Experiment, *, start: PictureProcessor | None = None) -> Self:
-        """Reads the pictures; the classes are those of the training part."""
-        data = experiment.data
-        read = {split: list(data.read(split, seed=experiment.seed)) for split in data.splits()}
-        first = read["train"][0].pixels
-        classes = max(picture.label or 0 for picture in read["train"]) + 1
-        task = cls(experiment, PictureProcessor(first.shape, classes, first.dtype.name))
-        task.parts = {split: task.processor.encode(pictures) for split, pictures in read.items()}
-        return task
+    def make_processor(cls, experiment: Experiment, *, start: PictureProcessor | None = None) -> PictureProcessor:
+        """Makes the shape and the classes of the training pictures."""
+        pictures = list(experiment.data.read("train", seed=experiment.seed))
+        first = pictures[0].pixels
+        classes = max(picture.label or 0 for picture in pictures) + 1
+        return PictureProcessor(first.shape, classes, first.dtype.name)
+
+    def read(self, split: str, files: Sequence[Path] | None = None) -> None:
+        """Reads one part of the data, or an IDX file of images and one of labels."""
+        data = self.experiment.data
+        if files is not None:
+            if len(files) != 2:
+                raise InputError("give an image file and a label file, as IMAGES,LABELS")
+            data = Idx(format="idx", train_images=str(files[0]), train_labels=str(files[1]))
+            self.parts[split] = self.processor.encode(data.read("train", files))
+        else:
+            self.parts[split] = self.processor.encode(data.read(split, seed=self.experiment.seed))
 
     def make_objective(self) -> ImageClassificationObjective:
         """The cross-entropy of the classes."""
@@ -53,14 +61,6 @@ class ImageClassification(Task):
         images = self.parts["train"].images
         mean, std = images.mean(dtype=np.float64), images.std(dtype=np.float64)
         return model.replace(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(max(std, 1e-8), jnp.float32))
-
-    def load_split(self, name: str, path: str) -> None:
-        """Reads ``IMAGES,LABELS``: two IDX files."""
-        images, comma, labels = path.partition(",")
-        if not comma:
-            raise InputError(f"{path!r}: give an image file and a label file, as IMAGES,LABELS")
-        reader = Idx(format="idx", train_images=images, train_labels=labels)
-        self.parts[name] = self.processor.encode(reader.read("train", reader.files("train")))
 
     def batches(self, split: str, *, training: bool) -> UniformBatches:
         """Shuffled for training, in order for evaluation."""

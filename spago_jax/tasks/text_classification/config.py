@@ -3,7 +3,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.embeddings.stacked import EmbeddingConfig
@@ -28,8 +28,22 @@ class NgramsConfig(Section):
     size: PositiveInt = Field(default=100, description="length of an n-gram vector")
 
 
+class AnswerOptions(Section):
+    """How answers are given."""
+
+    top_k: PositiveInt = Field(default=5, description="how many classes are listed with their probabilities")
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="least probability of a label (default: 0, of several labels 0.5)"
+    )
+    otherwise: str | None = Field(default=None, description="label where none reaches the threshold")
+
+
 class TextClassifierConfig(Section):
     """A text classifier: embeddings, an encoder over them, pooling, a linear layer."""
+
+    problem: Literal["single-label", "multi-label", "regression"] = Field(
+        default="single-label", description="what is to be found: one class, any number of labels, or a number"
+    )
 
     embeddings: tuple[EmbeddingConfig, ...] = Field(
         min_length=1, description="how tokens are read: vectors that are stacked in this order"
@@ -42,3 +56,7 @@ class TextClassifierConfig(Section):
     lowercase: bool = Field(default=True, description="lower-case the texts")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="of the token vectors and of the pooled features")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    class_weights: Literal["balanced"] | dict[str, NonNegativeFloat] | None = Field(
+        default=None,
+        description="weights of the loss by label, 1 where none is given; balanced: n / (classes * n_label)",
+    )

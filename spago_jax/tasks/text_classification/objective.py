@@ -12,17 +12,26 @@ from spago_jax.models.encoders import init_encoder
 from spago_jax.models.text_classifier import ConvolutionalEncoder, TextClassifier
 from spago_jax.nn.embedding import Embedding
 from spago_jax.nn.linear import Linear
-from spago_jax.tasks.class_loss import class_measures, classification_loss
+from spago_jax.tasks.class_loss import (
+    binary_losses,
+    class_measures,
+    classification_loss,
+    multi_label_loss,
+    squared_loss,
+    weights_of,
+)
 from spago_jax.tasks.text_classification.config import TextClassifierConfig
 from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.train.task import Batch, Loss, Objective
 
 
 class TextClassificationObjective(Objective[TextClassifier]):
-    """Cross-entropy of the labels."""
+    """The cross-entropy of one class or of several labels, or the squared error of a number."""
 
     def __init__(self, config: TextClassifierConfig, processor: TextProcessor):
-        self.config, self.indexers, self.classes = config, processor.indexers, len(processor.classes)
+        self.config, self.indexers, self.units = config, processor.indexers, processor.units
+        self.paired, self.scale = processor.paired, processor.scale
+        self.weights = weights_of(config.class_weights, processor.classes, processor.counts)
 
     def init(self, key: Array) -> TextClassifier:
         """A fresh classifier for the vocabularies and classes of the processor."""
@@ -36,24 +45,33 @@ class TextClassificationObjective(Objective[TextClassifier]):
         elif config.encoder is not None:
             encoder, out = init_encoder(keys[1], config.encoder, features, dropout=config.dropout)
             features = 2 * out
+        features += 0 if grams is None else grams.size
         return TextClassifier(
             embeddings=embeddings,
             convolutions=convolutions,
             encoder=encoder,
             ngrams=None if grams is None else Embedding.init(keys[2], grams.rows + 1, grams.size, padding=0),
-            output=Linear.init(keys[3], features + (0 if grams is None else grams.size), self.classes),
+            output=Linear.init(keys[3], features * (4 if self.paired else 1), self.units),
             dropout=config.dropout,
         )
 
     def loss(self, model: TextClassifier, batch: Batch, carry: Any, rng: Rng) -> Loss:
-        """Cross-entropy."""
-        return classification_loss(model(batch, rng=rng), batch, self.config.label_smoothing)
+        """The loss of the problem."""
+        logits = model(batch, rng=rng)
+        if self.config.problem == "regression":
+            return squared_loss(logits, batch, self.scale)
+        loss = classification_loss if self.config.problem == "single-label" else multi_label_loss
+        return loss(logits, batch, self.config.label_smoothing, self.weights)
 
     def predict(self, model: TextClassifier, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
-        """The ``logits`` [batch, classes] and ``probabilities``."""
-        logits = model(batch)
-        return {"logits": logits, "probabilities": jax.nn.softmax(logits)}, carry
+        """The ``logits`` [batch, classes]; of a regression [batch, 1], in units of the training labels' deviation."""
+        return {"logits": model(batch)}, carry
 
     def measure(self, model: TextClassifier, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The most probable class and the cross-entropy."""
-        return class_measures(outputs["logits"], batch)
+        """What the scorer of the problem needs: a class and its loss, probabilities, or values."""
+        logits = outputs["logits"]
+        if self.config.problem == "single-label":
+            return class_measures(logits, batch)
+        if self.config.problem == "regression":
+            return {"value": logits[..., 0] * self.scale[1] + self.scale[0]}
+        return {"probability": jax.nn.sigmoid(logits), "loss": binary_losses(logits, batch["labels"])}

@@ -7,55 +7,33 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from spago_jax.data.encoded import EncodedExamples, name_table
+from spago_jax.data.encoded_examples import EncodedExamples
 from spago_jax.data.examples import Labeled
-from spago_jax.data.processor import Processor, Rows, load_settings, save_settings
+from spago_jax.data.processor import Answer, Processor, load_settings, save_settings
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
 from spago_jax.errors import InputError
-from spago_jax.tasks.classification import Classification, ranked
+from spago_jax.tasks.classification import Given, Value, labeled, ranked
+from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.ngrams import hashed_ngrams
 from spago_jax.text.tokenizers.tokenizer import Tokenizer, tokenizer_from
 
-
-class TextRows(Rows):
-    """Encoded texts, or some of them, with what each embedding reads of their forms.
-
-    Attributes:
-        corpus: the texts.
-        chosen: which texts of the corpus are rows, int [n].
-        tables: of each embedding, by form.
-        labels: the class of each row, int32 [n]; -1 for one that training never saw, or none.
-        ngrams: the hashed n-grams of each text of the corpus, or None.
-    """
-
-    def __init__(
-        self,
-        corpus: EncodedExamples,
-        chosen: np.ndarray,
-        tables: Mapping[str, np.ndarray],
-        labels: np.ndarray,
-        ngrams: RaggedArray | None,
-        max_length: int,
-    ):
-        self.corpus, self.chosen, self.tables, self.labels, self.ngrams = corpus, chosen, tables, labels, ngrams
-        self.lengths = np.clip(corpus.lengths[chosen], 1, max_length)
-        self.owners = np.arange(len(chosen))
-
-    def text(self, row: int) -> str:
-        """The tokens of a row, apart by blanks, for the report."""
-        return " ".join(self.corpus.tokens(int(self.chosen[row])))
+PAIR = "pair_"  # before the names of the second texts' arrays
 
 
-class TextProcessor(Processor[Labeled, Classification]):
-    """Texts to the arrays of their embeddings and n-grams, and logits to labels.
+class TextProcessor(Processor[Labeled, Answer]):
+    """Texts, or pairs of texts, to the arrays of their embeddings and n-grams, and logits to labels.
 
     Args:
         tokenizer: cuts a text into tokens.
         indexers: the host halves of the embeddings.
-        classes: the labels, by id.
+        classes: the labels, by id; none for a regression.
         max_length: texts are cut at so many tokens.
         ngrams: ``{"rows", "order", "characters"}`` of the hashed n-grams, or None.
+        problem: ``single-label``, ``multi-label`` or ``regression``.
+        paired: whether an example has two texts.
+        counts: how many training texts have each class.
+        scale: mean and standard deviation of the training labels of a regression.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
@@ -67,17 +45,35 @@ class TextProcessor(Processor[Labeled, Classification]):
         classes: Sequence[str],
         max_length: int,
         ngrams: Mapping[str, Any] | None = None,
+        *,
+        problem: str = "single-label",
+        paired: bool = False,
+        counts: Sequence[int] = (),
+        scale: tuple[float, float] = (0.0, 1.0),
     ):
         self.tokenizer, self.indexers, self.classes = tokenizer, tuple(indexers), tuple(classes)
         self.max_length, self.ngrams = max_length, None if ngrams is None else dict(ngrams)
+        self.problem, self.paired, self.counts, self.scale = problem, paired, tuple(counts), scale
 
-    def example(self, value: str | Labeled) -> Labeled:
-        """A text."""
+    @property
+    def units(self) -> int:
+        """The number of logits."""
+        return 1 if self.problem == "regression" else len(self.classes)
+
+    def example(self, value: str | tuple[str, str] | Labeled) -> Labeled:
+        """A text; two texts where pairs are classified."""
         if isinstance(value, Labeled):
-            return value
-        if not isinstance(value, str):
-            raise InputError(f"a {type(value).__name__}, expected a text")
-        return Labeled(value)
+            found = value
+        elif isinstance(value, str):
+            found = Labeled(value)
+        elif isinstance(value, Sequence) and len(value) == 2 and all(isinstance(text, str) for text in value):
+            found = Labeled(value[0], pair=value[1])
+        else:
+            raise InputError(f"a {type(value).__name__}, expected a text{' and a second text' if self.paired else ''}")
+        if (found.pair is not None) != self.paired:
+            wanted = "a pair of texts, (first, second)" if self.paired else "a text"
+            raise InputError(f"{'a pair of texts' if found.pair is not None else 'one text'}, expected {wanted}")
+        return found
 
     def tokens(self, text: str) -> list[str]:
         """The tokens of a text."""
@@ -85,55 +81,82 @@ class TextProcessor(Processor[Labeled, Classification]):
 
     def encode(self, examples: Iterable[Labeled]) -> TextRows:
         """Some texts."""
-        corpus = EncodedExamples.of(list(examples), self.tokens)
-        return self.rows(corpus, np.arange(len(corpus)))
+        return self.rows(EncodedExamples.of(list(examples), self.tokens))
 
-    def rows(self, corpus: EncodedExamples, chosen: np.ndarray) -> TextRows:
-        """Encoded texts with the tables of their forms and their n-grams, each made once."""
+    def rows(self, corpus: EncodedExamples) -> TextRows:
+        """Encoded texts with the tables of their forms, their n-grams and what is to be found of them.
+
+        Raises:
+            InputError: for labels that do not suit the problem.
+        """
         tables = merged_tables(self.indexers, corpus.lexicon)
-        labels = np.full(len(chosen), -1, np.int32)
-        if corpus.labels is not None:
-            labels = name_table(corpus.label_names, self.classes)[corpus.labels][chosen]
-        return TextRows(corpus, chosen, tables, labels, self._ngrams(corpus), self.max_length)
+        targets = targets_of(corpus, self.classes, self.problem)
+        ngrams = self._ngrams(corpus, corpus.forms)
+        pair_ngrams = None if corpus.pairs is None else self._ngrams(corpus, corpus.pairs)
+        return TextRows(corpus, tables, targets, ngrams, pair_ngrams, self.max_length)
 
     def batch(
         self, rows: TextRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
-        """The arrays of the embeddings, ``lengths`` and n-grams; as targets ``labels``, and ``weight`` 0 for none."""
-        held = indices >= 0
-        chosen = np.full(indices.shape, -1, np.int64)
-        chosen[held] = rows.chosen[indices[held]]
-        forms, lengths = rows.corpus.forms.gather(chosen, length, pad=-1, truncate=True)
-        arrays = {name: table[forms] for name, table in rows.tables.items()}
+        """The arrays of the embeddings, ``lengths`` and n-grams, those of second texts as ``pair_...``.
+
+        As targets ``labels``, and ``weight`` 0 for an empty row.
+        """
+        arrays = self._arrays(rows, rows.corpus.forms, rows.ngrams, indices, length)
+        if self.paired:
+            pairs = rows.corpus.pairs if rows.corpus.pairs is not None else rows.corpus.forms  # none: no rows at all
+            second = self._arrays(rows, pairs, rows.pair_ngrams or rows.ngrams, indices, length)
+            arrays |= {f"{PAIR}{name}": array for name, array in second.items()}
+        if targets and rows.targets is not None:
+            held = indices >= 0
+            labels = np.zeros(indices.shape + rows.targets.shape[1:], rows.targets.dtype)
+            labels[held] = rows.targets[indices[held]]
+            arrays["labels"], arrays["weight"] = labels, held.astype(np.float32)
+        return arrays
+
+    def _arrays(
+        self, rows: TextRows, forms: RaggedArray, ngrams: RaggedArray | None, indices: np.ndarray, length: int
+    ) -> dict[str, np.ndarray]:
+        ids, lengths = forms.gather(indices, length, pad=-1, truncate=True)
+        arrays = {name: table[ids] for name, table in rows.tables.items()}
         arrays["lengths"] = lengths
-        if rows.ngrams is not None:
-            arrays["ngrams"], arrays["ngram_lengths"] = rows.ngrams.gather(chosen, self._room(length))
-        if targets:
-            labels = np.zeros(indices.shape, np.int32)
-            labels[held] = rows.labels[indices[held]]
-            arrays["labels"] = labels
-            arrays["weight"] = held.astype(np.float32)
+        if ngrams is not None:
+            arrays["ngrams"], arrays["ngram_lengths"] = ngrams.gather(indices, self._room(length))
         return arrays
 
     def specs(self) -> dict[str, str]:
-        """The arrays of the embeddings, ``lengths``, and those of the n-grams."""
+        """The arrays of the embeddings, ``lengths``, and those of the n-grams; for pairs, those of both texts."""
         specs = merged_specs(self.indexers)
         if self.ngrams is not None:
             specs |= {"ngrams": "i32[batch, ngrams]", "ngram_lengths": "i32[batch]"}
-        return specs
+        return specs | ({f"{PAIR}{name}": spec for name, spec in specs.items()} if self.paired else {})
 
     def sizes(self) -> dict[str, int]:
         """A text of 32 tokens."""
         return {"time": 32, "ngrams": self._room(32)}
 
     def decode(
-        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: TextRows, owned: Sequence[int], example: Labeled
-    ) -> Classification:
-        """The classes by their probability."""
-        return ranked(outputs[0]["logits"], self.classes, text=example.text, line=example.line)
+        self,
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        rows: TextRows,
+        owned: Sequence[int],
+        example: Labeled,
+        **options: Any,
+    ) -> Answer:
+        """The classes by their probability, the labels that reach a threshold, or a number.
+
+        ``options`` are those of ``ranked`` and ``labeled``.
+        """
+        given = Given(example.text, example.pair, example.line, int(rows.cut[owned[0]]))
+        logits = outputs[0]["logits"]
+        if self.problem == "regression":
+            mean, deviation = self.scale
+            return Value(float(logits[0]) * deviation + mean, given)
+        answer = ranked if self.problem == "single-label" else labeled
+        return answer(logits, self.classes, given=given, **options)
 
     def settings(self) -> dict[str, Any]:
-        """The tokenizer, the embeddings by kind and name, the classes, the n-grams."""
+        """The tokenizer, the embeddings by kind and name, the classes, the n-grams, the problem."""
         return {
             "task": "text-classification",
             "tokenizer": self.tokenizer.saved(),
@@ -141,6 +164,10 @@ class TextProcessor(Processor[Labeled, Classification]):
             "classes": list(self.classes),
             "max_length": self.max_length,
             "ngrams": self.ngrams,
+            "problem": self.problem,
+            "paired": self.paired,
+            "counts": list(self.counts),
+            "scale": list(self.scale),
         }
 
     def save(self, folder: Path) -> None:
@@ -156,7 +183,11 @@ class TextProcessor(Processor[Labeled, Classification]):
         try:
             indexers = load_indexers(settings["embeddings"], folder)
             tokenizer = tokenizer_from(settings["tokenizer"])
-            return cls(tokenizer, indexers, settings["classes"], int(settings["max_length"]), settings["ngrams"])
+            return cls(
+                tokenizer, indexers, settings["classes"], int(settings["max_length"]), settings["ngrams"],
+                problem=settings["problem"], paired=settings["paired"], counts=settings["counts"],
+                scale=(float(settings["scale"][0]), float(settings["scale"][1])),
+            )  # fmt: skip
         except (KeyError, TypeError) as error:
             raise InputError(f"not the settings of a classifier: {error}", path=folder / "processor.json") from None
 
@@ -164,10 +195,10 @@ class TextProcessor(Processor[Labeled, Classification]):
         """The processor, its tokenizer and the host halves of its embeddings."""
         return [self, self.tokenizer, *self.indexers]
 
-    def _ngrams(self, corpus: EncodedExamples) -> RaggedArray | None:
+    def _ngrams(self, corpus: EncodedExamples, forms: RaggedArray) -> RaggedArray | None:
         if self.ngrams is None:
             return None
-        found = [self._ngrams_of(corpus.tokens(i)) for i in range(len(corpus))]
+        found = [self._ngrams_of([corpus.lexicon[form] for form in forms[i].tolist()]) for i in range(len(forms))]
         values = np.array([n for row in found for n in row], np.int32)
         return RaggedArray.from_lengths(values, np.array([len(row) for row in found], np.int64))
 

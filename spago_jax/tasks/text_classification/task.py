@@ -3,36 +3,54 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from spago_jax.data.batching import LengthBatches
+from spago_jax.data.batching import Block, LengthBatches
 from spago_jax.data.cache import cached
-from spago_jax.data.encoded import EncodedExamples, encode_labeled
+from spago_jax.data.encoded import name_table
+from spago_jax.data.encoded_examples import EncodedExamples, encode_labeled
 from spago_jax.data.examples import Labeled
-from spago_jax.data.formats.labeled_text import LabeledText
+from spago_jax.data.formats.labeled_text import FILE_FORMATS, LabeledText
 from spago_jax.data.formats.reader import Reader
+from spago_jax.data.notes import Notes
 from spago_jax.embeddings.stacked import check_embeddings, fit
 from spago_jax.errors import InputError
-from spago_jax.tasks.class_scores import ClassScorer
+from spago_jax.tasks.class_scores import ClassScorer, MultiLabelScorer, ValueScorer
 from spago_jax.tasks.input_file import InputFile
-from spago_jax.tasks.text_classification.config import TextClassifierConfig
+from spago_jax.tasks.text_classification.config import AnswerOptions, TextClassifierConfig
 from spago_jax.tasks.text_classification.objective import TextClassificationObjective
 from spago_jax.tasks.text_classification.processor import TextProcessor
+from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextTrainConfig
-from spago_jax.train.task import Score, Task, batches_by_length
+from spago_jax.train.task import Score, Scorer, Scores, Task, batches_by_length
+
+_SCORES = {
+    "single-label": ("accuracy", "macro_f1", "loss"),
+    "multi-label": ("micro_f1", "macro_f1", "accuracy", "loss"),
+    "regression": ("mean_squared_error", "pearson", "spearman", "loss"),
+}
 
 
 class TextClassification(Task):
-    """One label per text."""
+    """One label, several labels or a number per text, or per pair of texts."""
 
     name = "text-classification"
     readers: ClassVar[tuple[type[Reader], ...]] = (LabeledText,)
     ModelConfig = TextClassifierConfig
     TrainConfig = TextTrainConfig
-    scores: ClassVar[tuple[Score, ...]] = (Score("accuracy"), Score("macro_f1"), Score("loss", "min"))
+    Options = AnswerOptions
+    scores: ClassVar[tuple[Score, ...]] = (
+        Score("accuracy"),
+        Score("micro_f1"),
+        Score("macro_f1"),
+        Score("mean_squared_error", "min"),
+        Score("pearson"),
+        Score("spearman"),
+        Score("loss", "min"),
+    )
     processor_class = TextProcessor
 
     @classmethod
@@ -45,8 +63,8 @@ class TextClassification(Task):
             raise InputError("data.train is missing: there is nothing to train on")
 
     @classmethod
-    def prepare(cls, experiment: Experiment, *, start: TextProcessor | None = None) -> Self:
-        """Encodes the texts; vocabularies and classes are those of the training file."""
+    def make_processor(cls, experiment: Experiment, *, start: TextProcessor | None = None) -> TextProcessor:
+        """Makes the vocabularies and the classes of the training texts."""
         data, config = experiment.data, experiment.model
         tokenizer = tokenizer_from({"kind": config.tokenizer, "lowercase": config.lowercase})
         max_length, ngrams = experiment.train.max_length, None
@@ -54,21 +72,25 @@ class TextClassification(Task):
             ngrams = {k: v for k, v in config.ngrams.model_dump().items() if k != "size"}
         if start is not None:
             tokenizer, max_length, ngrams = start.tokenizer, start.max_length, start.ngrams
-        train = _corpus(data, tokenizer, data.files("train"))
+        train, _ = _corpus(data, "train", tokenizer)
+        if train.labels is None:
+            raise InputError("the training texts have no labels", path=data.files("train")[0])
         indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
-        processor = TextProcessor(tokenizer, indexers, sorted(train.label_names), max_length, ngrams)
-        task = cls(experiment, processor)
-        carved = data.carve(len(train), experiment.seed)
-        for split in data.splits():
-            if split in carved:
-                task.parts[split] = processor.rows(train, carved[split])
-            else:
-                corpus = _corpus(data, tokenizer, data.files(split))
-                task.parts[split] = processor.rows(corpus, np.arange(len(corpus)))
-        return task
+        classes, scale = sorted(train.label_names), (0.0, 1.0)
+        if config.problem == "regression":
+            values = targets_of(train, (), "regression")
+            assert values is not None
+            scale, classes = (float(values.mean()), float(values.std()) or 1.0), []
+        counts = np.bincount(
+            name_table(train.label_names, classes)[train.labels.values] + 1, minlength=len(classes) + 1
+        )
+        return TextProcessor(
+            tokenizer, indexers, classes, max_length, ngrams,
+            problem=config.problem, paired=data.pair_field is not None, counts=counts[1:].tolist(), scale=scale,
+        )  # fmt: skip
 
     def make_objective(self) -> TextClassificationObjective:
-        """The cross-entropy of the labels."""
+        """The loss of the problem."""
         return TextClassificationObjective(self.experiment.model, self.processor)
 
     def from_data(self, model: Any) -> Any:
@@ -77,38 +99,93 @@ class TextClassification(Task):
         configs = self.experiment.model.embeddings
         return model.replace(embeddings=model.embeddings.from_data(configs, self.processor.indexers, lexicon))
 
-    def load_split(self, name: str, path: str) -> None:
-        """Reads another file of the same columns."""
-        corpus = _corpus(self.experiment.data, self.processor.tokenizer, [Path(path)])
-        self.parts[name] = self.processor.rows(corpus, np.arange(len(corpus)))
+    def read(self, split: str, files: Sequence[Path] | None = None) -> None:
+        """Reads one part of the data, or other files of the same columns."""
+        corpus, notes = _corpus(self.experiment.data, split, self.processor.tokenizer, files)
+        rows = self.processor.rows(corpus)
+        self.parts[split] = rows
+        long = int(np.count_nonzero(rows.cut))
+        if long:
+            notes.add(
+                f"of {len(rows):,} texts are longer than train.max_length = {self.processor.max_length} tokens and are "
+                f"cut there (the longest has {int(corpus.lengths.max())})",
+                count=long,
+            )
+        self.notes[split] = notes
 
     def batches(self, split: str, *, training: bool) -> LengthBatches:
         """By length, with few padded lengths."""
         return batches_by_length(self, split, training=training)
 
-    def scorer(self, split: str) -> ClassScorer:
-        """Accuracy and macro-F1."""
-        rows = self.parts[split]
-        if rows.corpus.labels is None:
+    @classmethod
+    def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:
+        """Of one class, of several labels, or of a number."""
+        return _SCORES[experiment.model.problem]
+
+    def score_names(self) -> tuple[str, ...]:
+        """Of one class, of several labels, or of a number."""
+        return _SCORES[self.processor.problem]
+
+    def scorer(self, split: str) -> Scorer:
+        """The scorer of the problem."""
+        return self._scorer(self.parts[split], split)
+
+    def _scorer(self, rows: TextRows, split: str) -> Scorer:
+        corpus, classes = rows.corpus, self.processor.classes
+        if rows.targets is None:
             raise InputError(f"{split} has no labels to score against")
-        return ClassScorer(rows.labels, self.processor.classes, lambda row: {"kind": "text", "text": rows.text(row)})
+
+        def show(row: int) -> dict[str, Any]:
+            pair = corpus.pair(row)
+            shown = {"kind": "text", "text": corpus.text(row), "line": int(corpus.lines[row])}
+            return shown if pair is None else {**shown, "pair": pair}
+
+        if self.processor.problem == "regression":
+            return ValueScorer(rows.targets, show)
+        if self.processor.problem == "multi-label":
+            known = set(classes)
+            return MultiLabelScorer(
+                rows.targets, classes, lambda row: [name for name in corpus.names(row) if name not in known], show
+            )
+        return ClassScorer(rows.targets, classes, show, lambda row: corpus.names(row)[0])
+
+    def baseline(self, split: str) -> Scores | None:
+        """What the most frequent class of the training texts scores."""
+        if self.processor.problem != "single-label" or not self.processor.counts:
+            return None
+        rows = self.parts[split]
+        scorer = self._scorer(rows, split)
+        commonest = int(np.argmax(self.processor.counts))
+        indices = np.arange(len(rows))[None]
+        scorer.update(Block(0, indices), {"class": np.full(indices.shape, commonest)})
+        return Scores(scorer.compute().values)
 
     def examples(self, source: InputFile) -> Iterator[Labeled]:
-        """One text per line."""
-        for number, line in enumerate(source.lines(), 1):
-            if line.strip():
-                yield Labeled(line, line=number)
+        """The records of a table or of JSON, or one text per line, blank ones too."""
+        kind = source.file_format or FILE_FORMATS.get(source.suffix)
+        if kind is None or kind == "lines":
+            if self.processor.paired:
+                raise InputError("pairs of texts are read from a table or from JSON: --input-format csv, tsv, jsonl")
+            yield from (Labeled(line, line=number) for number, line in enumerate(source.lines(), 1))
+        else:
+            yield from self.experiment.data.read_one(source.path, Notes(), labels=False, file_format=kind)
 
     def labels(self) -> Sequence[str]:
         """The classes."""
         return self.processor.classes
 
 
-def _corpus(data: LabeledText, tokenizer: Any, files: Sequence[Path]) -> EncodedExamples:
-    settings = {**data.settings("train"), "tokenizer": tokenizer.saved()}
-    settings.pop("dev_fraction", None)
+def _corpus(
+    data: LabeledText, split: str, tokenizer: Any, files: Sequence[Path] | None = None
+) -> tuple[EncodedExamples, Notes]:
+    sources = data.sources(split) if files is None else list(files)
+    settings = {**data.settings(split), "tokenizer": tokenizer.saved(), "whole": files is not None}
 
     def build(folder: Path) -> None:
-        encode_labeled(data.read("train", files), folder, lambda text: tokenizer.encode(text).tokens)
+        notes = Notes()
+        examples = data.read(split, files, notes=notes)
+        encode_labeled(examples, folder, lambda text: tokenizer.encode(text).tokens)
+        notes.save(folder)
 
-    return EncodedExamples.open(cached("labeled", files, settings, build))
+    folder = cached("labeled", sources, settings, build)
+    return EncodedExamples.open(folder), Notes.load(folder)

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,21 +39,23 @@ class TextGeneration(Task):
     processor_class = CharacterProcessor
 
     @classmethod
-    def prepare(cls, experiment: Experiment, *, start: CharacterProcessor | None = None) -> Self:
-        """Encodes the text; the alphabet is that of the training file."""
-        alphabet, parts = _parts(experiment.data, None if start is None else start.alphabet)
-        task = cls(experiment, CharacterProcessor(alphabet))
-        for split, ids in parts.items():
-            task._add(split, ids)
-        return task
+    def make_processor(cls, experiment: Experiment, *, start: CharacterProcessor | None = None) -> CharacterProcessor:
+        """Makes the alphabet of the training text."""
+        if start is not None:
+            return CharacterProcessor(start.alphabet)
+        (path,) = experiment.data.files("train")
+        return CharacterProcessor(load_text(path).alphabet)
+
+    def read(self, split: str, files: Sequence[Path] | None = None) -> None:
+        """Encodes one part of the text, or another text over the same alphabet."""
+        if files is None:
+            self._add(split, _part(self.experiment.data, split, self.processor.alphabet))
+        else:
+            self._add(split, np.concatenate([load_text(p, alphabet=self.processor.alphabet).ids for p in files]))
 
     def make_objective(self) -> NextCharacterObjective:
         """The cross-entropy of the next characters."""
         return NextCharacterObjective(self.experiment.model, self.processor)
-
-    def load_split(self, name: str, path: str) -> None:
-        """Reads another text over the same alphabet."""
-        self._add(name, load_text(path, alphabet=self.processor.alphabet).ids)
 
     def batches(self, split: str, *, training: bool) -> TextChunks:
         """Parallel streams of the text, chunk after chunk."""
@@ -96,26 +98,20 @@ class TextGeneration(Task):
         self.parts[split] = CharacterRows(ids, ends)
 
 
-def _parts(data: PlainText | PythonDocs, alphabet: list[str] | None) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The alphabet, and the ids of each part (views of the training text, or files of their own)."""
-    (path,) = data.files("train")
-    whole = load_text(path, alphabet=alphabet)
-    files: dict[str, Path | None] = {split: next(iter(data.files(split)), None) for split in ("dev", "test")}
-    shares = {split: 0.0 if files[split] else getattr(data, f"{split}_fraction") for split in files}
+def _part(data: PlainText | PythonDocs, split: str, alphabet: Sequence[str]) -> np.ndarray:
+    """The ids of one part: a file of its own, or a view of the training text."""
+    own = {name: data.files(name) for name in ("dev", "test")}
+    if split != "train" and own[split]:
+        return load_text(own[split][0], alphabet=alphabet).ids
+    shares = {name: 0.0 if own[name] else getattr(data, f"{name}_fraction") for name in own}
     if sum(shares.values()) >= 1:
         raise InputError(
             f"data.dev_fraction + data.test_fraction = {sum(shares.values()):g} leaves nothing to train on"
         )
-    count = len(whole)
-    test_from = count - int(count * shares["test"])
+    (path,) = data.files("train")
+    ids = load_text(path, alphabet=alphabet).ids
+    test_from = len(ids) - int(len(ids) * shares["test"])
     # int(count * share of training) is where others cut this text, so that scores compare.
-    dev_from = min(int(count * (1 - shares["dev"] - shares["test"])), test_from)
-    parts = {"train": whole.ids[:dev_from]}
-    if dev_from < test_from:
-        parts["dev"] = whole.ids[dev_from:test_from]
-    if test_from < count:
-        parts["test"] = whole.ids[test_from:]
-    for split, file in files.items():
-        if file is not None:
-            parts[split] = load_text(file, alphabet=whole.alphabet).ids
-    return list(whole.alphabet), parts
+    dev_from = min(int(len(ids) * (1 - shares["dev"] - shares["test"])), test_from)
+    begin, end = {"train": (0, dev_from), "dev": (dev_from, test_from), "test": (test_from, len(ids))}[split]
+    return ids[begin:end]

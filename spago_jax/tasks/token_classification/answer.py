@@ -4,18 +4,29 @@
 import dataclasses
 from typing import Any
 
+from spago_jax.data.examples import Frame
 from spago_jax.data.processor import Answer, Paint
 
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """A labeled span: ``text == source[start:end]``, in code points; ``tokens`` is the same span in tokens."""
+    """A labeled span.
+
+    Attributes:
+        label: its label.
+        start: where it begins in the text, in code points.
+        end: where it ends, exclusive.
+        text: ``source[start:end]``.
+        tokens: the same span in tokens.
+        probability: how probable the tags of the whole span are.
+    """
 
     label: str
     start: int
     end: int
     text: str
     tokens: tuple[int, int]
+    probability: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +41,8 @@ class TaggedText(Answer):
         entities: the spans that the tags mark; empty where tags do not mark spans.
         plain: whether tags do not mark spans (parts of speech, roles).
         line: the line that the text begins in, where it came from a file.
+        probabilities: how probable the tag of each token is, whatever the others are; empty where it is not known.
+        frame: the lines of the file that the tokens stand in, to write the tags into.
     """
 
     text: str
@@ -39,11 +52,17 @@ class TaggedText(Answer):
     entities: tuple[Entity, ...] = ()
     plain: bool = False
     line: int = 0
+    probabilities: tuple[float, ...] = ()
+    frame: Frame | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Text, tokens, offsets, tags and entities."""
-        found = dataclasses.asdict(self)
-        del found["plain"]
+        """Text, tokens, offsets, tags, entities and probabilities."""
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del found["plain"], found["frame"]
+        found["probabilities"] = [round(p, 6) for p in self.probabilities]
+        found["entities"] = [
+            {**dataclasses.asdict(entity), "probability": round(entity.probability, 6)} for entity in self.entities
+        ]
         return found
 
     def to_text(self, paint: Paint | None = None) -> str:
@@ -59,7 +78,13 @@ class TaggedText(Answer):
         return text if text.endswith("\n") else f"{text}\n"
 
     def to_columns(self) -> str:
-        """One token and its tag per line, and a blank line; white space within a token is written as ``␣``."""
+        """One token and its tag per line, and a blank line; white space within a token is written as ``␣``.
+
+        A sentence of a CoNLL or CoNLL-U file has the lines of that file: with the tag as one more column, or in the
+        column that was predicted.
+        """
+        if self.frame is not None:
+            return self.frame.with_tags(self.tags)
         tokens = ("".join("␣" if char.isspace() else char for char in token) for token in self.tokens)
         return "".join(f"{token}\t{tag}\n" for token, tag in zip(tokens, self.tags, strict=True)) + "\n"
 

@@ -10,6 +10,12 @@ from spago_jax.embeddings.stacked import EmbeddingConfig
 from spago_jax.models.encoders import TokenEncoderConfig
 
 
+class TaggingOptions(Section):
+    """How answers are given."""
+
+    threshold: float = Field(default=0.0, ge=0, le=1, description="less probable spans are left out")
+
+
 class TaggerConfig(Section):
     """Embeddings, an encoder over them, and tags (Huang et al., 2015; Lample et al., 2016; Ma and Hovy, 2016)."""
 

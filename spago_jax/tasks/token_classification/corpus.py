@@ -9,6 +9,7 @@ from spago_jax.data.cache import cached
 from spago_jax.data.encoded import EncodedSentences, encode_sentences
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.reader import Reader
+from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
 from spago_jax.tasks.token_classification.processor import windows
 from spago_jax.text.tags import convert, detect_scheme, labels_of, tag_set
@@ -79,13 +80,15 @@ def refuse_no_files(data: Reader, split: str) -> list[Path]:
 
 def read_corpus(
     data: Reader, split: str, written: str, wanted: str, max_length: int, files: Sequence[Path] | None = None
-) -> EncodedSentences:
-    """One part of the data, encoded once: spans in the model's scheme, long sentences in windows."""
-    sources = refuse_no_files(data, split) if files is None else list(files)
+) -> tuple[EncodedSentences, Notes]:
+    """Reads one part of the data, encoded once: spans in the model's scheme, long sentences in windows."""
+    sources = data.sources(split) if files is None else list(files)
+    if not sources:
+        refuse_no_files(data, split)
     settings = {**data.settings(split), "written": written, "wanted": wanted, "max_length": max_length}
 
-    def sentences() -> Iterator[Tokens]:
-        for sentence in data.read(split, sources):
+    def sentences(notes: Notes) -> Iterator[Tokens]:
+        for sentence in data.read(split, files, notes=notes):
             # Also within one scheme: an I- after O, which a CRF may be forbidden to give, becomes the B- that it means.
             if sentence.tags is not None and written != "plain":
                 try:
@@ -95,7 +98,10 @@ def read_corpus(
                     raise InputError(f"in the sentence from here: {error}", **place) from None
             yield from windows(sentence, max_length, wanted)
 
-    kind = f"tokens-{data.format}"
-    return EncodedSentences.open(
-        cached(kind, sources, settings, lambda folder: encode_sentences(sentences(), folder))  # type: ignore[arg-type]
-    )
+    def build(folder: Path) -> None:
+        notes = Notes()
+        encode_sentences(sentences(notes), folder)
+        notes.save(folder)
+
+    folder = cached(f"tokens-{data.format}", sources, {**settings, "whole": files is not None}, build)
+    return EncodedSentences.open(folder), Notes.load(folder)

@@ -60,9 +60,14 @@ class TaggingObjective(Objective[Tagger]):
         return Loss(-likelihood.sum(), weight)
 
     def predict(self, model: Tagger, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
-        """The best ``tags`` int[batch, time] (0 beyond the lengths), and every tag's ``scores`` [batch, time, tags]."""
-        scores = model(batch)
-        return {"tags": model.decode(scores, batch["lengths"]), "scores": scores}, carry
+        """The best ``tags`` int[batch, time] (0 beyond the lengths), and every tag's ``scores`` [batch, time, tags].
+
+        Also how probable they are: ``probability``, ``p(y_t)``, and ``link``, ``p(y_t | y_{t-1})``, [batch, time].
+        """
+        scores, lengths = model(batch), batch["lengths"]
+        tags = model.decode(scores, lengths)
+        probability, link = model.path_probabilities(scores, tags, lengths)
+        return {"tags": tags, "scores": scores, "probability": probability, "link": link}, carry
 
     def measure(self, model: Tagger, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The best tags, and minus the log-likelihood of the gold ones: NaN where the model lacks one of them."""

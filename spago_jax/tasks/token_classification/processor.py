@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The processor of token classification: sentences to arrays, tags to answers."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,7 +15,7 @@ from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_in
 from spago_jax.errors import InputError
 from spago_jax.tasks.token_classification.answer import Entity, TaggedText
 from spago_jax.tasks.token_classification.tag_set import TagSet
-from spago_jax.text.tags import convert, spans
+from spago_jax.text.tags import convert, spans, tags_from_spans
 from spago_jax.text.tokenizers.tokenizer import Tokenizer, tokenizer_from
 
 
@@ -49,7 +50,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         max_length: longer sentences are read in windows of this many tokens.
     """
 
-    outputs: ClassVar[tuple[str, ...]] = ("tags",)
+    outputs: ClassVar[tuple[str, ...]] = ("tags", "probability", "link")
     unit: ClassVar[str] = "tokens"
 
     def __init__(self, tokenizer: Tokenizer, indexers: Sequence[TokenIndexer], tags: TagSet, max_length: int):
@@ -105,24 +106,45 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         return merged_specs(self.indexers)
 
     def decode(
-        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: TokenRows, owned: Sequence[int], example: Tokens
+        self,
+        outputs: Sequence[Mapping[str, np.ndarray]],
+        rows: TokenRows,
+        owned: Sequence[int],
+        example: Tokens,
+        *,
+        threshold: float = 0.0,
     ) -> TaggedText:
-        """The tags of the example's windows, one after the other, and the spans that they mark."""
-        names = self.tags.names
-        ids = [i for row, found in zip(owned, outputs, strict=True) for i in found["tags"][: rows.lengths[row]]]
-        tags = [names[i] for i in ids]
+        """The tags of the example's windows, one after the other, and the spans that they mark.
+
+        A span that is less probable than ``threshold`` is left out, its tokens get ``O``.
+        """
+        pairs = list(zip(owned, outputs, strict=True))
+        tags = [self.tags.names[i] for row, found in pairs for i in found["tags"][: rows.lengths[row]].tolist()]
+        single = [p for row, found in pairs for p in found["probability"][: rows.lengths[row]].tolist()]
+        link = [p for row, found in pairs for p in found["link"][: rows.lengths[row]].tolist()]
         text, offsets = example.text, example.offsets
         if text is None or offsets is None:
             text, offsets = _joined(example.tokens)
         tokens = tuple(text[start:end] for start, end in offsets)
         if self.tags.scheme == "plain":
-            return TaggedText(text, tokens, tuple(offsets), tuple(tags), (), True, example.line)
-        entities = []
+            probabilities = tuple(single)
+            return TaggedText(
+                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, probabilities, example.frame
+            )
+        entities, kept = [], []
         for span in spans(tags, self.tags.scheme):
+            probability = single[span.start] * math.prod(link[span.start + 1 : span.end])
+            if probability < threshold:
+                continue
+            kept.append(span)
             start, end = offsets[span.start][0], offsets[span.end - 1][1]
-            entities.append(Entity(span.label, start, end, text[start:end], (span.start, span.end)))
-        written = convert(tags, self.tags.written, scheme=self.tags.scheme)
-        return TaggedText(text, tokens, tuple(offsets), tuple(written), tuple(entities), False, example.line)
+            place = (span.start, span.end)
+            entities.append(Entity(span.label, start, end, text[start:end], place, probability))
+        written = tags_from_spans(kept, len(tags), self.tags.written)
+        return TaggedText(
+            text, tokens, tuple(offsets), tuple(written), tuple(entities), False, example.line, tuple(single),
+            example.frame,
+        )  # fmt: skip
 
     def settings(self) -> dict[str, Any]:
         """The tokenizer, the embeddings by kind and name, and the size of a window."""

@@ -30,7 +30,12 @@ class TagScorer:
         table: from the corpus's tag ids to the model's, -1 for a tag that training never saw.
         tags: the model's tags.
         loss_per_token: divide the loss by tokens (single decisions) instead of sentences (a CRF), as in training.
+
+    Attributes:
+        keep: how many sample sentences are kept.
     """
+
+    keep: int = SAMPLES
 
     def __init__(self, corpus: EncodedSentences, table: np.ndarray, tags: TagSet, *, loss_per_token: bool = False):
         self._corpus, self._table, self._tags, self._per_token = corpus, table, tags, loss_per_token
@@ -66,7 +71,7 @@ class TagScorer:
         for row, is_whole, gold_row, found_row, length in zip(rows.tolist(), whole, gold, found, lengths, strict=True):
             if not is_whole:
                 self._wait(row, found_row[:length])
-            elif self._entities is not None or len(self._samples) < SAMPLES:
+            elif self._entities is not None or len(self._samples) < self.keep:
                 wanted = [self._corpus.tag_names[i] for i in gold_row[:length]]
                 self._compare(row, wanted, [self._tags.names[i] for i in found_row[:length]])
 
@@ -96,7 +101,7 @@ class TagScorer:
         wrong = wanted != got
         dull = all(tag == "O" for tag in (*wanted, *got))
         right = sum(1 for _, _, w, g in self._samples if w == g)
-        if dull or len(self._samples) >= SAMPLES or (not wrong and right >= SAMPLES // 3):
+        if dull or len(self._samples) >= self.keep or (not wrong and right >= min(self.keep, SAMPLES) // 3):
             return
         self._samples.append((row, self._corpus.whole(row).tokens, wanted, got))
 

@@ -3,7 +3,9 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
+
+import numpy as np
 
 from spago_jax.data.batching import LengthBatches
 from spago_jax.data.examples import Tokens
@@ -14,7 +16,7 @@ from spago_jax.data.formats.reader import Reader
 from spago_jax.embeddings.stacked import check_embeddings, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
-from spago_jax.tasks.token_classification.config import TaggerConfig
+from spago_jax.tasks.token_classification.config import TaggerConfig, TaggingOptions
 from spago_jax.tasks.token_classification.corpus import model_tags, read_corpus, schemes
 from spago_jax.tasks.token_classification.objective import TaggingObjective
 from spago_jax.tasks.token_classification.processor import TokenProcessor
@@ -32,6 +34,7 @@ class TokenClassification(Task):
     readers: ClassVar[tuple[type[Reader], ...]] = (Conll, Conllu, PythonSource)
     ModelConfig = TaggerConfig
     TrainConfig = TextTrainConfig
+    Options = TaggingOptions
     scores: ClassVar[tuple[Score, ...]] = (
         Score("f1"),
         Score("precision"),
@@ -51,21 +54,31 @@ class TokenClassification(Task):
             TOKENIZERS.find(experiment.model.tokenizer)
 
     @classmethod
-    def prepare(cls, experiment: Experiment, *, start: TokenProcessor | None = None) -> Self:
-        """Reads the training data, makes the vocabularies, and encodes dev and test with them."""
+    def make_processor(cls, experiment: Experiment, *, start: TokenProcessor | None = None) -> TokenProcessor:
+        """Makes the vocabularies and the tags of the training sentences."""
         data, config = experiment.data, experiment.model
         written, wanted = schemes(data, config.scheme)
         max_length = experiment.train.max_length if start is None else start.max_length
-        train = read_corpus(data, "train", written, wanted, max_length)
+        train, _ = read_corpus(data, "train", written, wanted, max_length)
         tags = TagSet(model_tags(train.tag_names, wanted), wanted, written)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
         indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
-        task = cls(experiment, TokenProcessor(tokenizer, indexers, tags, max_length))
-        for split in data.splits():
-            corpus = train if split == "train" else read_corpus(data, split, written, wanted, max_length)
-            task.parts[split] = task.processor.rows(corpus, split)
-        return task
+        return TokenProcessor(tokenizer, indexers, tags, max_length)
+
+    def read(self, split: str, files: Sequence[Path] | None = None) -> None:
+        """Reads one part of the data, or other files in its format."""
+        tags, max_length = self.processor.tags, self.processor.max_length
+        corpus, notes = read_corpus(self.experiment.data, split, tags.written, tags.scheme, max_length, files)
+        self.parts[split] = self.processor.rows(corpus, split)
+        if split == "train" and self.experiment.data.tag_scheme() == "auto":
+            read_as = f", read by the model as {tags.scheme}" if tags.scheme != tags.written else ""
+            notes.add(f"tags in the scheme {tags.written}{read_as}", count=len(corpus.tag_names))
+        cut = len(np.unique(corpus.owners[corpus.windows > 0]))
+        if cut:
+            whole, where = int(corpus.owners[-1]) + 1, f"train.max_length = {max_length}"
+            notes.add(f"of {whole:,} sentences are longer than {where} and are read in windows", count=cut)
+        self.notes[split] = notes
 
     def make_objective(self) -> TaggingObjective:
         """The likelihood of the tags."""
@@ -76,13 +89,6 @@ class TokenClassification(Task):
         lexicon = self.parts["train"].corpus.lexicon
         configs = self.experiment.model.embeddings
         return model.replace(embeddings=model.embeddings.from_data(configs, self.processor.indexers, lexicon))
-
-    def load_split(self, name: str, path: str) -> None:
-        """Reads another file in the format of the data."""
-        tags = self.processor.tags
-        files = [Path(path)]
-        corpus = read_corpus(self.experiment.data, name, tags.written, tags.scheme, self.processor.max_length, files)
-        self.parts[name] = self.processor.rows(corpus, name)
 
     def batches(self, split: str, *, training: bool) -> LengthBatches:
         """By length, with few padded lengths."""
@@ -118,20 +124,21 @@ class TokenClassification(Task):
         return majority_scores(self.parts["train"].corpus, rows.corpus, rows.tags, self.processor.tags)
 
     def examples(self, source: InputFile) -> Iterator[Tokens]:
-        """Columns of a CoNLL file, a whole source of Python, or one text per line."""
+        """Columns of a CoNLL file, a whole source of Python, tokens apart by blanks, or one text per line."""
         data = self.experiment.data
-        if source.suffix in Conllu.suffixes or (isinstance(data, Conllu) and source.suffix in Conll.suffixes):
-            yield from read_conllu(source.path, column=None)
-        elif source.suffix in Conll.suffixes:
-            yield from read_conll(source.path, token_column=getattr(data, "token_column", 0), tag_column=None)
-        elif self.processor.whole:
+        kind = source.file_format or _format_of(source.suffix, data)
+        if kind == "conllu":
+            yield from read_conllu(source.path, column=None, target=getattr(data, "column", "upos"))
+        elif kind == "conll":
+            column, comment = getattr(data, "token_column", 0), getattr(data, "comment", None)
+            yield from read_conll(source.path, token_column=column, tag_column=None, comment=comment, frames=True)
+        elif self.processor.whole and kind is None:
             yield self.processor.example(source.source_text())
         else:
             for number, line in enumerate(source.lines(), 1):
-                if line.strip():
-                    example = self.processor.example(line)
-                    example.line = number
-                    yield example
+                example = self.processor.example(line.split() if kind == "tokens" else line)
+                example.line = number
+                yield example
 
     def labels(self) -> Sequence[str]:
         """The labels of the tags, without prefixes."""
@@ -145,3 +152,10 @@ def _scores_of(scheme: str) -> tuple[str, ...]:
     if scheme == "plain":
         return ("accuracy", "macro_f1", "loss")
     return ("f1", "precision", "recall", "accuracy", "loss")
+
+
+def _format_of(suffix: str, data: Reader) -> str | None:
+    """Returns the format of a user's file by the end of its name; None for running text."""
+    if suffix in Conllu.suffixes or (isinstance(data, Conllu) and suffix in Conll.suffixes):
+        return "conllu"
+    return "conll" if suffix in Conll.suffixes else None

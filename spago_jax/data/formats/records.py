@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Records of tables and JSON files, whose values are found by a column's name or number, or by a dotted key."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from spago_jax.data.files import open_text
+from spago_jax.data.notes import BadRows
+from spago_jax.errors import InputError, did_you_mean
+
+__all__ = ["Key", "Record", "json_records", "table_records"]
+
+Key = str | int
+_LONGEST = 1 << 26  # characters per field; the csv module's own limit, 131072, is too small for documents
+
+
+class Record(Protocol):
+    """One row of a table, or one JSON object."""
+
+    line: int
+
+    def value(self, key: Key) -> Any:
+        """Returns the value of a column or key.
+
+        Raises:
+            KeyError: where it is missing, with a message that says what there is.
+        """
+        ...
+
+
+class TableRow:
+    """A row of a table.
+
+    Args:
+        cells: the values.
+        header: the names of the columns; None if there is no header.
+        line: the line that it begins in.
+    """
+
+    def __init__(self, cells: Sequence[str], header: Mapping[str, int] | None, line: int):
+        self.cells, self.header, self.line = cells, header, line
+
+    def value(self, key: Key) -> str:
+        """Returns the cell of a column, by its name, or by its number, from 0 (negative: from the end)."""
+        if isinstance(key, int):
+            if not -len(self.cells) <= key < len(self.cells):
+                raise KeyError(f"no column {key}; they are numbered 0 to {len(self.cells) - 1}")
+            return self.cells[key]
+        if self.header is None:
+            raise KeyError(f"no column {key!r}: there is no header; give the number of the column, from 0")
+        return self.cells[self.header[key]]
+
+
+class JsonObject:
+    """A JSON object.
+
+    Args:
+        fields: its keys and values.
+        line: the line that it stands in, or its number in an array.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], line: int):
+        self.fields, self.line = fields, line
+
+    def value(self, key: Key) -> Any:
+        """Returns the value of a key; ``a.b`` and ``a.0`` look into nested objects and arrays.
+
+        >>> JsonObject({"a": {"b": [7, 8]}}, 1).value("a.b.1")
+        8
+        """
+        if str(key) in self.fields:
+            return self.fields[str(key)]
+        found: Any = self.fields
+        for part in str(key).split("."):
+            if isinstance(found, Mapping) and part in found:
+                found = found[part]
+            elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+                found = found[int(part)]
+            else:
+                raise KeyError(missing("key", str(key), list(self.fields)))
+        return found
+
+
+def missing(what: str, key: str, found: Sequence[str]) -> str:
+    """Returns the message for a column or key that is not there."""
+    hint = did_you_mean(key, found, known="found") if found else "none found"
+    listed = "" if hint.startswith(("found", "none")) else f" (found: {', '.join(found)})"
+    return f"no {what} {key!r}; {hint}{listed}"
+
+
+def table_records(
+    path: Path, *, delimiter: str, header: bool, keys: Iterable[Key], comment: str | None, bad: BadRows
+) -> Iterator[TableRow]:
+    """Yields the rows of a table in constant memory.
+
+    Fields may be quoted, with line ends inside, unless tabs separate them: then a quotation mark is itself, and each
+    line is one row.
+
+    Raises:
+        InputError: an empty file; a column that is wanted and not there, or there twice; text after a closing quote.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    with open_text(path, newline="") as file:
+        rows = csv.reader(_without_comments(file, comment), delimiter=delimiter, quoting=quoting, strict=True)
+        line, names, width, found = 1, None, 0, False
+        try:
+            if header:
+                row = next(rows, None)
+                if row is None:
+                    raise InputError("empty, expected a header line", path=path)
+                names, width = _header(path, row, keys), len(row)
+                line = rows.line_num + 1
+            for row in rows:
+                if row:  # the csv module returns blank lines as empty rows
+                    width = width or len(row)
+                    if len(row) == width:
+                        found = True
+                        yield TableRow(row, names, line)
+                    else:
+                        place = f"in the header ({', '.join(names)})" if names else "in the first row"
+                        count = f"{len(row)} field{'s' * (len(row) != 1)}"
+                        bad.add(f"{count}, expected {width} as {place}", path=path, line=line)
+                line = rows.line_num + 1
+        except csv.Error as problem:
+            raise InputError(f"malformed: {problem}", path=path, line=line) from None
+        bad.finish()
+        if not found:
+            raise InputError("no records below the header" if header else "no records", path=path)
+
+
+def _header(path: Path, row: Sequence[str], keys: Iterable[Key]) -> dict[str, int]:
+    row = [name.strip() for name in row]
+    for key in keys:
+        if isinstance(key, str) and row.count(key) > 1:
+            raise InputError(
+                f"column {key!r} is there {row.count(key)} times: give its number, from 0", path=path, line=1
+            )
+        if isinstance(key, str) and key not in row:
+            raise InputError(missing("column", key, row), path=path, line=1)
+    return {name: number for number, name in enumerate(row)}
+
+
+def _without_comments(lines: Iterable[str], comment: str | None) -> Iterator[str]:
+    # A comment becomes a blank line, so that line numbers stay right.
+    return ("\n" if comment is not None and line.startswith(comment) else line for line in lines)
+
+
+def delimiter_of(path: Path, keys: Sequence[Key], default: str) -> str:
+    """Returns the separator of a CSV file: the one among ``,``, ``;``, tab and ``|`` that its first line is cut by.
+
+    It is the one that gives the columns that are wanted by name, otherwise the one that cuts the line most often.
+
+    Raises:
+        InputError: the file is missing or is not UTF-8.
+    """
+    with open_text(path, newline="") as file:
+        first = next(iter(file), "").rstrip("\r\n")
+    named = {key for key in keys if isinstance(key, str)}
+    best, most = default, 0
+    for candidate in dict.fromkeys((default, ",", ";", "\t", "|")):
+        cells = [cell.strip() for cell in next(csv.reader([first], delimiter=candidate), [])]
+        if named and named <= set(cells):
+            return candidate
+        if len(cells) > most:
+            best, most = candidate, len(cells)
+    return best
+
+
+def json_records(path: Path, *, lines: bool, bad: BadRows) -> Iterator[JsonObject]:
+    """Yields the objects of a file of JSON lines, in constant memory, or of a JSON array.
+
+    Raises:
+        InputError: the file is empty, or is not JSON; an item is not an object.
+    """
+    found = False
+    for number, value in _lines(path, bad) if lines else _array(path):
+        found = True
+        if isinstance(value, dict):
+            yield JsonObject(value, number)
+        else:
+            bad.add(f"a {type(value).__name__}, expected an object", path=path, line=number)
+    bad.finish()
+    if not found:
+        what = "one JSON object per line" if lines else "an array of JSON objects"
+        raise InputError(f"empty, expected {what}", path=path)
+
+
+def _lines(path: Path, bad: BadRows) -> Iterator[tuple[int, Any]]:
+    with open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError) as problem:
+                    bad.add(f"not JSON: {problem}", path=path, line=number)
+                    continue
+                yield number, value
+
+
+def _array(path: Path) -> Iterator[tuple[int, Any]]:
+    with open_text(path) as file:
+        try:
+            found = json.load(file)
+        except (ValueError, RecursionError) as problem:
+            raise InputError(f"not JSON: {problem}", path=path) from None
+    if not isinstance(found, list):
+        raise InputError(f"a JSON {type(found).__name__}, expected an array of objects", path=path)
+    yield from enumerate(found, 1)
