@@ -19,7 +19,7 @@ from spago_jax.errors import InputError
 
 __all__ = ["FORMAT_VERSION", "cached", "fingerprint"]
 
-FORMAT_VERSION = 1  # raise it when the output of the encoders changes: older folders are then ignored
+FORMAT_VERSION = 2  # raise it when the output of the encoders changes: older folders are then ignored
 _PART = ".building-"
 _STALE = 24 * 3600.0  # seconds; a folder left by a killed builder is removed after this
 
@@ -30,11 +30,13 @@ def fingerprint(kind: str, sources: Sequence[str | Path], settings: Mapping[str,
     """Returns the name of a cached folder: a hash of the sources' paths, sizes and times, and the settings.
 
     Raises:
-        InputError: a source is missing, or JSON cannot write a setting.
+        InputError: a source is missing or is not a regular file, or JSON cannot write a setting.
     """
     files = []
     for source in sources:
-        path = find_file(source).resolve()
+        if not find_file(source).is_file():
+            raise InputError("is a pipe or a device: data that are read more than once need a file", path=source)
+        path = Path(source).resolve()
         state = path.stat()
         files.append([str(path), state.st_size, state.st_mtime_ns])
     try:

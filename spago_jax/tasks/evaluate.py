@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spago_jax.core import Precision
 from spago_jax.core.devices import Devices
+from spago_jax.data.files import find_file
 from spago_jax.errors import InputError
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.load import open_run
@@ -27,8 +28,8 @@ def evaluate_run(path: str | Path, *, data: str | None = None, step: int | None 
         CheckpointError: where the checkpoint cannot be read.
     """
     if data is not None:
-        if "," not in data and not Path(data).is_file():
-            raise InputError("no such file", path=data)
+        if "," not in data:
+            find_file(data)
         trained = open_run(path, step=step)
         try:
             trained.task.load_split("data", data)
