@@ -43,7 +43,7 @@ def predict(
 
     Taggers read one sentence per line, or CoNLL columns where the file ends in .conll, .conllu, .tsv or .bio; a run
     trained on Python reads source code. Classifiers read one text per line, image classifiers an IDX or .npy file.
-    Language models read one prompt per line and take characters=, temperature=, seed= and top_k=.
+    Language models read one prompt per line and take characters=, temperature=, seed=, top_k= and top_p=.
     """
     from spago_jax.cli.colours import Painter
     from spago_jax.tasks.input_file import InputFile

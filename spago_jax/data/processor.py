@@ -64,7 +64,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
-    unit: ClassVar[str] = "examples"
+    unit: str = "examples"
     whole: bool = False
     generates: ClassVar[bool] = False
 
@@ -99,11 +99,10 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         """Returns typical sizes of the free dimensions of ``specs`` except the batch, for pictures and costs."""
         return {"time": 32}
 
-    @abc.abstractmethod
     def decode(
         self, outputs: Sequence[Mapping[str, np.ndarray]], rows: Any, owned: Sequence[int], example: Example
     ) -> AnswerType:
-        """Returns the answer to one example.
+        """Returns the answer to one example; a processor that ``generates`` has none, for a loop writes its answers.
 
         Args:
             outputs: the outputs of each of its rows, without the batch axis.
@@ -111,6 +110,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
             owned: the numbers of the example's rows.
             example: the example, as it was encoded.
         """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:

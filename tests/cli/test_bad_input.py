@@ -299,8 +299,9 @@ def test_other_tags(refused, trained, tmp_path):
 def test_data_of_another_kind(refused, trained, letters, pictures, corpus):
     (corpus / "one.txt").write_text("Ann\n")
     assert "one.txt:1: 1 column, expected 2 or more" in refused(2, "evaluate", trained[1], "--data", corpus / "one.txt")
-    message = refused(2, "evaluate", letters[1], "--data", corpus / "train.conll")
-    assert "not in the alphabet of" in message
+    (corpus / "far.txt").write_text("\u6771\u4eac" * 9)
+    message = refused(2, "evaluate", letters[1], "--data", corpus / "far.txt")
+    assert "none of its characters is in the alphabet of" in message
     message = refused(2, "evaluate", pictures[1], "--data", corpus / "images.idx")
     assert "give an image file and a label file, as IMAGES,LABELS" in message
     assert "/nowhere: no such file" in refused(2, "evaluate", trained[1], "--data", "/nowhere")

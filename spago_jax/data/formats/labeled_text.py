@@ -14,6 +14,7 @@ from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
 from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.text.unicode import refuse_surrogates
 
 __all__ = ["LabeledText", "read_labeled"]
 
@@ -179,6 +180,8 @@ def _json_lines(path: Path, text_field: str, label_field: str | None) -> Iterato
                     shown = json.dumps(label)[:60]
                     raise InputError(f"{label_field!r} is {shown}, expected a label", path=path, line=number)
             found = True
+            for value in (text, label or ""):
+                refuse_surrogates(value, path=path, line=number)
             yield Labeled(text, label, number)
     if not found:
         raise InputError("empty, expected one JSON object per line", path=path)

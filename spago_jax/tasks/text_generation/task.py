@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: text-generation``."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,12 +14,13 @@ from spago_jax.data.formats.python_docs import PythonDocs
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.load import load_text
 from spago_jax.data.text_chunks import TextChunks
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, InputWarning
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.text_generation.config import CharacterLMConfig, GenerationOptions
 from spago_jax.tasks.text_generation.objective import NextCharacterObjective
 from spago_jax.tasks.text_generation.processor import CharacterProcessor, CharacterRows
 from spago_jax.tasks.text_generation.scores import NatsScorer
+from spago_jax.text.alphabet import UNKNOWN, Alphabet, ByteAlphabet, counted
 from spago_jax.train.schema import Experiment, StreamTrainConfig
 from spago_jax.train.task import Score, Task
 
@@ -39,12 +41,25 @@ class TextGeneration(Task):
     processor_class = CharacterProcessor
 
     @classmethod
+    def check(cls, experiment: Experiment) -> None:
+        """Files must be there, and what is said about the alphabet must go together."""
+        experiment.data.check()
+        config = experiment.model
+        if config.characters == "bytes" and (config.min_count > 1 or config.unknown):
+            key = "min_count" if config.min_count > 1 else "unknown"
+            raise InputError(f"model.{key} says which characters are unknown; with model.characters: bytes none is")
+        if config.min_count > 1 and config.unknown is False:
+            raise InputError(
+                f"model.min_count = {config.min_count} makes rarer characters <unk>, but model.unknown = false has none"
+            )
+
+    @classmethod
     def prepare(cls, experiment: Experiment, *, start: CharacterProcessor | None = None) -> Self:
         """Encodes the text; the alphabet is that of the training file."""
-        alphabet, parts = _parts(experiment.data, None if start is None else start.alphabet)
+        alphabet, parts = _parts(experiment, None if start is None else start.alphabet)
         task = cls(experiment, CharacterProcessor(alphabet))
-        for split, ids in parts.items():
-            task._add(split, ids)
+        for split, (ids, strange) in parts.items():
+            task._add(split, ids, strange)
         return task
 
     def make_objective(self) -> NextCharacterObjective:
@@ -52,8 +67,8 @@ class TextGeneration(Task):
         return NextCharacterObjective(self.experiment.model, self.processor)
 
     def load_split(self, name: str, path: str) -> None:
-        """Reads another text over the same alphabet."""
-        self._add(name, load_text(path, alphabet=self.processor.alphabet).ids)
+        """Reads another text over the same alphabet; characters outside it are ``<unk>``, or are left out."""
+        self._add(name, *_known(Path(path), self.processor.alphabet))
 
     def batches(self, split: str, *, training: bool) -> TextChunks:
         """Parallel streams of the text, chunk after chunk."""
@@ -73,7 +88,7 @@ class TextGeneration(Task):
 
     def scorer(self, split: str) -> NatsScorer:
         """Nats and bits per character, perplexity."""
-        return NatsScorer()
+        return NatsScorer(self.parts[split].strange)
 
     def examples(self, source: InputFile) -> Iterator[Text]:
         """One prompt per line; a person who types nothing gets a text from the beginning."""
@@ -87,35 +102,67 @@ class TextGeneration(Task):
         """None: answers carry no labels."""
         return ()
 
-    def _add(self, split: str, ids: np.ndarray) -> None:
+    def _add(self, split: str, ids: np.ndarray, strange: Mapping[str, int]) -> None:
         # Windows of an evaluation end with their stream, so that no character is read twice.
         ends = np.array([max(len(ids) - 1, 0)])
         if split != "train":
             train = self.experiment.train
             ends = TextChunks(ids, train.eval_batch_size, train.chunk, keep_tail=True).ends()
-        self.parts[split] = CharacterRows(ids, ends)
+        self.parts[split] = CharacterRows(ids, ends, strange)
 
 
-def _parts(data: PlainText | PythonDocs, alphabet: list[str] | None) -> tuple[list[str], dict[str, np.ndarray]]:
+_Part = tuple[np.ndarray, Mapping[str, int]]
+
+
+def _parts(experiment: Experiment, given: Alphabet | None) -> tuple[Alphabet, dict[str, _Part]]:
     """The alphabet, and the ids of each part (views of the training text, or files of their own)."""
+    data: PlainText | PythonDocs = experiment.data
     (path,) = data.files("train")
-    whole = load_text(path, alphabet=alphabet)
     files: dict[str, Path | None] = {split: next(iter(data.files(split)), None) for split in ("dev", "test")}
     shares = {split: 0.0 if files[split] else getattr(data, f"{split}_fraction") for split in files}
     if sum(shares.values()) >= 1:
         raise InputError(
             f"data.dev_fraction + data.test_fraction = {sum(shares.values()):g} leaves nothing to train on"
         )
+    named = [file for file in files.values() if file is not None]
+    alphabet = _alphabet(experiment.model, path, named) if given is None else given
+    whole = load_text(path, alphabet=alphabet)
     count = len(whole)
     test_from = count - int(count * shares["test"])
     # int(count * share of training) is where others cut this text, so that scores compare.
     dev_from = min(int(count * (1 - shares["dev"] - shares["test"])), test_from)
-    parts = {"train": whole.ids[:dev_from]}
-    if dev_from < test_from:
-        parts["dev"] = whole.ids[dev_from:test_from]
-    if test_from < count:
-        parts["test"] = whole.ids[test_from:]
-    for split, file in files.items():
-        if file is not None:
-            parts[split] = load_text(file, alphabet=whole.alphabet).ids
-    return list(whole.alphabet), parts
+    cuts = {"train": slice(dev_from), "dev": slice(dev_from, test_from), "test": slice(test_from, None)}
+    parts: dict[str, _Part] = {split: (whole.ids[cut], {}) for split, cut in cuts.items() if len(whole.ids[cut])}
+    return alphabet, parts | {split: _known(file, alphabet) for split, file in files.items() if file is not None}
+
+
+def _alphabet(config: CharacterLMConfig, path: Path, others: Sequence[Path]) -> Alphabet:
+    """The alphabet of a training text, with ``<unk>`` as its last entry where one is asked for, or needed by others."""
+    if config.characters == "bytes":
+        return ByteAlphabet()
+    whole = load_text(path)
+    frequent = [char for char, count in zip(whole.alphabet, whole.counts, strict=True) if count >= config.min_count]
+    if not frequent:
+        raise InputError(f"no character occurs as often as model.min_count = {config.min_count}", path=path)
+    closed, open_ = Alphabet(frequent), Alphabet([*frequent, UNKNOWN])
+    if config.unknown is not None:
+        return open_ if config.unknown else closed
+    needed = config.min_count > 1 or any(load_text(other, alphabet=open_).strange for other in others)
+    return open_ if needed else closed
+
+
+def _known(path: Path, alphabet: Alphabet) -> _Part:
+    """The ids of a text, and the characters outside the alphabet, which are said: ``<unk>``, or left out."""
+    closed = alphabet.unknown is None and not isinstance(alphabet, ByteAlphabet)
+    found = load_text(path, alphabet=Alphabet([*alphabet, UNKNOWN]) if closed else alphabet)
+    if not found.strange:
+        return found.ids, {}
+    said = counted(found.strange, len(found))
+    if not closed:
+        warnings.warn(f"{path}: {said}: read as {UNKNOWN}", InputWarning, stacklevel=2)
+        return found.ids, found.strange
+    ids = found.ids[found.ids != len(alphabet)]
+    if not len(ids):
+        raise InputError(f"none of its characters is in the alphabet of {len(alphabet)}", path=path)
+    warnings.warn(f"{path}: {said}: left out, since it has no {UNKNOWN}", InputWarning, stacklevel=2)
+    return ids, found.strange

@@ -15,7 +15,6 @@ from spago_jax.data.files import _WithoutMarks
 from spago_jax.data.formats.plain_text import read_lines, read_text
 from spago_jax.errors import InputError
 
-
 characters = st.text(st.characters(codec="utf-8") | st.sampled_from("\r\n\ufeff"), max_size=30)
 
 
