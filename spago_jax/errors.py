@@ -26,6 +26,10 @@ class InputError(SpagoError, ValueError):
         self.line = line
 
 
+class InputWarning(UserWarning):
+    """Something about the user's input that is worth a look; the work goes on. The command line prints one line."""
+
+
 class DefinitionError(SpagoError, TypeError):
     """A Module class is declared in a way that JAX could not work with."""
 

@@ -3,13 +3,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import typer
 
 from spago_jax.cli.app import app
-from spago_jax.errors import InputError, SpagoError
+from spago_jax.errors import InputError, InputWarning, SpagoError
 
 # The base of typer's usage errors; older versions take it from click, newer ones bring their own.
 _USAGE: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -41,7 +43,7 @@ def run(arguments: list[str]) -> int:
     try:
         # Not app(arguments): that would end the process with code 1 on a broken pipe.
         command = typer.main.get_command(app)
-        with command.make_context("spago-jax", arguments) as context:
+        with _short_warnings(), command.make_context("spago-jax", arguments) as context:
             result = command.invoke(context)
         sys.stdout.flush()  # here, where a broken pipe is known for what it is, and not at the interpreter's exit
         return result if isinstance(result, int) else 0
@@ -61,6 +63,23 @@ def run(arguments: list[str]) -> int:
         return _say(str(error), _code(error))
     except OSError as error:
         return _say(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Says warnings about the user's input in one line each, without the place in this library's source."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        show = warnings.showwarning
+
+        def shown(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, InputWarning):
+                print(f"spago-jax: warning: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = shown
+        yield
 
 
 def _code(error: SpagoError) -> int:

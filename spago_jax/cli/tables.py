@@ -27,3 +27,38 @@ def scores_table(scores: Mapping[str, Scores], baselines: Mapping[str, Scores]) 
         cells = [(f"{values[name]:.4f}" if name in values else "-").rjust(widths[name]) for name in names]
         lines.append(label.ljust(first) + "  ".join(cells))
     return "\n".join(lines)
+
+
+def label_scores(scores: Scores, *, most: int = 20) -> str:
+    """One row per label, the most frequent first, and the most frequent confusions.
+
+    >>> row = {"label": "PER", "precision": 1.0, "recall": 0.5, "f1": 0.667, "gold": 2, "predicted": 1, "correct": 1}
+    >>> confusions = {"labels": ["O", "PER"], "matrix": [[5, 0], [1, 1]]}
+    >>> print(label_scores(Scores({}, {"labels": [row], "confusions": confusions})))
+    label  precision  recall      f1  gold  predicted
+    PER       1.0000  0.5000  0.6670     2          1
+    <BLANKLINE>
+    gold  predicted  times
+    PER   O              1
+    """
+    from spago_jax.core.show import text_table
+
+    rows = [
+        [r["label"], *(f"{r[name]:.4f}" for name in ("precision", "recall", "f1")), str(r["gold"]), str(r["predicted"])]
+        for r in scores.details.get("labels", ())
+    ]
+    parts = [text_table(["label", "precision", "recall", "f1", "gold", "predicted"], rows)] if rows else []
+    table = scores.details.get("confusions", {"labels": [], "matrix": []})
+    names = table["labels"]
+    wrong = [
+        (times, gold, found)
+        for gold, row in zip(names, table["matrix"], strict=True)
+        for found, times in zip(names, row, strict=True)
+        if times and gold != found
+    ]
+    if wrong:
+        often = sorted(wrong, key=lambda item: -item[0])[:most]
+        parts.append(
+            text_table(["gold", "predicted", "times"], [[gold, found, str(n)] for n, gold, found in often], align="llr")
+        )
+    return "\n\n".join(parts)

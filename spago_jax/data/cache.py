@@ -30,11 +30,13 @@ def fingerprint(kind: str, sources: Sequence[str | Path], settings: Mapping[str,
     """Returns the name of a cached folder: a hash of the sources' paths, sizes and times, and the settings.
 
     Raises:
-        InputError: a source is missing, or JSON cannot write a setting.
+        InputError: a source is missing or is not a regular file, or JSON cannot write a setting.
     """
     files = []
     for source in sources:
-        path = find_file(source).resolve()
+        if not find_file(source).is_file():
+            raise InputError("is a pipe or a device: data that are read more than once need a file", path=source)
+        path = Path(source).resolve()
         state = path.stat()
         files.append([str(path), state.st_size, state.st_mtime_ns])
     try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A text as one memory-mapped array of character ids over a dense alphabet."""
+"""A text as one memory-mapped array of the ids of its characters over a dense alphabet, or of its bytes."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from spago_jax.data.files import find_file, load_array, new_folder
 from spago_jax.data.formats.plain_text import read_text
 from spago_jax.errors import InputError
+from spago_jax.text.alphabet import Alphabet, ByteAlphabet, alphabet_from
 
 __all__ = ["EncodedText", "encode_text"]
 
@@ -18,16 +19,17 @@ _CHUNK = 1 << 21  # characters decoded at a time
 
 
 class EncodedText:
-    """A text as character ids.
+    """A text as the ids of its characters, or of its bytes.
 
     Attributes:
         ids: the id of each character, uint8, uint16 or uint32 [n], mapped from disk.
-        alphabet: the character of each id, in order of code points unless another alphabet was given.
-        counts: how often each character occurs, int64 [len(alphabet)].
+        alphabet: the characters by id, in order of code points unless another alphabet was given; or the bytes.
+        counts: how often each id occurs, int64 [len(alphabet)].
+        strange: how often each character outside the alphabet occurs.
     """
 
-    def __init__(self, ids: np.ndarray, alphabet: list[str], counts: np.ndarray):
-        self.ids, self.alphabet, self.counts = ids, alphabet, counts
+    def __init__(self, ids: np.ndarray, alphabet: Alphabet, counts: np.ndarray, strange: Mapping[str, int]):
+        self.ids, self.alphabet, self.counts, self.strange = ids, alphabet, counts, strange
 
     @classmethod
     def open(cls, folder: str | Path) -> "EncodedText":
@@ -39,23 +41,29 @@ class EncodedText:
         folder = Path(folder)
         try:
             about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-            alphabet, counts, total = about["alphabet"], np.array(about["counts"], np.int64), about["characters"]
+            alphabet, counts = alphabet_from(about["alphabet"]), np.array(about["counts"], np.int64)
+            total, strange = about["ids"], about["strange"]
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError("no encoded text: missing or incomplete", path=folder) from None
         ids = load_array(folder / "ids.npy", mapped=True)
         if len(ids) != total:
             raise InputError(f"{len(ids)} ids, expected {total}", path=folder / "ids.npy")
-        return cls(ids, alphabet, counts)
+        return cls(ids, alphabet, counts, strange)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        return f"EncodedText({len(self)} characters, {len(self.alphabet)} distinct, {self.ids.dtype})"
+        unit = "bytes" if isinstance(self.alphabet, ByteAlphabet) else "characters"
+        return f"EncodedText({len(self)} {unit}, {len(self.alphabet)} distinct, {self.ids.dtype})"
 
     def decode(self, start: int = 0, stop: int | None = None) -> str:
-        """Returns the characters from ``start`` up to ``stop``."""
-        return "".join([self.alphabet[number] for number in self.ids[start:stop].tolist()])
+        """Returns the text of the ids from ``start`` up to ``stop``."""
+        return self.alphabet.decode(self.ids[start:stop].tolist())
+
+
+def _bytes(piece: str) -> np.ndarray:
+    return np.frombuffer(piece.encode("utf-8"), np.uint8)
 
 
 def _code_points(piece: str) -> np.ndarray:
@@ -64,53 +72,52 @@ def _code_points(piece: str) -> np.ndarray:
     return np.frombuffer(piece.encode("utf-32-le"), "<u4")
 
 
-def encode_text(
-    path: str | Path, folder: str | Path, alphabet: Sequence[str] | None = None, *, unknown: int | None = None
-) -> EncodedText:
-    """Encodes a text file into character ids, in constant memory; the folder appears complete or not at all.
+def encode_text(path: str | Path, folder: str | Path, alphabet: Alphabet | None = None) -> EncodedText:
+    """Encodes a text file into the ids of an alphabet, in constant memory; the folder appears complete or not at all.
 
     Two passes: the first counts code points, which gives the alphabet and the narrowest type; the second writes.
 
     Args:
         path: a UTF-8 text; ``.gz`` is decompressed.
         folder: where to write; it must not exist, or must be empty.
-        alphabet: the characters by id, as of a trained model (entries of several characters, such as ``<unk>``, match
-            nothing); None: the characters of this text in order of code points.
-        unknown: the id of characters that are not in ``alphabet``; None: they are an error.
+        alphabet: of a trained model, for example; None: the characters of this text in order of code points.
 
     Raises:
-        InputError: the file is missing, empty or not UTF-8; a character is not in the alphabet; the alphabet names a
-            character twice or has no id ``unknown``.
+        InputError: the file is missing, empty or not UTF-8; a character is not in an alphabet that has no ``<unk>``;
+            the alphabet names a character twice.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.txt")
     >>> _ = file.write_text("banana")
     >>> text = encode_text(file, file.parent / "encoded")
-    >>> text.ids.tolist(), text.alphabet, text.counts.tolist()
+    >>> text.ids.tolist(), list(text.alphabet), text.counts.tolist()
     ([1, 0, 2, 0, 2, 0], ['a', 'b', 'n'], [3, 1, 2])
     """
     path = find_file(path)
-    points = np.zeros(sys.maxunicode + 1, np.int64)
+    units = _bytes if isinstance(alphabet, ByteAlphabet) else _code_points
+    points = np.zeros(256 if units is _bytes else sys.maxunicode + 1, np.int64)
     for piece in read_text(path, chunk=_CHUNK):
-        counted = np.bincount(_code_points(piece))
+        counted = np.bincount(units(piece))
         points[: len(counted)] += counted
     present = np.flatnonzero(points)
     if not present.size:
         raise InputError("empty: there are no characters in it", path=path)
-    names = [chr(point) for point in present.tolist()] if alphabet is None else list(alphabet)
-    table = _table(names, unknown)
+    if alphabet is None:
+        alphabet = Alphabet([chr(point) for point in present.tolist()])
+    table = _table(alphabet, len(points))
     strange = present[table[present] < 0]
-    if strange.size:
+    if strange.size and alphabet.unknown is None:
         shown = ", ".join(f"{chr(point)!r} (U+{point:04X})" for point in strange[:5].tolist())
         raise InputError(
-            f"{strange.size} character{'s' * (strange.size > 1)} not in the alphabet of {len(names)}: {shown}"
+            f"{strange.size} character{'s' * (strange.size > 1)} not in the alphabet of {len(alphabet)}: {shown}"
             f"{', ...' * (strange.size > 5)}",
             path=path,
             line=_line_of(path, chr(int(strange[0]))),
         )
-    counts = np.bincount(table[present], weights=points[present], minlength=len(names)).astype(np.int64)
+    table[table < 0] = alphabet.unknown or 0
+    counts = np.bincount(table[present], weights=points[present], minlength=len(alphabet)).astype(np.int64)
     total = int(points.sum())
-    dtype = np.min_scalar_type(len(names) - 1)
+    dtype = np.min_scalar_type(len(alphabet) - 1)
     narrow = table.astype(dtype)
     with new_folder(folder) as part:
         with (part / "ids.npy").open("wb", buffering=1 << 20) as file:
@@ -118,23 +125,26 @@ def encode_text(
             np.lib.format.write_array_header_1_0(file, header)
             written = 0
             for piece in read_text(path, chunk=_CHUNK):
-                ids = narrow[_code_points(piece)]
+                ids = narrow[units(piece)]
                 ids.tofile(file)
                 written += len(ids)
         if written != total:
             raise InputError(f"changed while it was read: {written} characters, then {total}", path=path)
-        about = {"characters": total, "alphabet": names, "counts": counts.tolist()}
+        about = {
+            "ids": total,
+            "alphabet": alphabet.saved(),
+            "counts": counts.tolist(),
+            "strange": {chr(point): int(points[point]) for point in strange.tolist()},
+        }
         (part / "about.json").write_text(json.dumps(about), encoding="utf-8")
     return EncodedText.open(folder)
 
 
-def _table(names: list[str], unknown: int | None) -> np.ndarray:
-    """Returns a table from code points to ids; characters without an id have ``unknown`` or -1."""
-    if unknown is not None and not 0 <= unknown < len(names):
-        raise InputError(f"unknown={unknown} is not an id of the alphabet, which has {len(names)}")
-    table = np.full(sys.maxunicode + 1, -1 if unknown is None else unknown, np.int64)
+def _table(alphabet: Alphabet, size: int) -> np.ndarray:
+    """Returns a table from code points (or bytes) to ids, -1 for those without one."""
+    table = np.full(size, -1, np.int64)
     seen: set[str] = set()
-    for number, name in enumerate(names):
+    for number, name in enumerate(alphabet):
         if name in seen:
             raise InputError(f"the alphabet contains {name!r} twice")
         seen.add(name)

@@ -9,21 +9,22 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, TypeVar, cast
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
 
 import numpy as np
 
 from spago_jax.core import disk
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["find_file", "load_array", "new_file", "new_folder", "open_binary", "open_text"]
+__all__ = ["find_file", "load_array", "new_file", "new_folder", "open_binary", "open_text", "text_lines"]
 
 _BUFFER = 1 << 20
+_MARK = b"\xef\xbb\xbf"  # U+FEFF, the byte-order mark, in UTF-8
 T = TypeVar("T")
 
 
 def find_file(path: str | Path) -> Path:
-    """Returns the path of a file that exists and can be read.
+    """Returns the path of a file, a pipe or a device that exists and can be read.
 
     Raises:
         InputError: it is missing (suggests the nearest name beside it), is a folder, or may not be read.
@@ -68,41 +69,102 @@ def open_binary(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_text(path: str | Path, *, newline: str = "\n") -> Iterator[TextIO]:
-    """Opens a UTF-8 file for reading as text, without its byte-order mark; ``.gz`` is decompressed.
+def open_text(path: str | Path, *, newline: str | None = "\n") -> Iterator[TextIO]:
+    """Opens a UTF-8 file for reading as text; ``.gz`` is decompressed.
+
+    Byte-order marks are left out wherever they stand, for files that were put together have one in the middle.
 
     Args:
         path: the file.
         newline: as for ``open``. ``"\\n"`` ends lines at line feeds only, so that a carriage return, or one of
-            Unicode's other separators, stays within its line.
+            Unicode's other separators, stays within its line; None reads CR and CRLF as line feeds.
 
     Raises:
         InputError: the file is missing or broken, or is not UTF-8 (with the line of the first bad byte).
     """
     with open_binary(path) as binary:
         # a large buffer between the decompressor and the decoder, which asks for 8 kB at a time
-        raw = io.BufferedReader(cast(io.RawIOBase, binary), _BUFFER) if Path(path).suffix == ".gz" else binary
+        raw = io.BufferedReader(_WithoutMarks(binary), _BUFFER)
         try:
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline=newline)
-        except UnicodeDecodeError:
-            raise _not_utf8(Path(path)) from None
+            yield io.TextIOWrapper(raw, encoding="utf-8", newline=newline)
+        except UnicodeDecodeError as problem:
+            raise _not_utf8(Path(path), problem, universal=newline is None) from None
 
 
-def _not_utf8(path: Path) -> InputError:
+class _WithoutMarks(io.RawIOBase):
+    """The bytes of a UTF-8 file without its byte-order marks."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._held = file, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer, or a part of it; 0 at the end."""
+        while True:
+            read = self._file.read(len(buffer) - len(self._held))
+            out, self._held = (self._held + read).replace(_MARK, b""), b""
+            if read:  # what may be the beginning of a mark waits for the bytes after it
+                self._held = next((_MARK[:n] for n in (2, 1) if out.endswith(_MARK[:n])), b"")
+                out = out.removesuffix(self._held)
+            if out or not read:
+                buffer[: len(out)] = out
+                return len(out)
+
+
+def text_lines(file: BinaryIO, name: str | Path) -> Iterator[str]:
+    """Decodes the lines of a UTF-8 stream as they come, without their ends (LF, CRLF or CR) and byte-order marks.
+
+    Unlike ``open_text`` it reads its input once, so that a pipe will do.
+
+    Args:
+        file: opened for bytes.
+        name: its name, for messages.
+
+    Raises:
+        InputError: for bytes that are not UTF-8, or a read that fails, with the line.
+
+    >>> list(text_lines(io.BytesIO(b"one\\r\\ntwo\\rthree"), "-"))
+    ['one', 'two', 'three']
+    """
+    number = offset = 0
+    try:
+        for line in file:
+            for piece in line.splitlines(keepends=True):
+                number += 1
+                try:
+                    text = piece.decode("utf-8")
+                except UnicodeDecodeError as problem:
+                    raise _bad_byte(piece, problem, name, number, offset) from None
+                offset += len(piece)
+                yield text.rstrip("\r\n").replace("\ufeff", "")
+    except OSError as problem:
+        raise InputError(f"cannot be read: {problem.strerror or problem}", path=name, line=number + 1) from None
+
+
+def _not_utf8(path: Path, problem: UnicodeDecodeError, *, universal: bool) -> InputError:
     """Reads again, line by line, to find the place: decoders work in blocks and do not know it."""
-    offset = 0
+    if not path.is_file():  # a pipe, which is read once
+        return InputError(f"not UTF-8: byte 0x{problem.object[problem.start]:02x}", path=path)
+    number = offset = 0
     with open_binary(path) as file:
-        for number, line in enumerate(file, 1):
-            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                return InputError("not UTF-8 but, by its first bytes, UTF-16: convert it", path=path, line=1)
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as problem:
-                at = offset + problem.start
-                value = line[problem.start]
-                return InputError(f"not UTF-8: byte 0x{value:02x} at offset {at}", path=path, line=number)
-            offset += len(line)
+        for line in file:
+            for piece in line.splitlines(keepends=True) if universal else [line]:
+                number += 1
+                try:
+                    piece.decode("utf-8")
+                except UnicodeDecodeError as found:
+                    return _bad_byte(piece, found, path, number, offset)
+                offset += len(piece)
     return InputError("not UTF-8", path=path)
+
+
+def _bad_byte(line: bytes, problem: UnicodeDecodeError, path: str | Path, number: int, offset: int) -> InputError:
+    if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return InputError("not UTF-8 but, by its first bytes, UTF-16: convert it", path=path, line=1)
+    message = f"not UTF-8: byte 0x{line[problem.start]:02x} at offset {offset + problem.start}"
+    return InputError(message, path=path, line=number)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
-    unit: ClassVar[str] = "examples"
+    unit: str = "examples"
     whole: bool = False
     generates: ClassVar[bool] = False
 
@@ -99,7 +99,6 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         """Returns typical sizes of the free dimensions of ``specs`` except the batch, for pictures and costs."""
         return {"time": 32}
 
-    @abc.abstractmethod
     def decode(
         self,
         outputs: Sequence[Mapping[str, np.ndarray]],
@@ -108,7 +107,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         example: Example,
         **options: Any,
     ) -> AnswerType:
-        """Returns the answer to one example.
+        """Returns the answer to one example; a processor that ``generates`` has none, for a loop writes its answers.
 
         Args:
             outputs: the outputs of each of its rows, without the batch axis.
@@ -117,6 +116,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
             example: the example, as it was encoded.
             options: what the task lets a user set.
         """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:

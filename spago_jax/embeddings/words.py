@@ -11,6 +11,7 @@ from pydantic import Field
 
 from spago_jax.core import Array, Module, Rng, buffer, flat, static, unflat
 from spago_jax.core.section import PositiveInt, Section
+from spago_jax.data.formats.reader import refuse_missing
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.read_vectors import read_word_vectors
 from spago_jax.embeddings.word_index import WordIndexer
@@ -37,8 +38,8 @@ class Words(Section):
 
     def check(self, key: str) -> None:
         """Refuses a file of vectors that is not there."""
-        if self.vectors is not None and not Path(self.vectors).is_file():
-            raise InputError(f"{key}.vectors: no such file", path=self.vectors)
+        if self.vectors is not None:
+            refuse_missing({f"{key}.vectors": [Path(self.vectors)]})
 
     def read_vectors(self, key: str = "words") -> WordVectors | None:
         """The vectors of the file, or None where there is no file.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Loops on the device that write text."""
+"""Choosing the next id, and loops on the device that write text."""
 
+from spago_jax.generation.choice import Choice as Choice
 from spago_jax.generation.sampling import sample as sample

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sampling from a recurrent language model, one loop on the device."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import jax
@@ -17,8 +18,15 @@ class RecurrentLM(Protocol):
         ...
 
 
-def pick(key: Array, logits: Array, temperature: Array, top_k: int | None = None) -> tuple[Array, Array]:
-    """One id from ``softmax(logits / temperature)`` and its log-probability under ``softmax(logits)``.
+def pick(
+    key: Array,
+    logits: Array,
+    temperature: Array,
+    top_k: int | None = None,
+    top_p: Array | float | None = None,
+    never: Sequence[int] = (),
+) -> tuple[Array, Array]:
+    """Returns one id from ``softmax(logits / temperature)`` and its log-probability under ``softmax(logits)``.
 
     A temperature of 0 takes the most probable id. spaGO's generator returns the mean of temperature-scaled *logits*
     as its "log probability"; this is the log-probability itself.
@@ -27,15 +35,24 @@ def pick(key: Array, logits: Array, temperature: Array, top_k: int | None = None
         key: the randomness.
         logits: [..., vocabulary].
         temperature: a scalar, 0 or more.
-        top_k: choose among the most probable ones only.
+        top_k: choose among the most probable ids only.
+        top_p: of these, choose among the fewest that have this probability together (Holtzman et al., 2020).
+        never: ids that are never chosen.
     """
     logits = logits.astype(jnp.float32)
-    scores = logits
+    possible = logits.at[..., jnp.array(never, jnp.int32)].set(-jnp.inf) if never else logits
+    scores = possible / jnp.maximum(temperature, 1e-6)
     if top_k is not None:
-        kth = jax.lax.top_k(logits, top_k)[0][..., -1:]
-        scores = jnp.where(logits < kth, -jnp.inf, logits)
-    drawn = jax.random.categorical(key, scores / jnp.maximum(temperature, 1e-6), axis=-1)
-    chosen = jnp.where(temperature > 0, drawn, jnp.argmax(scores, axis=-1)).astype(jnp.int32)
+        kth = jax.lax.top_k(scores, min(top_k, scores.shape[-1]))[0][..., -1:]
+        scores = jnp.where(scores < kth, -jnp.inf, scores)
+    if top_p is not None:
+        ascending = jnp.sort(scores, axis=-1)
+        below = jnp.cumsum(jax.nn.softmax(ascending), axis=-1)
+        kept = (below > 1 - jnp.asarray(top_p)).at[..., -1].set(True)  # the most probable one always stays
+        least = jnp.min(ascending, axis=-1, keepdims=True, where=kept, initial=jnp.inf)
+        scores = jnp.where(scores < least, -jnp.inf, scores)
+    drawn = jax.random.categorical(key, scores, axis=-1)
+    chosen = jnp.where(temperature > 0, drawn, jnp.argmax(possible, axis=-1)).astype(jnp.int32)
     log_probability = jnp.take_along_axis(jax.nn.log_softmax(logits), chosen[..., None], axis=-1)[..., 0]
     return chosen, log_probability
 
@@ -49,6 +66,8 @@ def sample(
     *,
     count: int,
     top_k: int | None = None,
+    top_p: Array | float | None = None,
+    never: Sequence[int] = (),
 ) -> tuple[Array, Array, Array, Any]:
     """Writes ``count`` more characters (or tokens), each read back in; pure, for ``compile`` or ``jax.jit``.
 
@@ -59,7 +78,9 @@ def sample(
         key: the randomness.
         temperature: above 1 flatter, below 1 sharper, 0 the most probable.
         count: how many; a static number.
-        top_k: choose among the most probable ones only.
+        top_k: choose among the most probable ones only; a static number.
+        top_p: choose among the fewest that have this probability together.
+        never: ids that are never written.
 
     Returns:
         The ids int32[..., count], their log-probabilities, and the logits and the state to go on from.
@@ -68,7 +89,7 @@ def sample(
 
     def step(carry: tuple[Array, Any], key: Array) -> tuple[tuple[Array, Any], tuple[Array, Array]]:
         logits, state = carry
-        chosen, log_probability = pick(key, logits, heat, top_k)
+        chosen, log_probability = pick(key, logits, heat, top_k, top_p, never)
         logits, state = model(chosen[..., None], state=state)
         return (logits[..., 0, :], state), (chosen, log_probability)
 

@@ -49,6 +49,9 @@ def evaluate_run(
     keep = None if mistakes is None else sys.maxsize
     scores = {split: evaluate(trained.task, program, trained.model, split, devices, keep=keep) for split in splits}
     for split, found in scores.items():
+        baseline = trained.task.baseline(split)
+        if baseline is not None:
+            found.details["baseline"] = baseline.values
         unseen = found.details.get("unseen", {})
         if unseen:
             listed = ", ".join(

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs an exported language model. Needs NumPy alone beside the exported program; an exported folder carries a copy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from spago_jax.generation.choice import Choice
 from spago_jax.tasks.generator import write_step_by_step
 
 
@@ -24,7 +26,7 @@ class ExportedEngine:
         return np.asarray(found["logits"])[0], found["state"]
 
     def write(
-        self, logits: Any, state: Any, count: int, seed: int, at: int, temperature: float, top_k: int | None
+        self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]
     ) -> tuple[np.ndarray, Any, Any]:
         """Writes a piece of a text."""
-        return write_step_by_step(self, logits, state, count, seed, at, temperature, top_k)
+        return write_step_by_step(self, logits, state, count, choice, noise)

@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A user's file, or standard input, as lines or as a whole."""
 
+import io
 import sys
+import tempfile
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
+from spago_jax.data.files import find_file, text_lines
 from spago_jax.data.formats.plain_text import read_lines
 from spago_jax.errors import InputError
 
 
 class InputFile:
-    """What a user hands over to be answered: a file, or ``-`` for standard input.
+    """What a user hands over to be answered: a file, a pipe, or ``-`` for standard input.
 
     Args:
         name: the path, or ``-``.
+        file_format: its format; None: by the end of its name.
 
     Raises:
-        InputError: for a file that does not exist.
+        InputError: for a file that does not exist, or a folder.
     """
 
-    def __init__(self, name: str):
-        self.name = name
-        if not self.is_stdin and not Path(name).is_file():
-            raise InputError("no such file", path=name)
+    def __init__(self, name: str, file_format: str | None = None):
+        self.name, self.file_format = name, file_format
+        self._copy: Path | None = None
+        if not self.is_stdin:
+            find_file(name)
 
     @property
     def is_stdin(self) -> bool:
@@ -38,14 +43,19 @@ class InputFile:
 
     @property
     def path(self) -> Path:
-        """The file.
-
-        Raises:
-            InputError: for standard input.
-        """
-        if self.is_stdin:
-            raise InputError("this input is read from a file: --input FILE")
-        return Path(self.name)
+        """A file that may be read more than once: of a pipe or standard input a temporary copy, kept until the end."""
+        if not self.is_stdin and Path(self.name).is_file():
+            return Path(self.name)
+        if self._copy is None:
+            file = tempfile.NamedTemporaryFile(prefix="spago_jax-input-")  # noqa: SIM115  (closed with the process)
+            if self.is_stdin:
+                buffer = _stdin_bytes()
+                file.write(_stdin().read().encode("utf-8") if buffer is None else buffer.read())
+            else:
+                file.write(Path(self.name).read_bytes())
+            file.flush()
+            self._file, self._copy = file, Path(file.name)
+        return self._copy
 
     @property
     def suffix(self) -> str:
@@ -53,43 +63,44 @@ class InputFile:
         return "" if self.is_stdin else Path(self.name.removesuffix(".gz")).suffix
 
     def lines(self) -> Iterator[str]:
-        """The lines as they come, without their ends.
+        """The lines as they come, without their ends and byte-order marks.
 
         Raises:
-            InputError: for bytes that are not UTF-8.
+            InputError: for bytes that are not UTF-8, with the line.
         """
         if not self.is_stdin:
             yield from read_lines(self.name)
-            return
-        number = 0
-        try:
-            for line in _stdin():
-                number += 1
-                yield line.rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            # The decoder works in blocks, so the line is at or after the next one.
-            byte = error.object[error.start]
-            raise InputError(f"not UTF-8 after line {number}: byte 0x{byte:02x}", path="-") from None
+        elif (buffer := _stdin_bytes()) is not None:
+            yield from text_lines(buffer, self.name)
+        else:
+            yield from (line.rstrip("\r\n") for line in _stdin())
 
     def source_text(self) -> str:
         """The whole as a Python source, whose coding line is followed.
 
         Raises:
-            InputError: for bytes that cannot be decoded.
+            InputError: for bytes that cannot be decoded, with the line.
         """
-        if self.is_stdin:
-            try:
-                return _stdin().read()
-            except UnicodeDecodeError as error:
-                raise InputError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", path="-") from None
+        buffer = _stdin_bytes() if self.is_stdin else None
+        if self.is_stdin and buffer is None:
+            return _stdin().read()
+        source = Path(self.name).read_bytes() if buffer is None else buffer.read()
         try:
-            with tokenize.open(self.name) as file:
-                return file.read()
-        except (SyntaxError, UnicodeDecodeError) as error:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+            return io.TextIOWrapper(io.BytesIO(source), encoding).read()
+        except SyntaxError as error:
             raise InputError(f"cannot decode the source: {error}", path=self.name) from None
+        except UnicodeDecodeError as error:
+            line = source.count(b"\n", 0, error.start) + 1
+            raise InputError(f"cannot decode the source: {error}", path=self.name, line=line) from None
 
 
 def _stdin() -> TextIO:
     if sys.stdin is None:  # closed by the caller: `<&-`
         raise InputError("standard input is closed; give a file by --input")
     return sys.stdin
+
+
+def _stdin_bytes() -> BinaryIO | None:
+    """Standard input as bytes; None where a program put a stream of texts in its place."""
+    return getattr(_stdin(), "buffer", None)

@@ -2,6 +2,7 @@
 """``load_task`` and ``load_pretrained``: from a folder to answers, or to a model."""
 
 import dataclasses
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Precision
 from spago_jax.errors import CheckpointError, InputError
+from spago_jax.generation.choice import Choice
 from spago_jax.generation.sampling import sample
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
@@ -126,19 +128,20 @@ class DeviceEngine:
             outputs, state = objective.predict(precision.to_compute(model), batch, state)
             return outputs["logits"][0], state
 
-        def write(model: Any, logits: Any, state: Any, key: Any, temperature: Any, count: int, top_k: Any) -> Any:
-            computing = precision.to_compute(model)
+        def write(model: Any, logits: Any, state: Any, key: Any, heat: Any, top_p: Any, fixed: Any) -> Any:
+            computing, (count, top_k, never) = precision.to_compute(model), fixed
 
             def step(ids: jax.Array, *, state: Any) -> tuple[jax.Array, Any]:
                 batch = {"inputs": ids, "lengths": jax.numpy.ones(ids.shape[:1], jax.numpy.int32)}
                 outputs, state = objective.predict(computing, batch, state)
                 return outputs["logits"].astype(logits.dtype), state
 
-            ids, _, after, state = sample(step, logits[None], state, key, temperature, count=count, top_k=top_k)
+            how = {"count": count, "top_k": top_k, "top_p": top_p, "never": never}
+            ids, _, after, state = sample(step, logits[None], state, key, heat, **how)
             return ids[0], after[0], state
 
         self._read = compile(read, name="read")
-        self._write = compile(write, static=("count", "top_k"), name="write")
+        self._write = compile(write, static="fixed", name="write")
 
     def start(self) -> Any:
         """Zeros."""
@@ -148,12 +151,15 @@ class DeviceEngine:
         """Reads a piece of a text."""
         return self._read(self._model, ids, np.int32(length), state)
 
-    def write(
-        self, logits: Any, state: Any, count: int, seed: int, at: int, temperature: float, top_k: int | None
-    ) -> tuple[Any, Any, Any]:
+    def write(self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]) -> tuple[Any, Any, Any]:
         """Writes a piece of a text."""
-        key = jax.random.fold_in(jax.random.key(seed), at)
-        return self._write(self._model, logits, state, key, temperature, count=count, top_k=top_k)
+        seed, *places = noise
+        key = jax.random.key(seed)
+        for place in places:
+            key = jax.random.fold_in(key, place)
+        top_p = None if choice.top_p is None else np.float32(choice.top_p)
+        heat, fixed = np.float32(choice.temperature), (count, choice.top_k, choice.never)
+        return self._write(self._model, logits, state, key, heat, top_p, fixed)
 
 
 def _exported(task_class: type[Task], folder: Path) -> Predictor:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs an exported ONNX model on onnxruntime. Needs NumPy beside it; an exported folder carries a copy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spago_jax.generation.choice import Choice
 from spago_jax.tasks.generator import write_step_by_step
 
 _DTYPES = {"tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(uint16)": np.uint16}
@@ -57,7 +58,7 @@ class OnnxEngine:
         return found["logits"][0], after
 
     def write(
-        self, logits: Any, state: Any, count: int, seed: int, at: int, temperature: float, top_k: int | None
+        self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]
     ) -> tuple[np.ndarray, Any, Any]:
         """Writes a piece of a text."""
-        return write_step_by_step(self, logits, state, count, seed, at, temperature, top_k)
+        return write_step_by_step(self, logits, state, count, choice, noise)

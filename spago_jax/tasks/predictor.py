@@ -3,6 +3,7 @@
 
 import abc
 import argparse
+import io
 import json
 import sys
 from collections import defaultdict
@@ -13,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from spago_jax.data.files import text_lines
 from spago_jax.data.processor import Answer, Paint, Processor, padded_length
 from spago_jax.errors import InputError
+from spago_jax.text.unicode import refuse_surrogates
 
 Call = Callable[[dict[str, np.ndarray]], Mapping[str, Any]]
 
@@ -85,6 +88,20 @@ class Predictor(abc.ABC):
             InputError: for a form that the answers do not have.
         """
 
+    def _example(self, value: Any) -> Any:
+        """An input as an example of the task.
+
+        Raises:
+            InputError: for an input that the task does not read, or a text that is not Unicode.
+        """
+        if isinstance(value, str):
+            refuse_surrogates(value)
+        elif isinstance(value, tuple | list):
+            for number, piece in enumerate(value):
+                if isinstance(piece, str):
+                    refuse_surrogates(piece, f"token {number}: ")
+        return self.processor.example(value)
+
 
 class BatchPredictor(Predictor):
     """Answers from one call of the model per batch of rows of similar length.
@@ -113,10 +130,14 @@ class BatchPredictor(Predictor):
         self._has_length = any("time" in spec for spec in processor.specs().values())
 
     def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Answer]:
-        """The answers as they come, in order; at most ``waiting`` inputs are held."""
+        """The answers as they come, in order; at most ``waiting`` inputs are held.
+
+        Of inputs with a method ``arrived(count)``, as many as are there are answered together.
+        """
         iterator = iter(inputs)
-        while chunk := list(islice(iterator, at_once or self.waiting)):
-            yield from self._answers([self.processor.example(value) for value in chunk], options)
+        arrived = getattr(inputs, "arrived", lambda count: list(islice(iterator, count)))
+        while chunk := arrived(at_once or self.waiting):
+            yield from self._answers([self._example(value) for value in chunk], options)
 
     def written(
         self,
@@ -202,23 +223,37 @@ def _chunks(members: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (members[at : at + size] for at in range(0, len(members), size))
 
 
-def main(load: Callable[[], Predictor], arguments: Sequence[str] | None = None) -> None:
-    """The command line of an exported folder: texts as arguments, lines of a file, or lines of standard input."""
+def main(
+    load: Callable[[], Predictor], arguments: Sequence[str] | None = None, *, options: Mapping[str, type] | None = None
+) -> None:
+    """The command line of an exported folder: texts as arguments, lines of a file, or lines of standard input.
+
+    Args:
+        load: opens the folder.
+        arguments: those of the command line, by default.
+        options: what a user may set when predicting, with its type: ``{"top_k": int}`` is ``--top-k 3``.
+    """
     parser = argparse.ArgumentParser(description="Answers texts with the exported model.")
     parser.add_argument("texts", nargs="*", help="texts to answer; lines of standard input where there are none")
     parser.add_argument("--input", help="a file of one text per line (a whole source for models of code), or .npy")
     parser.add_argument("--format", choices=FORMATS, default="text")
-    chosen = parser.parse_args(arguments)
+    for name, kind in (options or {}).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS)
+    chosen = vars(parser.parse_args(arguments))
+    name, form, texts = chosen.pop("input"), chosen.pop("format"), chosen.pop("texts")
     predictor = load()
     try:
-        inputs: Iterable[Any] = chosen.texts
-        if chosen.input and chosen.input.endswith(".npy"):
-            inputs = np.load(chosen.input, allow_pickle=False)
-        elif chosen.input or not chosen.texts:
-            with open(chosen.input, encoding="utf-8") if chosen.input else nullcontext(sys.stdin) as file:
-                inputs = [file.read()] if predictor.processor.whole else [line.rstrip("\r\n") for line in file]
-        for piece in predictor.written(inputs, chosen.format):
+        inputs: Iterable[Any] = texts
+        if name and name.endswith(".npy"):
+            inputs = np.load(name, allow_pickle=False)
+        elif name or not texts:
+            with open(name, "rb") if name else nullcontext(sys.stdin.buffer) as file:
+                if predictor.processor.whole:
+                    inputs = [io.TextIOWrapper(file, "utf-8-sig").read()]
+                else:
+                    inputs = list(text_lines(file, name or "-"))
+        for piece in predictor.written(inputs, form, **chosen):
             sys.stdout.write(piece)
             sys.stdout.flush()
-    except (InputError, OSError) as error:
+    except (InputError, OSError, UnicodeDecodeError) as error:
         sys.exit(f"predict: {error}")

@@ -63,6 +63,7 @@ def refused_training(refused, config, tmp_path):
         ({"data": {"train": "/nowhere/a.conll"}}, "/nowhere/a.conll: data.train: no such file"),
         ({"data": {"train": ["/nowhere/b.conll"]}}, "/nowhere/b.conll: data.train: no such file"),
         ({"data": {"train": []}}, "data.train is missing: there is nothing to train on"),
+        ({"data": {"train": "/tmp"}}, "/tmp: data.train: is a folder, expected a file"),
         (
             {"model": {"embeddings": [{"kind": "words", "vectors": "/nowhere/v.txt"}]}},
             "/nowhere/v.txt: model.embeddings.0.vectors: no such file",
@@ -298,15 +299,19 @@ def test_other_tags(refused, trained, tmp_path):
 def test_data_of_another_kind(refused, trained, letters, pictures, corpus):
     (corpus / "one.txt").write_text("Ann\n")
     assert "one.txt:1: 1 column, expected 2 or more" in refused(2, "evaluate", trained[1], "--data", corpus / "one.txt")
-    message = refused(2, "evaluate", letters[1], "--data", corpus / "train.conll")
-    assert "not in the alphabet of" in message
+    (corpus / "far.txt").write_text("\u6771\u4eac" * 9)
+    message = refused(2, "evaluate", letters[1], "--data", corpus / "far.txt")
+    assert "none of its characters is in the alphabet of" in message
     message = refused(2, "evaluate", pictures[1], "--data", corpus / "images.idx")
     assert "give an image file and a label file, as IMAGES,LABELS" in message
     assert "/nowhere: no such file" in refused(2, "evaluate", trained[1], "--data", "/nowhere")
+    assert f"{corpus}: is a folder, expected a file" in refused(2, "evaluate", trained[1], "--data", corpus)
 
 
 def test_inputs_that_cannot_be_read(refused, trained, letters, pictures, mood, tmp_path):
     assert "/nowhere.txt: no such file" in refused(2, "predict", trained[1], "--input", "/nowhere.txt")
+    message = refused(2, "predict", trained[1], "--input", tmp_path)
+    assert message == f"spago-jax: {tmp_path}: is a folder, expected a file; it holds no files\n"
     (tmp_path / "bad.txt").write_bytes(b"Ann sees\nRome \xff\n")
     for run_folder in (trained[1], mood[1], letters[1]):
         message = refused(2, "predict", run_folder, "--input", tmp_path / "bad.txt", "--format", "json")

@@ -111,6 +111,22 @@ def test_a_language_model_step_by_step_and_in_one_go(letters, tmp_path):
     assert "".join(again.pieces("Ann", 70, temperature=0)) == greedy
     assert len("".join(again.pieces("Ann", 30, temperature=1.0, seed=3))) == 30
     assert received(tmp_path / "out", "Ann").startswith("Ann")
+    first, second = again(["Ann", "Ann"], characters=70, temperature=1.0, top_p=0.9)
+    assert first.text != second.text  # each prompt draws by itself
+    assert "".join(again.pieces("Ann", 70, temperature=5, top_p=1e-6)) == greedy
+
+
+def test_the_command_of_an_exported_folder_takes_options_and_reads_as_ours_does(letters, tmp_path):
+    exported(letters[1], tmp_path / "out")
+    again = sj.load_task("text-generation", tmp_path / "out")
+    options = {"characters": 30, "temperature": 1.5, "seed": 3, "top_k": 5, "top_p": 0.7}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    data = b"\xef\xbb\xbfAnn\rBob sees\r\n"
+    done = subprocess.run(
+        [sys.executable, tmp_path / "out" / "predict.py", *flags], input=data, capture_output=True, cwd=tmp_path
+    )
+    assert done.stderr == b""
+    assert done.stdout.decode() == "".join(found.to_text() for found in again(["Ann", "Bob sees"], **options))
 
 
 def test_the_readme_s_example_runs(letters, trained, mood, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spago_jax.data import encoded_text
 from spago_jax.data.encoded_text import EncodedText, encode_text
+from spago_jax.text.alphabet import Alphabet, ByteAlphabet
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff"), min_size=1, max_size=40)
 
@@ -24,9 +25,10 @@ def test_what_goes_in_comes_out(tmp_path_factory, text, chunk, packed):
         patch.setattr(encoded_text, "_CHUNK", chunk)
         encode_text(path, folder / "encoded")
     encoded = EncodedText.open(folder / "encoded")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     assert encoded.decode() == text
     assert encoded.decode(1, 3) == text[1:3]
-    assert encoded.alphabet == sorted(set(text))
+    assert list(encoded.alphabet) == sorted(set(text))
     assert encoded.counts.tolist() == [text.count(character) for character in encoded.alphabet]
     assert encoded.ids.dtype == np.uint8
     assert isinstance(encoded.ids.base, np.memmap)
@@ -45,22 +47,34 @@ def test_the_narrowest_type(tmp_path, distinct, dtype):
 
 def test_another_alphabet(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_text("ab\nczd\n")
-    encoded = encode_text(path, tmp_path / "1", ["<unk>", "b", "a", "\n", "never"], unknown=0)
-    assert encoded.ids.tolist() == [2, 1, 3, 0, 0, 0, 3]
-    assert encoded.counts.tolist() == [3, 1, 1, 2, 0]
+    path.write_text("ab\nczd\nd")
+    encoded = encode_text(path, tmp_path / "1", Alphabet(["<unk>", "b", "a", "\n", "never"]))
+    assert encoded.ids.tolist() == [2, 1, 3, 0, 0, 0, 3, 0]
+    assert encoded.counts.tolist() == [4, 1, 1, 2, 0]
+    assert encoded.strange == {"c": 1, "d": 2, "z": 1}
+    assert encoded.decode() == "ab\n\ufffd\ufffd\ufffd\n\ufffd"
     with refuses(f"{path}:2: 2 characters not in the alphabet of 4: 'd' (U+0064), 'z' (U+007A)"):
-        encode_text(path, tmp_path / "2", "abc\n")
+        encode_text(path, tmp_path / "2", Alphabet("abc\n"))
     with refuses(
         f"{path}:1: 6 characters not in the alphabet of 1: '\\n' (U+000A), 'a' (U+0061), 'b' (U+0062),"
         " 'c' (U+0063), 'd' (U+0064), ..."
     ):
-        encode_text(path, tmp_path / "2", "x")
+        encode_text(path, tmp_path / "2", Alphabet("x"))
     with refuses("the alphabet contains 'a' twice"):
-        encode_text(path, tmp_path / "2", "aba")
-    with refuses("unknown=3 is not an id of the alphabet, which has 3"):
-        encode_text(path, tmp_path / "2", "abc", unknown=3)
+        encode_text(path, tmp_path / "2", Alphabet("aba"))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1", "a.txt"]
+
+
+@given(texts)
+def test_bytes_are_an_alphabet(tmp_path_factory, text):
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "a.txt").write_bytes(text.encode())
+    encoded = encode_text(folder / "a.txt", folder / "1", ByteAlphabet())
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert encoded.ids.tobytes() == text.encode()
+    assert encoded.decode() == text
+    assert encoded.counts.sum() == len(encoded)
+    assert repr(EncodedText.open(folder / "1")) == f"EncodedText({len(text.encode())} bytes, 256 distinct, uint8)"
 
 
 def test_bad_files(tmp_path):

@@ -3,9 +3,11 @@
 
 import errno
 import gzip
+import os
 
 import pytest
 
+from spago_jax.data.cache import fingerprint
 from spago_jax.data.files import find_file, new_file, new_folder, open_binary, open_text
 from spago_jax.errors import InputError
 
@@ -38,6 +40,14 @@ def test_a_folder_is_no_file(tmp_path):
     assert refused(find_file, tmp_path).endswith("it holds: f0, f1, f2, f3, f4, f5, f6, f7, ...")
 
 
+def test_a_pipe_is_a_file_and_is_no_corpus(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert find_file(path) == path
+    message = f"{path}: is a pipe or a device: data that are read more than once need a file"
+    assert refused(fingerprint, "text", [path], {}) == message
+
+
 def test_unreadable(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.touch()
@@ -52,7 +62,7 @@ def read_all(path):
 
 def test_text_is_utf8_without_its_mark_compressed_or_not(tmp_path):
     plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
-    data = b"\xef\xbb\xbf" + "é\u2028\r\nx".encode()
+    data = b"\xef\xbb\xbf" + "é\u2028\r\n\ufeffx".encode()
     plain.write_bytes(data)
     packed.write_bytes(gzip.compress(data))
     assert read_all(plain) == read_all(packed) == "é\u2028\r\nx"

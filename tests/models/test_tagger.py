@@ -146,7 +146,7 @@ def test_several_training_files_are_read_as_one(tmp_path):
     (tmp_path / "c.conll").write_text("Ann\tB-PER\nsings\tO\n\nin\tO\nRome\tB-LOC\n\nBob\tB-PER\n")
     one = Conll(format="conll", train=str(tmp_path / "c.conll"))
     assert schemes(both, "BIOES") == schemes(one, "BIOES") == ("IOB2", "BIOES")
-    first, second = (read_corpus(data, "train", "IOB2", "BIOES", 64) for data in (both, one))
+    first, second = (read_corpus(data, "train", "IOB2", "BIOES", 64)[0] for data in (both, one))
     assert list(first.lexicon) == list(second.lexicon)
     assert first.tag_names == second.tag_names
     np.testing.assert_array_equal(first.lengths, second.lengths)

@@ -38,7 +38,7 @@ def test_texts_of_every_encoder(corpus, moods):
     folder = open_run(moods[1])
     processor, task = folder.task.processor, folder.experiment.task_class.prepare(folder.experiment)
     rows = task.parts["train"]
-    again = processor.encode([Labeled(rows.text(i)) for i in range(len(rows))])
+    again = processor.encode([Labeled(rows.corpus.text(i)) for i in range(len(rows))])
     np.testing.assert_array_equal(again.lengths, rows.lengths)
     for block in task.batches("train", training=True).epoch(0):
         prediction = processor.batch(again, block.indices, block.length)

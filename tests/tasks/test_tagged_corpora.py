@@ -36,7 +36,7 @@ def random_tags(draw, length):
 def test_scores_of_cut_sentences_are_those_of_the_file(tmp_path):
     draw = random.Random(0)
     sentences = [random_tags(draw, draw.randint(1, 14)) for _ in range(40)]
-    corpus = read_corpus(written(tmp_path, sentences), "train", "IOB2", "BIOES", 4)
+    corpus, _ = read_corpus(written(tmp_path, sentences), "train", "IOB2", "BIOES", 4)
     assert len(corpus) > len(sentences)
     tags = TagSet(model_tags(corpus.tag_names, "BIOES"), "BIOES", "IOB2")
     table = tags.table(corpus.tag_names, "train")
@@ -60,14 +60,14 @@ def test_scores_of_cut_sentences_are_those_of_the_file(tmp_path):
 
 def test_gold_spans_that_a_cut_goes_through_are_whole_again(tmp_path):
     sentence = ["B-X", "I-X", "I-X", "I-X", "I-X", "B-X", "O", "B-Y", "B-Y"]
-    corpus = read_corpus(written(tmp_path, [sentence]), "train", "IOB2", "IOB2", 2)
+    corpus, _ = read_corpus(written(tmp_path, [sentence]), "train", "IOB2", "IOB2", 2)
     assert [corpus.sentence(i).tags for i in range(3)] == [["B-X", "I-X"], ["B-X", "I-X"], ["B-X", "B-X"]]
     assert corpus.continued.tolist() == [False, True, True, False, False]
     assert joined_gold(corpus, range(5), "IOB2") == sentence
 
 
 def test_samples_are_whole_sentences(tmp_path):
-    corpus = read_corpus(written(tmp_path, [["B-X", "I-X", "I-X"]]), "train", "IOB2", "IOB2", 2)
+    corpus, _ = read_corpus(written(tmp_path, [["B-X", "I-X", "I-X"]]), "train", "IOB2", "IOB2", 2)
     tags = TagSet(("O", "B-X", "I-X"), "IOB2", "IOB2")
     scorer = TagScorer(corpus, tags.table(corpus.tag_names, ""), tags)
     scorer.update(Block(2, np.array([[0, 1]])), {"tags": np.zeros((1, 2, 2), int)})
@@ -98,7 +98,7 @@ def test_schemes_with_other_prefixes_or_none_are_found(tmp_path, sentence, schem
     assert found == scheme
     assert wanted == ("plain" if scheme == "plain" else "BIOES")
     if wanted == "BIOES":
-        corpus = read_corpus(data, "train", found, wanted, 100)
+        corpus, _ = read_corpus(data, "train", found, wanted, 100)
         assert [(s.start, s.end, s.label) for s in spans(corpus.sentence(0).tags)] == [
             (s.start, s.end, s.label) for s in spans(sentence, scheme)
         ]
@@ -110,7 +110,7 @@ def test_every_prefix_of_a_label_may_be_given():
 
 def test_a_gold_tag_that_a_crf_is_forbidden_to_give_is_read_as_conlleval_does(tmp_path):
     data = written(tmp_path, [["O", "I-X", "I-X"]])
-    corpus = read_corpus(data, "train", "IOB2", "IOB2", 100)
+    corpus, _ = read_corpus(data, "train", "IOB2", "IOB2", 100)
     assert corpus.sentence(0).tags == ["O", "B-X", "I-X"]
 
 
@@ -124,7 +124,7 @@ def test_foreign_labels_are_refused_though_both_have_o():
 
 
 def test_labels_that_the_model_lacks_are_named_and_have_no_loss(tmp_path):
-    corpus = read_corpus(written(tmp_path, [["B-X", "O"], ["B-NEW", "O"]]), "train", "IOB2", "IOB2", 9)
+    corpus, _ = read_corpus(written(tmp_path, [["B-X", "O"], ["B-NEW", "O"]]), "train", "IOB2", "IOB2", 9)
     tags = TagSet(("O", "B-X", "I-X"), "IOB2", "IOB2")
     scorer = TagScorer(corpus, tags.table(corpus.tag_names, ""), tags)
     outputs = {"tags": np.array([[[1, 0], [1, 0]]]), "loss": np.array([[0.5, np.nan]])}

@@ -110,7 +110,7 @@ def read_idx(path: str | Path, *, native: bool = True) -> np.ndarray:
         shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
         offset = 4 + 4 * start[3]
         expected = math.prod(shape) * dtype.itemsize
-        mapped = path.suffix != ".gz" and expected > 0
+        mapped = path.suffix != ".gz" and expected > 0 and path.is_file()
         data = b"" if mapped else file.read(expected + 1)
         found = path.stat().st_size - offset if mapped else len(data)
         if found != expected:

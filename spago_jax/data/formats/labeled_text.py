@@ -14,6 +14,7 @@ from spago_jax.data.formats.records import Key, Record, delimiter_of, json_recor
 from spago_jax.data.formats.split_files import SplitFiles
 from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.text.unicode import refuse_surrogates
 
 __all__ = ["FILE_FORMATS", "Fields", "LabeledText", "read_labeled"]
 
@@ -183,12 +184,7 @@ def _text(record: Record, key: Key) -> str:
     text = record.value(key)
     if not isinstance(text, str):
         raise ValueError(f"{key!r} is {json.dumps(text)[:60]}, expected a string")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        code = ord(text[error.start])
-        raise ValueError(f"{key!r} has half a character (the surrogate U+{code:04X} at {error.start})") from None
-    return text
+    return refuse_surrogates(text, f"{key!r}: ")
 
 
 def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tuple[str, ...] | None]:
@@ -202,7 +198,7 @@ def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tup
 def _name(value: Any, key: Key, *, empty: bool = False) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    name = value.strip() if isinstance(value, str) else ""
+    name = refuse_surrogates(value, f"{key!r}: ").strip() if isinstance(value, str) else ""
     if not isinstance(value, str) or not (name or empty):
         what = "the label is empty" if value == "" or (isinstance(value, str) and not name) else "expected a label"
         raise ValueError(f"{what}: {key!r} is {json.dumps(value)[:60]}")

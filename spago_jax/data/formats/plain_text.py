@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from spago_jax.data.examples import Text
-from spago_jax.data.files import find_file, open_text
+from spago_jax.data.files import find_file, open_binary, open_text, text_lines
 from spago_jax.data.formats.reader import Reader, as_files
 from spago_jax.data.notes import Notes
 
@@ -41,7 +41,8 @@ class PlainText(Reader):
 def read_text(path: str | Path, *, chunk: int = 1 << 22) -> Iterator[str]:
     """Reads a UTF-8 text in pieces of at most ``chunk`` characters; joined, they are exactly the text.
 
-    Line ends stay as they are (``\\r\\n`` too); a byte-order mark is skipped; ``.gz`` is decompressed.
+    Every line end (LF, CRLF or CR) is read as a line feed, so that a text scores alike whatever system wrote it;
+    byte-order marks are left out; ``.gz`` is decompressed.
 
     Raises:
         InputError: the file is missing, or is not UTF-8 (with the line and the offset of the first bad byte).
@@ -49,20 +50,20 @@ def read_text(path: str | Path, *, chunk: int = 1 << 22) -> Iterator[str]:
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "a.txt")
     >>> _ = file.write_bytes(b"one\\r\\ntwo")
-    >>> list(read_text(file, chunk=5))
-    ['one\\r\\n', 'two']
+    >>> list(read_text(file, chunk=4))
+    ['one\\n', 'two']
     """
     return _chunks(find_file(path), chunk)
 
 
 def _chunks(path: Path, chunk: int) -> Iterator[str]:
-    with open_text(path, newline="") as file:
+    with open_text(path, newline=None) as file:
         while piece := file.read(chunk):
             yield piece
 
 
 def read_lines(path: str | Path) -> Iterator[str]:
-    """Reads a UTF-8 text line by line, without the line ends (LF or CRLF).
+    """Reads a UTF-8 text line by line, without the line ends (LF, CRLF or CR); a pipe is read as it comes.
 
     Raises:
         InputError: the file is missing or is not UTF-8.
@@ -71,6 +72,9 @@ def read_lines(path: str | Path) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with open_text(path) as file:
-        for line in file:
-            yield line.removesuffix("\n").removesuffix("\r")
+    if path.is_file():  # decoded in blocks: mostly, a bad byte is refused before the first line is given
+        with open_text(path, newline=None) as file:
+            yield from (line.removesuffix("\n") for line in file)
+    else:
+        with open_binary(path) as file:
+            yield from text_lines(file, path)

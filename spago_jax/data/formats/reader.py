@@ -87,7 +87,9 @@ def refuse_missing(named: Mapping[str, Iterable[Path]]) -> None:
     """Raises InputError for the first of these files that does not exist, and names its key."""
     for key, paths in named.items():
         for path in paths:
-            if not Path(path).is_file():
+            if Path(path).is_dir():
+                raise InputError(f"{key}: is a folder, expected a file", path=path)
+            if not Path(path).exists():
                 raise InputError(f"{key}: no such file{_hint(path)}", path=path)
 
 

@@ -14,6 +14,7 @@ from spago_jax.ops.losses import cross_entropy
 from spago_jax.ops.masks import length_mask
 from spago_jax.tasks.text_generation.config import CharacterLMConfig
 from spago_jax.tasks.text_generation.processor import CharacterProcessor
+from spago_jax.text.alphabet import ByteAlphabet
 from spago_jax.train.task import Batch, Loss, Objective
 
 
@@ -22,11 +23,13 @@ class NextCharacterObjective(Objective[CharacterLM]):
 
     def __init__(self, config: CharacterLMConfig, processor: CharacterProcessor):
         self.config, self.alphabet = config, len(processor.alphabet)
+        self.bytes = isinstance(processor.alphabet, ByteAlphabet)
         self._states: dict[int, Any] = {}
 
     def init(self, key: Array) -> CharacterLM:
         """A fresh model."""
-        return CharacterLM.init(key, self.alphabet, **self.config.model_dump())
+        of_the_text = {"characters", "min_count", "unknown"}
+        return CharacterLM.init(key, self.alphabet, **self.config.model_dump(exclude=of_the_text))
 
     def initial_carry(self, batch_size: int) -> Any:
         """Zero states."""
@@ -47,11 +50,15 @@ class NextCharacterObjective(Objective[CharacterLM]):
         return {"logits": logits}, state if carry is None else as_carry(state, carry)
 
     def measure(self, model: CharacterLM, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The summed cross-entropy and the number of characters of each row."""
-        lengths = batch["lengths"]
-        losses = cross_entropy(outputs["logits"], batch["targets"])
+        """The summed cross-entropy and the number of characters of each row, also where ids are bytes."""
+        lengths, targets = batch["lengths"], batch["targets"]
+        losses = cross_entropy(outputs["logits"], targets)
         mask = length_mask(lengths, losses.shape[-1])
-        return {"nats": jnp.where(mask, losses, 0.0).sum(-1), "count": lengths}
+        nats = jnp.where(mask, losses, 0.0).sum(-1)
+        if not self.bytes:
+            return {"nats": nats, "count": lengths}
+        # In UTF-8 each character has one byte that is not of the form 10xxxxxx: its first.
+        return {"nats": nats, "count": (mask & ((targets & 0xC0) != 0x80)).sum(-1)}
 
 
 def as_carry(state: Any, carry: Any) -> Any:

@@ -4,6 +4,7 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Paint, Processor, Rows, load_settings, save_settings
 from spago_jax.data.text_chunks import gather_windows
 from spago_jax.errors import InputError
+from spago_jax.text.alphabet import Alphabet, ByteAlphabet, alphabet_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,28 +38,32 @@ class CharacterRows(Rows):
     Attributes:
         ids: the characters.
         ends: the positions, ascending, that windows do not read beyond (the ends of parallel streams).
+        strange: how often each character outside the alphabet occurs.
     """
 
-    def __init__(self, ids: np.ndarray, ends: np.ndarray):
-        self.ids, self.ends = ids, ends
+    def __init__(self, ids: np.ndarray, ends: np.ndarray, strange: Mapping[str, int] = MappingProxyType({})):
+        self.ids, self.ends, self.strange = ids, ends, strange
         self.lengths = np.array([len(ids)])
         self.owners = np.zeros(1, np.int64)
 
 
 class CharacterProcessor(Processor[Text, Continuation]):
-    """The ids of characters.
+    """The ids of characters, or of bytes.
 
     Args:
         alphabet: the known characters, by id.
     """
 
-    outputs: ClassVar[tuple[str, ...]] = ("logits",)
-    unit: ClassVar[str] = "characters"
     generates: ClassVar[bool] = True
 
-    def __init__(self, alphabet: Sequence[str]):
-        self.alphabet = list(alphabet)
-        self._ids = {char: number for number, char in enumerate(self.alphabet)}
+    def __init__(self, alphabet: Alphabet | Sequence[str]):
+        self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
+        self.unit = "bytes" if isinstance(self.alphabet, ByteAlphabet) else "characters"
+
+    @property
+    def never(self) -> tuple[int, ...]:
+        """The ids that are never written: that of ``<unk>``."""
+        return () if self.alphabet.unknown is None else (self.alphabet.unknown,)
 
     def example(self, value: str | Text) -> Text:
         """A prompt."""
@@ -71,18 +77,13 @@ class CharacterProcessor(Processor[Text, Continuation]):
         """The ids of a text.
 
         Raises:
-            InputError: for a character that the model's alphabet does not have, naming it.
+            InputError: for a character that an alphabet without ``<unk>`` does not have, naming it.
         """
-        for place, char in enumerate(text):
-            if char not in self._ids:
-                raise InputError(
-                    f"character {char!r} (at {place}) is not among the model's {len(self._ids)} characters"
-                )
-        return np.array([self._ids[char] for char in text], np.int32)
+        return self.alphabet.encode(text)
 
     def text(self, ids: Iterable[int]) -> str:
         """The text of some ids."""
-        return "".join(self.alphabet[number] for number in ids)
+        return self.alphabet.decode(ids)
 
     def answer(self, prompt: str, text: str) -> Continuation:
         """A prompt with what was written on from it."""
@@ -90,7 +91,7 @@ class CharacterProcessor(Processor[Text, Continuation]):
 
     def start(self) -> str:
         """What stands before a text without a prompt: a line end, where the model knows it."""
-        return "\n" if "\n" in self._ids else self.alphabet[0]
+        return "\n" if "\n" in self.alphabet else self.alphabet[0]
 
     def encode(self, examples: Iterable[Text]) -> CharacterRows:
         """Some texts, one after the other, as one."""
@@ -110,16 +111,9 @@ class CharacterProcessor(Processor[Text, Continuation]):
         """The ids of the characters."""
         return {"inputs": "i32[batch, time]", "lengths": "i32[batch]"}
 
-    def decode(
-        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: CharacterRows, owned: Sequence[int], example: Text
-    ) -> Continuation:
-        """The most probable next character; a ``Generator`` writes longer texts."""
-        best = int(np.argmax(outputs[-1]["logits"][-1]))
-        return Continuation(example.text, self.alphabet[best])
-
     def settings(self) -> dict[str, Any]:
         """The alphabet."""
-        return {"task": "text-generation", "alphabet": self.alphabet}
+        return {"task": "text-generation", "alphabet": self.alphabet.saved()}
 
     def save(self, folder: Path) -> None:
         """Writes ``processor.json``."""
@@ -129,6 +123,7 @@ class CharacterProcessor(Processor[Text, Continuation]):
     def load(cls, folder: Path) -> Self:
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
-        if not isinstance(settings.get("alphabet"), list):
+        alphabet = settings.get("alphabet")
+        if not isinstance(alphabet, list) and alphabet != "bytes":
             raise InputError("not the settings of a language model: no alphabet", path=folder / "processor.json")
-        return cls(settings["alphabet"])
+        return cls(alphabet_from(alphabet))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scores of a language model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,14 @@ from spago_jax.train.task import Scores
 
 
 class NatsScorer:
-    """Adds up the cross-entropy of all characters."""
+    """Adds up the cross-entropy of all characters.
 
-    def __init__(self) -> None:
+    Args:
+        strange: how often each character outside the alphabet occurs, for the details.
+    """
+
+    def __init__(self, strange: Mapping[str, int]) -> None:
+        self._strange = strange
         self._metric = Perplexity()
         self._state = self._metric.init()
 
@@ -28,4 +34,6 @@ class NatsScorer:
     def compute(self) -> Scores:
         """The scores so far."""
         found = self._metric.compute(self._state)
-        return Scores({"nats": found["nll"], **{name: found[name] for name in ("bits_per_character", "perplexity")}})
+        details = {"strange_characters": dict(self._strange)} if self._strange else {}
+        names = ("bits_per_character", "perplexity")
+        return Scores({"nats": found["nll"], **{name: found[name] for name in names}}, details)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: text-generation``."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +15,13 @@ from spago_jax.data.formats.python_docs import PythonDocs
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.load import load_text
 from spago_jax.data.text_chunks import TextChunks
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, InputWarning
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.text_generation.config import CharacterLMConfig, GenerationOptions
 from spago_jax.tasks.text_generation.objective import NextCharacterObjective
 from spago_jax.tasks.text_generation.processor import CharacterProcessor, CharacterRows
 from spago_jax.tasks.text_generation.scores import NatsScorer
+from spago_jax.text.alphabet import UNKNOWN, Alphabet, ByteAlphabet, counted
 from spago_jax.train.schema import Experiment, StreamTrainConfig
 from spago_jax.train.task import Score, Task
 
@@ -39,19 +42,39 @@ class TextGeneration(Task):
     processor_class = CharacterProcessor
 
     @classmethod
+    def check(cls, experiment: Experiment) -> None:
+        """Files must be there, and what is said about the alphabet must go together."""
+        experiment.data.check()
+        config = experiment.model
+        if config.characters == "bytes" and (config.min_count > 1 or config.unknown):
+            key = "min_count" if config.min_count > 1 else "unknown"
+            raise InputError(f"model.{key} says which characters are unknown; with model.characters: bytes none is")
+        if config.min_count > 1 and config.unknown is False:
+            raise InputError(
+                f"model.min_count = {config.min_count} makes rarer characters <unk>, but model.unknown = false has none"
+            )
+
+    @classmethod
     def make_processor(cls, experiment: Experiment, *, start: CharacterProcessor | None = None) -> CharacterProcessor:
         """Makes the alphabet of the training text."""
         if start is not None:
             return CharacterProcessor(start.alphabet)
-        (path,) = experiment.data.files("train")
-        return CharacterProcessor(load_text(path).alphabet)
+        data = experiment.data
+        (path,) = data.files("train")
+        others = [file for split in ("dev", "test") for file in data.files(split)]
+        return CharacterProcessor(_alphabet(experiment.model, path, others))
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
-        """Encodes one part of the text, or another text over the same alphabet."""
+        """Encodes one part of the text, or other texts; characters outside the alphabet are ``<unk>``, or left out."""
+        alphabet = self.processor.alphabet
         if files is None:
-            self._add(split, _part(self.experiment.data, split, self.processor.alphabet))
-        else:
-            self._add(split, np.concatenate([load_text(p, alphabet=self.processor.alphabet).ids for p in files]))
+            self._add(split, *_part(self.experiment.data, split, alphabet))
+            return
+        parts = [_known(path, alphabet) for path in files]
+        strange: Counter[str] = Counter()
+        for _, found in parts:
+            strange.update(found)
+        self._add(split, np.concatenate([ids for ids, _ in parts]), strange)
 
     def make_objective(self) -> NextCharacterObjective:
         """The cross-entropy of the next characters."""
@@ -75,7 +98,7 @@ class TextGeneration(Task):
 
     def scorer(self, split: str) -> NatsScorer:
         """Nats and bits per character, perplexity."""
-        return NatsScorer()
+        return NatsScorer(self.parts[split].strange)
 
     def examples(self, source: InputFile) -> Iterator[Text]:
         """One prompt per line; a person who types nothing gets a text from the beginning."""
@@ -89,20 +112,23 @@ class TextGeneration(Task):
         """None: answers carry no labels."""
         return ()
 
-    def _add(self, split: str, ids: np.ndarray) -> None:
+    def _add(self, split: str, ids: np.ndarray, strange: Mapping[str, int]) -> None:
         # Windows of an evaluation end with their stream, so that no character is read twice.
         ends = np.array([max(len(ids) - 1, 0)])
         if split != "train":
             train = self.experiment.train
             ends = TextChunks(ids, train.eval_batch_size, train.chunk, keep_tail=True).ends()
-        self.parts[split] = CharacterRows(ids, ends)
+        self.parts[split] = CharacterRows(ids, ends, strange)
 
 
-def _part(data: PlainText | PythonDocs, split: str, alphabet: Sequence[str]) -> np.ndarray:
+_Part = tuple[np.ndarray, Mapping[str, int]]
+
+
+def _part(data: PlainText | PythonDocs, split: str, alphabet: Alphabet) -> _Part:
     """The ids of one part: a file of its own, or a view of the training text."""
     own = {name: data.files(name) for name in ("dev", "test")}
     if split != "train" and own[split]:
-        return load_text(own[split][0], alphabet=alphabet).ids
+        return _known(own[split][0], alphabet)
     shares = {name: 0.0 if own[name] else getattr(data, f"{name}_fraction") for name in own}
     if sum(shares.values()) >= 1:
         raise InputError(
@@ -114,4 +140,36 @@ def _part(data: PlainText | PythonDocs, split: str, alphabet: Sequence[str]) -> 
     # int(count * share of training) is where others cut this text, so that scores compare.
     dev_from = min(int(len(ids) * (1 - shares["dev"] - shares["test"])), test_from)
     begin, end = {"train": (0, dev_from), "dev": (dev_from, test_from), "test": (test_from, len(ids))}[split]
-    return ids[begin:end]
+    return ids[begin:end], {}
+
+
+def _alphabet(config: CharacterLMConfig, path: Path, others: Sequence[Path]) -> Alphabet:
+    """The alphabet of a training text, with ``<unk>`` as its last entry where one is asked for, or needed by others."""
+    if config.characters == "bytes":
+        return ByteAlphabet()
+    whole = load_text(path)
+    frequent = [char for char, count in zip(whole.alphabet, whole.counts, strict=True) if count >= config.min_count]
+    if not frequent:
+        raise InputError(f"no character occurs as often as model.min_count = {config.min_count}", path=path)
+    closed, open_ = Alphabet(frequent), Alphabet([*frequent, UNKNOWN])
+    if config.unknown is not None:
+        return open_ if config.unknown else closed
+    needed = config.min_count > 1 or any(load_text(other, alphabet=open_).strange for other in others)
+    return open_ if needed else closed
+
+
+def _known(path: Path, alphabet: Alphabet) -> _Part:
+    """The ids of a text, and the characters outside the alphabet, which are said: ``<unk>``, or left out."""
+    closed = alphabet.unknown is None and not isinstance(alphabet, ByteAlphabet)
+    found = load_text(path, alphabet=Alphabet([*alphabet, UNKNOWN]) if closed else alphabet)
+    if not found.strange:
+        return found.ids, {}
+    said = counted(found.strange, len(found))
+    if not closed:
+        warnings.warn(f"{path}: {said}: read as {UNKNOWN}", InputWarning, stacklevel=2)
+        return found.ids, found.strange
+    ids = found.ids[found.ids != len(alphabet)]
+    if not len(ids):
+        raise InputError(f"none of its characters is in the alphabet of {len(alphabet)}", path=path)
+    warnings.warn(f"{path}: {said}: left out, since it has no {UNKNOWN}", InputWarning, stacklevel=2)
+    return ids, found.strange

@@ -51,7 +51,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("tags", "probability", "link")
-    unit: ClassVar[str] = "tokens"
+    unit = "tokens"
 
     def __init__(self, tokenizer: Tokenizer, indexers: Sequence[TokenIndexer], tags: TagSet, max_length: int):
         self.tokenizer, self.indexers, self.tags = tokenizer, tuple(indexers), tags

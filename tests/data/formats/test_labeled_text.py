@@ -92,8 +92,8 @@ def test_jsonl_errors(table):
     )
     assert refused(table("{}", name)) == ":1: no key 'text'; none found"
     assert refused(table('{"text": 3, "label": "a"}', name)) == ":1: 'text' is 3, expected a string"
-    assert refused(table('{"text": "a", "label": null}', name)) == ":1: 'label' is null, expected a label"
-    assert refused(table('{"text": "a", "label": ""}', name)) == ":1: 'label' is \"\", expected a label"
+    assert refused(table('{"text": "a", "label": null}', name)) == ":1: expected a label: 'label' is null"
+    assert refused(table('{"text": "a", "label": ""}', name)) == ":1: the label is empty: 'label' is \"\""
 
 
 def test_missing(tmp_path):
