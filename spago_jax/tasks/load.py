@@ -51,8 +51,7 @@ def open_run(path: str | Path, *, step: int | None = None, task: Task | None = N
     experiment = run_experiment(run)
     task = task or experiment.task_class.open(experiment, run.assets)
     assert task is not None
-    larger = task.metric().better == "max"
-    with closing(Checkpoints(run.checkpoints, larger_is_better=larger, read_only=True)) as checkpoints:
+    with closing(Checkpoints(run.checkpoints, metric=task.metric(), read_only=True)) as checkpoints:
         chosen = checkpoints.best() if step is None else step
         if chosen is None:
             raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet")

@@ -49,11 +49,18 @@ class TrainConfig(Section):
     checkpoint_every: PositiveInt | None = Field(
         default=None, description="steps between checkpoints inside an epoch (one is always made at each evaluation)"
     )
+    keep_checkpoints: PositiveInt = Field(
+        default=2,
+        description="newest checkpoints to keep whole; the best one is kept too, if it is older as the model alone",
+    )
     average: float | None = Field(
         default=None,
         gt=0,
         lt=1,
         description="decay of an exponential average of the weights, used to evaluate and predict",
+    )
+    device: Literal["cpu", "gpu", "tpu"] | None = Field(
+        default=None, description="kind of device to train on (default: the fastest that JAX finds)"
     )
     devices: PositiveInt | Literal["all"] = Field(
         default=1, description="devices that share each batch; 'all' of them, on a CPU one per core"
