@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Section: the base of every part of a config, frozen, validated, and closed to unknown keys."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -13,3 +13,11 @@ class Section(BaseModel):
 
 
 PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+# A list of texts, for which one text may stand: it is not a list of its letters.
+Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]

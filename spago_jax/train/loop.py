@@ -60,7 +60,7 @@ def fit(
     command: str = "",
     console: TrainingConsole | None = None,
     on_epoch: OnEpoch | None = None,
-    unfreezes: Sequence[str] = (),
+    unfreezes: str | Sequence[str] = (),
 ) -> Result:
     """Trains an experiment into a run folder, and scores the best checkpoint on every part of the data.
 
@@ -106,7 +106,7 @@ def fit(
         _check_needs_dev(experiment, task)
         if old is not None:
             check_same_metric(old, task)
-        gates = gates_for(experiment, on_epoch, unfreezes)
+        gates = gates_for(experiment, on_epoch, [unfreezes] if isinstance(unfreezes, str) else unfreezes)
         programs = Programs(task, devices, precision, gates, weights)
         if old is not None:
             check_same_schedule(old.train, experiment, programs.steps_per_epoch, run.path)

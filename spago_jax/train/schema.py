@@ -7,6 +7,7 @@ from pydantic import Field
 
 from spago_jax.core.section import PositiveInt as PositiveInt
 from spago_jax.core.section import Section as Section
+from spago_jax.core.section import Texts
 from spago_jax.optim import OptimizerConfig
 from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
@@ -23,11 +24,11 @@ class InitConfig(Section):
 
     source: str = Field(alias="from", description="a run folder or an exported folder")
     step: int | None = Field(default=None, ge=0, description="checkpoint of a run (default: its best one)")
-    allow_missing: tuple[str, ...] = Field(
+    allow_missing: Texts = Field(
         default=(),
         description="patterns of arrays that may be absent there, or of another shape (a fresh head for new labels)",
     )
-    freeze: tuple[str, ...] = Field(default=(), description="patterns of arrays that keep their weights")
+    freeze: Texts = Field(default=(), description="patterns of arrays that keep their weights")
 
 
 class TrainConfig(Section):

@@ -34,14 +34,14 @@ def is_run(names: Iterable[str]) -> bool:
     return len(MARKS.intersection(names)) >= 2
 
 
-def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+def find_runs(folders: str | Path | Iterable[str | Path]) -> list[Path]:
     """The run folders at and below some folders, by path, each once; hidden folders are skipped.
 
     Raises:
         InputError: for a folder that does not exist.
     """
     found: dict[Path, Path] = {}
-    for folder in map(Path, folders):
+    for folder in map(Path, [folders] if isinstance(folders, str | Path) else folders):
         if not folder.is_dir():
             raise InputError("no such folder; spago-jax train writes into runs/NAME, or where --out says", path=folder)
         for path, inner, files in os.walk(folder):
