@@ -30,6 +30,7 @@ def run(arguments: list[str]) -> int:
         evaluate,
         export,
         graph,
+        init,
         inspect,
         layers,
         predict,
