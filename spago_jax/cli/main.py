@@ -29,6 +29,7 @@ def run(arguments: list[str]) -> int:
         doctor,
         evaluate,
         export,
+        find_lr,
         graph,
         init,
         inspect,
