@@ -26,6 +26,7 @@ def run(arguments: list[str]) -> int:
     from spago_jax.cli import (  # noqa: F401
         compare,
         configs,
+        cross_validate,
         doctor,
         evaluate,
         export,

@@ -42,7 +42,6 @@ def test_a_sweep_repeats_itself_and_trains_at_each_rate(corpus):
     np.testing.assert_array_equal(one.losses, two.losses)
     np.testing.assert_allclose(one.rates, [1e-5 * 1e7 ** (i / 39) for i in range(len(one.rates))], rtol=1e-9)
     assert one.smoothed.min() < one.losses[:5].mean()
-    assert one.losses[-1] > one.losses.min()
     assert 1e-4 < one.suggestion < 1
 
 
