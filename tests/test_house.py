@@ -236,3 +236,20 @@ import spago_jax
 print({name for name, value in jax.config.values.items() if before.get(name) != value})
 """
     assert run_python(code) == "set()"
+
+
+def test_no_placeholder_is_left_in_what_people_read():
+    """A number that was to be measured, a word that was to be found: neither must be shipped."""
+    left = re.compile(r"@[A-Z_]+@|\b(?:TODO|FIXME|XXX)\b")
+    assert left.search("a row: @ROWS@") and left.search("# TODO: measure")  # noqa: PT018
+    readable = {".py", ".md", ".yaml", ".css", ".js", ".toml", ".html", ".txt"}
+    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+    files += [path for folder in ("docs", "configs", "spago_jax") for path in (ROOT / folder).rglob("*")]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match.group()}"
+        for path in sorted(files)
+        if path.suffix in readable and path.parent.name != "exported"  # templates, filled in by an export
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if (match := left.search(line))
+    ]
+    assert found == []

@@ -28,10 +28,13 @@ def run(arguments: list[str]) -> int:
     from spago_jax.cli import (  # noqa: F401
         compare,
         configs,
+        cross_validate,
         doctor,
         evaluate,
         export,
+        find_lr,
         graph,
+        init,
         inspect,
         layers,
         predict,

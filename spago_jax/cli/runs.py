@@ -28,7 +28,8 @@ def runs(
 ) -> None:
     """Lists runs: state, size, scores of the best checkpoint, and the settings that differ between them.
 
-    States: finished; interrupted (by Ctrl-C or an error); unfinished (running now, or killed); broken, with the reason.
+    States: finished; running; interrupted (by Ctrl-C); failed, with the error; unfinished (killed); broken, with the
+    reason.
     """
     from spago_jax.report.compare import find_runs, read_summary
 
@@ -42,14 +43,15 @@ def runs(
     else:
         print(runs_table(found))
         for run in found:
-            if run.state == "broken":
-                print(f"{run.path} is broken: {run.reason}")
+            if run.state in ("broken", "failed"):
+                print(f"{run.path} {'is broken' if run.state == 'broken' else 'failed'}: {run.reason}")
 
 
 def runs_table(found: "Sequence[RunSummary]") -> str:
     """The table of runs; a score column has the score's name in its heading where it is the same for all."""
     from spago_jax.core.show import seconds_text, text_table
     from spago_jax.report.compare.differences import differing, setting
+    from spago_jax.report.compare.page import of_asked
 
     whole = [run for run in found if run.state != "broken"]
     names = {run.metric.name for run in whole if run.metric}
@@ -62,13 +64,12 @@ def runs_table(found: "Sequence[RunSummary]") -> str:
         if run.state == "broken":
             rows.append([str(run.path), "", "broken", *[""] * 6, started, *[""] * len(keys)])
             continue
-        asked = f"/{run.epochs_asked}" if run.epochs_asked else ""
         rows.append([
             str(run.path),
             run.task,
             run.state,
-            f"{run.epochs}{asked}",
-            f"{run.steps:,}",
+            of_asked(run.epochs, run.epochs_asked),
+            of_asked(run.steps, run.steps_asked),
             f"{run.parameters:,}",
             _score(run, "dev", named=len(names) > 1),
             _score(run, "test", named=len(names) > 1),
@@ -120,6 +121,7 @@ def _records(found: "Sequence[RunSummary]") -> list[dict[str, Any]]:
             "epochs": run.epochs,
             "epochs_asked": run.epochs_asked,
             "steps": run.steps,
+            "steps_asked": run.steps_asked,
             "parameters": run.parameters,
             "metric": run.metric.name if run.metric else None,
             "dev": run.dev,

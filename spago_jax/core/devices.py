@@ -30,13 +30,23 @@ class Devices:
     mesh: Mesh
 
     @classmethod
-    def of(cls, count: int | str = 1) -> "Devices":
+    def of(cls, count: int | str = 1, kind: str | None = None) -> "Devices":
         """The first ``count`` local devices, or ``"all"`` of them.
 
+        Args:
+            count: how many.
+            kind: ``cpu``, ``gpu`` or ``tpu``; by default JAX's own choice.
+
         Raises:
-            InputError: if there are fewer devices, saying how to get more on a CPU.
+            InputError: if there are fewer devices, saying how to get more on a CPU; if there is none of that kind.
         """
-        devices = jax.local_devices()
+        try:
+            devices = jax.local_devices(backend=kind)
+        except RuntimeError:  # JAX knows no such backend here
+            there = ", ".join(sorted({device.platform for device in jax.local_devices()} | {"cpu"}))
+            raise InputError(
+                f"train.device = {kind!r}: JAX finds no {kind.upper() if kind else ''} here; there are: {there}"
+            ) from None
         wanted = len(devices) if count == "all" else int(count)
         if wanted > len(devices):
             hint = f"; on a CPU, set XLA_FLAGS=--xla_force_host_platform_device_count={wanted}"

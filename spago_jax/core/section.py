@@ -2,9 +2,9 @@
 """Section: the base of every part of a config, frozen, validated, and closed to unknown keys."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -20,3 +20,11 @@ def _absolute(path: str) -> str:
 PositiveInt = Annotated[int, Field(ge=1)]
 DataPath = Annotated[str, AfterValidator(_absolute)]
 """A path that is made absolute when a config is read, so that a run finds its data from any folder."""
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+# A list of texts, for which one text may stand: it is not a list of its letters.
+Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
+from spago_jax.errors import InputError
 from spago_jax.optim.config import GroupConfig, OptimizerConfig
 from spago_jax.optim.controls import controlled, gated_paths, select
 from spago_jax.optim.methods import build_method
@@ -114,13 +115,15 @@ def build_optimizer(
     Args:
         config: The ``optimizer:`` section.
         model: The model, or its shapes (`jax.eval_shape`): for the paths and roles of its arrays.
-        total_steps: How many batches the run takes in all (with ``accumulate: k``, one update is made each k).
+        total_steps: How many batches the run takes in all (with ``accumulate: k``, one update is made each k; the
+            last one, at the end, is of what is left).
         steps_per_epoch: How many batches one pass over the data takes.
         gates: Path patterns of arrays that stay frozen until `set_controls` opens their gate. With a list, an empty
             one too, `set_controls` can scale the learning rate.
 
     Raises:
-        InputError: A group's or a gate's pattern matches nothing; a schedule that does not fit the number of steps.
+        InputError: A group's or a gate's pattern matches nothing; a schedule, or an accumulation, that does not fit
+            the number of steps.
     """
     groups = _groups(config, model)
     decay: dict[str, float] = {}
@@ -134,6 +137,11 @@ def build_optimizer(
         elif group is not None and group.scale is not None:
             scales[path] = group.scale
     k = config.accumulate
+    if k > total_steps:
+        raise InputError(
+            f"optimizer.accumulate = {k}, but there are only {total_steps} steps in all: no update would be made; "
+            f"expected {total_steps} or less"
+        )
     schedule = build_schedule(
         config.schedule,
         total_steps=math.ceil(total_steps / k),
@@ -151,8 +159,14 @@ def build_optimizer(
         method = functools.partial(build_method, config, _add_decay(decay))
         chain = controlled(optax.chain(optax.identity(), *clips), method, rates, gated_paths(gates, model))
     if k > 1:
+        full, left = divmod(total_steps, k)
+
+        def batches(updates: jax.typing.ArrayLike) -> jax.Array:
+            """The last update is the mean of the batches that are left."""
+            return jnp.where(jnp.asarray(updates) < full, k, left or k)
+
         # With the working type: optax would add float64 gradients up in float32.
-        several = optax.MultiSteps(chain, k, accumulator_dtype=jnp.result_type(float))
+        several = optax.MultiSteps(chain, batches, accumulator_dtype=jnp.result_type(float))
         chain = several.gradient_transformation()
     return _only(trained_paths(config, model, gates or ()), chain)
 

@@ -47,7 +47,7 @@ def gated_paths(gates: Sequence[str | Iterable[str]], model: Any) -> list[set[st
     """
     trainable = {path for path, role in roles(model).items() if role.trainable}
     found = []
-    for gate in gates:
+    for gate in [gates] if isinstance(gates, str) else gates:
         paths = match_paths(model, gate, where="unfreeze pattern")
         if not paths & trainable:
             raise InputError(f"unfreeze pattern {gate!r} matches only arrays that are not trained: {sorted(paths)}")

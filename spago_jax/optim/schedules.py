@@ -13,11 +13,12 @@ from spago_jax.optim.config import (
     ExponentialSchedule,
     HyperbolicSchedule,
     LinearSchedule,
+    OptimizerConfig,
     Schedule,
     StepSchedule,
 )
 
-__all__ = ["ScheduleFunction", "build_schedule", "warmup_steps"]
+__all__ = ["ScheduleFunction", "build_schedule", "follows_length", "warmup_steps"]
 
 ScheduleFunction = Callable[[jax.typing.ArrayLike], jax.Array]
 
@@ -29,6 +30,33 @@ def warmup_steps(config: Schedule, total_steps: int) -> int:
     (50, 20)
     """
     return round(config.warmup * total_steps) if config.warmup < 1 else int(config.warmup)
+
+
+def follows_length(config: OptimizerConfig, total_steps: int | None = None) -> str | None:
+    """Says why a run of another number of steps would have had other updates from the start.
+
+    Args:
+        config: The ``optimizer:`` section.
+        total_steps: How many batches the run takes in all; None where that is not known.
+
+    Returns:
+        The reason, or None where a run that goes on equals one that had all steps from the start.
+
+    >>> follows_length(OptimizerConfig(schedule="cosine"))
+    'the cosine schedule follows the number of all steps'
+    >>> follows_length(OptimizerConfig(accumulate=4), 10)
+    'with optimizer.accumulate = 4 its last update is that of 2 batches'
+    """
+    schedule = config.schedule
+    if 0 < schedule.warmup < 1:
+        return "optimizer.schedule.warmup is a part of all steps"
+    if isinstance(schedule, LinearSchedule | CosineSchedule | ExponentialSchedule) and schedule.steps is None:
+        return f"the {schedule.name} schedule follows the number of all steps"
+    left = config.accumulate - 1 if total_steps is None else total_steps % config.accumulate
+    if left:
+        of = "fewer batches" if total_steps is None else f"{left} batch{'es' if left > 1 else ''}"
+        return f"with optimizer.accumulate = {config.accumulate} its last update is that of {of}"
+    return None
 
 
 def build_schedule(config: Schedule, *, total_steps: int, steps_per_epoch: int) -> ScheduleFunction:

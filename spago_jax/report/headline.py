@@ -52,9 +52,7 @@ def _cards(run: RunData) -> Html:
         scores, baselines = run.scores["scores"], run.scores.get("baselines") or {}
         cards = [_card(split, scores[split], baselines.get(split) or {}, metric) for split in run.splits(scores)]
         return el("div", cards, class_="cards")
-    banner = el(
-        "p", "This run has not ended: there are no final scores. What it wrote so far is below.", class_="banner"
-    )
+    banner = el("p", f"{_why(run)} What it wrote so far is below.", class_="banner")
     last = run.records("dev")[-1:]
     cards = [
         _card(
@@ -63,6 +61,16 @@ def _cards(run: RunData) -> Html:
         for r in last
     ]
     return join(banner, el("div", cards, class_="cards") if cards else None)
+
+
+def _why(run: RunData) -> str:
+    """Why there are no final scores."""
+    state, error = run.state.get("state"), str(run.state.get("error") or "").rstrip(".")
+    if state == "failed":
+        return f"This run failed: {error}. There are no final scores."
+    if state == "interrupted":
+        return f"This run was {error or 'interrupted'}. There are no final scores."
+    return "This run has not ended: there are no final scores."
 
 
 def _card(split: str, scores: Mapping[str, Any], baseline: Mapping[str, Any], metric: Mapping[str, Any]) -> Html:

@@ -30,6 +30,7 @@ class RunData:
     scores: Record = dataclasses.field(default_factory=dict)
     details: Record = dataclasses.field(default_factory=dict)
     programs: Record = dataclasses.field(default_factory=dict)
+    state: Record = dataclasses.field(default_factory=dict)
     parameters: tuple[Record, ...] = ()
     metrics: tuple[Record, ...] = ()
     timings: tuple[Record, ...] = ()
@@ -61,11 +62,12 @@ def read_run(run: RunFolder) -> RunData:
     """Reads what there is of a run."""
     missing: list[str] = []
 
-    def whole(name: str, kind: type) -> Any:
+    def whole(name: str, kind: type, *, expected: bool = True) -> Any:
         try:
             value = json.loads((run / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            missing.append(name)
+            if expected:
+                missing.append(name)
             return kind()
         return value if isinstance(value, kind) else kind()
 
@@ -94,6 +96,7 @@ def read_run(run: RunFolder) -> RunData:
         scores=whole("scores.json", dict),
         details=whole("details.json", dict),
         programs=whole("programs.json", dict),
+        state=whole("state.json", dict, expected=False),  # not in runs of versions up to 0.1
         parameters=tuple(row for row in whole("model.json", list) if isinstance(row, dict)),
         metrics=lines("metrics.jsonl"),
         timings=lines("timings.jsonl"),

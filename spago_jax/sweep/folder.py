@@ -3,16 +3,15 @@
 
 import dataclasses
 import json
-import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from spago_jax.core.disk import explain_os_error, replace_file
+from spago_jax.core.lock import locked
 from spago_jax.errors import InputError
 from spago_jax.report.compare.differences import flatten, setting
 from spago_jax.sweep.halving import ranked
@@ -105,35 +104,13 @@ class SweepFolder:
         with explain_os_error(self / "trials.jsonl"):
             replace_file(self / "trials.jsonl", "".join(lines))
 
-    @contextmanager
-    def locked(self) -> Iterator[int]:
+    def locked(self) -> AbstractContextManager[int]:
         """Holds the folder for one sweep at a time; gives the descriptor, which the processes of its trials inherit.
 
         Raises:
             InputError: when another sweep holds it, after a while.
         """
-        try:
-            import fcntl
-        except ImportError:  # Windows: two sweeps in one folder are the user's to avoid
-            yield -1
-            return
-        with explain_os_error(self.path):
-            handle = os.open(self.path, os.O_RDONLY)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise InputError(
-                            f"another process is at work on the sweep in {self.path}; wait for it, or end it"
-                        ) from None
-                    time.sleep(0.1)
-            yield handle
-        finally:
-            os.close(handle)
+        return locked(self.path, "sweep", patience=PATIENCE)
 
 
 def _resolved(file: SweepFile) -> dict[str, Any]:

@@ -4,8 +4,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from spago_jax.optim import OptimizerConfig
-from spago_jax.optim.config import CosineSchedule, ExponentialSchedule, LinearSchedule
 from spago_jax.sweep.schema import Halving
 from spago_jax.train.task import Score
 
@@ -54,17 +52,3 @@ def ranked(scores: Mapping[int, float | None], metric: Score) -> Sequence[int]:
     """The numbers of the trials that have a score, best first."""
     sign = -1.0 if metric.better == "max" else 1.0
     return [number for _, number in sorted((sign * s, number) for number, s in scores.items() if s is not None)]
-
-
-def why_anew(optimizer: OptimizerConfig) -> str | None:
-    """Why a run cannot simply go on for more epochs: its learning rate would have been another from the start.
-
-    Returns:
-        The reason, or None where a run that goes on equals one that had all epochs from the start.
-    """
-    schedule = optimizer.schedule
-    if 0 < schedule.warmup < 1:
-        return "optimizer.schedule.warmup is a part of all steps"
-    if isinstance(schedule, LinearSchedule | CosineSchedule | ExponentialSchedule) and schedule.steps is None:
-        return f"the {schedule.name} schedule follows the number of all steps"
-    return None

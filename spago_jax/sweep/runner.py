@@ -13,9 +13,10 @@ from spago_jax.core.disk import explain_os_error
 from spago_jax.core.show import score as score_text
 from spago_jax.core.show import seconds_text
 from spago_jax.errors import CheckpointError, SpagoError, TrainingError
+from spago_jax.optim.schedules import follows_length
 from spago_jax.sweep.checks import base_experiment, checked_trials, chosen_metric, settings_of
 from spago_jax.sweep.folder import Record, SweepFolder, SweepResult
-from spago_jax.sweep.halving import Rung, ranked, rungs, survivors, why_anew
+from spago_jax.sweep.halving import Rung, ranked, rungs, survivors
 from spago_jax.sweep.page import write_page
 from spago_jax.sweep.processes import Workers, one_by_one
 from spago_jax.sweep.schema import Halving
@@ -143,7 +144,7 @@ class _Work:
     def _job(self, trial: Trial, epochs: int | None, *, first: bool) -> Job:
         base = self.folder / "base.yaml"
         overrides = settings_of(self.file.sweep, trial, epochs)
-        reason = None if first else why_anew(load_experiment(base, overrides).optimizer)
+        reason = None if first else follows_length(load_experiment(base, overrides).optimizer)
         if reason is not None:
             self.say(f"{trial.folder} starts anew: {reason}")
         return Job(str(base), tuple(overrides), str(self.folder / trial.folder), anew=reason is not None)

@@ -50,11 +50,10 @@ def open_run(path: str | Path, *, step: int | None = None, task: Task | None = N
         CheckpointError: where there is no checkpoint, or it cannot be read.
     """
     run = RunFolder.open(path)
-    experiment = run_experiment(run)
+    experiment = run_experiment(run) if task is None else task.experiment
     task = task or experiment.task_class.open(experiment, run.assets)
     assert task is not None
-    larger = task.metric().better == "max"
-    with closing(Checkpoints(run.checkpoints, larger_is_better=larger, read_only=True)) as checkpoints:
+    with closing(Checkpoints(run.checkpoints, metric=task.metric(), read_only=True)) as checkpoints:
         chosen = checkpoints.best() if step is None else step
         if chosen is None:
             raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet")

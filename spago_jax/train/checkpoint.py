@@ -2,10 +2,14 @@
 """Checkpoints of a run, written by Orbax in the background: the latest and the best. Only this file uses Orbax."""
 
 import contextlib
+import glob
 import json
 import logging
+import math
+import os
 import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,42 +20,65 @@ from orbax.checkpoint import v1 as ocp
 
 from spago_jax.core import flat, unflat
 from spago_jax.errors import CheckpointError, InputError
+from spago_jax.train.task import Score
 
 Tree = TypeVar("Tree")
 _POLICIES = ocp.training.preservation_policies
 
 
+# The arrays of a checkpoint lie in two parts, so that an old one can be kept without what only training needs.
+WEIGHTS, TRAINING = "weights", "training"
+_WEIGHTS_OF = ("model.", "average.")
+
+
 class Checkpoints:
-    """The checkpoints of one run: the latest two, and the one with the best dev score.
+    """The checkpoints of one run: the newest ones, and the one with the best dev score.
 
     Each is self-contained: arrays by their dotted path, and JSON beside them (scores so far, position in the data,
     the resolved config). Orbax writes to a temporary folder and renames it, so a crash leaves earlier ones whole.
+    A best one that is older than the newest ``keep`` holds the model and its average alone, and not the state of the
+    optimizer: it serves evaluation, not resuming.
 
     Args:
         folder: ``RUN/checkpoints``.
-        larger_is_better: how dev scores compare.
+        metric: the dev score that picks the best one; checkpoints with the score of another one are not compared.
+        keep: how many of the newest are kept whole.
+        read_only: change nothing in the folder, which must exist.
+
+    Raises:
+        CheckpointError: if the folder cannot be opened.
     """
 
-    def __init__(self, folder: str | Path, *, larger_is_better: bool = True, keep: int = 2, read_only: bool = False):
+    def __init__(self, folder: str | Path, *, metric: Score | None = None, keep: int = 2, read_only: bool = False):
         self.folder = Path(folder).resolve()
-        sign = 1.0 if larger_is_better else -1.0
-        best = _POLICIES.BestN(
-            # Ties go to the earlier checkpoint.
-            get_metric_fn=lambda m: (sign * m["score"], -m["order"]),  # type: ignore[arg-type, return-value]
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
+        self.metric, self._keep, self._read_only = metric, keep, read_only
+        best = _POLICIES.BestN(get_metric_fn=self._rank, n=1, keep_checkpoints_without_metrics=False)  # pyright: ignore
         if read_only and not self.folder.is_dir():
             raise CheckpointError(f"{self.folder}: no checkpoints here; is this the folder of a run?")
         _hush()
-        self._sign = sign
-        with _explained(f"cannot open the checkpoints in {self.folder}"):
+        with _explained(f"cannot open the checkpoints in {self.folder}"), contextlib.ExitStack() as stack:
             self._orbax = ocp.training.Checkpointer(
-                str(self.folder),
+                str(stack.enter_context(_without_wildcards(self.folder))),
                 preservation_policy=_POLICIES.AnyPreservationPolicy([_POLICIES.LatestN(keep), best]),  # pyright: ignore
                 cleanup_tmp_directories=not read_only,
             )
+            self._link = stack.pop_all()
         self._pending: Any = None
+
+    def _rank(self, metrics: Any) -> tuple[float, int]:
+        """The larger the better; ties go to the earlier checkpoint."""
+        score = self._score(metrics)
+        if score is None:
+            return -math.inf, 0
+        sign = -1.0 if self.metric is not None and self.metric.better == "min" else 1.0
+        return sign * score, -int(metrics["order"])
+
+    def _score(self, metrics: Any) -> float | None:
+        scores = {name: value for name, value in (metrics or {}).items() if name != "order"}
+        if self.metric is None:
+            return float(next(iter(scores.values()))) if scores else None
+        found = scores.get(self.metric.name, scores.get("score"))  # "score" in runs of versions up to 0.1
+        return None if found is None else float(found)
 
     def save(self, step: int, state: Any, about: dict[str, Any], score: float | None = None) -> None:
         """Starts writing a checkpoint; returns once the arrays are copied, before they are on disk.
@@ -62,10 +89,14 @@ class Checkpoints:
         self.wait()
         # A host copy: the state is donated to the next step, and a checkpoint must open on any number of devices.
         arrays = {path: np.array(leaf) for path, leaf in flat(state).items()}
-        metrics = None if score is None else {"score": float(score), "order": step}
+        weights = {path: array for path, array in arrays.items() if path.startswith(_WEIGHTS_OF)}
+        parts = {WEIGHTS: weights, TRAINING: {path: a for path, a in arrays.items() if path not in weights}}
+        parts = {name: part for name, part in parts.items() if part}
+        name = "score" if self.metric is None else self.metric.name
+        metrics = None if score is None else {name: float(score), "order": step}
         with self._writing():
-            self._pending = self._orbax.save_async(
-                step, {"arrays": arrays}, force=True, overwrite=True, metrics=metrics, custom_metadata=about
+            self._pending = self._orbax.save_checkpointables_async(
+                step, parts, force=True, overwrite=True, metrics=metrics, custom_metadata=about
             )
 
     def wait(self) -> None:
@@ -78,6 +109,16 @@ class Checkpoints:
         if pending is not None:
             with self._writing():
                 pending.result()
+                self._trim()
+
+    def _trim(self) -> None:
+        """Deletes what only training needs from the checkpoints that are older than the newest ``keep``."""
+        for step in self.steps()[: -self._keep]:
+            part = self.folder / str(step) / TRAINING
+            dropped = part.with_name(f"{TRAINING}.deleted")
+            if part.is_dir():
+                os.replace(part, dropped)  # first, so that no half of it is taken for the whole
+            shutil.rmtree(dropped, ignore_errors=True)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -102,6 +143,7 @@ class Checkpoints:
         finally:
             with contextlib.suppress(Exception):  # it can only repeat why the save failed
                 self._orbax.close()
+            self._link.close()
 
     def damaged(self, step: int, why: str) -> CheckpointError:
         """Returns the error for an unusable checkpoint, with advice on how to go on."""
@@ -121,10 +163,23 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The step of the checkpoint with the best dev score; the newest one if none has a score."""
-        scored = [c for c in self._orbax.checkpoints if c.metrics is not None]
+        scored = [c for c in self._orbax.checkpoints if self._score(c.metrics) is not None]
         if not scored:
             return self.latest()
-        return int(max(scored, key=lambda c: (self._sign * c.metrics["score"], -c.metrics["order"])).step)  # type: ignore[index]
+        return int(max(scored, key=lambda c: self._rank(c.metrics)).step)
+
+    def about(self, step: int) -> dict[str, Any]:
+        """Returns the JSON of one checkpoint, without its arrays.
+
+        Raises:
+            CheckpointError: for a damaged checkpoint.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                return dict(self._orbax.metadata(step).custom_metadata or {})  # type: ignore[arg-type]
+        except Exception as error:
+            raise self.damaged(step, _reason(error)) from error
 
     def load(self, step: int, skeleton: Tree, parts: Sequence[str] = ()) -> tuple[Tree, dict[str, Any]]:
         """Reads one checkpoint into the shape of ``skeleton``.
@@ -153,18 +208,53 @@ class Checkpoints:
         return self._read(step, parts)[0]
 
     def _read(self, step: int, parts: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        about = self.about(step)
+        wanted = [WEIGHTS] if parts and all(f"{part}." in _WEIGHTS_OF for part in parts) else [WEIGHTS, TRAINING]
+        inside = self.folder / str(step)
+        whole = not any((inside / name).is_dir() for name in (WEIGHTS, TRAINING))  # as versions up to 0.1 wrote them
+        if not whole and TRAINING in wanted and not (inside / TRAINING).is_dir():
+            newer = [other for other in self.steps() if (self.folder / str(other) / TRAINING).is_dir()]
+            raise CheckpointError(
+                f"checkpoint {step} in {self.folder} holds the model without the state of the optimizer, so that "
+                f"training cannot go on from it; those that are whole: {newer or 'none'}"
+            )
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
-                about = self._orbax.metadata(step).custom_metadata
-                stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
+                if whole:
+                    stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
+                else:
+                    there = dict.fromkeys(name for name in wanted if (inside / name).is_dir())
+                    found = self._orbax.load_checkpointables(step, there)
+                    stored = {path: leaf for part in found.values() for path, leaf in part.items()}
         except Exception as error:
             raise self.damaged(step, _reason(error)) from error
         arrays: dict[str, Any] = {}
         for prefix in [f"{part}." for part in parts] or [""]:
             found = {path.removeprefix(prefix): leaf for path, leaf in stored.items() if path.startswith(prefix)}
             arrays |= {path: np.asarray(leaf) for path, leaf in found.items()}
-        return arrays, dict(about or {})  # type: ignore[arg-type]
+        return arrays, about
+
+
+@contextlib.contextmanager
+def _without_wildcards(folder: Path) -> Iterator[Path]:
+    """Gives a path to a folder in which no character is a wildcard: Orbax takes its path for a pattern.
+
+    It lists the parts of a checkpoint by ``glob``, finds none where the path has brackets, and writes weights that
+    cannot be read. A symbolic link from a temporary folder stands in for such a path.
+    """
+    if glob.escape(str(folder)) == str(folder):
+        yield folder
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="spago-jax-") as beside:
+        if glob.escape(beside) != beside:
+            raise CheckpointError(
+                f"neither the folder nor the one for temporary files ({beside}) may have any of *?[ in its path"
+            )
+        link = Path(beside) / "checkpoints"
+        link.symlink_to(folder, target_is_directory=True)
+        yield link
 
 
 @contextlib.contextmanager

@@ -3,10 +3,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.schema import Experiment
@@ -27,7 +28,7 @@ def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str,
         InputError: with every mistake in the section, one per line.
     """
     if not isinstance(tree, dict):
-        raise InputError(f"{where(source, prefix)}expected a mapping, got {tree!r}")
+        raise InputError(f"{where(source, prefix)}expected a mapping{_such_as([schema])}, got {tree!r}")
     try:
         return schema.model_validate(tree)
     except ValidationError as error:
@@ -57,7 +58,9 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
         known = re.findall(r"'([^']+)'", error["ctx"]["expected"])
         return f"{at}{name} = {error['input']!r}: {did_you_mean(str(error['input']), known)}"
     if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{at}{name} = {error['input']!r}: should be a mapping"
+        return f"{at}{name} = {error['input']!r}: should be a mapping{_such_as(_classes_at(schema, tree, location))}"
+    if error["type"] in ("tuple_type", "list_type"):
+        return f"{at}{name} = {error['input']!r}: should be a list{_list_such_as(schema, tree, location)}"
     if error["type"] == "missing":
         return f"{at}key {name!r} is missing"
     message = error["msg"][0].lower() + error["msg"][1:]
@@ -95,6 +98,12 @@ def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...
 
 def _fields_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> list[str]:
     """Returns the keys of a section; for a union of sections, those of the member that the settings name."""
+    classes = _classes_at(schema, tree, location)
+    return sorted({field.alias or name for cls in classes for name, field in cls.model_fields.items()})
+
+
+def _classes_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> list[type[BaseModel]]:
+    """Returns the sections that may stand at a place, only the one that the settings name if they name one."""
     current, node = [schema], tree
     for key in location:
         node = node[key]
@@ -103,7 +112,43 @@ def _fields_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) ->
         current = [found for cls in current for name, field in cls.model_fields.items()
                    if key in (name, field.alias) for found in _sections(field.annotation)]  # fmt: skip
     named = [cls for cls in current if isinstance(node, dict) and _is_named(cls, node)]
-    return sorted({field.alias or name for cls in named or current for name, field in cls.model_fields.items()})
+    return named or current
+
+
+def _such_as(classes: Sequence[type[BaseModel]]) -> str:
+    """Returns an example of a section: the keys that it needs, else its first one."""
+    if not classes:
+        return ""
+    fields = {field.alias or name: field for name, field in classes[0].model_fields.items()}
+    needed = [name for name, field in fields.items() if field.is_required()]
+    shown = dict.fromkeys([*(key for key in ("kind", "format", "name") if key in fields), *needed])
+    shown = list(shown) or list(fields)[:1]
+    values = (f"{name}: {_example(fields[name])}" for name in shown)
+    return f", such as {{{', '.join(values)}}}"
+
+
+def _list_such_as(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> str:
+    """Returns an example of a list: of sections, the default, or with the value that was given as its one item."""
+    sections = _classes_at(schema, tree, location)
+    if sections:
+        return f", such as [{_such_as(sections).removeprefix(', such as ')}]"
+    node: Any = tree
+    for key in location:
+        node = node[key]
+    fields = (cls.model_fields.get(location[-1]) for cls in _classes_at(schema, tree, location[:-1]))
+    default = next((field.default for field in fields if field is not None), None)
+    if isinstance(default, tuple) and default:
+        return f", such as {list(default)}"
+    return f", such as [{node}]" if isinstance(node, str | int | float) else ""
+
+
+def _example(field: FieldInfo) -> str:
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    if not field.is_required() and default is not None and not isinstance(default, BaseModel):
+        return yaml.safe_dump(default, default_flow_style=True).removesuffix("...\n").strip()
+    if get_origin(field.annotation) is Literal:
+        return str(get_args(field.annotation)[0])
+    return {int: "3", float: "0.1", bool: "true"}.get(field.annotation, "...")  # type: ignore[arg-type]
 
 
 def _is_named(schema: type[BaseModel], tree: dict[str, Any]) -> bool:

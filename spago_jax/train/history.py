@@ -2,25 +2,37 @@
 """The state of the loop beside its arrays: the loss window, the best score, the remaining patience."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-from spago_jax.errors import TrainingError
+from spago_jax.errors import InputError, TrainingError
 from spago_jax.train.task import Score
 
 
 @dataclasses.dataclass
 class History:
-    """Plain numbers, saved in every checkpoint as JSON, so that a resumed run continues with them."""
+    """Plain numbers, saved in every checkpoint as JSON, so that a resumed run continues with them.
+
+    Attributes:
+        window_loss, window_weight, window_norm, window_steps: sums since the last line of the log.
+        metric: the name of the score that ``best_score`` is a value of.
+        best_score, best_step: the best dev score, and where it was reached.
+        min_delta: how much better a score had to be.
+        evaluations_without_gain: how many there were since the best one.
+        stopped: what ended training before its last epoch: ``patience``, an ``action``, or nothing (empty).
+    """
 
     window_loss: float = 0.0
     window_weight: float = 0.0
     window_norm: float = 0.0
     window_steps: int = 0
+    metric: str | None = None
     best_score: float | None = None
     best_step: int | None = None
+    min_delta: float = 0.0
     evaluations_without_gain: int = 0
-    finished: bool = False
+    stopped: Literal["", "patience", "action"] = ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns all fields as JSON."""
@@ -28,8 +40,16 @@ class History:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "History":
-        """The inverse of ``to_json``."""
+        """The inverse of ``to_json``; takes what versions up to 0.1 wrote too."""
+        value = dict(value)
+        if value.pop("finished", False):
+            value["stopped"] = "patience"
         return cls(**value)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended before its last epoch."""
+        return bool(self.stopped)
 
     def add(self, totals: Mapping[str, Any], steps: int, advice: str, place: str | None = None) -> None:
         """Adds the sums of one call of the train program.
@@ -65,6 +85,33 @@ class History:
         self.window_loss = self.window_weight = self.window_norm = 0.0
         self.window_steps = 0
         return line
+
+    def go_on(
+        self, records: Iterable[Mapping[str, Any]], metric: Score, patience: int | None, min_delta: float
+    ) -> None:
+        """Takes the rules of a resumed run, which may have another patience than before.
+
+        Args:
+            records: the dev scores so far, the oldest first, as in ``metrics.jsonl``.
+            metric: the score that counts.
+            patience: evaluations without gain before training stops; None to go on whatever they are.
+            min_delta: how much better counts as better.
+
+        Raises:
+            InputError: when the best score so far is that of another metric.
+        """
+        if self.metric not in (None, metric.name):
+            raise InputError(
+                f"cannot resume: the best score so far is of {self.metric}, and train.metric {metric.name}"
+            )
+        self.metric = metric.name
+        if min_delta != self.min_delta:
+            self.best_score, self.best_step, self.evaluations_without_gain, self.min_delta = None, None, 0, min_delta
+            for record in records:
+                value = record.get(metric.name)
+                self.judge(math.nan if value is None else value, record["step"], metric, min_delta)
+        if self.stopped == "patience" and (patience is None or self.evaluations_without_gain < patience):
+            self.stopped = ""
 
     def judge(self, score: float, step: int, metric: Score, min_delta: float) -> bool:
         """Takes a dev score; returns whether it is the best so far."""

@@ -4,7 +4,7 @@
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -31,6 +31,7 @@ from spago_jax.train.events import Events
 from spago_jax.train.history import History
 from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
+from spago_jax.train.resume import check_same_experiment, check_same_metric, check_same_schedule
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
 from spago_jax.train.start import prepare
@@ -60,7 +61,7 @@ def fit(
     command: str = "",
     console: TrainingConsole | None = None,
     on_epoch: OnEpoch | None = None,
-    unfreezes: Sequence[str] = (),
+    unfreezes: str | Sequence[str] = (),
 ) -> Result:
     """Trains an experiment into a run folder, and scores the best checkpoint on every part of the data.
 
@@ -82,38 +83,58 @@ def fit(
     """
     cache_by_default()  # before the first compilation: the initial weights are made by compiled functions too
     Events.check(experiment.train.tensorboard)
-    devices = Devices.of(experiment.train.devices)
+    devices = Devices.of(experiment.train.devices, experiment.train.device)
     devices.check_divides(experiment.train.batch_size, "train.batch_size")
     devices.check_divides(experiment.train.eval_batch_size, "train.eval_batch_size")
     precision = Precision.parse(experiment.train.precision)
-    resumable = resume and (Path(out) / "config.yaml").exists()
-    if resumable:
-        _same_experiment(RunFolder.open(out).experiment(type(experiment)), experiment)
-    elif not overwrite:
-        RunFolder(out).refuse_existing()
-    task, weights = prepare(experiment, RunFolder(out) if resumable else None)
-    if "train" not in task.splits():
-        raise InputError("data.train is missing: there is nothing to train on")
-    task.metric()
-    _check_needs_dev(experiment, task)
-    gates = gates_for(experiment, on_epoch, unfreezes)
-    programs = Programs(task, devices, precision, gates, weights)
-    watching = Watching(programs, gates or (), on_epoch)
-    # Files are written only from here on: the user's mistakes have been reported by now.
-    run = RunFolder.open(out) if resumable else RunFolder.create(out, experiment, overwrite=overwrite)
-    run.write("config.yaml", dump(experiment))
-    run.write_json("data.json", recorded(experiment.data))
-    run.write_about(command, {name: task.score(name).better for name in task.score_names()})
-    with console or TrainingConsole() as shown, StopSignal() as stop:
-        try:
-            result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
-        except Exception:  # not for a second Ctrl-C, which ends at once
-            with suppress(OSError, SpagoError):  # the failure of training matters more than that of its report
+    with ExitStack() as stack:
+        if experiment.train.device is not None:
+            stack.enter_context(jax.default_device(devices.mesh.devices.item(0)))
+        held = Path(out).is_dir()
+        if held:
+            stack.enter_context(RunFolder.held(out))
+        run = RunFolder(out)
+        resumable = resume and (run / "config.yaml").exists()
+        old = run.experiment(type(experiment)) if resumable else None
+        if old is not None:
+            check_same_experiment(old, experiment)
+        elif not overwrite:
+            run.refuse_existing()
+        task, weights = prepare(experiment, run if resumable else None)
+        if "train" not in task.splits():
+            raise InputError("data.train is missing: there is nothing to train on")
+        task.metric()
+        _check_needs_dev(experiment, task)
+        if old is not None:
+            check_same_metric(old, task)
+        gates = gates_for(experiment, on_epoch, [unfreezes] if isinstance(unfreezes, str) else unfreezes)
+        programs = Programs(task, devices, precision, gates, weights)
+        if old is not None:
+            check_same_schedule(old.train, experiment, programs.steps_per_epoch, run.path)
+        watching = Watching(programs, gates or (), on_epoch)
+        # Files are written only from here on: the user's mistakes have been reported by now.
+        if not held:
+            stack.enter_context(RunFolder.held(out, make=True))
+        if not resumable:
+            RunFolder.create(out, experiment, overwrite=overwrite)
+        run.write("config.yaml", dump(experiment))
+        run.write_json("data.json", recorded(experiment.data))
+        run.write_about(command, {name: task.score(name).better for name in task.score_names()})
+        run.write_state("running")
+        with console or TrainingConsole() as shown, StopSignal() as stop:
+            try:
+                result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
+            except BaseException as error:
+                stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+                with suppress(OSError, SpagoError):  # the failure of training matters more than that of its report
+                    run.write_state("interrupted" if stopped else "failed", error)
+                    if isinstance(error, Exception):  # not for a second Ctrl-C, which ends at once
+                        write_report(run)
+                raise
+            run.write_state("finished")
+            with explain_os_error(run / "report.html"):
                 write_report(run)
-            raise
-        with explain_os_error(run / "report.html"):
-            write_report(run)
-        return result
+            return result
 
 
 class _Training:
@@ -129,25 +150,26 @@ class _Training:
         self.unit = self.task.processor.unit
         self.metric = self.task.metric()
         self.state = programs.state
-        self.history = History()
+        self.history = History(metric=self.metric.name, min_delta=self._min_delta)
         self.position = {"epoch": 0, "block": 0}
         self.step = 0
         self.warmup_compilations = self.later_compilations = 0
         self.pending: list[tuple[Any, int, int]] = []
 
     def run_all(self, *, resume: bool) -> Result:
-        larger = self.metric.better == "max"
+        kept = self.config.keep_checkpoints
         with (
-            closing(Checkpoints(self.run.checkpoints, larger_is_better=larger)) as self.checkpoints,
+            closing(Checkpoints(self.run.checkpoints, metric=self.metric, keep=kept)) as self.checkpoints,
             Events(self.run, self.config.tensorboard) as self.events,
         ):
             self._begin(resume)
             self.watching.begin(self.run, self.events)
+            started = time.perf_counter()
             with CompileCounter() as counter:
                 self.programs.warm_up(self.state)
             self.warmup_compilations = counter.compilations
             self.console.line(
-                f"{counter.compilations} programs compiled in {seconds_text(counter.seconds)}; "
+                f"{counter.compilations} programs compiled in {seconds_text(time.perf_counter() - started)}; "
                 f"{self.programs.steps_per_epoch} steps per epoch, {self._length()}"
             )
             with CompileCounter() as counter:
@@ -172,6 +194,7 @@ class _Training:
             except (KeyError, TypeError):
                 raise self.checkpoints.damaged(latest, "its metadata are missing") from None
             self.step = latest
+            self._take_rules(latest)
             for name in (*LOGS, HISTOGRAMS):
                 self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
@@ -190,6 +213,28 @@ class _Training:
         carry = self.state.carry
         self.state = self.devices.replicate(self.state.replace(carry=()))
         self.state = self.state.replace(carry=self.programs.placed_carry(carry))
+
+    def _take_rules(self, step: int) -> None:
+        """Lets a resumed run go on by its own rules of early stopping, and says if there is nothing left to do."""
+        stopping = self.config.early_stopping
+        records = (r for r in self.run.lines("metrics.jsonl") if r["kind"] == "dev" and r["step"] <= step)
+        self.history.go_on(records, self.metric, stopping.patience if stopping else None, self._min_delta)
+        if self.history.stopped == "patience":
+            more = "give more train.early_stopping.patience to go on"
+            self.console.line(f"nothing to train: stopped early, {self._no_gain()}; {more}")
+        elif self.history.stopped == "action":
+            self.console.line("nothing to train: an action of the run ended it")
+        elif self._complete or self.position["epoch"] >= self.programs.epochs:
+            key = "epochs" if self.config.steps is None else "steps"
+            self.console.line(f"nothing to train: the {self._length()} are done; give more train.{key} to go on")
+
+    @property
+    def _min_delta(self) -> float:
+        stopping = self.config.early_stopping
+        return stopping.min_delta if stopping else 0.0
+
+    def _no_gain(self) -> str:
+        return f"no gain in {self.history.evaluations_without_gain} evaluations"
 
     # -- epochs ----------------------------------------------------------------------------------------------------
 
@@ -240,7 +285,8 @@ class _Training:
         self.state, done, stopped = self.watching.end_epoch(epoch + 1, self.step, self.state, scores)
         history = self.watching.watch.history
         self._show({name: history.trend(name).latest for name in self.programs.measures.names}, self.step)
-        self.history.finished |= stopped
+        if stopped and not self.history.finished:
+            self.history.stopped = "action"
         self._save(score)
         self._tell(label, shown, seconds, units, done)
         self.run.append(
@@ -316,9 +362,9 @@ class _Training:
         scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.devices)
         score = scores.values[self.metric.name]
         stopping = self.config.early_stopping
-        best = self.history.judge(score, self.step, self.metric, stopping.min_delta if stopping else 0.0)
+        best = self.history.judge(score, self.step, self.metric, self._min_delta)
         if stopping and self.history.evaluations_without_gain >= stopping.patience:
-            self.history.finished = True
+            self.history.stopped = "patience"
         if self.programs.plateau is not None:
             self.state = self.state.replace(optimizer=self.programs.plateau(self.state.optimizer, np.float32(score)))
         self.events.write({"step": self.step, "kind": "dev", "epoch": self.position["epoch"], **scores.values})
@@ -342,9 +388,8 @@ class _Training:
         )
         for line in done:
             self.console.line(f"  {line}")
-        stopping = self.config.early_stopping
-        if stopping and self.history.evaluations_without_gain >= stopping.patience:
-            self.console.line(f"no gain in {stopping.patience} evaluations: stopped early")
+        if self.history.stopped == "patience":
+            self.console.line(f"{self._no_gain()}: stopped early")
 
     def _save(self, score: float | None = None) -> None:
         self._flush()
@@ -361,8 +406,8 @@ class _Training:
         best = self.checkpoints.best()
         if best is None:
             raise CheckpointError(f"no checkpoint in {self.run.checkpoints}")
-        state, _ = self.checkpoints.load(best, self.state)
-        model = self.devices.replicate(state.model_for_evaluation())
+        model, _ = self.checkpoints.load(best, self.state.model, ("model", "average"))
+        model = self.devices.replicate(model)
         scores, baselines = {}, {}
         with CompileCounter() as counter:
             for split in self.programs.evaluated():
@@ -416,29 +461,9 @@ def _check_needs_dev(experiment: Experiment, task: Task) -> None:
     }
     for key, value in asked.items():
         if value is not None:
-            raise InputError(f"{key} follows the dev score, but data.dev is missing")
-
-
-def _same_experiment(old: Experiment, new: Experiment) -> None:
-    """Refuses to resume with other data, model, optimizer or seed: the numbers would mean nothing."""
-    for section in ("task", "seed", "data", "model", "init", "optimizer"):
-        before, after = getattr(old, section), getattr(new, section)
-        if before != after:
-            what = section
-            if hasattr(before, "model_fields_set"):
-                changed = [k for k, v in before.model_dump().items() if after.model_dump().get(k) != v]
-                what = ", ".join(f"{section}.{k}" for k in changed) or section
-            raise InputError(
-                f"cannot resume: {what} differs from the run's own config. Resume with the same settings "
-                f"(train.epochs and train.devices may change), or start another run with --out"
-            )
-    free = {"epochs", "steps", "devices", "log_every", "tensorboard", "eval_batch_size", "evaluate_every"}
-    free |= {"evaluate_steps", "checkpoint_every", "early_stopping", "metric", "watch"}
-    for key in sorted(set(type(new.train).model_fields) - free):
-        if getattr(old.train, key) != getattr(new.train, key):
-            raise InputError(
-                f"cannot resume: train.{key} was {getattr(old.train, key)!r}, now {getattr(new.train, key)!r}"
-            )
+            drawn = [name for name in type(experiment.data).model_fields if name.startswith("dev_")]
+            ways = f"; name a file, or draw it from the training data with data.{drawn[0]}" if drawn else ""
+            raise InputError(f"{key} follows the dev score, but data.dev is missing{ways}")
 
 
 __all__ = ["Result", "fit"]

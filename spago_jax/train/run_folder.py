@@ -6,13 +6,15 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spago_jax.core.disk import explain_os_error, replace_file
+from spago_jax.core.lock import locked
 from spago_jax.errors import InputError
 from spago_jax.train.config import dump, validate
 from spago_jax.train.schema import Experiment
@@ -21,7 +23,7 @@ from spago_jax.train.yaml_source import read
 # Everything that a run writes at the top of its folder; --overwrite deletes these and nothing else.
 _FILES = (
     "config.yaml", "metrics.jsonl", "timings.jsonl", "details.json", "scores.json", "about.json", "programs.json",
-    "model.json", "data.json", "report.html", "watch.csv", "watch.log", "histograms.jsonl",
+    "model.json", "data.json", "report.html", "state.json", "watch.csv", "watch.log", "histograms.jsonl",
 )  # fmt: skip
 _FOLDERS = ("assets", "checkpoints", "tensorboard")
 
@@ -32,7 +34,8 @@ class RunFolder:
     ``config.yaml`` the resolved experiment; ``metrics.jsonl`` losses and scores (the same bytes for a run that was
     interrupted and one that was not); ``timings.jsonl`` durations; ``details.json`` tables for the report;
     ``about.json`` the command and the versions; ``programs.json`` what was compiled; ``model.json`` the table of
-    parameters; ``data.json`` the files it was trained on, by their contents; ``watch.csv``, ``watch.log`` and
+    parameters; ``data.json`` the files it was trained on, by their contents; ``state.json`` whether it is running or
+    how it ended; ``watch.csv``, ``watch.log`` and
     ``histograms.jsonl`` the watched values by epoch; ``assets/`` vocabularies and labels; ``checkpoints/``;
     ``report.html``.
     """
@@ -53,18 +56,40 @@ class RunFolder:
         run = cls(path)
         if not overwrite:
             run.refuse_existing()
-        there = run.path.exists()
         try:
             if overwrite:
                 run._clear()
             run.path.mkdir(parents=True, exist_ok=True)
             replace_file(run / "config.yaml", dump(experiment))
         except OSError as error:
-            if not there:
-                with suppress(OSError):
-                    run.path.rmdir()
             raise InputError(f"cannot write the run folder {path}: {error.strerror}") from None
         return run
+
+    @classmethod
+    @contextmanager
+    def held(cls, path: str | Path, *, make: bool = False) -> Iterator[None]:
+        """Holds the folder of a run for one training at a time; others may read it meanwhile.
+
+        Args:
+            path: the folder. Nothing is held if it does not exist.
+            make: makes the folder where it does not exist; if nothing is in it in the end, it goes again.
+
+        Raises:
+            InputError: when another process trains in it, or it cannot be made.
+            CheckpointError: when the folder cannot be written.
+        """
+        folder = Path(path)
+        there = folder.exists()
+        with ExitStack() as stack:
+            if make and not there:
+                stack.callback(_remove_empty, folder)
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise InputError(f"cannot write the run folder {path}: {error.strerror}") from None
+            if folder.is_dir():
+                stack.enter_context(locked(folder, "run"))
+            yield
 
     def refuse_existing(self) -> None:
         """Raises InputError when the folder already holds a run, or is not a folder."""
@@ -171,6 +196,16 @@ class RunFolder:
         if (self / name).exists():
             self.write(name, "".join(kept))
 
+    def write_state(
+        self, state: Literal["running", "finished", "interrupted", "failed"], error: BaseException | None = None
+    ) -> None:
+        """Writes ``state.json``: how the run stands, since when, and the first line of the error that ended it.
+
+        A run that is killed cannot say so: it stays *running*, and nobody holds its folder.
+        """
+        lines = "" if error is None else str(error).strip() or type(error).__name__
+        self.write_json("state.json", {"state": state, "error": lines.partition("\n")[0] or None, "since": time.time()})
+
     def write_about(self, command: str, scores: Mapping[str, str]) -> None:
         """Adds the command to ``about.json``, with the versions, the machine and the direction of each score.
 
@@ -183,6 +218,11 @@ class RunFolder:
         about["commands"].append(command)
         about |= {"versions": versions(), "machine": machine(), "scores": dict(scores)}
         self.write_json("about.json", about)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it is not empty, as it should be
+        folder.rmdir()
 
 
 def versions() -> dict[str, str]:

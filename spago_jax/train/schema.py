@@ -7,6 +7,7 @@ from pydantic import Field
 
 from spago_jax.core.section import PositiveInt as PositiveInt
 from spago_jax.core.section import Section as Section
+from spago_jax.core.section import Texts
 from spago_jax.optim import OptimizerConfig
 from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
@@ -23,11 +24,11 @@ class InitConfig(Section):
 
     source: str = Field(alias="from", description="a run folder or an exported folder")
     step: int | None = Field(default=None, ge=0, description="checkpoint of a run (default: its best one)")
-    allow_missing: tuple[str, ...] = Field(
+    allow_missing: Texts = Field(
         default=(),
         description="patterns of arrays that may be absent there, or of another shape (a fresh head for new labels)",
     )
-    freeze: tuple[str, ...] = Field(default=(), description="patterns of arrays that keep their weights")
+    freeze: Texts = Field(default=(), description="patterns of arrays that keep their weights")
 
 
 class TrainConfig(Section):
@@ -49,11 +50,18 @@ class TrainConfig(Section):
     checkpoint_every: PositiveInt | None = Field(
         default=None, description="steps between checkpoints inside an epoch (one is always made at each evaluation)"
     )
+    keep_checkpoints: PositiveInt = Field(
+        default=2,
+        description="newest checkpoints to keep whole; the best one is kept too, if it is older as the model alone",
+    )
     average: float | None = Field(
         default=None,
         gt=0,
         lt=1,
         description="decay of an exponential average of the weights, used to evaluate and predict",
+    )
+    device: Literal["cpu", "gpu", "tpu"] | None = Field(
+        default=None, description="kind of device to train on (default: the fastest that JAX finds)"
     )
     devices: PositiveInt | Literal["all"] = Field(
         default=1, description="devices that share each batch; 'all' of them, on a CPU one per core"

@@ -4,16 +4,14 @@
 import copy
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spago_jax.errors import InputError
+from spago_jax.train.yaml_text import Keys, YamlError, parse, parse_value
 
 Place = tuple[str, int]
-Keys = tuple[str | int, ...]
 
 
 class Source:
@@ -34,9 +32,10 @@ class Source:
 def read(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Source:
     """Reads a YAML file, or a mapping of the same settings, then the overrides ``key.sub=value`` (values are YAML).
 
-    ``extends: other.yaml`` (relative to the file) is read first and then overlaid, section by section. In a text
-    ``${NAME}`` and ``${NAME:-default}`` stand for environment variables. A text that begins with ``./`` or ``../`` is
-    a path relative to the file.
+    ``extends: other.yaml`` (relative to the file) is read first and then overlaid, section by section; the name is
+    then that of the file where it gives none, and the description is its own. In a text ``${NAME}`` and
+    ``${NAME:-default}`` stand for environment variables. A text that begins with ``./`` or ``../`` is a path relative
+    to the file, one that begins with ``~/`` a path in the user's home.
 
     Raises:
         InputError: for a missing file, bad YAML, a circular ``extends``, or an override without ``=``.
@@ -46,9 +45,9 @@ def read(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) ->
         source.tree = copy.deepcopy(dict(path))
     else:
         _read_into(source, Path(path), ())
-    for text in overrides:
+    for text in [overrides] if isinstance(overrides, str) else overrides:
         key, value = parse_override(text)
-        _set(source, [int(k) if k.isdigit() else k for k in key.split(".")], value, text)
+        _set(source, [int(k) if k.isascii() and k.isdecimal() else k for k in key.split(".")], value, text)
     return source
 
 
@@ -57,6 +56,8 @@ def parse_override(text: str) -> tuple[str, Any]:
 
     >>> parse_override("model.hidden=[64, 32]")
     ('model.hidden', [64, 32])
+    >>> parse_override("name=a #b")
+    ('name', 'a #b')
 
     Raises:
         InputError: for an override without ``=``, or a value that is not YAML.
@@ -65,10 +66,10 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise InputError(f"override {text!r} is not of the form key.sub=value")
     try:
-        parsed = yaml.safe_load(value) if value.strip() else None
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"override {text!r}: the value is not YAML: {_first_line(error)}") from None
-    return key.strip(), _expand(parsed, text)
+        parsed = parse_value(value)
+    except YamlError as error:
+        raise InputError(f"override {text!r}: the value is not YAML: {error}") from None
+    return key.strip(), _anchor_paths(_expand(parsed, f"override {text!r}"), None)
 
 
 def _read_into(source: Source, path: Path, seen: tuple[Path, ...]) -> None:
@@ -82,20 +83,20 @@ def _read_into(source: Source, path: Path, seen: tuple[Path, ...]) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the config: {error}", path=path) from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2024-13-01
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        raise InputError(f"not valid YAML: {_first_line(error)}", path=path, line=line) from None
+        tree, lines = parse(text)
+    except YamlError as error:
+        raise InputError(f"not valid YAML: {error}", path=path, line=error.line) from None
     if not isinstance(tree, dict):
         raise InputError("an experiment is a YAML mapping with data, model and optimizer", path=path)
     parent = tree.pop("extends", None)
     if parent is not None:
-        _read_into(source, path.parent / str(parent), (*seen, resolved))
+        _read_into(source, path.parent / os.path.expanduser(str(_expand(parent, str(path)))), (*seen, resolved))
+        if "name" in source.tree:  # those of the other file say nothing about this one
+            source.tree["name"] = path.stem
+        source.tree.pop("description", None)
     tree = _anchor_paths(_expand(tree, str(path)), path.resolve().parent)
     _overlay(source.tree, tree)
-    for keys, line in _lines(node, ()):
+    for keys, line in lines.items():
         source.places[keys] = (str(path), line)
 
 
@@ -111,18 +112,6 @@ def _overlay(base: dict[str, Any], new: dict[str, Any]) -> None:
 def _same_kind(new: dict[str, Any], old: dict[str, Any]) -> bool:
     """Whether two sections may be merged: another kind or format has other keys, and the parent's would be refused."""
     return all(new.get(key, old.get(key)) == old.get(key) for key in ("kind", "format"))
-
-
-def _lines(node: Any, keys: Keys) -> Iterator[tuple[Keys, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*keys, key.value)
-            yield here, key.start_mark.line + 1
-            yield from _lines(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            yield (*keys, i), value.start_mark.line + 1
-            yield from _lines(value, (*keys, i))
 
 
 def _set(source: Source, keys: list[str | int], value: Any, text: str) -> None:
@@ -159,27 +148,26 @@ def _expand(value: Any, where: str) -> Any:
 
     def value_of(match: re.Match[str]) -> str:
         name, default = match.groups()
-        found = os.environ.get(name) or default
-        if found is None:
-            raise InputError(f"{where}: the environment variable {name} is not set, and {value!r} gives no default")
-        return found
+        found = os.environ.get(name)
+        if not found and default is None:
+            state = "not set" if found is None else "set, but empty"
+            raise InputError(f"{where}: the environment variable {name} is {state}, and {value!r} gives no default")
+        return found or default
 
     return _VARIABLE.sub(value_of, value)
 
 
-def _anchor_paths(value: Any, folder: Path) -> Any:
-    """Resolves texts that begin with ./ or ../ against the config's folder, so that it runs from anywhere."""
+def _anchor_paths(value: Any, folder: Path | None) -> Any:
+    """Resolves texts that begin with ./ or ../ against the config's folder, so that it runs from anywhere; and ~/."""
     if isinstance(value, dict):
         return {key: _anchor_paths(item, folder) for key, item in value.items()}
     if isinstance(value, list):
         return [_anchor_paths(item, folder) for item in value]
-    if isinstance(value, str) and value.startswith(("./", "../")):
+    if isinstance(value, str) and value.startswith("~/"):
+        return os.path.expanduser(value)
+    if folder is not None and isinstance(value, str) and value.startswith(("./", "../")):
         return os.path.normpath(folder / value)
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or error).splitlines()[0]
 
 
 def _siblings(path: Path) -> str:

@@ -191,7 +191,7 @@ def test_data_of_other_kinds(refused, corpus, tmp_path, kind, files, message):
 )
 def test_what_follows_the_dev_score_needs_dev_data(refused, config, tmp_path, key):
     message = refused(2, "train", config, key, "data.dev=null", "--out", tmp_path / "run")
-    assert message == f"spago-jax: {key.split('=')[0]} follows the dev score, but data.dev is missing\n"
+    assert message.startswith(f"spago-jax: {key.split('=')[0]} follows the dev score, but data.dev is missing")
     assert not (tmp_path / "run").exists()
 
 

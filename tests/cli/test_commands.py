@@ -113,13 +113,31 @@ def test_configs(says):
     printed = says("configs")
     for task in ("token-classification", "text-generation", "image-classification", "text-classification"):
         assert f"model (for task: {task}): " in printed
-    assert "train.batch_size: int = 32    examples (or parallel text streams) per step" in printed
+    assert "train.batch_size: int > 0 (default 32)    examples (or parallel text streams) per step" in printed
     assert "data (format: conllu, for task: token-classification): " in printed
-    assert "model.embeddings (kind: characters)[].filters: int = 50" in printed
+    assert "model.embeddings[] (kind: characters).filters: int > 0 (default 50)" in printed
     assert "init.from: str (required)" in printed
     only = says("configs", "text-generation")
     assert "model (for task: text-generation)" in only
     assert "token-classification" not in only
+    assert only.index("train.chunk") < only.index("For every task:") < only.index("train.epochs")
+
+
+@pytest.mark.parametrize(
+    "task", ["token-classification", "text-generation", "image-classification", "text-classification"]
+)
+def test_configs_shows_types_and_limits_in_words(says, task):
+    printed = says("configs", task)
+    for leftover in ("Annotated", "]]", "[[", "typing", "<class", "Optional", "Literal", "NoneType", "Union", "..., "):
+        assert leftover not in printed
+    for line in printed.splitlines():
+        about = line.partition("    ")[0]
+        assert about.count("(") == about.count(")"), line
+        assert about.count("[") == about.count("]"), line
+    assert "train.epochs: int > 0 (default 10)" in printed
+    assert "train.average: 0 < float < 1 or null (default null)" in printed
+    assert "optimizer.plateau.mode: one of: max, min or null (default null)" in printed
+    assert "init.freeze: list of str (default [])" in printed
 
 
 def test_help(says, capsys):

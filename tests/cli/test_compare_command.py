@@ -8,7 +8,7 @@ import pytest
 
 from spago_jax.cli.main import run
 from spago_jax.report.compare.page import run_letters as labels
-from spago_jax.train import fit, load_experiment
+from spago_jax.train import RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 
 
@@ -129,6 +129,7 @@ def test_a_run_that_has_not_ended(compared, trained, tmp_path):
     shutil.copytree(trained[1], tmp_path / "run")
     (tmp_path / "run" / "scores.json").unlink()
     (tmp_path / "run" / "report.html").unlink()
+    RunFolder(tmp_path / "run").write_state("running")
     lines, _ = compared(trained[1], tmp_path / "run")
     assert "B is unfinished: its dev scores are those of its best evaluation so far" in lines
     one, other = row(lines, "dev f1")

@@ -182,7 +182,7 @@ def test_an_existing_export_is_replaced_on_request_only(pictures, tmp_path, caps
     exported(pictures[1], tmp_path / "out")
     capsys.readouterr()
     assert run(["export", str(pictures[1]), str(tmp_path / "out")]) == 2
-    assert "the folder exists; choose another one, or allow it to be replaced (overwrite)" in capsys.readouterr().err
+    assert "the folder exists; choose another one, or replace it with --overwrite" in capsys.readouterr().err
     exported(pictures[1], tmp_path / "out", "--overwrite")
 
 

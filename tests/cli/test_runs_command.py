@@ -9,7 +9,7 @@ import pytest
 from spago_jax.cli.main import run
 from spago_jax.report.compare.differences import differing, setting
 from spago_jax.report.compare.summary import find_runs, is_run, read_summary
-from spago_jax.train import Interrupted, fit, load_experiment
+from spago_jax.train import Interrupted, RunFolder, fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.task import Score
 
@@ -145,8 +145,10 @@ def test_an_interrupted_run_and_a_killed_one(says, config, tmp_path):
     for name, error in (("stopped", Interrupted("enough")), ("killed", KeyboardInterrupt())):
         with pytest.raises(type(error)):
             fit(load_experiment(config), tmp_path / name, console=StopAfter(6, error))
+        assert read_summary(tmp_path / name).state == "interrupted"
+    RunFolder(tmp_path / "killed").write_state("running")  # one that is killed cannot say so
     stopped, killed = read_summary(tmp_path / "stopped"), read_summary(tmp_path / "killed")
-    assert (stopped.state, killed.state) == ("interrupted", "unfinished")  # the report is written for the first alone
+    assert (stopped.state, killed.state) == ("interrupted", "unfinished")
     events = [json.loads(line) for line in (tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()]
     (dev,) = [event for event in events if event["kind"] == "dev"]
     assert stopped.dev == {k: v for k, v in dev.items() if k not in ("step", "kind", "epoch")}
@@ -156,7 +158,35 @@ def test_an_interrupted_run_and_a_killed_one(says, config, tmp_path):
     assert [line.split()[2:4] for line in printed.splitlines()[1:]] == [["interrupted", "1/4"], ["unfinished", "1/4"]]
 
 
-def test_a_finished_run_that_is_trained_on_is_unfinished(one):
+def test_a_run_that_is_running_and_one_that_failed(says, config, tmp_path):
+    folder, states = tmp_path / "run", []
+
+    class Look(TrainingConsole):
+        def advance(self, steps, rate, description=None):
+            if not states:
+                states.append(read_summary(folder).state)
+                raise ValueError("the coffee is cold\nand the cake is gone")
+
+    with pytest.raises(ValueError, match="cold"):
+        fit(load_experiment(config), folder, console=Look(quiet=True))
+    found = read_summary(folder)
+    assert (*states, found.state, found.reason) == ("running", "failed", "the coffee is cold")
+    assert f"{folder} failed: the coffee is cold" in says("runs", tmp_path)
+    assert "This run failed: the coffee is cold." in (folder / "report.html").read_text()
+    assert not (folder / "lock").exists()
+
+
+def test_the_steps_of_a_run_are_those_of_its_checkpoint(one):
+    """The log may lag behind; and epochs are counted against train.epochs only where these decide."""
+    (one / "checkpoints" / "350").mkdir()
+    text = (one / "config.yaml").read_text()
+    (one / "config.yaml").write_text(text.replace("steps: null", "steps: 400"))
+    found = read_summary(one)
+    assert (found.steps, found.steps_asked, found.epochs_asked) == (350, 400, None)
+
+
+def test_a_finished_run_of_a_version_without_state_that_is_trained_on_is_unfinished(one):
+    (one / "state.json").unlink()
     assert read_summary(one).state == "finished"
     later = (one / "config.yaml").read_text().replace("epochs: 4", "epochs: 9")
     (one / "config.yaml").write_text(later)

@@ -342,7 +342,7 @@ def test_two_sweeps_in_one_folder(refused, grid, monkeypatch):
     monkeypatch.setattr("spago_jax.sweep.folder.PATIENCE", 0.2)
     with SweepFolder(grid).locked():
         assert refused(grid / "sweep.yaml", "--out", grid, "--resume", "-q") == (
-            f"another process is at work on the sweep in {grid}; wait for it, or end it"
+            f"another process ({os.getpid()}) is at work on the sweep in {grid}; wait for it, or end it"
         )
 
 

@@ -262,3 +262,23 @@ def test_every_key_says_what_it_means_and_configs_round_trip():
     config = OptimizerConfig.model_validate({"schedule": "cosine", "plateau": {}, "groups": [{"match": "a"}]})
     assert OptimizerConfig.model_validate(config.model_dump(mode="json")) == config
     assert OptimizerConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_batches_that_are_left_at_the_end_make_an_update_of_their_mean():
+    """Seven batches, three by three: the last update is that of one. Oracle: the mean by hand."""
+    model = {"w": jnp.array([1.0, -2.0])}
+    gradients = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+    config = OptimizerConfig.model_validate({"name": "sgd", "learning_rate": 0.1, "accumulate": 3})
+    optimizer = build_optimizer(config, model, total_steps=7, steps_per_epoch=7)
+    state = optimizer.init(model)
+    for gradient in gradients:
+        updates, state = optimizer.update({"w": jnp.asarray(gradient)}, state, model)
+        model = apply_updates(model, updates)
+    means = [gradients[0:3].mean(0), gradients[3:6].mean(0), gradients[6]]
+    np.testing.assert_allclose(model["w"], np.array([1.0, -2.0]) - 0.1 * np.sum(means, 0), rtol=1e-6)
+
+
+def test_more_batches_an_update_than_there_are():
+    config = OptimizerConfig.model_validate({"accumulate": 8})
+    with pytest.raises(InputError, match="optimizer.accumulate = 8, but there are only 7 steps in all"):
+        build_optimizer(config, {"w": jnp.ones(2)}, total_steps=7, steps_per_epoch=7)

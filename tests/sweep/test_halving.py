@@ -5,7 +5,8 @@ import math
 import pytest
 
 from spago_jax.optim import OptimizerConfig
-from spago_jax.sweep.halving import ranked, rungs, survivors, why_anew
+from spago_jax.optim.schedules import follows_length
+from spago_jax.sweep.halving import ranked, rungs, survivors
 from spago_jax.sweep.schema import Halving
 from spago_jax.train.task import Score
 
@@ -79,7 +80,7 @@ def test_survivors_are_the_best_and_the_earlier_of_equals():
 )
 def test_which_runs_can_go_on(schedule, reason):
     config = OptimizerConfig.model_validate({"schedule": schedule})
-    assert why_anew(config) == reason
+    assert follows_length(config) == reason
 
 
 @pytest.mark.parametrize("schedule", ["constant", "hyperbolic", {"name": "step", "every": 2},
@@ -88,7 +89,7 @@ def test_a_run_that_can_go_on_has_the_rates_of_a_long_one(schedule):
     from spago_jax.optim.schedules import build_schedule
 
     config = OptimizerConfig.model_validate({"schedule": schedule})
-    assert why_anew(config) is None
+    assert follows_length(config) is None
     short = build_schedule(config.schedule, total_steps=20, steps_per_epoch=10)
     long = build_schedule(config.schedule, total_steps=60, steps_per_epoch=10)
     assert [float(short(t)) for t in range(20)] == [float(long(t)) for t in range(20)]

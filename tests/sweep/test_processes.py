@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -20,6 +21,15 @@ def endless(corpus, tmp_path):
     )
 
 
+def under_way(folder, worker, limit=120.0):
+    """Waits until the trial trains; fails at once where it has ended, and at last where it never begins."""
+    deadline = time.monotonic() + limit
+    while not (folder / "run" / "model.json").exists():
+        assert worker.poll() is None, "the process ended"
+        assert time.monotonic() < deadline, f"the trial has not begun in {limit:g} s"
+        time.sleep(0.01)
+
+
 def test_a_process_ends_when_its_sweep_is_gone(endless, tmp_path):
     worker = subprocess.Popen(
         [sys.executable, "-m", "spago_jax.sweep.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -29,8 +39,7 @@ def test_a_process_ends_when_its_sweep_is_gone(endless, tmp_path):
     assert worker.stdout.readline() == '{"ready": true}\n'
     worker.stdin.write(line_of(endless, 1))
     worker.stdin.flush()
-    while not (tmp_path / "run" / "model.json").exists():
-        assert worker.poll() is None
+    under_way(tmp_path, worker)
     worker.stdin.close()  # as when the sweep is killed
     assert worker.wait(60) == 1
     worker.stdout.close()
@@ -42,9 +51,10 @@ def test_a_process_that_dies_and_one_that_cannot_write(endless, tmp_path):
         (worker,) = workers._all
 
         def kill():
-            while not (tmp_path / "run" / "model.json").exists():
-                assert worker.poll() is None
-            worker.send_signal(signal.SIGKILL)
+            try:
+                under_way(tmp_path, worker)
+            finally:  # whatever happened, the test ends
+                worker.send_signal(signal.SIGKILL)
 
         threading.Thread(target=kill, daemon=True).start()
         with pytest.raises(WorkerError) as error:

@@ -4,6 +4,7 @@ import yaml
 from spago_jax.errors import InputError
 from spago_jax.train import load_experiment
 from spago_jax.train.config import dump
+from spago_jax.train.yaml_source import read
 
 
 def test_overrides_are_yaml_and_applied_last(config):
@@ -140,3 +141,102 @@ def test_a_config_without_a_task(tmp_path):
     (tmp_path / "x.yaml").write_text("name: x\n")
     with pytest.raises(InputError, match=r"x.yaml.*key 'task' is missing: one of image-classification, text-"):
         load_experiment(tmp_path / "x.yaml")
+
+
+# -- YAML ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\ntask: b\nname: c\n", r"x.yaml:3: not valid YAML: the key 'name' is there twice, in lines 1 and 3"),
+        ("train:\n  epochs: 1\n  epochs: 2\n", r"x.yaml:3: .*'train.epochs' is there twice, in lines 2 and 3"),
+        ("train: {epochs: 1, epochs: 2}\n", r"x.yaml:1: .*'train.epochs' is there twice, in line 1"),
+        ("train: &t\n  again: *t\n", r"x.yaml:1: .*an alias stands for a part that it is in itself"),
+        ("[" * 3000, r"not valid YAML: nested too deeply"),
+        ("? [1, 2]\n: 3\n", r"not valid YAML"),
+    ],
+)
+def test_yaml_that_would_be_misread_is_refused(tmp_path, text, message):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_experiment(tmp_path / "x.yaml")
+
+
+def test_a_bomb_of_aliases_is_refused_quickly(tmp_path):
+    bomb = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+    (tmp_path / "x.yaml").write_text(bomb)
+    with pytest.raises(InputError, match="its aliases stand for more than 200,000 values"):
+        load_experiment(tmp_path / "x.yaml")
+
+
+def test_aliases_and_merges_that_mean_something_are_read(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: &a {b: 1, c: 2}\nd: *a\ne:\n  <<: *a\n  b: 3\n")
+    assert read(tmp_path / "x.yaml").tree == {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 2}, "e": {"b": 3, "c": 2}}
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [("name=a#b", "a#b"), ("name=a #b", "a #b"), ("name=#b", "#b"), ("name='a # b'", "a # b"), ("name=", None)],
+)
+def test_a_hash_in_an_override_begins_no_comment(override, value):
+    assert read({}, [override]).tree == {"name": value}
+
+
+def test_overrides_that_are_refused(config):
+    with pytest.raises(InputError, match=r"override 'a=\[1\] # x': the value is not YAML: after the value there is"):
+        read({}, ["a=[1] # x"])
+    with pytest.raises(InputError, match=r"unknown key 'train.²'"):
+        load_experiment(config, ["train.²=3"])
+
+
+def test_one_text_is_not_a_list_of_letters(config):
+    experiment = load_experiment(config, "train.epochs=7")
+    assert experiment.train.epochs == 7
+    init = load_experiment(config, ["init={from: x, freeze: encoder, allow_missing: scorer.*}"], files=False).init
+    assert (init.freeze, init.allow_missing) == (("encoder",), ("scorer.*",))
+
+
+def test_an_empty_environment_variable_is_said_to_be_empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMPTY", "")
+    (tmp_path / "x.yaml").write_text("name: ${EMPTY}\n")
+    with pytest.raises(InputError, match="EMPTY is set, but empty, and '.*' gives no default"):
+        read(tmp_path / "x.yaml")
+    (tmp_path / "x.yaml").write_text("name: a${EMPTY:-}b\n")
+    assert read(tmp_path / "x.yaml").tree == {"name": "ab"}
+
+
+def test_paths_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base.yaml").write_text("name: base\nother: 1\n")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "x.yaml").write_text("extends: ~/base.yaml\ndata: {train: ~/a.txt}\n")
+    source = read(tmp_path / "deep" / "x.yaml", ["data.dev=~/b.txt"])
+    assert source.tree["data"] == {"train": f"{tmp_path}/a.txt", "dev": f"{tmp_path}/b.txt"}
+    assert source.tree["other"] == 1
+
+
+def test_a_config_that_extends_another_has_a_name_and_a_description_of_its_own(tmp_path):
+    (tmp_path / "base.yaml").write_text("name: base\ndescription: the first try\nseed: 3\n")
+    (tmp_path / "wider.yaml").write_text("extends: base.yaml\n")
+    assert read(tmp_path / "wider.yaml").tree == {"name": "wider", "seed": 3}
+    (tmp_path / "deeper.yaml").write_text("extends: wider.yaml\nname: deep\ndescription: more layers\n")
+    assert read(tmp_path / "deeper.yaml").tree == {"name": "deep", "description": "more layers", "seed": 3}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.early_stopping=3", "train.early_stopping = 3: should be a mapping, such as {patience: 3}"),
+        ("optimizer=adam", "optimizer = 'adam': should be a mapping, such as {name: adam}"),
+        ("optimizer.schedule=3", "optimizer.schedule = 3: should be a mapping, such as {name: constant}"),
+        ("optimizer.groups=3", "optimizer.groups = 3: should be a list, such as [{match: ...}]"),
+        ("optimizer.betas=0.9", "optimizer.betas = 0.9: should be a list, such as [0.9, 0.999]"),
+        ("init=runs/x", "init = 'runs/x': should be a mapping, such as {from: ...}"),
+    ],
+)
+def test_what_should_be_a_mapping_or_a_list_shows_one(config, override, message):
+    with pytest.raises(InputError) as error:
+        load_experiment(config, [override])
+    assert str(error.value).endswith(message)

@@ -179,3 +179,15 @@ def test_checkpoints_that_cannot_be_read(trained, config, tmp_path, what):
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(InputError, match="is not the folder of a run"):
         open_run(tmp_path)
+
+
+def test_evaluation_reads_the_config_of_the_run_once(trained, monkeypatch):
+    from spago_jax.tasks import evaluate, load
+
+    read = []
+    for module in (evaluate, load):
+        original = module.run_experiment
+        monkeypatch.setattr(module, "run_experiment", lambda run, original=original: read.append(run) or original(run))
+    scores = evaluate.evaluate_run(trained[1])
+    assert scores["test"].values == trained[0].scores["test"].values
+    assert len(read) == 1

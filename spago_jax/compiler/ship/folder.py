@@ -24,7 +24,7 @@ def check_target(target: Path, overwrite: bool) -> None:
     if not (target / "manifest.json").is_file():
         raise InputError("the folder holds other things than an exported program; choose another one", path=target)
     if not overwrite:
-        raise InputError("the folder exists; choose another one, or allow it to be replaced (overwrite)", path=target)
+        raise InputError("the folder exists; choose another one, or replace it with --overwrite", path=target)
 
 
 @contextlib.contextmanager

@@ -29,12 +29,15 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys of flat configs that do not have one value in all of them.
 
-    A key that is missing is one that is null or empty: an older run does not know what was made since.
+    A key that is missing is one that is null or empty: an older run does not know what was made since. So is the
+    share of the data that would be drawn as a part, where the part has files of its own.
 
     >>> differing([{"seed": 1, "model.hidden": 8}, {"seed": 2, "model.hidden": 8, "train.watch": None}])
     ['seed']
     >>> differing([{"seed": 1}, {"seed": 1, "model.dropout": 0.1}])
     ['model.dropout']
+    >>> differing([{"data.dev": "a", "data.dev_fraction": 0.0}, {"data.dev": "a", "data.dev_fraction": 0.1}])
+    []
     """
     keys = dict.fromkeys(key for config in configs for key in config if key not in NAMES)
     return [key for key in keys if any(_set(c, key) != _set(configs[0], key) for c in configs)]
@@ -42,6 +45,9 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _set(config: Mapping[str, Any], key: str) -> Any:
     value = config.get(key)
+    part = key.removesuffix("_fraction")
+    if part != key and config.get(part):
+        return None
     return None if value in ([], {}) else value
 
 

@@ -118,8 +118,8 @@ def speed_table(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
         (
             key(i, label),
             bar(run.parameters, count(run.parameters), most=size, colour=i % 6),
-            Cell(_epochs(run), run.epochs),
-            Cell(count(run.steps), run.steps),
+            Cell(of_asked(run.epochs, run.epochs_asked), run.epochs),
+            Cell(of_asked(run.steps, run.steps_asked), run.steps),
             Cell(seconds_text(run.seconds), run.seconds),
             bar(run.rate, f"{count(run.rate)} {run.unit}/s", most=most, colour=i % 6) if run.rate else "",
         )
@@ -136,8 +136,13 @@ def speed_table(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
     return table(columns, rows, sortable=True)
 
 
-def _epochs(run: RunSummary) -> str:
-    return f"{run.epochs}/{run.epochs_asked}" if run.epochs_asked else str(run.epochs)
+def of_asked(done: int, asked: int | None) -> str:
+    """How many there were, of how many there should be; that is left away where there were more.
+
+    >>> of_asked(3, 20), of_asked(20, 16), of_asked(1200, None)
+    ('3/20', '20', '1,200')
+    """
+    return f"{done:,}/{asked:,}" if asked and done <= asked else f"{done:,}"
 
 
 def notes(runs: Sequence[RunSummary], labels: Sequence[str]) -> list[str]:
@@ -165,5 +170,7 @@ def notes(runs: Sequence[RunSummary], labels: Sequence[str]) -> list[str]:
         found.append(f"not comparable: the speeds count different things: {', '.join(units)}")
     for run, label in zip(runs, labels, strict=True):
         if run.state != "finished":
-            found.append(f"{label} is {run.state}: its dev scores are those of its best evaluation so far")
+            known = {"failed": f"failed ({run.reason})", "interrupted": "was interrupted"}
+            state = known.get(run.state, f"is {run.state}")
+            found.append(f"{label} {state}: its dev scores are those of its best evaluation so far")
     return found

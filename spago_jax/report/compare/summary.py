@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from spago_jax.core.lock import holder
 from spago_jax.core.show import finite
 from spago_jax.errors import InputError
 from spago_jax.report.compare.differences import flatten
@@ -33,14 +34,14 @@ def is_run(names: Iterable[str]) -> bool:
     return len(MARKS.intersection(names)) >= 2
 
 
-def find_runs(folders: Iterable[str | Path]) -> list[Path]:
+def find_runs(folders: str | Path | Iterable[str | Path]) -> list[Path]:
     """The run folders at and below some folders, by path, each once; hidden folders are skipped.
 
     Raises:
         InputError: for a folder that does not exist.
     """
     found: dict[Path, Path] = {}
-    for folder in map(Path, folders):
+    for folder in map(Path, [folders] if isinstance(folders, str | Path) else folders):
         if not folder.is_dir():
             raise InputError("no such folder; spago-jax train writes into runs/NAME, or where --out says", path=folder)
         for path, inner, files in os.walk(folder):
@@ -51,7 +52,7 @@ def find_runs(folders: Iterable[str | Path]) -> list[Path]:
     return sorted(found.values())
 
 
-State = Literal["finished", "interrupted", "unfinished", "broken"]
+State = Literal["finished", "running", "interrupted", "failed", "unfinished", "broken"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +61,11 @@ class RunSummary:
 
     Attributes:
         path: its folder, as it was asked for.
-        state: *finished*; *interrupted* (by Ctrl-C or an error, with a report); *unfinished* (it is running, or was
-            killed); *broken*.
-        reason: why it is broken.
+        state: *finished*; *running*; *interrupted* (by Ctrl-C); *failed* (by an error); *unfinished* (it was killed);
+            *broken*.
+        reason: why it failed, or is broken.
         task: what it learns.
-        epochs, steps: how far it got, and `epochs_asked` how far it should.
+        epochs, steps: how far it got, and `epochs_asked` or `steps_asked` how far it should.
         parameters: how many numbers are trained.
         metric: the score that picks the best checkpoint, where it is known.
         dev, test: the scores of the best checkpoint; of a run that has not ended, of its best evaluation so far.
@@ -82,6 +83,7 @@ class RunSummary:
     task: str = ""
     epochs: int = 0
     epochs_asked: int | None = None
+    steps_asked: int | None = None
     steps: int = 0
     parameters: int = 0
     metric: Score | None = None
@@ -119,7 +121,7 @@ def read_summary(path: str | Path) -> RunSummary:
     run = RunFolder(folder)
     data = read_run(run)
     try:
-        task, asked = _checked(run, data)
+        task = _checked(run, data)
     except InputError as error:
         return RunSummary(folder, "broken", data, reason=str(error), started=_started(run))
     epochs = max((e for r in (*data.timings, *data.metrics) if isinstance(e := r.get("epoch"), int)), default=0)
@@ -127,14 +129,19 @@ def read_summary(path: str | Path) -> RunSummary:
     dev, test = _scores(data, metric)
     units = sum(finite(r.get("units")) or 0.0 for r in data.timings)
     seconds = sum(finite(r.get("seconds")) or 0.0 for r in data.timings)
+    steps_asked = _asked(data, "steps")
+    epochs_asked = None if steps_asked else _asked(data, "epochs")
+    state = _state(run, data, epochs, epochs_asked)
     return RunSummary(
         folder,
-        _state(run, data, epochs, asked),
+        state,
         data,
+        reason=str(data.state.get("error") or "") if state == "failed" else "",
         task=task,
         epochs=epochs,
-        epochs_asked=asked,
-        steps=max((record["step"] for record in (*data.metrics, *data.timings)), default=0),
+        epochs_asked=epochs_asked,
+        steps_asked=steps_asked,
+        steps=max((*(record["step"] for record in (*data.metrics, *data.timings)), *_checkpoints(run)), default=0),
         parameters=int(sum(finite(r.get("count")) or 0 for r in data.parameters if r.get("role") != "buffer")),
         metric=metric,
         dev=dev,
@@ -150,8 +157,8 @@ def read_summary(path: str | Path) -> RunSummary:
 # -- parts ---------------------------------------------------------------------------------------------------------
 
 
-def _checked(run: RunFolder, data: RunData) -> tuple[str, int | None]:
-    """The task and the number of epochs. Raises InputError with what is broken."""
+def _checked(run: RunFolder, data: RunData) -> str:
+    """The task. Raises InputError with what is broken."""
     if not (run / "config.yaml").exists():
         raise InputError("it has no config.yaml")
     if not data.config:
@@ -172,9 +179,22 @@ def _checked(run: RunFolder, data: RunData) -> tuple[str, int | None]:
         line = _damaged_line(run / name)
         if line is not None:
             raise InputError(f"its {name} is damaged at line {line}")
+    return task
+
+
+def _asked(data: RunData, key: str) -> int | None:
+    """A number of the `train` section."""
     train = data.config.get("train")
-    asked = train.get("epochs") if isinstance(train, dict) else None
-    return task, asked if isinstance(asked, int) else None
+    asked = train.get(key) if isinstance(train, dict) else None
+    return asked if isinstance(asked, int) else None
+
+
+def _checkpoints(run: RunFolder) -> list[int]:
+    """The steps of the checkpoints; the log may lag behind them."""
+    try:
+        return [int(path.name) for path in run.checkpoints.iterdir() if path.name.isdecimal()]
+    except OSError:
+        return []
 
 
 def _damaged_line(path: Path) -> int | None:
@@ -192,6 +212,12 @@ def _damaged_line(path: Path) -> int | None:
 
 
 def _state(run: RunFolder, data: RunData, epochs: int, asked: int | None) -> State:
+    said = data.state.get("state")
+    if said in ("interrupted", "failed") or (said == "finished" and data.finished):
+        return said
+    if said == "running":
+        return "unfinished" if holder(run.path) is None else "running"
+    # A run of a version up to 0.1, which did not say.
     train = data.config.get("train")
     may_stop = isinstance(train, dict) and train.get("early_stopping")
     if data.finished and (asked is None or epochs >= asked or may_stop):

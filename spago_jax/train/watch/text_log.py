@@ -5,6 +5,8 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from spago_jax.core.show import score, seconds_text
+
 
 def csv_text(series: Mapping[str, Sequence[float]]) -> str:
     """Returns CSV lines ``epoch,tag,...``: epochs from 1, numbers as ``%.8g``, blank where a series is shorter.
@@ -24,7 +26,7 @@ def csv_text(series: Mapping[str, Sequence[float]]) -> str:
 
 
 def log_lines(series: Mapping[str, Sequence[float]], seconds: Sequence[float], total: int) -> list[str]:
-    """Returns one line per epoch: ``epoch   1  loss=0.5000  [1.2s  ETA 2m05s]``.
+    """Returns one line per epoch: ``epoch   1  loss=0.5000  [1.2 s  ETA 2 min 5 s]``.
 
     Args:
         series: values by name, one per epoch.
@@ -32,14 +34,14 @@ def log_lines(series: Mapping[str, Sequence[float]], seconds: Sequence[float], t
         total: the total number of epochs.
 
     >>> log_lines({"loss": [0.5, 0.0001]}, [2.0, 2.0], 4)
-    ['epoch   1  loss=0.5000  [2.0s  ETA 6.0s]', 'epoch   2  loss=1.00e-04  [2.0s  ETA 4.0s]']
+    ['epoch   1  loss=0.5000  [2.0 s  ETA 6.0 s]', 'epoch   2  loss=1.000e-04  [2.0 s  ETA 4.0 s]']
     """
     lines = []
     for i in range(max(map(len, series.values()), default=0)):
-        cells = [f"{name}={value_text(values[i])}" for name, values in series.items() if i < len(values)]
+        cells = [f"{name}={score(values[i])}" for name, values in series.items() if i < len(values)]
         took = seconds[i] if i < len(seconds) else 0.0
         left = remaining(sum(seconds[: i + 1]), i + 1, total)
-        lines.append(f"epoch {i + 1:3d}  {' '.join(cells)}  [{duration_text(took)}  ETA {duration_text(left)}]")
+        lines.append(f"epoch {i + 1:3d}  {' '.join(cells)}  [{seconds_text(took)}  ETA {seconds_text(left)}]")
     return lines
 
 
@@ -50,30 +52,3 @@ def remaining(elapsed: float, done: int, total: int) -> float:
     (20.0, 0.0, 0.0)
     """
     return elapsed / done * (total - done) if 0 < done < total else 0.0
-
-
-def value_text(value: float) -> str:
-    """Formats a number of the log.
-
-    >>> value_text(0), value_text(0.00012), value_text(0.5), value_text(-12.5), value_text(123.456)
-    ('0', '1.20e-04', '0.5000', '-12.5000', '123.46')
-    """
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size < 0.001:
-        return f"{value:.2e}"
-    return f"{value:.4f}" if size < 100 else f"{value:.2f}"
-
-
-def duration_text(seconds: float) -> str:
-    """Formats a duration of the log.
-
-    >>> duration_text(0.042), duration_text(1.23), duration_text(125)
-    ('42ms', '1.2s', '2m05s')
-    """
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"

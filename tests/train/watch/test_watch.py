@@ -163,7 +163,7 @@ def test_the_log(tmp_path):
     watch.write_log(tmp_path / "watch.log", 3)
     lines = (tmp_path / "watch.log").read_text().splitlines()
     assert lines[0].startswith("# 20")
-    assert lines[1:] == ["epoch   1  loss=0.5000  [2.0s  ETA 4.0s]", "epoch   2  loss=0  [2.0s  ETA 2.0s]"]
+    assert lines[1:] == ["epoch   1  loss=0.5000  [2.0 s  ETA 4.0 s]", "epoch   2  loss=0.0000  [2.0 s  ETA 2.0 s]"]
 
 
 def test_there_is_nothing_to_write_before_the_first_flush(tmp_path):
