@@ -82,6 +82,10 @@ class LoadedProgram:
         self._jitted = [jax.jit(exported.call) for _, exported in entries]
         self._trainable = [path for path, facts in manifest["weights"].items() if facts["trainable"]]
 
+    def __reduce__(self):
+        """Pickled, it is the folder, which is opened again."""
+        return load_program, (str(self.folder.resolve()),)
+
     def __repr__(self):
         lines = [f"LoadedProgram({self.name!r}"]
         lines += [f"  {name}: {_show(tree)}" for name, tree in self.specs.items()]
