@@ -385,9 +385,9 @@ def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         function = function.function
     leaves, tree = jax.tree.flatten((function if _is_module(function) else None, args, kwargs))
     arrays = [leaf for leaf in leaves if _is_array(leaf)]
-    settings = tuple(_ARRAY if _is_array(leaf) else _Setting(leaf) for leaf in leaves)
     name = getattr(function, "__name__", type(function).__name__).strip("_")
     try:
+        settings = tuple(_ARRAY if _is_array(leaf) else _Setting(leaf) for leaf in leaves)
         op = _bound(name, None if _is_module(function) else function, tree, settings)
     except TypeError as error:
         raise InputError(f"{name}: its settings must be hashable (numbers, strings, tuples): {error}") from None

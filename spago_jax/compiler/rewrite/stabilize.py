@@ -93,8 +93,8 @@ def stabilized(function: Callable[..., Any], static: Sequence[str] = ()) -> Call
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         settings: dict[str, Any] = {}
         given: Any = (args, kwargs)
-        if static:
-            bound = inspect.signature(function).bind(*args, **kwargs)
+        bound = inspect.signature(function).bind(*args, **kwargs) if static else None
+        if bound is not None:
             settings = {name: bound.arguments[name] for name in static if name in bound.arguments}
             given = {name: value for name, value in bound.arguments.items() if name not in settings}
         leaves, tree = jax.tree.flatten(given)
@@ -104,7 +104,7 @@ def stabilized(function: Callable[..., Any], static: Sequence[str] = ()) -> Call
             numbers = iter(values)
             every = [next(numbers) if is_array else leaf for leaf, is_array in zip(leaves, dynamic, strict=True)]
             again = jax.tree.unflatten(tree, every)
-            if static:
+            if bound is not None:
                 bound.arguments.update({**again, **settings})
                 return function(*bound.args, **bound.kwargs)
             args, kwargs = again
