@@ -6,8 +6,7 @@
 ``sj.Module`` is a frozen dataclass of arrays; ``sj.compile`` makes a ``Program`` of a pure function.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from spago_jax.compiler import Buckets as Buckets
 from spago_jax.compiler import Program as Program
@@ -36,8 +35,9 @@ from spago_jax.core import tap as tap
 from spago_jax.core import trainable as trainable
 from spago_jax.core import unflat as unflat
 from spago_jax.core import value_and_grad as value_and_grad
+from spago_jax.core.lazy_names import lazy_names as _lazy_names
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from spago_jax.compiler.graph import Graph as Graph
     from spago_jax.compiler.graph import graph as graph
     from spago_jax.compiler.ship import export as export
@@ -49,18 +49,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Loaded when they are first asked for, so that the import of the package stays light.
-_LATER = {
-    "Graph": "spago_jax.compiler.graph",
-    "graph": "spago_jax.compiler.graph",
-    "export": "spago_jax.compiler.ship",
-    "load_program": "spago_jax.compiler.ship",
-    "load_experiment": "spago_jax.tasks.experiment",
-    "load_pretrained": "spago_jax.tasks.load",
-    "load_task": "spago_jax.tasks.load",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'spago_jax' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "Graph": "spago_jax.compiler.graph",
+        "graph": "spago_jax.compiler.graph",
+        "export": "spago_jax.compiler.ship",
+        "load_program": "spago_jax.compiler.ship",
+        "load_experiment": "spago_jax.tasks.experiment",
+        "load_pretrained": "spago_jax.tasks.load",
+        "load_task": "spago_jax.tasks.load",
+    },
+)

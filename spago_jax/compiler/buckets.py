@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 
 from spago_jax.compiler.bucket_sizes import choose_buckets, padding_waste
+from spago_jax.compiler.jaxprs import ClosedJaxpr
+from spago_jax.compiler.padded import misplaced
 from spago_jax.compiler.spec import Spec
 from spago_jax.errors import InputError, did_you_mean
 
@@ -115,6 +117,11 @@ def on_host(value: jax.Array) -> bool:
 Shapes = tuple[tuple[int, ...], ...]
 
 
+def output_shapes(program: ClosedJaxpr) -> Shapes:
+    """Returns the shapes of what a program computes."""
+    return tuple(tuple(var.aval.shape) for var in program.jaxpr.outvars)  # type: ignore[union-attr]
+
+
 @dataclasses.dataclass(frozen=True)
 class OutputAxes:
     """How each output axis grows with the named dimensions: size = base + sum(slope * size of dimension).
@@ -122,19 +129,21 @@ class OutputAxes:
     Attributes:
         table: ``(base, {dimension: slope})`` of every axis of every output.
         linear: whether that rule held at a third size (a stride, say, has no such rule).
+        misplaced: by dimension and output, the operation that moves the padding away from the end.
     """
 
     table: tuple[tuple[tuple[int, dict[str, int]], ...], ...]
     linear: bool
+    misplaced: dict[str, dict[int, str]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def probe(
-        cls, shapes_at: Callable[[Mapping[str, int]], Shapes], names: tuple[str, ...], at: Mapping[str, int]
+        cls, traced_at: Callable[[Mapping[str, int]], ClosedJaxpr], names: tuple[str, ...], at: Mapping[str, int]
     ) -> "OutputAxes | None":
-        """Reads the slopes off the output shapes at ``at`` and with each named dimension one larger.
+        """Reads the slopes off the program at ``at`` and with each named dimension one larger.
 
         Args:
-            shapes_at: the shapes of all outputs at some sizes (``jax.eval_shape``).
+            traced_at: the program at some sizes.
             names: the dimensions that have buckets.
             at: a size for every dimension.
 
@@ -142,12 +151,13 @@ class OutputAxes:
             The rule, or None where the function does not take these sizes (one that must be even, say).
         """
         try:
-            start = shapes_at(at)
-            grown = {name: shapes_at({**at, name: at[name] + 1}) for name in names}
+            base = traced_at(at)
+            larger = {name: traced_at({**at, name: at[name] + 1}) for name in names}
             beyond = {**at, **{name: at[name] + 3 for name in names}}
-            check = shapes_at(beyond)
-        except Exception:  # the function may refuse a size that is no bucket
+            check = output_shapes(traced_at(beyond))
+        except Exception:  # the function may refuse a size that is not a bucket
             return None
+        start, grown = output_shapes(base), {name: output_shapes(program) for name, program in larger.items()}
         table = []
         for i, shape in enumerate(start):
             axes = []
@@ -155,7 +165,8 @@ class OutputAxes:
                 slope = {name: grown[name][i][axis] - size for name in names}
                 axes.append((size - sum(slope[n] * at[n] for n in names), {n: s for n, s in slope.items() if s}))
             table.append(tuple(axes))
-        rule = cls(tuple(table), True)
+        found = {name: enumerate(misplaced(base, program)) for name, program in larger.items()}
+        rule = cls(tuple(table), True, {name: {i: cause for i, cause in each if cause} for name, each in found.items()})
         return rule if rule.shapes(beyond) == check else dataclasses.replace(rule, linear=False)
 
     def joined(self) -> tuple[int, list[str]] | None:

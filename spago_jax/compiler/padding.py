@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from spago_jax.compiler.buckets import Buckets, OutputAxes, Shapes, cut, pad_argument
+from spago_jax.compiler import jaxprs
+from spago_jax.compiler.buckets import Buckets, OutputAxes, Shapes, cut, output_shapes, pad_argument
 from spago_jax.compiler.spec import Spec
 from spago_jax.errors import InputError, did_you_mean
 
@@ -46,11 +47,14 @@ class Padding:
         """Runs a compiled function on padded arguments.
 
         Raises:
-            InputError: for a size above the largest bucket, or shapes that do not fit the specs.
+            InputError: for a size above the largest bucket, shapes that do not fit the specs, or a function that
+                leaves the padding elsewhere than at the end of an axis of an output.
         """
         arguments = self._with_lengths(args, kwargs)
         sizes = self._sizes(arguments)
         fitted = self.buckets.fit(sizes)
+        if sizes != fitted:
+            self._refuse_misplaced(self._rule_of(arguments, sizes, fitted), sizes, fitted)
         padded = self._replaced(arguments, lambda spec, value: pad_argument(spec, value, fitted))
         output = run(*padded.args, **padded.kwargs)
         return output if sizes == fitted else self._crop(output, arguments, sizes, fitted)
@@ -94,21 +98,33 @@ class Padding:
 
     def _crop(self, output: Any, arguments: Mapping[str, Any], sizes: dict[str, int], fitted: dict[str, int]) -> Any:
         leaves, treedef = jax.tree.flatten(output)
-        free = tuple(sorted((dim, size) for dim, size in sizes.items() if dim not in self.buckets.sizes))
-        key = (free, tuple((name, arguments[name]) for name in self.static if name in arguments))
+        key = self._key(arguments, sizes)
         real = tuple(leaf.shape for leaf in leaves)
-        rule = self._rules.get(key)
-        if key not in self._rules or (rule is not None and rule.shapes(fitted) != real):
-            rule = self._rules[key] = self._rule(arguments, fitted)
+        rule = self._rule_of(arguments, sizes, fitted)
+        if rule is not None and rule.shapes(fitted) != real:  # the same statics, and another model
+            rule = self._rule_of(arguments, sizes, fitted, anew=True)
+            self._refuse_misplaced(rule, sizes, fitted)
         if rule is not None and rule.linear:
             goals = rule.shapes(sizes)
         else:
             goals = self._exact_shapes((key, real, tuple(sorted(sizes.items()))), arguments, sizes)
         return treedef.unflatten([cut(leaf, goal) for leaf, goal in zip(leaves, goals, strict=True)])
 
+    def _key(self, arguments: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+        free = tuple(sorted((dim, size) for dim, size in sizes.items() if dim not in self.buckets.sizes))
+        return free, tuple((name, arguments[name]) for name in self.static if name in arguments)
+
+    def _rule_of(
+        self, arguments: Mapping[str, Any], sizes: Mapping[str, int], fitted: dict[str, int], *, anew: bool = False
+    ) -> OutputAxes | None:
+        key = self._key(arguments, sizes)
+        if anew or key not in self._rules:
+            self._rules[key] = self._rule(arguments, fitted)
+        return self._rules[key]
+
     def _rule(self, arguments: Mapping[str, Any], fitted: dict[str, int]) -> OutputAxes | None:
         bucketed = tuple(name for name in self.buckets.sizes if name in fitted)
-        rule = OutputAxes.probe(lambda at: self._shapes(arguments, at), bucketed, fitted)
+        rule = OutputAxes.probe(lambda at: self._traced(arguments, at), bucketed, fitted)
         joined = rule.joined() if rule is not None else None
         if joined is not None:
             raise InputError(
@@ -117,10 +133,20 @@ class Padding:
             )
         return rule
 
+    def _refuse_misplaced(self, rule: OutputAxes | None, sizes: Mapping[str, int], fitted: Mapping[str, int]) -> None:
+        for dim, outputs in rule.misplaced.items() if rule is not None else ():
+            if sizes[dim] != fitted[dim]:
+                for output, cause in outputs.items():
+                    raise InputError(
+                        f"{self.name}: output {output} does not keep the padding of {dim} at its end, where it is cut "
+                        f"off: {cause}; go by lengths instead (x[lengths - 1], a mask before a sort), do this outside "
+                        f"the program, or call it at the sizes of a bucket"
+                    )
+
     def _exact_shapes(self, key: Any, arguments: Mapping[str, Any], sizes: dict[str, int]) -> Shapes:
         if key not in self._exact:
             try:
-                self._exact[key] = self._shapes(arguments, sizes)
+                self._exact[key] = output_shapes(self._traced(arguments, sizes))
             except Exception as error:
                 raise InputError(
                     f"{self.name}: cannot tell how to cut the padding off the outputs, because the function does not "
@@ -128,7 +154,7 @@ class Padding:
                 ) from error
         return self._exact[key]
 
-    def _shapes(self, arguments: Mapping[str, Any], at: Mapping[str, int]) -> Shapes:
+    def _traced(self, arguments: Mapping[str, Any], at: Mapping[str, int]) -> jaxprs.ClosedJaxpr:
         fixed = {name: value for name, value in arguments.items() if name in self.static}
         moving = {
             name: jax.ShapeDtypeStruct(self.specs[name].shape(at), value.dtype)
@@ -142,7 +168,7 @@ class Padding:
             bound = inspect.BoundArguments(self.signature, {**moving, **fixed})  # type: ignore[arg-type]
             return self.function(*bound.args, **bound.kwargs)
 
-        return tuple(leaf.shape for leaf in jax.tree.leaves(jax.eval_shape(apply, moving)))
+        return jaxprs.trace(apply, moving)[0]
 
 
 def struct_of(leaf: Any) -> Any:

@@ -6,6 +6,7 @@ import inspect
 import os
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,10 +26,11 @@ from spago_jax.compiler.report import Cost, Report
 from spago_jax.compiler.signature import RetraceError, Signature, retrace_error
 from spago_jax.compiler.spec import Spec
 from spago_jax.compiler.spec import spec as read_spec
+from spago_jax.core.process_bound import ProcessBound
 from spago_jax.errors import InputError, did_you_mean
 
 
-class Program:
+class Program(ProcessBound):
     """A compiled function; make one with ``compile``.
 
     Dispatch is left to ``jax.jit``'s C++ path. The guard that counts traces, and refuses them once the program is
@@ -39,6 +41,8 @@ class Program:
         traces: how often the function was traced.
         frozen: whether a new signature raises ``RetraceError``.
     """
+
+    instead = "pickle the function and compile it there, or write a folder with sj.export and open it with load_program"
 
     def __init__(
         self,
@@ -92,6 +96,10 @@ class Program:
             bound = self._parameters.bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
         return self._jit(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method of a class (``@sj.compile`` over ``def``), the object is the first argument."""
+        return self if instance is None else types.MethodType(self, instance)
 
     # -- compiling ahead of time ---------------------------------------------------------------------------------
 
@@ -368,7 +376,7 @@ def compile(
     if stabilize:
         from spago_jax.compiler.rewrite import stabilized
 
-        function = stabilized(function)
+        function = stabilized(function, static=(static,) if isinstance(static, str) else static)
     named, given = _read_specs(function, specs)
     program = Program(function, named, donate=donate, static=static, buckets=buckets, mesh=mesh, rules=rules, name=name)
     open_dims = any(isinstance(dim, str) for spec in named for dim in spec.dims)

@@ -42,13 +42,10 @@ class Cost:
         def size(name: str) -> int:
             return int(getattr(memory, name, 0) or 0)
 
-        # Before jaxlib reported a peak, and on backends that do not: everything at once, less what is reused.
-        peak = size("peak_memory_in_bytes") or (
-            size("argument_size_in_bytes")
-            + size("output_size_in_bytes")
-            + size("temp_size_in_bytes")
-            - size("alias_size_in_bytes")
-        )
+        # The temporaries are one allocation for the whole run, beside the arguments and the outputs. The peak that XLA
+        # reports counts what is live at one time, and may be less than that; some backends report none.
+        held = size("argument_size_in_bytes") + size("output_size_in_bytes") + size("temp_size_in_bytes")
+        peak = max(size("peak_memory_in_bytes"), held - size("alias_size_in_bytes"))
         return cls(
             inputs=inputs,
             flops=float(analysis.get("flops", 0.0)),

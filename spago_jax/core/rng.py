@@ -9,7 +9,6 @@ import jax
 from spago_jax.core.module import Array
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rng:
     """A random key and the path of the layer that will use it.
@@ -57,3 +56,13 @@ class Rng:
 def child(rng: Rng | None, name: str | int) -> Rng | None:
     """``rng[name]``, or None where there is no rng (inference)."""
     return None if rng is None else rng[name]
+
+
+# Not `register_dataclass`: to JAX the tree structures of two dataclasses are equal if their static values are, whatever
+# their classes, and a jitted function may run the program of one for the other.
+jax.tree_util.register_pytree_with_keys(
+    Rng,
+    lambda rng: (((jax.tree_util.GetAttrKey("base"), rng.base),), rng.path),
+    lambda path, children: Rng(children[0], path),
+    lambda rng: ((rng.base,), rng.path),
+)

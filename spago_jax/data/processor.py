@@ -105,7 +105,6 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         rows: Any,
         owned: Sequence[int],
         example: Example,
-        **options: Any,
     ) -> AnswerType:
         """Returns the answer to one example; a processor that ``generates`` has none, for a loop writes its answers.
 
@@ -114,7 +113,8 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
             rows: the rows that the outputs belong to.
             owned: the numbers of the example's rows.
             example: the example, as it was encoded.
-            options: what the task lets a user set.
+
+        Subclasses may take what the task lets a user set as keyword arguments.
         """
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from spago_jax import ops as own
 from spago_jax.core.partition import trainable
 from spago_jax.core.paths import map_named
-from spago_jax.eager.var import Lifted, Var
+from spago_jax.eager.var import Lifted, Var, apply
 from spago_jax.errors import did_you_mean
 
 Tree = TypeVar("Tree")
@@ -49,8 +49,18 @@ def gradients(tree: Tree) -> Tree:
 
 
 def stop_gradient(x: Var) -> Var:
-    """A Var of the same value through which no gradient flows (spaGO's ``StopGrad``)."""
-    return Var(x.value, name=x.name, requires_grad=False)
+    """Returns a Var of the same value through which no gradient flows (spaGO's ``StopGrad``).
+
+    It is recorded as any operation: a program of the tape computes it from its own inputs.
+
+    >>> x = Var(3.0, name="x")
+    >>> (stop_gradient(x) * x).backward()
+    >>> float(x.grad)
+    3.0
+    """
+    stopped = apply(jax.lax.stop_gradient, x)
+    stopped.name, stopped.requires_grad = x.name, False
+    return stopped
 
 
 class Ops:

@@ -6,7 +6,7 @@ import functools
 import operator
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -200,6 +200,14 @@ class Var:
     def __len__(self) -> int:
         return len(self._value)
 
+    def __getstate__(self) -> NoReturn:
+        """Refuses to be copied or pickled: what it was made by is compiled for this process.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("Var cannot be pickled, it belongs to this process: pickle eager.values(tree), its arrays")
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self._value, dtype)
 
@@ -377,9 +385,9 @@ def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         function = function.function
     leaves, tree = jax.tree.flatten((function if _is_module(function) else None, args, kwargs))
     arrays = [leaf for leaf in leaves if _is_array(leaf)]
-    settings = tuple(_ARRAY if _is_array(leaf) else _Setting(leaf) for leaf in leaves)
     name = getattr(function, "__name__", type(function).__name__).strip("_")
     try:
+        settings = tuple(_ARRAY if _is_array(leaf) else _Setting(leaf) for leaf in leaves)
         op = _bound(name, None if _is_module(function) else function, tree, settings)
     except TypeError as error:
         raise InputError(f"{name}: its settings must be hashable (numbers, strings, tuples): {error}") from None
@@ -429,17 +437,21 @@ class _Bound:
 class _Setting:
     """A leaf that is not an array; 1, 1.0 and True are different settings, as they are to a traced function."""
 
-    __slots__ = ("value",)
+    __slots__ = ("key", "value")
 
     def __init__(self, value: Any):
-        hash(value)
+        parts = (value.start, value.stop, value.step) if isinstance(value, slice) else (value,)
+        if any(_is_array(part) for part in parts):
+            raise TypeError("a slice goes by Python numbers, as in x[int(start) :]")
         self.value = value
+        self.key = (type(value), *((type(part), part) for part in parts))  # slices have a hash since Python 3.12 only
+        hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Setting) and type(self.value) is type(other.value) and self.value == other.value
+        return isinstance(other, _Setting) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash((type(self.value), self.value))
+        return hash(self.key)
 
 
 _ARRAY = object()

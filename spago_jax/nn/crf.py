@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The linear-chain conditional random field as a layer: see ``spago_jax.ops.crf`` for the equations."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.core import Array, Module, buffer
@@ -16,7 +17,9 @@ class CRF(Module):
         log p(y | x) = score(x, y) - log sum_y' exp score(x, y')
 
     ``transitions`` [tags + 1, tags + 1] is in spaGO's layout: row 0 START -> tag, column 0 tag -> END. ``allowed``
-    is a boolean buffer of that layout, or None: a transition that is False has no probability, ever.
+    is a boolean buffer of that layout, or None: a transition that is False has no probability, ever. So the likelihood
+    of a gold path with such a transition (an I- tag after O, say) is -inf, and ``impossible`` says where: mend the
+    data, or allow the transition.
     Source: Lafferty et al. (2001); spaGO nn/crf.
 
     >>> layer = CRF(transitions=jnp.zeros((3, 3)))
@@ -69,12 +72,21 @@ class CRF(Module):
         return crf.viterbi(emissions, self.transitions, lengths, allowed=self.allowed)
 
     def log_likelihood(self, emissions: Array, tags: Array, lengths: Array | None = None) -> Array:
-        """``log p(tags | emissions)`` [...], for tags int[..., time]."""
+        """``log p(tags | emissions)`` [...], for tags int[..., time]; -inf for an impossible path."""
         return crf.log_likelihood(emissions, tags, self.transitions, lengths, allowed=self.allowed)
 
     def path_probabilities(self, emissions: Array, tags: Array, lengths: Array | None = None) -> tuple[Array, Array]:
         """``p(y_t)`` and ``p(y_t | y_{t-1})`` along a path of tags, both [..., time]."""
         return crf.path_probabilities(emissions, tags, self.transitions, lengths, allowed=self.allowed)
+
+    def impossible(self, tags: Array, lengths: Array | None = None) -> Array:
+        """Which transitions of a path are not allowed: int[..., time] -> bool[..., time + 1].
+
+        Entry t is the transition into step t, from START for the first; the one at the length goes to END.
+        """
+        if self.allowed is None:
+            return jnp.zeros((*tags.shape[:-1], tags.shape[-1] + 1), bool)
+        return crf.banned_transitions(tags, self.allowed, lengths)
 
     def marginals(self, emissions: Array, lengths: Array | None = None) -> Array:
         """``p(tag at t | emissions)`` [..., time, tags], zero beyond the lengths."""

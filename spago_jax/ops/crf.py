@@ -129,12 +129,42 @@ def log_likelihood(
 ) -> jax.Array:
     """``log p(tags | emissions)`` of each sequence: the score less the log partition. Arguments as there.
 
+    A path through a transition that is not allowed has the probability 0, and so the likelihood -inf, through which no
+    gradient flows: a training step sees a loss that is not finite, and not a large number that only looks like one.
+    ``banned_transitions`` says where it is.
+
     >>> log_likelihood(jnp.zeros((3, 2)), jnp.array([0, 1, 0]), jnp.zeros((3, 3)))  # one of 8 equal paths
     Array(-2.0794415, dtype=float32)
     """
-    return sequence_score(emissions, tags, transitions, lengths, allowed=allowed) - log_partition(
-        emissions, transitions, lengths, allowed=allowed
-    )
+    partition = log_partition(emissions, transitions, lengths, allowed=allowed)
+    likelihood = sequence_score(emissions, tags, transitions, lengths, allowed=allowed) - partition
+    if allowed is None:
+        return likelihood
+    impossible = banned_transitions(tags, allowed, lengths).any(axis=-1)
+    return jnp.where(impossible, jnp.asarray(-jnp.inf, likelihood.dtype), likelihood)
+
+
+def banned_transitions(tags: jax.Array, allowed: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    """Returns which transitions of a tag path are not allowed: int[..., time] -> bool[..., time + 1].
+
+    Entry t is the transition into step t, from START for the first; the one at the length goes to END.
+
+    Args:
+        tags: int[..., time]; the tags beyond the length are not read.
+        allowed: bool[tags + 1, tags + 1].
+        lengths: int[...]; None: all steps are real.
+
+    >>> allowed = allowed_matrix([True, False], [[True, False], [True, True]], [True, True])  # 1 follows 1 alone
+    >>> banned_transitions(jnp.array([0, 1, 1]), allowed)
+    Array([False,  True, False, False], dtype=bool)
+    """
+    time = tags.shape[-1]
+    lengths = jnp.full(tags.shape[:-1], time, jnp.int32) if lengths is None else jnp.asarray(lengths)
+    rows = jnp.where(length_mask(lengths, time), tags + jnp.ones((), tags.dtype), jnp.zeros((), tags.dtype))
+    outside = jnp.zeros((*tags.shape[:-1], 1), rows.dtype)  # START, END, and what lies beyond
+    before, after = jnp.concatenate([outside, rows], axis=-1), jnp.concatenate([rows, outside], axis=-1)
+    may = jnp.asarray(allowed).at[before, after].get(mode="clip")
+    return ~may & length_mask(jnp.where(lengths > 0, lengths + 1, 0), time + 1)
 
 
 def marginals(

@@ -46,18 +46,10 @@ def advice(
     """What is slow here and why, and what helps; one sentence each."""
     if backend == "cpu" and (shutil.which("nvidia-smi") or environment.get("NVIDIA_VISIBLE_DEVICES")):
         yield "a GPU seems to be there, but JAX runs on the CPU: install jax[cuda12] or jax[cuda13]"
-    if backend == "cpu" and cpu.flags is not None:
-        if "amx_bf16" not in cpu.flags:
-            yield "no AMX: bfloat16 is emulated and slower than float32 here; leave train.precision at float32"
-        if "avx2" not in cpu.flags:
-            yield "no AVX2: matrix products run at a fraction of what newer processors reach"
-    if peaks is not None and backend == "cpu":
-        ratio = peaks.flops["bfloat16"] / peaks.flops["float32"]
-        if cpu.flags is not None and "amx_bf16" in cpu.flags:
-            if ratio > 1.5:
-                yield f"matrix products are {ratio:.1f} times faster in bfloat16: try train.precision=bfloat16"
-            else:
-                yield f"AMX is there, but bfloat16 products reach only {ratio:.1f} times float32: is it masked in a VM?"
+    if backend == "cpu" and cpu.flags is not None and "avx2" not in cpu.flags:
+        yield "no AVX2: matrix products run at a fraction of what newer processors reach"
+    if backend == "cpu":
+        yield from _bfloat16_advice(cpu, peaks)
     granted = min(cpu.usable, cpu.quota or cpu.usable)
     if granted < cpu.cores:
         yield f"{granted:g} of {cpu.cores} cores are granted: XLA starts threads for {cpu.usable}, which take turns"
@@ -71,6 +63,27 @@ def advice(
         yield "JAX_DEBUG_NANS is set: every result is looked at on the host"
     if environment.get("JAX_ENABLE_X64", "").lower() in ("1", "true"):
         yield "JAX_ENABLE_X64 is set: Python numbers make float64 arrays, at half the speed and twice the memory"
+
+
+def _bfloat16_advice(cpu: Processor, peaks: Peaks | None) -> Iterator[str]:
+    """What the measured rates say; the processor's instructions alone where none were measured."""
+    amx = cpu.flags is not None and "amx_bf16" in cpu.flags
+    if peaks is None:
+        if cpu.flags is not None and not amx and "avx512_bf16" not in cpu.flags:
+            yield (
+                "the processor has no bfloat16 products (AMX, AVX-512 BF16): they are emulated, and slower than in "
+                "float32; leave train.precision at float32"
+            )
+        return
+    ratio = peaks.flops["bfloat16"] / peaks.flops["float32"]
+    if ratio > 1.5:
+        yield f"matrix products are {ratio:.1f} times faster in bfloat16: try train.precision=bfloat16"
+    elif amx:
+        yield f"AMX is there, but bfloat16 products reach only {ratio:.1f} times float32: is it masked in a VM?"
+    elif ratio < 1.0:
+        yield (
+            f"matrix products in bfloat16 reach {ratio:.1f} times the rate of float32: leave train.precision at float32"
+        )
 
 
 def _size(folder: Path) -> int:

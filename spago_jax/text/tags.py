@@ -236,14 +236,14 @@ class Detected(NamedTuple):
         odd: the first of the odd tags, or None.
         sentence: the number of the sentence that holds it, from 0.
         position: its place in that sentence.
-        count: the number of odd tags.
+        times: how many odd tags there are.
     """
 
     scheme: Scheme
     odd: str | None = None
     sentence: int = 0
     position: int = 0
-    count: int = 0
+    times: int = 0
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> Detected:
@@ -257,7 +257,7 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> Detected:
     >>> detect_scheme([["I-PER", "I-PER", "O"], ["O", "I-LOC", "B-LOC"]]).scheme
     'IOB1'
     >>> detect_scheme([["B-PER", "I-PER", "O"]] * 9 + [["O", "o"]])
-    Detected(scheme='IOB2', odd='o', sentence=9, position=1, count=1)
+    Detected(scheme='IOB2', odd='o', sentence=9, position=1, times=1)
     """
     violations = {"IOB1": 0, "IOB2": 0}
     prefixes: Counter[str] = Counter()

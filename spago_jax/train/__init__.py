@@ -5,32 +5,23 @@ from spago_jax.train import fit, load_experiment
 result = fit(load_experiment("configs/quickstart.yaml"), "runs/quickstart")
 """
 
-from typing import Any
+from spago_jax.core.lazy_names import lazy_names as _lazy_names
 
-_NAMES = {
-    "Experiment": "spago_jax.train.schema",
-    "LivePlot": "spago_jax.train.watch.live",
-    "Interrupted": "spago_jax.train.interrupt",
-    "Task": "spago_jax.train.task",
-    "Result": "spago_jax.train.loop",
-    "RunFolder": "spago_jax.train.run_folder",
-    "TrainingError": "spago_jax.errors",
-    "Trend": "spago_jax.train.watch.trend",
-    "TrendGroup": "spago_jax.train.watch.trend",
-    "Watch": "spago_jax.train.watch.watch",
-    "fit": "spago_jax.train.loop",
-    "load_experiment": "spago_jax.tasks.experiment",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Imported on first use: `spago_jax.train.metrics` must not pull in Orbax.
-    if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_NAMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_NAMES])
+# Imported on first use: `spago_jax.train.metrics` must not pull in Orbax.
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "Experiment": "spago_jax.train.schema",
+        "LivePlot": "spago_jax.train.watch.live",
+        "Interrupted": "spago_jax.train.interrupt",
+        "Task": "spago_jax.train.task",
+        "Result": "spago_jax.train.loop",
+        "RunFolder": "spago_jax.train.run_folder",
+        "TrainingError": "spago_jax.errors",
+        "Trend": "spago_jax.train.watch.trend",
+        "TrendGroup": "spago_jax.train.watch.trend",
+        "Watch": "spago_jax.train.watch.watch",
+        "fit": "spago_jax.train.loop",
+        "load_experiment": "spago_jax.tasks.experiment",
+    },
+)

@@ -1,5 +1,9 @@
 """Randomness by path: the same path gives the same numbers, and the key is folded only where a number is drawn."""
 
+import dataclasses
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -142,3 +146,27 @@ def test_distributions():
 def test_child_of_no_rng_is_none():
     assert child(None, "a") is None
     assert child(sj.Rng.seed(0), "a").path == "/a"
+
+
+def test_the_tree_of_another_class_is_another_tree():
+    """JAX's own dataclasses of equal fields have equal trees, and would run one another's programs."""
+
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Lookalike:
+        base: jax.Array
+        path: str = dataclasses.field(default="", metadata={"static": True})
+
+    rng = sj.Rng.seed(0)["a"]
+    assert jax.tree.structure(rng) != jax.tree.structure(Lookalike(rng.base, "/a"))
+    assert jax.tree.structure(rng) != jax.tree.structure(sj.Rng.seed(0)["b"])
+    assert jax.tree.structure(rng) == jax.tree.structure(sj.Rng.seed(1)["a"])
+    assert jax.tree_util.keystr(jax.tree_util.tree_leaves_with_path(rng)[0][0]) == ".base"
+
+
+def test_no_tree_of_the_package_is_registered_so_that_classes_are_taken_for_one_another():
+    source = Path(__import__("spago_jax").__file__).parent
+    for path in source.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name not in ("module.py", "rng.py"):  # the one adds the class to the tree, the other says why not
+            assert not re.search(r"register_dataclass|struct\.dataclass|\(struct\.PyTreeNode\)", text), path

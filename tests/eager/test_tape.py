@@ -171,3 +171,20 @@ def test_linear_regression_eagerly_learns_what_the_compiled_loop_learns():
     start = [jnp.float32(0.0), jnp.float32(0.0)]
     (params, _), _ = jax.lax.scan(body, (start, optimizer.init(start)), np.tile(xs, epochs))
     np.testing.assert_allclose([float(w), float(b)], np.array(params), rtol=1e-5)
+
+
+def test_what_gradients_stop_at_is_computed_again_for_other_inputs():
+    """stop_gradient is an operation of the program, not the number that it gave once; the oracle is JAX's own."""
+    with Tape() as tape:
+        x = Var([1.0, 2.0], name="x")
+        y = (eager.stop_gradient(x) * x + eager.stop_gradient(x * 3.0)).sum()
+    program = tape.program(y)
+    new = jnp.array([4.0, -1.0])
+
+    def oracle(x):
+        return (jax.lax.stop_gradient(x) * x + jax.lax.stop_gradient(x * 3.0)).sum()
+
+    assert float(program(new)) == float(oracle(new)) == 26.0
+    np.testing.assert_array_equal(tape.graph(y).gradient("x")(new)["x"], jax.grad(oracle)(new))
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [1.0, 2.0])

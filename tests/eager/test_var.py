@@ -256,3 +256,22 @@ def test_errors(act, message):
 def test_a_misspelt_function():
     with pytest.raises(AttributeError, match="did you mean 'softmax'"):
         eager.ops.sofmax  # noqa: B018
+
+
+def test_slices_index_on_every_python():
+    """Python 3.11 cannot hash them."""
+    x = Var(np.arange(12.0).reshape(3, 4))
+    for index in (slice(1, None), (slice(None), slice(1, None, 2)), (..., None), slice(np.int64(1), 3), -1):
+        picked = x[index]
+        np.testing.assert_array_equal(picked.value, np.asarray(x.value)[index])
+    x[1:, ::2].sum().backward()
+    np.testing.assert_array_equal(x.grad, [[0, 0, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0]])
+    with pytest.raises(InputError, match=r"item: its settings must be hashable .*a slice goes by Python numbers"):
+        x[Var(1) :]
+
+
+def test_vars_are_not_pickled():
+    import pickle
+
+    with pytest.raises(InputError, match=r"^Var cannot be pickled, it belongs to this process: pickle eager\.values"):
+        pickle.dumps({"x": Var(1.0) * 2})

@@ -92,7 +92,7 @@ def test_partition_marginals_likelihood_and_viterbi_equal_enumeration(seed, shap
         np.testing.assert_allclose(values[paths.index(tuple(tags.tolist()))], best, rtol=1e-9, atol=1e-9)
         possible = np.isfinite(values)
         np.testing.assert_allclose(got[3][possible], (values - total)[possible], rtol=1e-7, atol=1e-7)
-        assert np.all(got[3][~possible] < -1e29)
+        assert np.all(got[3][~possible] == -np.inf)
 
 
 @pytest.mark.parametrize("scale", [1.0, 50.0, 400.0])
@@ -266,3 +266,39 @@ def test_layer_init_checks_its_masks():
         CRF.init(key, 2, allowed=(np.array([True, False]), np.eye(2, dtype=bool), np.array([False, True])))
     with pytest.raises(InputError, match="CRF: tags is 0, expected a whole number of at least 1"):
         CRF.init(key, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_impossible_says_which_transitions_of_a_gold_path_are_banned(seed):
+    """The oracle walks the path, tag by tag."""
+    rng = np.random.default_rng(seed)
+    _, transitions, allowed = draw(seed, 4, 3, 1.0, True)
+    layer = CRF(transitions=jnp.asarray(transitions), allowed=jnp.asarray(allowed))
+    tags = rng.integers(0, 3, (6, 4))
+    lengths = np.array([4, 3, 2, 1, 0, 4])
+    expected = np.zeros((6, 5), bool)
+    for row, (path, length) in enumerate(zip(tags, lengths, strict=True)):
+        at = 0
+        for step in range(length):
+            expected[row, step] = not allowed[at, path[step] + 1]
+            at = path[step] + 1
+        if length:
+            expected[row, length] = not allowed[at, 0]
+    beyond = np.where(np.arange(4) < lengths[:, None], tags, -100)  # what lies there is not read
+    np.testing.assert_array_equal(layer.impossible(beyond, lengths), expected)
+    np.testing.assert_array_equal(layer.impossible(tags[0]), expected[0])
+    assert not CRF(transitions=layer.transitions).impossible(tags).any()
+    likelihood = layer.log_likelihood(jnp.zeros((6, 4, 3)), tags, lengths)
+    np.testing.assert_array_equal(likelihood == -np.inf, expected.any(-1))
+
+
+def test_an_impossible_gold_path_gives_an_infinite_loss_and_no_nan_in_the_gradients():
+    """Not 1e30, which looks like a number: a step of training stops at a loss that is not finite."""
+    layer = CRF.init(jax.random.key(0), 2, allowed=([True, False], [[True, False], [True, True]], [True, True]))
+    emissions, tags = jnp.zeros((2, 3, 2)), jnp.array([[0, 0, 0], [0, 1, 1]])
+    loss, gradients = jax.value_and_grad(lambda layer, e: -layer.log_likelihood(e, tags).sum(), (0, 1), allow_int=True)(
+        layer, emissions
+    )
+    assert float(loss) == np.inf
+    assert np.isfinite(gradients[0].transitions).all()
+    np.testing.assert_array_equal(gradients[1][1], 0)

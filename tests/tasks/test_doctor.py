@@ -41,7 +41,7 @@ def test_no_limits_and_a_system_that_tells_nothing(tmp_path):
     [
         (FAST, PEAKS, {}, True, "4.0 times faster in bfloat16"),
         (FAST, Peaks({"float32": 1e11, "bfloat16": 1e11}, 1e10, 1e-5), {}, True, "is it masked"),
-        (Processor("old", 2, 2, None, ("avx",), None), PEAKS, {}, True, "no AMX: bfloat16 is emulated"),
+        (Processor("old", 2, 2, None, ("avx",), None), None, {}, True, "has no bfloat16 products (AMX, AVX-512 BF16)"),
         (Processor("old", 2, 2, None, ("avx",), None), PEAKS, {}, True, "no AVX2"),
         (Processor("x", 8, 8, 2.0, None, None), None, {}, True, "2 of 8 cores are granted"),
         (Processor("x", 8, 3, None, None, None), None, {}, True, "3 of 8 cores are granted"),
@@ -55,6 +55,30 @@ def test_no_limits_and_a_system_that_tells_nothing(tmp_path):
 )
 def test_advice(cpu, peaks, environment, cached, words):
     assert any(words in line for line in advice(cpu, "cpu", peaks, environment, cached=cached))
+
+
+@pytest.mark.parametrize(
+    ("flags", "ratio", "words"),
+    [
+        (("avx2", "avx512_bf16"), 2.0, "2.0 times faster in bfloat16: try train.precision=bfloat16"),
+        (("avx2",), 2.0, "2.0 times faster in bfloat16: try train.precision=bfloat16"),
+        (None, 2.0, "2.0 times faster in bfloat16: try train.precision=bfloat16"),
+        (("avx2", "avx512_bf16"), 0.5, "reach 0.5 times the rate of float32: leave train.precision at float32"),
+        (("avx2",), 0.25, "reach 0.2 times the rate of float32: leave train.precision at float32"),
+        (("avx2", "amx_bf16"), 0.5, "AMX is there, but bfloat16 products reach only 0.5 times float32"),
+        (("avx2", "avx512_bf16"), 1.2, ""),
+        (("avx2", "avx512_bf16"), None, ""),
+        (("avx2",), None, "they are emulated, and slower"),
+    ],
+)
+def test_advice_on_bfloat16_follows_what_was_measured(monkeypatch, flags, ratio, words):
+    """Not the flags: an AMD processor without AMX has bfloat16 products too."""
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    peaks = None if ratio is None else Peaks({"float32": 1e11, "bfloat16": ratio * 1e11}, 1e10, 1e-5)
+    lines = list(advice(Processor("x", 2, 2, None, flags, None), "cpu", peaks, {}, cached=True))
+    assert [line for line in lines if "bfloat16" in line] == lines
+    assert len(lines) == bool(words)
+    assert not words or words in lines[0]
 
 
 def test_nothing_to_say(monkeypatch):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import jaxprs
-from spago_jax.compiler.graph.work import words
+from spago_jax.compiler.primitives import words
 
 # What a program is called, where it came from, and how JAX goes about compiling it.
 _IGNORED = words(

@@ -22,6 +22,7 @@ from spago_jax.compiler.program import Program
 from spago_jax.compiler.spec import Spec, spec
 from spago_jax.core.partition import trainable
 from spago_jax.core.paths import flat, matches
+from spago_jax.core.process_bound import ProcessBound
 from spago_jax.drawing.dot import dot
 from spago_jax.drawing.mermaid import mermaid
 from spago_jax.drawing.picture import Picture
@@ -30,7 +31,7 @@ from spago_jax.errors import InputError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(ProcessBound):
     """What a pure function computes: operations on arrays of known shapes, and no arrays but its constants.
 
     Make one with ``sj.graph(function, *specs)``; call it as the function that it was made of.
@@ -43,6 +44,8 @@ class Graph:
         outputs: the dotted path of every output array, in order.
         rewrites: what ``simplify`` and ``stabilize`` did on the way to this graph.
     """
+
+    instead = "pickle the function and take its graph there, or write a folder with sj.export"
 
     name: str
     jaxpr: jaxprs.ClosedJaxpr

@@ -12,7 +12,7 @@ from spago_jax.compiler import jaxprs
 from spago_jax.compiler.graph.edges import flow
 from spago_jax.compiler.graph.nodes import type_text
 from spago_jax.compiler.graph.text import short_place
-from spago_jax.compiler.graph.work import words
+from spago_jax.compiler.primitives import words
 from spago_jax.core.dtypes import short_name
 from spago_jax.core.show import memory
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from spago_jax.compiler.graph.nodes import Block, Node, Ref, by_number, type_text
 from spago_jax.compiler.graph.text import short_place
-from spago_jax.compiler.graph.work import Work, words
+from spago_jax.compiler.graph.work import Work
+from spago_jax.compiler.primitives import words
 from spago_jax.core.show import amount
 from spago_jax.drawing.picture import Arrow, Box, Picture
 from spago_jax.drawing.svg import svg

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import jaxprs
+from spago_jax.compiler.primitives import CUMULATIVE, ELEMENTWISE, REDUCTIONS, TRANSCENDENTAL, words
 from spago_jax.core.show import amount, memory
 
 
@@ -50,22 +51,6 @@ class Work:
         return ("" if self.exact else "at least ") + ", ".join([*parts, memory(self.bytes)])
 
 
-def words(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
-
-
-_TRANSCENDENTAL = words(
-    "exp exp2 log log1p expm1 tanh tan sin cos asin acos atan atan2 sinh cosh asinh acosh atanh logistic sqrt "
-    "rsqrt cbrt pow erf erfc erf_inv lgamma digamma polygamma igamma igammac bessel_i0e bessel_i1e zeta "
-    "regularized_incomplete_beta"
-)
-_ELEMENTWISE = words(
-    "add sub mul div rem neg abs sign floor ceil round max min eq ne lt le gt ge select_n clamp is_finite square "
-    "nextafter add_any complex conj real imag reduce_precision"
-)
-_REDUCTIONS = words("reduce_sum reduce_max reduce_min reduce_prod argmax argmin")
-_CUMULATIVE = words("cumsum cumprod cummax cummin")
 _UPDATES = words("scatter-add scatter_add scatter-mul scatter_mul scatter-min scatter_min scatter-max")
 
 
@@ -111,20 +96,20 @@ def _counted(eqn: jaxprs.JaxprEqn) -> tuple[float, float, bool]:
     if not any(_floats(aval) for aval in (*ins, *outs)):
         return 0, 0, True
     count = math.prod(outs[0].shape) if outs and hasattr(outs[0], "shape") else 0
-    if name in _TRANSCENDENTAL:
+    if name in TRANSCENDENTAL:
         return 0, count, True
-    if name in _ELEMENTWISE:
+    if name in ELEMENTWISE:
         return count, 0, True
     if name == "integer_pow":  # by repeated squaring
         power = abs(int(eqn.params["y"]))
         return count * (power.bit_length() + power.bit_count() - 2 + (eqn.params["y"] < 0)), 0, True
-    if name in _REDUCTIONS:
+    if name in REDUCTIONS:
         return math.prod(ins[0].shape) - count, 0, True
-    if name in _CUMULATIVE:
-        axis = ins[0].shape[eqn.params["axis"]]
-        return count - (count // axis if axis else 0), 0, True
     if name == "cumlogsumexp":
         return 2 * count, 2 * count, True
+    if name in CUMULATIVE:
+        axis = ins[0].shape[eqn.params["axis"]]
+        return count - (count // axis if axis else 0), 0, True
     if name == "dot_general":
         (left, _), _ = eqn.params["dimension_numbers"]
         return 2 * count * math.prod(ins[0].shape[axis] for axis in left), 0, True

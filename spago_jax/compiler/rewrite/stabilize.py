@@ -2,6 +2,7 @@
 """stabilize: formulas that lose their digits, or overflow, become functions that do not, before differentiation."""
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -73,14 +74,15 @@ def _one_pass(
     return jaxprs.without_dead(jaxprs.retrace(closed, rule))
 
 
-def stabilized(function: Callable[..., Any]) -> Callable[..., Any]:
+def stabilized(function: Callable[..., Any], static: Sequence[str] = ()) -> Callable[..., Any]:
     """The same function with its unstable formulas replaced, each time that it is traced.
 
     It works under ``jax.jit``, ``jax.grad`` and ``jax.vmap``. It traces at every call, so put ``jax.jit`` or
     ``sj.compile`` around it (or use ``sj.compile(f, stabilize=True)``).
 
     Args:
-        function: pure; what is no array among its arguments is passed on as it is.
+        function: pure; arguments that are not arrays are passed on as they are.
+        static: the names of arguments whose numbers are settings, and passed on as well.
 
     >>> naive = lambda x: jnp.log(1 + jnp.exp(x))
     >>> float(naive(800.0)), float(stabilized(naive)(800.0)), float(jax.grad(stabilized(naive))(800.0))
@@ -89,13 +91,23 @@ def stabilized(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        leaves, tree = jax.tree.flatten((args, kwargs))
+        settings: dict[str, Any] = {}
+        given: Any = (args, kwargs)
+        bound = inspect.signature(function).bind(*args, **kwargs) if static else None
+        if bound is not None:
+            settings = {name: bound.arguments[name] for name in static if name in bound.arguments}
+            given = {name: value for name, value in bound.arguments.items() if name not in settings}
+        leaves, tree = jax.tree.flatten(given)
         dynamic = [_is_dynamic(leaf) for leaf in leaves]
 
         def flat(*values: Any) -> Any:
-            given = iter(values)
-            every = [next(given) if is_array else leaf for leaf, is_array in zip(leaves, dynamic, strict=True)]
-            args, kwargs = jax.tree.unflatten(tree, every)
+            numbers = iter(values)
+            every = [next(numbers) if is_array else leaf for leaf, is_array in zip(leaves, dynamic, strict=True)]
+            again = jax.tree.unflatten(tree, every)
+            if bound is not None:
+                bound.arguments.update({**again, **settings})
+                return function(*bound.args, **bound.kwargs)
+            args, kwargs = again
             return function(*args, **kwargs)
 
         arrays = [leaf for leaf, is_array in zip(leaves, dynamic, strict=True) if is_array]

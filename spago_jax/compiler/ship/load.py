@@ -82,6 +82,9 @@ class LoadedProgram:
         self._jitted = [jax.jit(exported.call) for _, exported in entries]
         self._trainable = [path for path, facts in manifest["weights"].items() if facts["trainable"]]
 
+    def __reduce__(self):
+        return load_program, (str(self.folder.resolve()),)
+
     def __repr__(self):
         lines = [f"LoadedProgram({self.name!r}"]
         lines += [f"  {name}: {_show(tree)}" for name, tree in self.specs.items()]
@@ -268,7 +271,7 @@ class LoadedProgram:
             raw.size and not _is_float(want) and not np.array_equal(raw.astype(want), raw)
         ):
             raise ProgramError(f"{where} is {_name(raw)} and does not fit {_show(spec)}")
-        return raw.astype(want)
+        return _narrowed(where, raw, want)
 
     def _fit_array(self, where, spec, value, sizes):
         want = _dtype(spec["dtype"])
@@ -289,10 +292,21 @@ class LoadedProgram:
         if np.can_cast(value.dtype, want, "safe"):
             return value.astype(want)
         if isinstance(value, (np.ndarray, np.generic)) and value.dtype.itemsize == 8 and value.dtype.kind == want.kind:
-            narrow = value.astype(want)  # NumPy's own default is 64 bits; JAX narrows it the same way
+            narrow = _narrowed(where, value, want)  # NumPy's own default is 64 bits; JAX narrows it the same way
             if want.kind == "f" or np.array_equal(narrow, value):
                 return narrow
         raise ProgramError(f"{where} has dtype {value.dtype}, expected {_show(spec)}")
+
+
+def _narrowed(where, value, want):
+    """The numbers rounded to another dtype; a finite one that is infinite there is refused."""
+    with np.errstate(over="ignore"):
+        narrow = value.astype(want)
+    if _is_float(want):
+        lost = np.isfinite(value) & ~np.isfinite(np.asarray(narrow, np.float64))
+        if lost.any():
+            raise ProgramError(f"{where} holds {value[lost].flat[0]!s}, beyond the largest {want.name}: scale it first")
+    return narrow
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def _detected(data: Reader) -> str:
     found = detect_scheme(tags())
     if found.odd is not None:
         place = looked_at[found.sentence]
-        more = f" (and {found.count - 1} more like it)" if found.count > 1 else ""
+        more = f" (and {found.times - 1} more like it)" if found.times > 1 else ""
         raise InputError(
             f"tag {found.odd!r}{more} does not fit the scheme {found.scheme} of all other tags: mend the file, or"
             " set data.scheme: plain if tags do not mark spans",

@@ -303,3 +303,16 @@ def test_the_loader_imports_nothing_of_this_package():
             imported.add((node.module or ".").split(".")[0])
     others = {"flatbuffers", "jax", "ml_dtypes", "numpy"}  # flatbuffers only where it is; ml_dtypes comes with JAX
     assert imported <= set(sys.stdlib_module_names) | others
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("f32", np.float64(1e300)), ("f32", 1e300), ("f32", -1e39), ("f16", np.float64(1e5)), ("f16", 70000)],
+)
+def test_a_number_that_would_become_infinite_is_refused(tmp_path, dtype, value):
+    """Narrowed is NumPy's 64-bit default, by rounding; no finite number becomes infinite."""
+    program = load_program(export(lambda x: x * 1, tmp_path / "p", f"{dtype}[n]"))
+    with pytest.raises(ProgramError, match=r"argument 'x' holds .*, beyond the largest float(32|16): scale it first"):
+        program(np.array([1.0, value]) if isinstance(value, np.generic) else [1.0, value])
+    np.testing.assert_array_equal(program([1.0, np.inf, 0.5]), [1.0, np.inf, 0.5])
+    np.testing.assert_array_equal(program(np.array([0.1, np.nan])), np.array([0.1, np.nan]).astype(program([1]).dtype))
