@@ -35,6 +35,12 @@ class CharacterIndexer(TokenIndexer):
             counts.update({char: n * count for char, n in Counter(form).items()})
         return cls(name, Vocabulary.from_counts(counts, min_count=min_count), max_length)
 
+    def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "CharacterIndexer":
+        """Adds the characters that were unknown."""
+        return type(self)(
+            self.name, self.alphabet.extended(sorted({c for form in lexicon for c in form})), self.max_length
+        )
+
     @property
     def size(self) -> int:
         """The number of characters, padding and the unknown character among them."""

@@ -32,6 +32,10 @@ class TokenIndexer(abc.ABC):
     kind: ClassVar[str]
     name: str
 
+    def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "TokenIndexer":
+        """Returns an indexer that knows the forms of more data too; every id stays what it was."""
+        return self
+
     @abc.abstractmethod
     def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
         """The arrays of each form, one row per form and a last row for padding, by their names in a batch."""

@@ -46,6 +46,18 @@ def fit(configs: Sequence[Any], lexicon: Lexicon) -> tuple[TokenIndexer, ...]:
     return tuple(config.fit(name, lexicon) for config, name in zip(configs, names_of(configs), strict=True))
 
 
+def extend(configs: Sequence[Any], indexers: Sequence[TokenIndexer], lexicon: Lexicon) -> tuple[TokenIndexer, ...]:
+    """The host halves of trained embeddings, with the forms of more training data added at the end."""
+    if [config.kind for config in configs] != [indexer.kind for indexer in indexers]:
+        return tuple(indexers)  # of another model: that its arrays do not fit is said there
+    pairs = zip(configs, indexers, strict=True)
+    return tuple(indexer.extended(lexicon, min_count=getattr(config, "min_count", 1)) for config, indexer in pairs)
+
+
+GROWING = ("embeddings.parts.*.weight", "embeddings.parts.*.unknown_probability")
+"""The arrays that have one row per form: those of trained forms come first."""
+
+
 class StackedEmbeddings(Module):
     """``x_t = [e_1(t); e_2(t); ...]``, in the order of the config."""
 

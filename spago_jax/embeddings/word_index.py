@@ -58,6 +58,15 @@ class WordIndexer(TokenIndexer):
         made.vectors = vectors
         return made
 
+    def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "WordIndexer":
+        """Adds the words that were unknown and occur ``min_count`` times, the most frequent first."""
+        counts: Counter[str] = Counter()
+        for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
+            if self.id(form) == self.vocabulary.unknown_id:
+                counts[form.lower() if self.lowercase else form] += count
+        new = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
+        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase)
+
     @property
     def size(self) -> int:
         """The number of words, padding and the unknown word among them."""

@@ -81,6 +81,14 @@ class Vocabulary:
             object.__setattr__(self, name, value)
         self.__post_init__()
 
+    def extended(self, terms: Iterable[str]) -> "Vocabulary":
+        """Returns a vocabulary in which every term keeps its id, with the terms that are new at the end.
+
+        >>> Vocabulary(("<unk>", "a"), unknown="<unk>").extended(["b", "a"]).terms
+        ('<unk>', 'a', 'b')
+        """
+        return Vocabulary(tuple(dict.fromkeys((*self.terms, *terms))), self.unknown, self.padding)
+
     # Making one
 
     @classmethod

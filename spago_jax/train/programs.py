@@ -64,7 +64,7 @@ class Programs:
         model = jax.jit(task.objective.init)(jax.random.key(experiment.seed))
         model = task.from_data(model)
         if weights is not None and experiment.init is not None:
-            model = with_weights(model, weights, experiment.init)
+            model = with_weights(model, weights, experiment.init, task.growing)
         model = precision.to_params(model)
         rule = optimizer_config(experiment)
         optimizer = build_optimizer(

@@ -28,6 +28,9 @@ class InitConfig(Section):
         default=(),
         description="patterns of arrays that may be absent there, or of another shape (a fresh head for new labels)",
     )
+    extend: bool = Field(
+        default=True, description="add the words and labels of the new data to those that the weights know"
+    )
     freeze: Texts = Field(default=(), description="patterns of arrays that keep their weights")
 
 

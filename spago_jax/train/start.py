@@ -2,8 +2,9 @@
 """Initial weights (``init:`` of a config), from a run or an exported folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,15 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
         return checkpoints.arrays(step, ("model", "average"))
 
 
-def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig) -> Any:
+def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig, growing: Sequence[str] = ()) -> Any:
     """Returns the model with these arrays in place of its own.
+
+    Args:
+        model: a fresh model.
+        weights: arrays by path.
+        config: which arrays may be missing.
+        growing: patterns of arrays whose first rows are those of the weights, and whose other rows are for words and
+            labels that are new.
 
     Raises:
         InputError: for arrays of the model that are absent from the weights, or have another shape there, and that
@@ -93,6 +101,12 @@ def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConf
     match_paths(model, config.freeze, where="init.freeze")
     allowed = match_paths(model, config.allow_missing, where="init.allow_missing")
     new = {path: weights[path] for path, leaf in own.items() if path in weights and weights[path].shape == leaf.shape}
+    if config.extend:
+        for path in own.keys() & weights.keys() - new.keys() - allowed:
+            if any(fnmatchcase(path, pattern) for pattern in growing):
+                grown = _grown(np.asarray(own[path]), weights[path])
+                if grown is not None:
+                    new[path] = grown
     missing = [path for path in own if path not in new and path not in allowed]
     if missing:
         listed = "\n".join(f"  {path}: {_difference(own[path], weights.get(path))}" for path in missing)
@@ -102,6 +116,25 @@ def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConf
             f"Let them start fresh with init.allow_missing: [{', '.join(f'{head}.*' for head in heads)}]"
         )
     return unflat(model, {path: jnp.asarray(array, own[path].dtype) for path, array in new.items()}, partial=True)
+
+
+def _grown(own: np.ndarray, old: np.ndarray) -> np.ndarray | None:
+    """Returns the model's own array with an older, smaller one in its first corner; None where that does not fit."""
+    if own.ndim != old.ndim or any(n < m for n, m in zip(own.shape, old.shape, strict=True)):
+        return None
+    if own.dtype == bool:  # which transitions are allowed follows from the labels
+        return own
+    grown = own.copy()
+    grown[tuple(slice(size) for size in old.shape)] = old
+    return grown
+
+
+def is_fresh(experiment: Experiment, path: str) -> bool:
+    """Whether ``init.allow_missing`` lets an array start fresh: labels are then those of the new data alone."""
+    config = experiment.init
+    if config is None or not config.extend:
+        return config is not None
+    return any(fnmatchcase(path, pattern) or path.startswith(f"{pattern}.") for pattern in config.allow_missing)
 
 
 def optimizer_config(experiment: Experiment) -> OptimizerConfig:

@@ -107,7 +107,7 @@ class Task(abc.ABC):
         TrainConfig: the schema of the `train` section.
         Options: what a user may set when predicting.
         scores: all scores that it may compute, with their directions.
-        sample: how the report shows a sample prediction.
+        growing: patterns of the arrays that get more rows when a trained model learns new words and labels.
     """
 
     name: ClassVar[str]
@@ -116,6 +116,7 @@ class Task(abc.ABC):
     TrainConfig: ClassVar[type[TrainConfig]]
     Options: ClassVar[type[Section]] = Section
     scores: ClassVar[tuple[Score, ...]]
+    growing: ClassVar[tuple[str, ...]] = ()
     processor_class: ClassVar[type[Processor]]
 
     def __init__(self, experiment: Experiment, processor: Any):

@@ -15,7 +15,7 @@ from spago_jax.data.examples import Labeled
 from spago_jax.data.formats.labeled_text import FILE_FORMATS, LabeledText
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.notes import Notes
-from spago_jax.embeddings.stacked import check_embeddings, fit
+from spago_jax.embeddings.stacked import GROWING, check_embeddings, extend, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.class_scores import ClassScorer, MultiLabelScorer, ValueScorer
 from spago_jax.tasks.input_file import InputFile
@@ -25,6 +25,7 @@ from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextTrainConfig
+from spago_jax.train.start import is_fresh
 from spago_jax.train.task import Score, Scorer, Scores, Task, batches_by_length
 
 _SCORES = {
@@ -51,6 +52,7 @@ class TextClassification(Task):
         Score("spearman"),
         Score("loss", "min"),
     )
+    growing = (*GROWING, "output.weight", "output.bias")
     processor_class = TextProcessor
 
     @classmethod
@@ -75,8 +77,14 @@ class TextClassification(Task):
         train, _ = _corpus(data, "train", tokenizer)
         if train.labels is None:
             raise InputError("the training texts have no labels", path=data.files("train")[0])
-        indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
         classes, scale = sorted(train.label_names), (0.0, 1.0)
+        if start is None:
+            indexers = fit(config.embeddings, train.lexicon)
+        else:
+            extended = experiment.init is not None and experiment.init.extend
+            indexers = extend(config.embeddings, start.indexers, train.lexicon) if extended else start.indexers
+            if not is_fresh(experiment, "output.weight"):
+                classes = list(dict.fromkeys((*start.classes, *classes)))
         if config.problem == "regression":
             values = targets_of(train, (), "regression")
             assert values is not None

@@ -13,7 +13,7 @@ from spago_jax.data.formats.conll import Conll, read_conll
 from spago_jax.data.formats.conllu import Conllu, read_conllu
 from spago_jax.data.formats.python_source import PythonSource
 from spago_jax.data.formats.reader import Reader
-from spago_jax.embeddings.stacked import check_embeddings, fit
+from spago_jax.embeddings.stacked import GROWING, check_embeddings, extend, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.token_classification.config import TaggerConfig, TaggingOptions
@@ -24,6 +24,7 @@ from spago_jax.tasks.token_classification.scores import TagScorer, majority_scor
 from spago_jax.tasks.token_classification.tag_set import TagSet
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextTrainConfig
+from spago_jax.train.start import is_fresh
 from spago_jax.train.task import Score, Scores, Task, batches_by_length
 
 
@@ -43,6 +44,7 @@ class TokenClassification(Task):
         Score("macro_f1"),
         Score("loss", "min"),
     )
+    growing = (*GROWING, "scorer.weight", "scorer.bias", "crf.*")
     processor_class = TokenProcessor
 
     @classmethod
@@ -57,13 +59,23 @@ class TokenClassification(Task):
     def make_processor(cls, experiment: Experiment, *, start: TokenProcessor | None = None) -> TokenProcessor:
         """Makes the vocabularies and the tags of the training sentences."""
         data, config = experiment.data, experiment.model
+        fresh = is_fresh(experiment, "scorer.weight")
         written, wanted = schemes(data, config.scheme)
+        if start is not None and not fresh and "plain" not in (written, start.tags.scheme):
+            wanted = start.tags.scheme
         max_length = experiment.train.max_length if start is None else start.max_length
         train, _ = read_corpus(data, "train", written, wanted, max_length)
-        tags = TagSet(model_tags(train.tag_names, wanted), wanted, written)
+        names = model_tags(train.tag_names, wanted)
+        if start is not None and not fresh:
+            names = tuple(dict.fromkeys((*start.tags.names, *names)))
+        tags = TagSet(names, wanted, written)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
-        indexers = fit(config.embeddings, train.lexicon) if start is None else start.indexers
+        if start is None:
+            indexers = fit(config.embeddings, train.lexicon)
+        else:
+            extended = experiment.init is not None and experiment.init.extend
+            indexers = extend(config.embeddings, start.indexers, train.lexicon) if extended else start.indexers
         return TokenProcessor(tokenizer, indexers, tags, max_length)
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
