@@ -187,13 +187,15 @@ def mood(corpus, tmp_path_factory):
 
 
 def stored(folder: Path, step: int | None = None) -> dict[str, np.ndarray]:
-    """Every array of a run's last checkpoint, or of the one of a step."""
+    """Every array of a run's last checkpoint, or those of the model in the one of a step."""
     from contextlib import closing
 
     from spago_jax.train.checkpoint import Checkpoints
 
     with closing(Checkpoints(folder / "checkpoints", read_only=True)) as checkpoints:
-        return checkpoints.arrays(checkpoints.latest() if step is None else step)
+        if step is None:
+            return checkpoints.arrays(checkpoints.latest())
+        return {f"model.{path}": array for path, array in checkpoints.arrays(step, ("model",)).items()}
 
 
 def same_bits(first: Path, second: Path) -> None:
