@@ -142,7 +142,7 @@ def read_labeled(
     if kind in ("json", "jsonl"):
         records: Iterator[Record] = json_records(path, lines=kind == "jsonl", bad=bad)
     elif kind in ("csv", "tsv"):
-        cut = delimiter or ("\t" if kind == "tsv" else delimiter_of(path, fields.keys(), ","))
+        cut = delimiter or ("\t" if kind == "tsv" else delimiter_of(path, fields.keys(), ",", comment))
         records = table_records(path, delimiter=cut, header=header, keys=fields.keys(), comment=comment, bad=bad)
     else:
         known = sorted({*FILE_FORMATS.values(), "label-text", "lines"})

@@ -109,7 +109,7 @@ def table_records(
         line, names, width, found = 1, None, 0, False
         try:
             if header:
-                row = next(rows, None)
+                row = next((row for row in rows if row), None)
                 if row is None:
                     raise InputError("empty, expected a header line", path=path)
                 names, width = _header(path, row, keys), len(row)
@@ -149,7 +149,7 @@ def _without_comments(lines: Iterable[str], comment: str | None) -> Iterator[str
     return ("\n" if comment is not None and line.startswith(comment) else line for line in lines)
 
 
-def delimiter_of(path: Path, keys: Sequence[Key], default: str) -> str:
+def delimiter_of(path: Path, keys: Sequence[Key], default: str, comment: str | None = None) -> str:
     """Returns the separator of a CSV file: the one among ``,``, ``;``, tab and ``|`` that its first line is cut by.
 
     It is the one that gives the columns that are wanted by name, otherwise the one that cuts the line most often.
@@ -158,7 +158,7 @@ def delimiter_of(path: Path, keys: Sequence[Key], default: str) -> str:
         InputError: the file is missing or is not UTF-8.
     """
     with open_text(path, newline="") as file:
-        first = next(iter(file), "").rstrip("\r\n")
+        first = next((line for line in _without_comments(file, comment) if line.strip()), "").rstrip("\r\n")
     named = {key for key in keys if isinstance(key, str)}
     best, most = default, 0
     for candidate in dict.fromkeys((default, ",", ";", "\t", "|")):
