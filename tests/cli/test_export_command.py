@@ -199,7 +199,7 @@ def test_onnx(trained, moods, letters, tmp_path, capsys):
         "batch.lengths",
         "batch.words",
     ]
-    assert [value.name for value in session.get_outputs()] == ["scores", "tags"]
+    assert [value.name for value in session.get_outputs()] == ["link", "probability", "scores", "tags"]
     with pytest.raises(ValueError, match="holds a program in the format 'onnx', not 'stablehlo'"):
         load_program(tmp_path / "out")
     assert "pip install onnxruntime" in (tmp_path / "out" / "README.txt").read_text()

@@ -12,7 +12,9 @@ from spago_jax.data.formats.labeled_text import LabeledText
 from spago_jax.errors import InputError
 
 
-@given(st.lists(st.sampled_from("abc"), min_size=20, max_size=80), st.floats(0.1, 0.4), st.sampled_from([0.0, 0.1, 0.3]))
+@given(
+    st.lists(st.sampled_from("abc"), min_size=20, max_size=80), st.floats(0.1, 0.4), st.sampled_from([0.0, 0.1, 0.3])
+)
 def test_parts_are_disjoint_and_in_proportion(strata, dev, test):
     parts = draw_parts(len(strata), dev=dev, test=test, strata=strata)
     drawn = np.concatenate(list(parts.values()))

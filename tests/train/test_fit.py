@@ -184,10 +184,8 @@ def test_a_folder_that_is_no_run(tmp_path):
 def test_evaluation_reads_the_config_of_the_run_once(trained, monkeypatch):
     from spago_jax.tasks import evaluate, load
 
-    read = []
-    for module in (evaluate, load):
-        original = module.run_experiment
-        monkeypatch.setattr(module, "run_experiment", lambda run, original=original: read.append(run) or original(run))
+    read, original = [], load.run_experiment
+    monkeypatch.setattr(load, "run_experiment", lambda run: read.append(run) or original(run))
     scores = evaluate.evaluate_run(trained[1])
     assert scores["test"].values == trained[0].scores["test"].values
     assert len(read) == 1

@@ -14,7 +14,7 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     >>> nice_ticks(0, 1234)
     [0.0, 500.0, 1000.0, 1500.0]
     """
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # also of values that differ by rounding alone
         pad = abs(low) * 0.1 or 1.0
         low, high = low - pad, high + pad
     raw = (high - low) / max(count - 1, 1)
