@@ -25,7 +25,7 @@ class ClassScorer:
         # A class that training never saw is one of its own, so that it counts as missed.
         self._metric = TokenScores((*self._names, UNSEEN))
         self._state = self._metric.init()
-        self._loss = 0.0
+        self._loss, self._known = 0.0, 0
         self._wrong: list[dict[str, Any]] = []
 
     def update(self, block: Any, outputs: Any) -> None:
@@ -34,7 +34,9 @@ class ClassScorer:
         held = indices >= 0
         found = np.asarray(outputs["class"])[: block.steps][held]
         gold = self._gold[indices[held]]
-        self._loss += float(np.float64(np.asarray(outputs["loss"])[: block.steps][held]).sum())
+        losses = np.asarray(outputs["loss"], np.float64)[: block.steps][held]
+        self._loss += float(losses[gold >= 0].sum())  # of a class that the model does not have there is none
+        self._known += int((gold >= 0).sum())
         self._state = self._metric.update(self._state, np.where(gold < 0, len(self._names), gold), found)
         for index, g, f in zip(indices[held], gold, found, strict=True):
             if g != f and len(self._wrong) < SAMPLES:
@@ -44,11 +46,10 @@ class ClassScorer:
     def compute(self) -> Scores:
         """The scores so far."""
         values = self._metric.compute(self._state)
-        count = max(int(self._state.sum()), 1)
         details = {
             "labels": label_table(self._metric.rows(self._state)),
             "confusions": confusion_table(self._metric.labels, self._state),
             "samples": self._wrong,
         }
         scores = {name: values[name] for name in ("accuracy", "macro_f1")}
-        return Scores({**scores, "loss": self._loss / count}, details)
+        return Scores({**scores, "loss": self._loss / max(self._known, 1)}, details)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: image-classification``."""
 
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,7 +15,7 @@ from spago_jax.data.examples import Picture
 from spago_jax.data.formats.digits import Digits
 from spago_jax.data.formats.idx import Idx, read_idx
 from spago_jax.data.formats.reader import Reader
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, InputWarning
 from spago_jax.tasks.class_scores import ClassScorer
 from spago_jax.tasks.image_classification.config import ImageClassifierConfig
 from spago_jax.tasks.image_classification.objective import ImageClassificationObjective
@@ -39,9 +41,11 @@ class ImageClassification(Task):
         data = experiment.data
         read = {split: list(data.read(split, seed=experiment.seed)) for split in data.splits()}
         first = read["train"][0].pixels
-        classes = max(picture.label or 0 for picture in read["train"]) + 1
-        task = cls(experiment, PictureProcessor(first.shape, classes, first.dtype.name))
-        task.parts = {split: task.processor.encode(pictures) for split, pictures in read.items()}
+        labels = {picture.label or 0 for picture in read["train"]}
+        absent = sorted(set(range(max(labels))) - labels)
+        task = cls(experiment, PictureProcessor(first.shape, max(labels) + 1, first.dtype.name, absent))
+        for split, pictures in read.items():
+            task._add(split, pictures, f"data.{split}")
         return task
 
     def make_objective(self) -> ImageClassificationObjective:
@@ -60,7 +64,31 @@ class ImageClassification(Task):
         if not comma:
             raise InputError(f"{path!r}: give an image file and a label file, as IMAGES,LABELS")
         reader = Idx(format="idx", train_images=images, train_labels=labels)
-        self.parts[name] = self.processor.encode(reader.read("train", reader.files("train")))
+        self._add(name, list(reader.read("train", reader.files("train"))), path)
+
+    def _add(self, split: str, pictures: Sequence[Picture], where: str) -> None:
+        """Encodes the pictures of a part; labels that training never saw are said in a warning, and count as missed.
+
+        Raises:
+            InputError: for no pictures, or pictures of another size than the training pictures.
+        """
+        if not pictures:
+            raise InputError(f"{where} has no pictures")
+        shape = next((one.pixels.shape for one in pictures if one.pixels.shape != self.processor.shape), None)
+        if shape is not None:
+            own = list(self.processor.shape)
+            raise InputError(f"{where} has pictures of {list(shape)}, those of training are {own}")
+        self.parts[split] = self.processor.encode(pictures)
+        labels = [one.label for one in pictures if one.label is not None]
+        unseen = Counter(label for label in labels if label not in self.processor.known)
+        if unseen:
+            named = ", ".join(f"{label} ({unseen[label]})" for label in sorted(unseen)[:10])
+            warnings.warn(
+                f"{where}: {unseen.total()} of {len(pictures)} pictures have labels that training never saw, and count"
+                f" as missed: {named}{', ...' if len(unseen) > 10 else ''}",
+                InputWarning,
+                stacklevel=2,
+            )
 
     def batches(self, split: str, *, training: bool) -> UniformBatches:
         """Shuffled for training, in order for evaluation."""

@@ -94,7 +94,10 @@ class TextProcessor(Processor[Labeled, Classification]):
         labels = np.full(len(chosen), -1, np.int32)
         if corpus.labels is not None:
             labels = name_table(corpus.label_names, self.classes)[corpus.labels][chosen]
-        return TextRows(corpus, chosen, tables, labels, self._ngrams(corpus), self.max_length)
+        rows = TextRows(corpus, chosen, tables, labels, self._ngrams(corpus), self.max_length)
+        if rows.ngrams is not None:  # a text whose n-grams are many goes to batches that have room for them all
+            rows.lengths = np.maximum(rows.lengths, -(-rows.ngrams.lengths[chosen] // self._room(1)))
+        return rows
 
     def batch(
         self, rows: TextRows, indices: np.ndarray, length: int, *, targets: bool = False
@@ -104,6 +107,8 @@ class TextProcessor(Processor[Labeled, Classification]):
         chosen = np.full(indices.shape, -1, np.int64)
         chosen[held] = rows.chosen[indices[held]]
         forms, lengths = rows.corpus.forms.gather(chosen, length, pad=-1, truncate=True)
+        forms[..., self.max_length :] = -1  # a batch may be longer than texts are read
+        lengths = np.minimum(lengths, self.max_length)
         arrays = {name: table[forms] for name, table in rows.tables.items()}
         arrays["lengths"] = lengths
         if rows.ngrams is not None:
@@ -121,6 +126,11 @@ class TextProcessor(Processor[Labeled, Classification]):
         if self.ngrams is not None:
             specs |= {"ngrams": "i32[batch, ngrams]", "ngram_lengths": "i32[batch]"}
         return specs
+
+    @property
+    def longest(self) -> int:
+        """Up to four times ``max_length``, for texts of long words: 22 letters on average."""
+        return self.max_length * (4 if self.ngrams is not None and self.ngrams["characters"] else 1)
 
     def sizes(self) -> dict[str, int]:
         """A text of 32 tokens."""
@@ -172,16 +182,19 @@ class TextProcessor(Processor[Labeled, Classification]):
         return RaggedArray.from_lengths(values, np.array([len(row) for row in found], np.int64))
 
     def _ngrams_of(self, tokens: Sequence[str]) -> list[int]:
-        """The hashed n-grams of one text, as many as there is room for in a batch of texts of its length."""
+        """The hashed n-grams of one text."""
         assert self.ngrams is not None
         tokens = tokens[: self.max_length]
         found = hashed_ngrams(tokens, self.ngrams["rows"], order=self.ngrams["order"],
                               characters=self.ngrams["characters"])  # fmt: skip
         # Cut here and not in the batch, so that a text's n-grams do not depend on its neighbors.
-        return found[: self._room(max(len(tokens), 1))]
+        return found[: self._room(self.longest)]
 
     def _room(self, length: int) -> int:
-        """Room for the n-grams of a text of so many tokens; words have six letters or so."""
+        """Room for the n-grams of a row of a padded length: as many as its tokens have if they have six letters or so.
+
+        It fixes the shape of a batch. A text of longer words is a longer row, so that all its n-grams are in.
+        """
         if self.ngrams is None:
             return 0
         return length * (self.ngrams["order"] + (15 if self.ngrams["characters"] else 0))
