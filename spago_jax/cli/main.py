@@ -12,6 +12,7 @@ import typer
 
 from spago_jax.cli.app import app
 from spago_jax.errors import InputError, InputWarning, SpagoError
+from spago_jax.text.unicode import refuse_surrogates
 
 # The base of typer's usage errors; older versions take it from click, newer ones bring their own.
 _USAGE: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -44,6 +45,8 @@ def run(arguments: list[str]) -> int:
     )
 
     try:
+        for argument in arguments:  # they go into files, such as that of the command of a run
+            refuse_surrogates(argument, f"argument {argument!r}: ")
         # Not app(arguments): that would end the process with code 1 on a broken pipe.
         command = typer.main.get_command(app)
         with _short_warnings(), command.make_context("spago-jax", arguments) as context:

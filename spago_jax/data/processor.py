@@ -91,6 +91,11 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
             targets: add the arrays that only a loss needs, under names of their own.
         """
 
+    @property
+    def longest(self) -> int | None:
+        """The length of the longest row that there can be, or None where nothing limits it."""
+        return getattr(self, "max_length", None)
+
     @abc.abstractmethod
     def specs(self) -> dict[str, str]:
         """Returns dtypes and shapes of a prediction's arrays, by name: ``{"words": "i32[batch, time]"}``."""

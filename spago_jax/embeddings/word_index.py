@@ -23,6 +23,11 @@ class WordIndexer(TokenIndexer):
         name: of its array in a batch.
         vocabulary: the known words; id 0 is padding and id 1 the unknown word.
         lowercase: look words up in lower case only.
+
+    Attributes:
+        vectors: given vectors, until the table of the model is made from them.
+        given: the words with a given vector.
+        case_fallback: whether a word without one has that of its lower-cased form.
     """
 
     kind: ClassVar[str] = "words"
@@ -30,6 +35,8 @@ class WordIndexer(TokenIndexer):
     def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False):
         self.name, self.vocabulary, self.lowercase = name, vocabulary, lowercase
         self.vectors: WordVectors | None = None
+        self.given: frozenset[str] = frozenset()
+        self.case_fallback = False
 
     @classmethod
     def fit(
@@ -41,10 +48,11 @@ class WordIndexer(TokenIndexer):
         min_count: int = 1,
         max_words: int = 200_000,
         vectors: WordVectors | None = None,
+        case_fallback: bool | None = None,
     ) -> Self:
         """Counts the forms of the training data; words with a given vector are known whatever their count.
 
-        The vectors stay at hand as ``vectors``, until the table of the model is made from them.
+        ``case_fallback`` is as for ``use``.
         """
         counts: Counter[str] = Counter()
         for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
@@ -55,7 +63,8 @@ class WordIndexer(TokenIndexer):
                 break
             known.setdefault(word, counts.get(word, 0) or 1)
         made = cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase)
-        made.vectors = vectors
+        if vectors is not None:
+            made.use(vectors, case_fallback)
         return made
 
     def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "WordIndexer":
@@ -67,19 +76,40 @@ class WordIndexer(TokenIndexer):
         new = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
         return type(self)(self.name, self.vocabulary.extended(new), self.lowercase)
 
+    def use(self, vectors: WordVectors, case_fallback: bool | None = None) -> None:
+        """Keeps given vectors, for the table of the model to be made from.
+
+        Args:
+            vectors: the vectors.
+            case_fallback: give words without a vector that of their lower-cased form; by default where no word of
+                the vectors has a capital, so that they know one form of each word only.
+        """
+        self.vectors, self.given = vectors, frozenset(vectors.words)
+        self.case_fallback = vectors.uncased if case_fallback is None else case_fallback
+
+    def given_word(self, word: str) -> str | None:
+        """The word whose given vector a word of the vocabulary has, or None."""
+        if word in self.given:
+            return word
+        return word.lower() if self.case_fallback and word.lower() in self.given else None
+
     @property
     def size(self) -> int:
         """The number of words, padding and the unknown word among them."""
         return len(self.vocabulary)
 
-    def id(self, form: str) -> int:
-        """The id of a form."""
-        unknown = self.vocabulary.unknown_id or 0
+    def word(self, form: str) -> str | None:
+        """The word of the vocabulary that a form is read as, or None for the unknown word."""
         word = form.lower() if self.lowercase else form
         for variant in (word, form.lower(), normalise(form, lower=self.lowercase)):
             if variant in self.vocabulary:
-                return self.vocabulary.id(variant)
-        return unknown
+                return variant
+        return None
+
+    def id(self, form: str) -> int:
+        """The id of a form."""
+        word = self.word(form)
+        return (self.vocabulary.unknown_id or 0) if word is None else self.vocabulary.id(word)
 
     def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
         """The id of each form, int32 [forms + 1]."""

@@ -77,6 +77,11 @@ class WordVectors:
             self._index.update((word, row) for row, word in enumerate(self.words))
         return self._index
 
+    @property
+    def uncased(self) -> bool:
+        """Whether no word has an upper-case letter."""
+        return all(word == word.lower() for word in self.words)
+
     def __contains__(self, word: object) -> bool:
         return word in self.index
 

@@ -19,7 +19,7 @@ from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.errors import InputError
 from spago_jax.nn.embedding import Embedding, FixedEmbedding
 
-UNKNOWN = 1
+PADDING, UNKNOWN = 0, 1
 
 
 class Words(Section):
@@ -29,6 +29,11 @@ class Words(Section):
     size: PositiveInt = Field(default=100, description="length of a word vector (that of the file, where there is one)")
     vectors: str | None = Field(default=None, description="file of word vectors, GloVe or word2vec format")
     lowercase: bool = Field(default=False, description="look words up in lower case")
+    case_fallback: bool | None = Field(
+        default=None,
+        description="give words without a vector that of their lower-cased form; by default where no word of the file "
+        "has a capital",
+    )
     min_count: PositiveInt = Field(default=1, description="rarer training words without a given vector are unknown")
     max_words: PositiveInt = Field(default=200_000, description="at most this many words")
     trainable: bool = Field(default=True, description="train the vectors, also given ones")
@@ -65,6 +70,7 @@ class Words(Section):
             min_count=self.min_count,
             max_words=self.max_words,
             vectors=self.read_vectors(f"model.embeddings.{name}"),
+            case_fallback=self.case_fallback,
         )
 
     def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":
@@ -76,16 +82,17 @@ class Words(Section):
         new: dict[str, Any] = {
             "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
         }
+        if indexer.vectors is None and (again := self.read_vectors()) is not None:
+            indexer.use(again, self.case_fallback)
         vectors, indexer.vectors = indexer.vectors, None  # read once, by ``fit``, and not kept
-        if vectors is None:
-            vectors = self.read_vectors()
         if vectors is not None:
             table = np.array(flat(module)["table.weight"])
-            rows = indexer.vocabulary.encode(vectors.words)
-            known = rows != indexer.vocabulary.unknown_id
             # Words without a vector of their own start with numbers of the same size as the given ones.
             table[1:] *= vectors.matrix.std() / max(float(table[1:].std()), 1e-8)
-            table[rows[known]] = vectors.matrix[known]
+            for row, word in enumerate(indexer.vocabulary):
+                given = indexer.given_word(word)
+                if given is not None and row not in (PADDING, UNKNOWN):
+                    table[row] = vectors[given]
             new["table.weight"] = jnp.asarray(table)
         return unflat(module, new, partial=True)
 

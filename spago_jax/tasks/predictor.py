@@ -155,7 +155,7 @@ class BatchPredictor(Predictor):
         """Every (rows, length) that a call may have: what a server compiles beforehand."""
         lengths = [1]
         if self._has_length:
-            longest = padded_length(getattr(self.processor, "max_length", LENGTHS[-1]), LENGTHS)
+            longest = padded_length(self.processor.longest or LENGTHS[-1], LENGTHS)
             lengths = [n for n in LENGTHS if n <= longest] + list(range(2 * LENGTHS[-1], longest + 1, LENGTHS[-1]))
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 

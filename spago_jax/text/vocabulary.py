@@ -275,7 +275,7 @@ class Vocabulary:
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise InputError(f"cannot read the vocabulary: {error.strerror}", path=path) from None
         except UnicodeDecodeError as error:

@@ -6,7 +6,9 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Token", "normalise", "tokenize", "word_shape", "words"]
+from spago_jax.text.graphemes import MARK, cut
+
+__all__ = ["WORDS", "Token", "normalise", "tokenize", "word_shape", "words"]
 
 
 class Token(NamedTuple):
@@ -17,41 +19,43 @@ class Token(NamedTuple):
     end: int
 
 
-# Alternatives are tried in order, so specific ones come before general ones.
-_PATTERN = re.compile(
-    r"""
-      (?:https?://|www\.)[^\s<>"']*[^\s<>"'.,;:!?)\]}…]     # links, without the stop that ends the sentence
-    | [\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+           # e-mail addresses (bounded: no quadratic search)
-    | [@\#]\w+                                              # @mentions and #tags
+# Alternatives are tried in order, so specific ones come before general ones. A MARK belongs to the character before it.
+WORDS = re.compile(
+    rf"""(?:
+      (?:https?://|www\.)[^\s<>"']*[^\s<>"'.,;:!?)\]}}…]    # links, without the stop that ends the sentence
+    | [\w.+-]{{1,64}}@[\w-]{{1,63}}(?:\.[\w-]{{1,63}})+       # e-mail addresses (bounded: no quadratic search)
+    | [@\#][\w{MARK}]+                                      # @mentions and #tags
     | <\/?[A-Za-z][^<>\s]*>                                 # <tags>
-    | [:;=8][-o'^]?[)(\]\[dDpP/\\|*](?!\w)                  # :-) and the like
+    | [:;=8][-o'^]?[)(\]\[dDpP/\\|*](?![\w{MARK}])          # :-) and the like
     | \d+(?:[.,:/]\d+)+                                     # 1,000.50  10:30  3/4
-    | (?:[^\W\d_]\.){2,}                                    # U.S.  e.g.
-    | (?:can(?=not\b))                                      # can|not
-    | \w+?(?=n['’]t\b)                                      # do|n't
-    | n['’]t\b
-    | ['’](?:s|S|m|M|d|D|ll|LL|re|RE|ve|VE)\b               # 's  'll  're
-    | \w+(?:-\w+)*                                          # words, also with hyphens in them
-    | \.{2,}|-{2,}                                          # ...  --
+    | (?:[^\W\d_]{MARK}*\.){{2,}}                            # U.S.  e.g.
+    | (?:can(?=not(?![\w{MARK}])))                           # can|not
+    | [\w{MARK}]+?(?=n['’]t(?![\w{MARK}]))                   # do|n't
+    | n['’]t(?![\w{MARK}])
+    | ['’](?:s|S|m|M|d|D|ll|LL|re|RE|ve|VE)(?![\w{MARK}])    # 's  'll  're
+    | [\w{MARK}]+(?:-[\w{MARK}]+)*                           # words, also with hyphens in them
+    | \.{{2,}}|-{{2,}}                                        # ...  --
     | [^\w\s]                                               # any other mark, by itself
-    """,
+    ){MARK}*""",
     re.VERBOSE | re.IGNORECASE,
 )
+"""The words and marks of English."""
 
 
 def tokenize(text: str) -> list[Token]:
     """Splits a text into words and marks, with their places.
 
     Links, e-mail addresses, @mentions, #tags, numbers, abbreviations (U.S.) and simple smileys stay whole;
-    contractions split as in the Penn Treebank (do n't, it 's); every other mark is a token. Nothing but white
-    space is left out: ``text[t.start:t.end] == t.text`` for every token.
+    contractions split as in the Penn Treebank (do n't, it 's); every other mark is a token. Combining marks and
+    joiners stay with their character, and emoji are whole. Nothing but white space is left out:
+    ``text[t.start:t.end] == t.text`` for every token.
 
     >>> [t.text for t in tokenize("Don't @me: it's 3.5% off at https://a.io/x, ok?")]
     ['Do', "n't", '@me', ':', 'it', "'s", '3.5', '%', 'off', 'at', 'https://a.io/x', ',', 'ok', '?']
     >>> tokenize("So #cool")
     [Token(text='So', start=0, end=2), Token(text='#cool', start=3, end=8)]
     """
-    return [Token(m.group(), m.start(), m.end()) for m in _PATTERN.finditer(text)]
+    return [Token(text[start:end], start, end) for start, end in cut(WORDS, text)]
 
 
 def words(text: str, *, lower: bool = True) -> list[str]:
@@ -60,7 +64,8 @@ def words(text: str, *, lower: bool = True) -> list[str]:
     >>> words("My card hasn't arrived.")
     ['my', 'card', 'has', "n't", 'arrived', '.']
     """
-    return _PATTERN.findall(text.lower() if lower else text)
+    text = text.lower() if lower else text
+    return [text[start:end] for start, end in cut(WORDS, text)]
 
 
 _DIGIT = re.compile(r"\d")

@@ -121,6 +121,20 @@ def test_an_override_below_a_number(refused, corpus, tmp_path):
     assert "override 'model.hidden.0.x=3': model.hidden.0 has no settings of its own" in message
 
 
+def test_texts_that_are_no_unicode_are_refused_before_training(refused, corpus, tmp_path):
+    half = "is half of a surrogate pair (U+{}), which is not a character: the text was cut within one, or was not UTF-8"
+    first = '{"text": "it was", "label": "happy"}\n'
+    (tmp_path / "a.jsonl").write_text(first + '{"text": "a day \\ud83d", "label": "sad"}\n')
+    arguments = ["train", corpus / "moods-mean.yaml", f"data.train={tmp_path}/a.jsonl", "--out", tmp_path / "run"]
+    assert refused(2, *arguments) == f"spago-jax: {tmp_path}/a.jsonl:2: character 6 {half.format('D83D')}\n"
+    (tmp_path / "a.jsonl").write_text('{"text": "it was", "label": "happy\\udc00"}\n')
+    assert refused(2, *arguments) == f"spago-jax: {tmp_path}/a.jsonl:1: character 5 {half.format('DC00')}\n"
+    # an argument that is not UTF-8, as Python hands it over
+    message = refused(2, "train", corpus / "moods-mean.yaml", "--out", f"{tmp_path}/run\udcff")
+    assert message.endswith(f": character {len(str(tmp_path)) + 4} {half.format('DCFF')}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

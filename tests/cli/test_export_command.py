@@ -127,6 +127,9 @@ def test_the_command_of_an_exported_folder_takes_options_and_reads_as_ours_does(
     )
     assert done.stderr == b""
     assert done.stdout.decode() == "".join(found.to_text() for found in again(["Ann", "Bob sees"], **options))
+    done = subprocess.run([sys.executable, tmp_path / "out" / "predict.py", b"\xff"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.match(r"predict: character 0 is half of a surrogate pair \(U\+DCFF\).*\n$", done.stderr)
 
 
 def test_the_readme_s_example_runs(letters, trained, mood, tmp_path):

@@ -1,10 +1,12 @@
 """The host halves of token embeddings. Oracle: what each form looks like, by hand."""
 
+import jax
 import numpy as np
 import pytest
 
 from spago_jax.data.lexicon import LexiconBuilder
 from spago_jax.embeddings.character_index import CharacterIndexer
+from spago_jax.embeddings.coverage import coverage
 from spago_jax.embeddings.shape_index import ShapeIndexer
 from spago_jax.embeddings.stacked import fit, names_of
 from spago_jax.embeddings.word_index import WordIndexer
@@ -31,6 +33,54 @@ def test_words_with_a_vector_are_known_whatever_their_count():
     vectors = WordVectors(["b", "c"], np.zeros((2, 1), np.float32))
     words = WordIndexer.fit("words", lexicon("a", "a", "b"), min_count=2, vectors=vectors)
     assert [word in words.vocabulary for word in "abcd"] == [True, True, True, False]
+
+
+def table_of(config: Words, forms, name: str = "words") -> tuple[WordIndexer, np.ndarray]:
+    """The host half of an embedding, and the vectors that training starts from."""
+    (indexer,) = fit([config], forms)
+    module = config.from_data(config.init(jax.random.key(0), indexer), indexer, forms)
+    return indexer, np.asarray(module.table.weight)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_uncased_vectors_are_those_of_words_with_capitals_too(tmp_path, trainable):
+    (tmp_path / "v.txt").write_text("the 1 2\nrome 3 4\nsix 5 6\n")
+    forms = lexicon("The", "the", "Rome", "ROME", "Cat")
+    config = Words(kind="words", size=2, vectors=str(tmp_path / "v.txt"), trainable=trainable)
+    indexer, table = table_of(config, forms)
+    found = {form: table[indexer.id(form)].tolist() for form in ("The", "the", "Rome", "ROME", "SIX")}
+    assert found == {"The": [1, 2], "the": [1, 2], "Rome": [3, 4], "ROME": [3, 4], "SIX": [5, 6]}
+    assert indexer.id("The") != indexer.id("the")  # each is trained by itself
+    assert table[indexer.id("Cat")].tolist() not in table[[indexer.id(form) for form in found]].tolist()
+    for cased in (config.model_copy(update={"case_fallback": False}), config):
+        if cased is config:
+            (tmp_path / "v.txt").write_text("the 1 2\nrome 3 4\nI 5 6\n")  # one capital: the file knows cases
+        indexer, table = table_of(cased, forms)
+        assert table[indexer.id("the")].tolist() == [1, 2]
+        assert table[indexer.id("Rome")].tolist() != [3, 4]
+
+
+def test_coverage_against_looking_each_word_up_by_hand(tmp_path):
+    given = ["the", "rome", "in", "0000", "it's"]
+    (tmp_path / "v.txt").write_text("".join(f"{word} {n} 1\n" for n, word in enumerate(given)))
+    config = Words(kind="words", size=2, vectors=str(tmp_path / "v.txt"), min_count=2)
+    indexer, _ = table_of(config, lexicon("The", "The", "the", "Rome", "cat", "cat"))
+    text = ["The", "the", "IN", "1984", "1984", "Cats", "cat", "Rome", "Rome", "It's", "0000", "66"]
+    by_hand: dict[str, list[str]] = {"exact": [], "lower": [], "digits": [], "none": []}
+    for word in text:
+        zeros = "".join("0" if char.isdigit() else char for char in word)
+        forms = {"exact": word, "lower": word.lower(), "digits": zeros}
+        by_hand[next((how for how, form in forms.items() if form in given), "none")].append(word)
+    tokens, forms = coverage(indexer, lexicon(*text)) or ()
+    assert tokens.to_json() == {how: len(words) for how, words in by_hand.items()}
+    assert forms.to_json() == {how: len(set(words)) for how, words in by_hand.items()}
+    assert (tokens.total, forms.total) == (12, 10)
+
+
+def test_coverage_is_of_given_vectors():
+    forms = lexicon("a")
+    assert coverage(WordIndexer.fit("words", forms), forms) is None
+    assert coverage(ShapeIndexer.fit("shapes", forms), forms) is None
 
 
 def test_long_words_keep_their_beginning_and_their_end():

@@ -139,3 +139,12 @@ def test_bad_files(tmp_path, name, content, message):
     with pytest.raises(InputError) as error:
         Vocabulary.load(path)
     assert str(error.value) == f"{path}{message}"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_term(tmp_path):
+    path = tmp_path / "vocab.txt"
+    path.write_bytes("\ufeff[PAD]\r\nder\r\n".encode())
+    assert Vocabulary.load(path).terms == ("[PAD]", "der")
+    Vocabulary(("a",)).save(tmp_path / "v.json")
+    (tmp_path / "v.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "v.json").read_bytes())
+    assert Vocabulary.load(tmp_path / "v.json").terms == ("a",)

@@ -66,6 +66,12 @@ def _pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]
         raise InputError(f"holds an array of shape {list(images.shape)}, expected [n, height, width]", path=images_path)
     if labels.shape != images.shape[:1]:
         raise InputError(f"{len(labels)} labels for {len(images)} images", path=labels_path)
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"labels of the type {labels.dtype}, expected whole numbers", path=labels_path)
+    if len(labels) and labels.min() < 0:
+        place = int(np.argmax(labels < 0))
+        message = f"label {place} is {labels[place]}, expected 0 or more: classes count from 0"
+        raise InputError(message, path=labels_path)
     return images, labels
 
 

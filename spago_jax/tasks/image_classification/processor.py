@@ -14,7 +14,7 @@ from spago_jax.tasks.classification import Classification, ranked
 
 
 class PictureRows(Rows):
-    """Pictures as one array [n, height, width], with their labels (-1: none)."""
+    """Pictures as one array [n, height, width], with their labels (-1: none, or one that training never saw)."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray):
         self.images, self.labels = images, labels
@@ -30,12 +30,14 @@ class PictureProcessor(Processor[Picture, Classification]):
         classes: number of classes.
         dtype: of the training pictures; pictures of other types are turned to it where no number changes, else to
             float32.
+        absent: classes of which training had no picture.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, shape: Sequence[int], classes: int, dtype: str = "float32"):
+    def __init__(self, shape: Sequence[int], classes: int, dtype: str = "float32", absent: Iterable[int] = ()):
         self.shape, self.classes = (int(shape[0]), int(shape[1])), int(classes)
+        self.known = frozenset(range(self.classes)) - frozenset(absent)
         self.dtype = np.dtype(dtype)
 
     def example(self, value: Any) -> Picture:
@@ -62,7 +64,8 @@ class PictureProcessor(Processor[Picture, Classification]):
             with np.errstate(invalid="ignore"):
                 cast = images.astype(self.dtype)
             images = cast if np.array_equal(cast, images) else images.astype(np.float32)
-        return PictureRows(images, np.array([-1 if one.label is None else one.label for one in kept], np.int32))
+        labels = [-1 if one.label not in self.known else one.label for one in kept]
+        return PictureRows(images, np.array(labels, np.int32))
 
     def batch(
         self, rows: PictureRows, indices: np.ndarray, length: int, *, targets: bool = False
@@ -98,12 +101,13 @@ class PictureProcessor(Processor[Picture, Classification]):
         return ranked(outputs[0]["logits"], [str(number) for number in range(self.classes)], **options)
 
     def settings(self) -> dict[str, Any]:
-        """The size and type of a picture and the number of classes."""
+        """The size and type of a picture, the number of classes, and those without pictures."""
         return {
             "task": "image-classification",
             "shape": list(self.shape),
             "classes": self.classes,
             "dtype": self.dtype.name,
+            "absent": sorted(set(range(self.classes)) - self.known),
         }
 
     def save(self, folder: Path) -> None:
@@ -115,6 +119,6 @@ class PictureProcessor(Processor[Picture, Classification]):
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
         try:
-            return cls(settings["shape"], settings["classes"], settings["dtype"])
+            return cls(settings["shape"], settings["classes"], settings["dtype"], settings.get("absent", ()))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the settings of a classifier: {error}", path=folder / "processor.json") from None

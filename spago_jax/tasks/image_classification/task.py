@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: image-classification``."""
 
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +15,7 @@ from spago_jax.data.examples import Picture
 from spago_jax.data.formats.digits import Digits
 from spago_jax.data.formats.idx import Idx, read_idx
 from spago_jax.data.formats.reader import Reader
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, InputWarning
 from spago_jax.tasks.class_scores import ClassScorer
 from spago_jax.tasks.image_classification.config import ImageClassifierConfig
 from spago_jax.tasks.image_classification.objective import ImageClassificationObjective
@@ -38,19 +40,20 @@ class ImageClassification(Task):
         """Makes the shape and the classes of the training pictures."""
         pictures = list(experiment.data.read("train", seed=experiment.seed))
         first = pictures[0].pixels
-        classes = max(picture.label or 0 for picture in pictures) + 1
-        return PictureProcessor(first.shape, classes, first.dtype.name)
+        labels = {picture.label or 0 for picture in pictures}
+        absent = sorted(set(range(max(labels))) - labels)
+        return PictureProcessor(first.shape, max(labels) + 1, first.dtype.name, absent)
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
         """Reads one part of the data, or an IDX file of images and one of labels."""
         data = self.experiment.data
-        if files is not None:
-            if len(files) != 2:
-                raise InputError("give an image file and a label file, as IMAGES,LABELS")
-            data = Idx(format="idx", train_images=str(files[0]), train_labels=str(files[1]))
-            self.parts[split] = self.processor.encode(data.read("train", files))
-        else:
-            self.parts[split] = self.processor.encode(data.read(split, seed=self.experiment.seed))
+        if files is None:
+            self._add(split, list(data.read(split, seed=self.experiment.seed)), f"data.{split}")
+            return
+        if len(files) != 2:
+            raise InputError("give an image file and a label file, as IMAGES,LABELS")
+        data = Idx(format="idx", train_images=str(files[0]), train_labels=str(files[1]))
+        self._add(split, list(data.read("train", files)), ",".join(map(str, files)))
 
     def make_objective(self) -> ImageClassificationObjective:
         """The cross-entropy of the classes."""
@@ -61,6 +64,30 @@ class ImageClassification(Task):
         images = self.parts["train"].images
         mean, std = images.mean(dtype=np.float64), images.std(dtype=np.float64)
         return model.replace(mean=jnp.asarray(mean, jnp.float32), std=jnp.asarray(max(std, 1e-8), jnp.float32))
+
+    def _add(self, split: str, pictures: Sequence[Picture], where: str) -> None:
+        """Encodes the pictures of a part; labels that training never saw are said in a warning, and count as missed.
+
+        Raises:
+            InputError: for no pictures, or pictures of another size than the training pictures.
+        """
+        if not pictures:
+            raise InputError(f"{where} has no pictures")
+        shape = next((one.pixels.shape for one in pictures if one.pixels.shape != self.processor.shape), None)
+        if shape is not None:
+            own = list(self.processor.shape)
+            raise InputError(f"{where} has pictures of {list(shape)}, those of training are {own}")
+        self.parts[split] = self.processor.encode(pictures)
+        labels = [one.label for one in pictures if one.label is not None]
+        unseen = Counter(label for label in labels if label not in self.processor.known)
+        if unseen:
+            named = ", ".join(f"{label} ({unseen[label]})" for label in sorted(unseen)[:10])
+            warnings.warn(
+                f"{where}: {unseen.total()} of {len(pictures)} pictures have labels that training never saw, and count"
+                f" as missed: {named}{', ...' if len(unseen) > 10 else ''}",
+                InputWarning,
+                stacklevel=2,
+            )
 
     def batches(self, split: str, *, training: bool) -> UniformBatches:
         """Shuffled for training, in order for evaluation."""

@@ -93,7 +93,11 @@ class TextProcessor(Processor[Labeled, Answer]):
         targets = targets_of(corpus, self.classes, self.problem)
         ngrams = self._ngrams(corpus, corpus.forms)
         pair_ngrams = None if corpus.pairs is None else self._ngrams(corpus, corpus.pairs)
-        return TextRows(corpus, tables, targets, ngrams, pair_ngrams, self.max_length)
+        rows = TextRows(corpus, tables, targets, ngrams, pair_ngrams, self.max_length)
+        for found in (ngrams, pair_ngrams):  # a text whose n-grams are many goes to batches that have room for them all
+            if found is not None:
+                rows.lengths = np.maximum(rows.lengths, -(-found.lengths // self._room(1)))
+        return rows
 
     def batch(
         self, rows: TextRows, indices: np.ndarray, length: int, *, targets: bool = False
@@ -118,6 +122,8 @@ class TextProcessor(Processor[Labeled, Answer]):
         self, rows: TextRows, forms: RaggedArray, ngrams: RaggedArray | None, indices: np.ndarray, length: int
     ) -> dict[str, np.ndarray]:
         ids, lengths = forms.gather(indices, length, pad=-1, truncate=True)
+        ids[..., self.max_length :] = -1  # a batch may be longer than texts are read
+        lengths = np.minimum(lengths, self.max_length)
         arrays = {name: table[ids] for name, table in rows.tables.items()}
         arrays["lengths"] = lengths
         if ngrams is not None:
@@ -130,6 +136,11 @@ class TextProcessor(Processor[Labeled, Answer]):
         if self.ngrams is not None:
             specs |= {"ngrams": "i32[batch, ngrams]", "ngram_lengths": "i32[batch]"}
         return specs | ({f"{PAIR}{name}": spec for name, spec in specs.items()} if self.paired else {})
+
+    @property
+    def longest(self) -> int:
+        """Up to four times ``max_length``, for texts of long words: 22 letters on average."""
+        return self.max_length * (4 if self.ngrams is not None and self.ngrams["characters"] else 1)
 
     def sizes(self) -> dict[str, int]:
         """A text of 32 tokens."""
@@ -203,16 +214,19 @@ class TextProcessor(Processor[Labeled, Answer]):
         return RaggedArray.from_lengths(values, np.array([len(row) for row in found], np.int64))
 
     def _ngrams_of(self, tokens: Sequence[str]) -> list[int]:
-        """The hashed n-grams of one text, as many as there is room for in a batch of texts of its length."""
+        """The hashed n-grams of one text."""
         assert self.ngrams is not None
         tokens = tokens[: self.max_length]
         found = hashed_ngrams(tokens, self.ngrams["rows"], order=self.ngrams["order"],
                               characters=self.ngrams["characters"])  # fmt: skip
         # Cut here and not in the batch, so that a text's n-grams do not depend on its neighbors.
-        return found[: self._room(max(len(tokens), 1))]
+        return found[: self._room(self.longest)]
 
     def _room(self, length: int) -> int:
-        """Room for the n-grams of a text of so many tokens; words have six letters or so."""
+        """Room for the n-grams of a row of a padded length: as many as its tokens have if they have six letters or so.
+
+        It fixes the shape of a batch. A text of longer words is a longer row, so that all its n-grams are in.
+        """
         if self.ngrams is None:
             return 0
         return length * (self.ngrams["order"] + (15 if self.ngrams["characters"] else 0))

@@ -3,14 +3,21 @@
 
 import abc
 import dataclasses
+import inspect
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.registry import Registry
+from spago_jax.text.graphemes import cut
 
 TOKENIZERS = Registry(
     "tokenizer",
     {
+        "french": "spago_jax.text.tokenizers.elision:FrenchTokenizer",
+        "general": "spago_jax.text.tokenizers.general:GeneralTokenizer",
+        "italian": "spago_jax.text.tokenizers.elision:ItalianTokenizer",
         "words": "spago_jax.text.tokenizers.words:WordTokenizer",
         "whitespace": "spago_jax.text.tokenizers.whitespace:WhitespaceTokenizer",
         "python": "spago_jax.data.python.tokenizer:PythonTokenizer",
@@ -66,7 +73,35 @@ def tokenizer_from(settings: Mapping[str, Any]) -> Tokenizer:
     [(0, 3), (5, 10)]
 
     Raises:
-        InputError: for an unknown kind.
+        InputError: for an unknown kind, or a setting that it does not have.
     """
     rest = {key: value for key, value in settings.items() if key != "kind"}
-    return TOKENIZERS.find(settings["kind"])(**rest)
+    found = TOKENIZERS.find(settings["kind"])
+    known = inspect.signature(found).parameters
+    for key in rest:
+        if key not in known:
+            raise InputError(f"the tokenizer {settings['kind']!r} has no setting {key!r}; {did_you_mean(key, known)}")
+    return found(**rest)
+
+
+class PatternTokenizer(Tokenizer):
+    """Cuts a text into the matches of a pattern (see ``text.graphemes.cut``), in lower case if requested.
+
+    Attributes:
+        pattern: matches all but white space.
+    """
+
+    pattern: ClassVar[re.Pattern[str]]
+
+    def __init__(self, lowercase: bool = False):
+        self.lowercase = lowercase
+
+    def encode(self, text: str) -> Encoding:
+        """Returns the matches."""
+        offsets = cut(self.pattern, text)
+        tokens = [text[start:end] for start, end in offsets]
+        return Encoding([token.lower() for token in tokens] if self.lowercase else tokens, offsets)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns whether tokens are lower-cased."""
+        return {"lowercase": self.lowercase}
