@@ -191,3 +191,10 @@ def test_training_on_a_device_by_name(trained, config, tmp_path):
     run(config, tmp_path / "run", "train.device=cpu")
     found, expected = (json.loads((folder / "scores.json").read_text()) for folder in (tmp_path / "run", trained[1]))
     assert found == expected
+
+
+def test_the_device_of_the_command_line(config, tmp_path, capsys):
+    from spago_jax.cli.main import run as command
+
+    assert command(["train", str(config), "--device", "cup", "--out", str(tmp_path / "x")]) == 2
+    assert "train.device = 'cup': should be 'cpu', 'gpu' or 'tpu'" in capsys.readouterr().err
