@@ -15,9 +15,13 @@ class Section(BaseModel):
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def _one_or_more(value: Any) -> Any:
+def one_or_more(value: Any) -> Any:
+    """Returns a list of texts as it is, and one text as a list of itself: it is not a list of its letters.
+
+    >>> one_or_more("encoder"), one_or_more(["a", "b"])
+    (('encoder',), ['a', 'b'])
+    """
     return (value,) if isinstance(value, str) else value
 
 
-# A list of texts, for which one text may stand: it is not a list of its letters.
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_more)]

@@ -17,6 +17,7 @@ from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
 from spago_jax.core.devices import Devices
 from spago_jax.core.disk import explain_os_error
+from spago_jax.core.section import one_or_more
 from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.stream import BlockStream
@@ -32,7 +33,7 @@ from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
 from spago_jax.train.resume import check_same_experiment, check_same_metric, check_same_schedule
 from spago_jax.train.run_folder import RunFolder
-from spago_jax.train.schema import Experiment
+from spago_jax.train.schema import Experiment, no_dev
 from spago_jax.train.start import prepare
 from spago_jax.train.task import Scores, Task
 from spago_jax.train.watch.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
@@ -106,7 +107,7 @@ def fit(
         _check_needs_dev(experiment, task)
         if old is not None:
             check_same_metric(old, task)
-        gates = gates_for(experiment, on_epoch, [unfreezes] if isinstance(unfreezes, str) else unfreezes)
+        gates = gates_for(experiment, on_epoch, one_or_more(unfreezes))
         programs = Programs(task, devices, precision, gates, weights)
         if old is not None:
             check_same_schedule(old.train, experiment, programs.steps_per_epoch, run.path)
@@ -457,9 +458,7 @@ def _check_needs_dev(experiment: Experiment, task: Task) -> None:
     }
     for key, value in asked.items():
         if value is not None:
-            drawn = [name for name in type(experiment.data).model_fields if name.startswith("dev_")]
-            ways = f"; name a file, or draw it from the training data with data.{drawn[0]}" if drawn else ""
-            raise InputError(f"{key} follows the dev score, but data.dev is missing{ways}")
+            raise InputError(f"{key} follows the dev score, but {no_dev(experiment)}")
 
 
 __all__ = ["Result", "fit"]

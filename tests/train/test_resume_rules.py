@@ -198,3 +198,14 @@ def test_the_device_of_the_command_line(config, tmp_path, capsys):
 
     assert command(["train", str(config), "--device", "cup", "--out", str(tmp_path / "x")]) == 2
     assert "train.device = 'cup': should be 'cpu', 'gpu' or 'tpu'" in capsys.readouterr().err
+
+
+def test_one_name_is_not_a_list_of_letters(copied):
+    from spago_jax.train.metrics.token_scores import TokenScores
+    from spago_jax.train.watch.watch import Watch
+
+    with closing(Checkpoints(copied / "checkpoints", read_only=True)) as checkpoints:
+        latest = checkpoints.latest()
+        assert sorted(checkpoints.arrays(latest, "model")) == sorted(checkpoints.arrays(latest, ("model",)))
+    assert Watch(groups={"all": "loss"}, higher_is_better="f1").groups == {"all": ("loss",)}
+    assert TokenScores(["O", "PER"], ignore="O").ignore == {"O"}
