@@ -214,10 +214,10 @@ class Checkpoints:
         inside = self.folder / str(step)
         whole = not any((inside / name).is_dir() for name in (WEIGHTS, TRAINING))  # as versions up to 0.1 wrote them
         if not whole and TRAINING in wanted and not (inside / TRAINING).is_dir():
-            newer = [other for other in self.steps() if (self.folder / str(other) / TRAINING).is_dir()]
             raise CheckpointError(
                 f"checkpoint {step} in {self.folder} holds the model without the state of the optimizer, so that "
-                f"training cannot go on from it; those that are whole: {newer or 'none'}"
+                f"training cannot go on from it; start another run from its weights, with init: "
+                f"{{from: {self.folder.parent}, step: {step}}}"
             )
         try:
             with warnings.catch_warnings():

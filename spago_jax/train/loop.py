@@ -193,10 +193,10 @@ class _Training:
             except (KeyError, TypeError):
                 raise self.checkpoints.damaged(latest, "its metadata are missing") from None
             self.step = latest
-            self._take_rules(latest)
             for name in (*LOGS, HISTOGRAMS):
                 self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
+            self._take_rules()
         else:
             for name in (*LOGS, HISTOGRAMS):
                 (self.run / name).unlink(missing_ok=True)
@@ -211,10 +211,10 @@ class _Training:
         self.state = self.devices.replicate(self.state.replace(carry=()))
         self.state = self.state.replace(carry=self.programs.placed_carry(carry))
 
-    def _take_rules(self, step: int) -> None:
+    def _take_rules(self) -> None:
         """Lets a resumed run go on by its own rules of early stopping, and says if there is nothing left to do."""
         stopping = self.config.early_stopping
-        records = (r for r in self.run.lines("metrics.jsonl") if r["kind"] == "dev" and r["step"] <= step)
+        records = (record for record in self.run.lines("metrics.jsonl") if record["kind"] == "dev")
         self.history.go_on(records, self.metric, stopping.patience if stopping else None, self._min_delta)
         if self.history.stopped == "patience":
             more = "give more train.early_stopping.patience to go on"
