@@ -149,7 +149,7 @@ class _Training:
         self.unit = self.task.processor.unit
         self.metric = self.task.metric()
         self.state = programs.state
-        self.history = History(metric=self.metric.name, min_delta=self._min_delta)
+        self.history = History(metric=self.metric.name, better=self.metric.better, min_delta=self._min_delta)
         self.position = {"epoch": 0, "block": 0}
         self.step = 0
         self.warmup_compilations = self.later_compilations = 0
@@ -231,7 +231,8 @@ class _Training:
         return stopping.min_delta if stopping else 0.0
 
     def _no_gain(self) -> str:
-        return f"no gain in {self.history.evaluations_without_gain} evaluations"
+        count = self.history.evaluations_without_gain
+        return f"no gain in {count} evaluation{'' if count == 1 else 's'}"
 
     # -- epochs ----------------------------------------------------------------------------------------------------
 

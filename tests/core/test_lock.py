@@ -25,11 +25,13 @@ def test_one_at_a_time_by_name(tmp_path):
     assert holder(tmp_path) is None
     with locked(tmp_path, "run"):
         assert holder(tmp_path)["pid"] == os.getpid()
-        with pytest.raises(
-            InputError, match=rf"another process \({os.getpid()}\) is at work on the sweep in {tmp_path}"
+        with (
+            pytest.raises(
+                InputError, match=rf"another process \({os.getpid()}\) is at work on the sweep in {tmp_path}"
+            ),
+            locked(tmp_path, "sweep", patience=0.1),
         ):
-            with locked(tmp_path, "sweep", patience=0.1):
-                pass
+            pass
         assert holder(tmp_path)["pid"] == os.getpid()
     assert holder(tmp_path) is None
     assert list(tmp_path.iterdir()) == []

@@ -46,7 +46,7 @@ def test_a_checkpoint_says_what_its_score_measures(copied):
         assert checkpoints._score({"f1": 0.5, "order": 3}) == 0.5
         assert checkpoints._score({"loss": 0.1, "order": 3}) is None  # the score of another metric is no score
         assert checkpoints._score({"score": 0.5, "order": 3}) == 0.5  # as versions up to 0.1 wrote it
-    assert history["metric"] == "f1"
+    assert (history["metric"], history["better"]) == ("f1", "max")
     with pytest.raises(InputError, match="the best score so far is of f1, and train.metric loss"):
         History.from_json(history).go_on([], Score("loss", "min"), None, 0.0)
 
@@ -69,10 +69,10 @@ def test_resume_refuses_another_length_of_a_schedule(config, tmp_path, schedule,
 def test_resume_after_early_stopping_goes_on_with_more_patience_or_says_why_not(config, tmp_path):
     still = ["train.epochs=9", "optimizer.learning_rate=1e-9"]  # it never gains
     result, said = run(config, tmp_path / "run", *still, "train.early_stopping={patience: 1}")
-    assert "no gain in 1 evaluations: stopped early" in said
+    assert "no gain in 1 evaluation: stopped early" in said
     assert result.steps == 16
     result, said = run(config, tmp_path / "run", *still, "train.early_stopping={patience: 1}", resume=True)
-    assert "nothing to train: stopped early, no gain in 1 evaluations; give more train.early_stopping.patience" in said
+    assert "nothing to train: stopped early, no gain in 1 evaluation; give more train.early_stopping.patience" in said
     assert result.steps == 16
     result, said = run(config, tmp_path / "run", *still, "train.early_stopping={patience: 3}", resume=True)
     assert result.steps == 32
