@@ -17,6 +17,7 @@ _ANY_LENGTH = 1 << 30
 FEW_STEPS = 100
 FEW_EXAMPLES = 100
 CUT_SHARE = 0.01
+FEW_BATCHES = 3  # per bucket
 WASTE = 0.3
 COVERED = 0.7
 
@@ -153,6 +154,12 @@ def _lengths(train: TextTrainConfig, parts: Sequence[Part], task: str) -> Iterat
                 f"{longer:,} of {len(part.lengths):,} texts of {part.name} are longer than train.max_length = "
                 f"{train.max_length} tokens and are {verb}: 99% have at most {enough}"
             )
+    own_part = next(part for part in parts if part.name == "train")
+    if train.buckets > 1 and own_part.steps < FEW_BATCHES * train.buckets:
+        yield (
+            f"train.buckets = {train.buckets}, and an epoch has {_count(own_part.steps, 'batch', 'batches')}: "
+            f"each bucket is compiled for little; fewer of them start sooner"
+        )
     cut = [np.minimum(part.lengths, train.max_length) for part in parts if part.lengths is not None]
     own = next(np.minimum(p.lengths, train.max_length) for p in parts if p.name == "train" and p.lengths is not None)
 

@@ -1,5 +1,6 @@
 """The lock of a folder: one holder at a time, named; it goes with the process, and its file with it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -78,3 +79,15 @@ def test_it_ends_with_a_process_that_is_killed(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(CheckpointError, match="cannot write .*/no/lock: No such file"), locked(tmp_path / "no", "run"):
         pass
+
+
+def test_a_file_system_that_cannot_lock_holds_nobody_up(tmp_path, monkeypatch):
+    from spago_jax.core import lock
+
+    def cannot(handle, what):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", cannot)
+    with locked(tmp_path, "run") as held:
+        assert held == -1
+    assert list(tmp_path.iterdir()) == []

@@ -27,6 +27,7 @@ def parts(**changes):
          "and are split: 99% have at most 10"),
         (["train.buckets=1"], parts(lengths=np.tile([2, 30], 2000)), "50% of what is computed is padding with "
          "train.buckets = 1; 20% with 2"),
+        (["train.buckets=4"], parts(steps=9), "train.buckets = 4, and an epoch has 9 batches: each bucket"),
         ([], parts()[:1], "there is no dev part"),
         ([], [parts()[0], Part("dev", 50, 1, ROOMY[:50])], "dev has 50 examples: one of them moves an accuracy by 2.0"),
     ],

@@ -224,3 +224,13 @@ def test_the_time_of_compilation_is_that_of_the_clock(config, tmp_path, monkeypa
     _, said = run(config, tmp_path / "run", "train.epochs=1")
     assert "programs compiled in " in said
     assert "2 h" not in said
+
+
+def test_a_kill_while_an_old_checkpoint_is_cut_down_leaves_it_usable(copied, config):
+    """The part that only training needs is renamed before it is deleted; what is left of it is deleted next time."""
+    steps = sorted(int(path.name) for path in (copied / "checkpoints").iterdir())
+    part = copied / "checkpoints" / str(steps[0]) / "training"
+    part.rename(part.with_name("training.deleted"))
+    assert open_run(copied, step=steps[0]).step == steps[0]
+    run(config, copied, "train.epochs=5", resume=True)
+    assert not list((copied / "checkpoints").glob("*/training.deleted"))
