@@ -170,7 +170,8 @@ def notes(runs: Sequence[RunSummary], labels: Sequence[str]) -> list[str]:
         found.append(f"not comparable: the speeds count different things: {', '.join(units)}")
     for run, label in zip(runs, labels, strict=True):
         if run.state != "finished":
-            known = {"failed": f"failed ({run.reason})", "interrupted": "was interrupted"}
+            first = run.reason.partition(". ")[0].rstrip(".")
+            known = {"failed": f"failed ({first})", "interrupted": "was interrupted"}
             state = known.get(run.state, f"is {run.state}")
             found.append(f"{label} {state}: its dev scores are those of its best evaluation so far")
     return found
