@@ -151,10 +151,7 @@ FOREIGN = re.compile(
     re.IGNORECASE,
 )
 # Folders that are not cleaned yet; delete the name of one that is.
-UNCLEAN = {
-    "cli", "compiler", "core", "data", "drawing", "eager", "embeddings", "flow", "nn", "ops", "optim", "report",
-    "sweep", "tasks", "text", "train",
-}  # fmt: skip
+UNCLEAN = {"compiler", "core", "data", "drawing", "eager", "embeddings", "flow", "nn", "ops", "tasks", "text"}
 
 
 def prose(source: str) -> list[tuple[int, str]]:

@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", 130)
     except BrokenPipeError:
-        # `spago-jax predict | head` is no error; the null device keeps Python from complaining at exit.
+        # `spago-jax predict | head` is not an error; the null device keeps Python from complaining at exit.
         with suppress(OSError, ValueError):  # a stream of a test has no descriptor
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One process at a time in a folder: a lock that ends with the process that holds it, however it ends."""
 
+import errno
 import json
 import os
 import socket
@@ -19,12 +20,14 @@ except ImportError:  # Windows
     fcntl = None
 
 LOCK = "lock"
+# What a file system says that cannot lock, such as some network mounts.
+_CANNOT = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _POLL = 0.05  # seconds
 
 
 @contextmanager
 def locked(folder: str | Path, what: str, *, patience: float = 0.5) -> Iterator[int]:
-    """Holds a folder until the block ends; where the system has no ``flock``, holds nothing.
+    """Holds a folder until the block ends; where the system or the file system cannot lock, holds nothing.
 
     The file ``lock`` in the folder names the process that holds it, and goes with the lock. One that a killed process
     left behind holds nothing.
@@ -47,12 +50,15 @@ def locked(folder: str | Path, what: str, *, patience: float = 0.5) -> Iterator[
     path = Path(folder) / LOCK
     deadline = time.monotonic() + patience
     with explain_os_error(path):
-        while (handle := _try(path)) is None:
+        while (handle := _try(path, fcntl)) is None:
             if time.monotonic() > deadline:
                 raise InputError(
                     f"another process{_of(holder(folder))} is at work on the {what} in {folder}; wait for it, or end it"
                 )
             time.sleep(_POLL)
+    if handle < 0:
+        yield -1
+        return
     try:
         with explain_os_error(path):
             about = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
@@ -65,9 +71,8 @@ def locked(folder: str | Path, what: str, *, patience: float = 0.5) -> Iterator[
         os.close(handle)
 
 
-def _try(path: Path) -> int | None:
-    """Opens and locks the file; None if another process holds it, or has just let go of it."""
-    assert fcntl is not None
+def _try(path: Path, fcntl: Any) -> int | None:
+    """Opens and locks the file; None if another process holds it, or has just let go of it; -1 if locks fail."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,6 +80,13 @@ def _try(path: Path) -> int | None:
             return handle
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError as error:
+        os.close(handle)
+        if error.errno in _CANNOT:
+            with suppress(OSError):
+                os.unlink(path)
+            return -1
+        raise
     except BaseException:
         os.close(handle)
         raise

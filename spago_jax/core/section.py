@@ -22,9 +22,13 @@ DataPath = Annotated[str, AfterValidator(_absolute)]
 """A path that is made absolute when a config is read, so that a run finds its data from any folder."""
 
 
-def _one_or_more(value: Any) -> Any:
+def one_or_more(value: Any) -> Any:
+    """Returns a list of texts as it is, and one text as a list of itself: it is not a list of its letters.
+
+    >>> one_or_more("encoder"), one_or_more(["a", "b"])
+    (('encoder',), ['a', 'b'])
+    """
     return (value,) if isinstance(value, str) else value
 
 
-# A list of texts, for which one text may stand: it is not a list of its letters.
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_more)]

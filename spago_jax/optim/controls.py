@@ -13,6 +13,7 @@ import numpy as np
 import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
+from spago_jax.core.section import one_or_more
 from spago_jax.errors import InputError
 
 __all__ = ["Controls", "controlled", "controls", "gated_paths", "select", "set_controls"]
@@ -23,7 +24,7 @@ State = TypeVar("State")
 class Controls(NamedTuple):
     """``scale`` multiplies every update; ``open[i + 1]`` is 1 if the arrays of gate i are trained, 0 if not.
 
-    ``open[0]`` is 1: Orbax saves no array without elements, and there may be no gate.
+    ``open[0]`` is 1: Orbax saves no array without elements, and there may be none at all.
     """
 
     scale: jax.Array
@@ -47,7 +48,7 @@ def gated_paths(gates: Sequence[str | Iterable[str]], model: Any) -> list[set[st
     """
     trainable = {path for path, role in roles(model).items() if role.trainable}
     found = []
-    for gate in [gates] if isinstance(gates, str) else gates:
+    for gate in one_or_more(gates):
         paths = match_paths(model, gate, where="unfreeze pattern")
         if not paths & trainable:
             raise InputError(f"unfreeze pattern {gate!r} matches only arrays that are not trained: {sorted(paths)}")

@@ -94,7 +94,7 @@ def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, s
 
     A pure function, to be called once an evaluation, inside or outside of `jit`. With b the best score so far,
     a score s counts as better if s > b + threshold |b| (mode ``max``, or none) or s < b - threshold |b| (mode ``min``);
-    the first score is the best so far. After more than `patience` scores that are no better, the factor of the
+    the first score is the best so far. After more than `patience` scores that are not better, the factor of the
     rate is multiplied by `factor`, down to `final`. A score that is not a number counts as no better.
 
     PyTorch's ``ReduceLROnPlateau`` has the same rule, save that for negative scores its threshold points the

@@ -9,7 +9,7 @@ from spago_jax.drawing.html import Html, el, join
 from spago_jax.report.table import Cell, Column, bar, table
 
 MOST_LABELS = 20
-MOST_PAIRS = 10
+MOST_PAIRS = 20
 MOST_UPRIGHT = 3  # characters of a column heading that need no turning
 REST = "(other)"
 
@@ -57,7 +57,10 @@ def top_labels(
 
 
 def confusion_map(labels: Sequence[str], matrix: Sequence[Sequence[float]]) -> Html:
-    """A heat map of shares by row, gold down and predicted across, and the largest confusions as a list."""
+    """The largest confusions as a list, and a heat map of shares by row, gold down and predicted across.
+
+    Where there are more labels than the map can show, the list comes first and the map is folded up.
+    """
     names, folded = top_labels(labels, matrix)
     head = el("tr", el("th"), [el("th", el("span", name), scope="col", title=name) for name in names])
     rows = []
@@ -74,15 +77,13 @@ def confusion_map(labels: Sequence[str], matrix: Sequence[Sequence[float]]) -> H
         note += f" {len(labels) - MOST_LABELS} smaller labels are added up in {REST}, mistakes among them as right."
     pairs = _pairs(labels, matrix)
     shape = "heat" if max(map(len, names)) <= MOST_UPRIGHT else "heat tilted"
-    return join(
-        el("p", note, class_="note"),
-        el(
-            "div",
-            el("div", el("table", el("thead", head), el("tbody", rows), class_=shape), class_="wide"),
-            el("div", el("h4", "Largest confusions"), pairs) if pairs else None,
-            class_="confusions",
-        ),
-    )
+    explained = el("p", note, class_="note")
+    heat = el("div", el("table", el("thead", head), el("tbody", rows), class_=shape), class_="wide")
+    listed = el("div", el("h4", "Largest confusions"), pairs) if pairs else None
+    if REST in names and listed:
+        folded_map = el("details", el("summary", f"Map of the {MOST_LABELS} largest labels"), explained, heat)
+        return join(listed, folded_map)
+    return join(explained, el("div", heat, listed, class_="confusions"))
 
 
 def _cell(value: float, total: float, gold: str, predicted: str, right: bool) -> Html:
@@ -96,7 +97,7 @@ def _cell(value: float, total: float, gold: str, predicted: str, right: bool) ->
 
 def _pairs(labels: Sequence[str], matrix: Sequence[Sequence[float]]) -> Html | None:
     found = [
-        (matrix[i][j], str(labels[i]), str(labels[j]))
+        (matrix[i][j], str(labels[i]), str(labels[j]), sum(matrix[i]))
         for i in range(len(labels))
         for j in range(len(labels))
         if i != j and matrix[i][j]
@@ -104,7 +105,10 @@ def _pairs(labels: Sequence[str], matrix: Sequence[Sequence[float]]) -> Html | N
     found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     if not found:
         return None
-    columns = [Column("gold"), Column("predicted"), Column("count")]
+    columns = [Column("gold"), Column("predicted"), Column("count"), Column("of the gold label", number=True)]
     most = found[0][0]
-    rows = [(g, p, bar(c, count(c), most=most, colour=1)) for c, g, p in found[:MOST_PAIRS]]
+    rows = [
+        (g, p, bar(c, count(c), most=most, colour=1), f"{100 * c / total:.0f}% of {count(total)}")
+        for c, g, p, total in found[:MOST_PAIRS]
+    ]
     return table(columns, rows, class_="pairs")

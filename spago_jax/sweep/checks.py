@@ -7,7 +7,7 @@ from spago_jax.sweep.schema import Halving, Sweep
 from spago_jax.sweep.source import SweepFile, override
 from spago_jax.sweep.trials import Trial, trials
 from spago_jax.tasks.experiment import load_experiment
-from spago_jax.train.schema import Experiment
+from spago_jax.train.schema import Experiment, no_dev
 from spago_jax.train.task import Score
 
 
@@ -71,7 +71,7 @@ def chosen_metric(file: SweepFile, experiment: Experiment) -> Score:
     """
     task = experiment.task_class
     if "dev" not in experiment.data.splits():
-        raise InputError(f"{file.base}: a sweep ranks its trials by a dev score, and data.dev is missing")
+        raise InputError(f"{file.base}: a sweep ranks its trials by a dev score, and {no_dev(experiment)}")
     names = task.expected_scores(experiment)
     name = experiment.train.metric or names[0]
     if name not in names:

@@ -62,7 +62,7 @@ def _facts(result: SweepResult, records: Sequence[Record], best: Record | None) 
 
 
 def trials_table(result: SweepResult, records: Sequence[Record]) -> Html:
-    """A row a trial, the best first, with a link to its own report."""
+    """One row per trial, the best first, with a link to its own report."""
     metric = result.metric.name
     tested = any(metric in record.get("scores", {}).get("test", {}) for record in records)
     columns = [

@@ -8,12 +8,13 @@ from typing import Any
 
 import yaml
 
+from spago_jax.core.section import one_or_more
 from spago_jax.errors import InputError
 from spago_jax.sweep.schema import SPECIFIERS, Grid, Halving, Range, Sweep
 from spago_jax.train.config import validate
 from spago_jax.train.yaml_source import Keys, Source, parse_override, read
 
-# Keys that a sweep sets itself, and why they can be no parameters.
+# Keys that a sweep sets itself, and why they cannot be parameters.
 TAKEN = {
     "name": "each trial is named after the sweep",
     "description": "it changes nothing that is trained",
@@ -53,6 +54,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> SweepFile:
     Raises:
         InputError: with every mistake, its key, file and line.
     """
+    overrides = one_or_more(overrides)
     own = [text for text in overrides if _first(text) in OWN_KEYS]
     source = read(path, own)
     _flatten(source, "parameters", SPECIFIERS)

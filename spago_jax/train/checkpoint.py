@@ -19,6 +19,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from spago_jax.core import flat, unflat
+from spago_jax.core.section import one_or_more
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.train.task import Score
 
@@ -208,15 +209,15 @@ class Checkpoints:
         return self._read(step, parts)[0]
 
     def _read(self, step: int, parts: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        about = self.about(step)
+        about, parts = self.about(step), one_or_more(parts)
         wanted = [WEIGHTS] if parts and all(f"{part}." in _WEIGHTS_OF for part in parts) else [WEIGHTS, TRAINING]
         inside = self.folder / str(step)
         whole = not any((inside / name).is_dir() for name in (WEIGHTS, TRAINING))  # as versions up to 0.1 wrote them
         if not whole and TRAINING in wanted and not (inside / TRAINING).is_dir():
-            newer = [other for other in self.steps() if (self.folder / str(other) / TRAINING).is_dir()]
             raise CheckpointError(
                 f"checkpoint {step} in {self.folder} holds the model without the state of the optimizer, so that "
-                f"training cannot go on from it; those that are whole: {newer or 'none'}"
+                f"training cannot go on from it; start another run from its weights, with init: "
+                f"{{from: {self.folder.parent}, step: {step}}}"
             )
         try:
             with warnings.catch_warnings():

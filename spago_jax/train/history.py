@@ -16,7 +16,7 @@ class History:
 
     Attributes:
         window_loss, window_weight, window_norm, window_steps: sums since the last line of the log.
-        metric: the name of the score that ``best_score`` is a value of.
+        metric, better: the name and the direction of the score that ``best_score`` is a value of.
         best_score, best_step: the best dev score, and where it was reached.
         min_delta: how much better a score had to be.
         evaluations_without_gain: how many there were since the best one.
@@ -28,6 +28,7 @@ class History:
     window_norm: float = 0.0
     window_steps: int = 0
     metric: str | None = None
+    better: Literal["max", "min"] | None = None
     best_score: float | None = None
     best_step: int | None = None
     min_delta: float = 0.0
@@ -100,11 +101,11 @@ class History:
         Raises:
             InputError: when the best score so far is that of another metric.
         """
-        if self.metric not in (None, metric.name):
+        if self.metric not in (None, metric.name) or self.better not in (None, metric.better):
             raise InputError(
                 f"cannot resume: the best score so far is of {self.metric}, and train.metric {metric.name}"
             )
-        self.metric = metric.name
+        self.metric, self.better = metric.name, metric.better
         if min_delta != self.min_delta:
             self.best_score, self.best_step, self.evaluations_without_gain, self.min_delta = None, None, 0, min_delta
             for record in records:

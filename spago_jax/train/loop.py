@@ -17,6 +17,7 @@ from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
 from spago_jax.core.devices import Devices
 from spago_jax.core.disk import explain_os_error
+from spago_jax.core.section import one_or_more
 from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.stream import BlockStream
@@ -33,7 +34,7 @@ from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
 from spago_jax.train.resume import check_same_experiment, check_same_metric, check_same_schedule
 from spago_jax.train.run_folder import RunFolder
-from spago_jax.train.schema import Experiment
+from spago_jax.train.schema import Experiment, no_dev
 from spago_jax.train.start import prepare
 from spago_jax.train.task import Scores, Task
 from spago_jax.train.watch.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
@@ -107,7 +108,7 @@ def fit(
         _check_needs_dev(experiment, task)
         if old is not None:
             check_same_metric(old, task)
-        gates = gates_for(experiment, on_epoch, [unfreezes] if isinstance(unfreezes, str) else unfreezes)
+        gates = gates_for(experiment, on_epoch, one_or_more(unfreezes))
         programs = Programs(task, devices, precision, gates, weights)
         if old is not None:
             check_same_schedule(old.train, experiment, programs.steps_per_epoch, run.path)
@@ -150,7 +151,7 @@ class _Training:
         self.unit = self.task.processor.unit
         self.metric = self.task.metric()
         self.state = programs.state
-        self.history = History(metric=self.metric.name, min_delta=self._min_delta)
+        self.history = History(metric=self.metric.name, better=self.metric.better, min_delta=self._min_delta)
         self.position = {"epoch": 0, "block": 0}
         self.step = 0
         self.warmup_compilations = self.later_compilations = 0
@@ -194,10 +195,10 @@ class _Training:
             except (KeyError, TypeError):
                 raise self.checkpoints.damaged(latest, "its metadata are missing") from None
             self.step = latest
-            self._take_rules(latest)
             for name in (*LOGS, HISTOGRAMS):
                 self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
+            self._take_rules()
         else:
             for name in (*LOGS, HISTOGRAMS):
                 (self.run / name).unlink(missing_ok=True)
@@ -214,10 +215,10 @@ class _Training:
         self.state = self.devices.replicate(self.state.replace(carry=()))
         self.state = self.state.replace(carry=self.programs.placed_carry(carry))
 
-    def _take_rules(self, step: int) -> None:
+    def _take_rules(self) -> None:
         """Lets a resumed run go on by its own rules of early stopping, and says if there is nothing left to do."""
         stopping = self.config.early_stopping
-        records = (r for r in self.run.lines("metrics.jsonl") if r["kind"] == "dev" and r["step"] <= step)
+        records = (record for record in self.run.lines("metrics.jsonl") if record["kind"] == "dev")
         self.history.go_on(records, self.metric, stopping.patience if stopping else None, self._min_delta)
         if self.history.stopped == "patience":
             more = "give more train.early_stopping.patience to go on"
@@ -234,7 +235,8 @@ class _Training:
         return stopping.min_delta if stopping else 0.0
 
     def _no_gain(self) -> str:
-        return f"no gain in {self.history.evaluations_without_gain} evaluations"
+        count = self.history.evaluations_without_gain
+        return f"no gain in {count} evaluation{'' if count == 1 else 's'}"
 
     # -- epochs ----------------------------------------------------------------------------------------------------
 
@@ -461,9 +463,7 @@ def _check_needs_dev(experiment: Experiment, task: Task) -> None:
     }
     for key, value in asked.items():
         if value is not None:
-            drawn = [name for name in type(experiment.data).model_fields if name.startswith("dev_")]
-            ways = f"; name a file, or draw it from the training data with data.{drawn[0]}" if drawn else ""
-            raise InputError(f"{key} follows the dev score, but data.dev is missing{ways}")
+            raise InputError(f"{key} follows the dev score, but {no_dev(experiment)}")
 
 
 __all__ = ["Result", "fit"]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from spago_jax.core.disk import explain_os_error, replace_file
 from spago_jax.core.lock import locked
-from spago_jax.errors import InputError
+from spago_jax.errors import CheckpointError, InputError
 from spago_jax.train.config import dump, validate
 from spago_jax.train.schema import Experiment
 from spago_jax.train.yaml_source import read
@@ -75,8 +75,7 @@ class RunFolder:
             make: makes the folder where it does not exist; if nothing is in it in the end, it goes again.
 
         Raises:
-            InputError: when another process trains in it, or it cannot be made.
-            CheckpointError: when the folder cannot be written.
+            InputError: when another process trains in it, or it cannot be made or written.
         """
         folder = Path(path)
         there = folder.exists()
@@ -88,7 +87,10 @@ class RunFolder:
                 except OSError as error:
                     raise InputError(f"cannot write the run folder {path}: {error.strerror}") from None
             if folder.is_dir():
-                stack.enter_context(locked(folder, "run"))
+                try:
+                    stack.enter_context(locked(folder, "run"))
+                except CheckpointError as error:
+                    raise InputError(f"cannot write the run folder {path}: {error}") from None
             yield
 
     def refuse_existing(self) -> None:
@@ -203,7 +205,9 @@ class RunFolder:
 
         A run that is killed cannot say so: it stays *running*, and nobody holds its folder.
         """
-        lines = "" if error is None else str(error).strip() or type(error).__name__
+        lines = "" if error is None or isinstance(error, KeyboardInterrupt) else str(error).strip()
+        if error is not None and state == "failed" and not lines:
+            lines = type(error).__name__
         self.write_json("state.json", {"state": state, "error": lines.partition("\n")[0] or None, "since": time.time()})
 
     def write_about(self, command: str, scores: Mapping[str, str]) -> None:

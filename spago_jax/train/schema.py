@@ -123,3 +123,10 @@ class Experiment(Section):
     )
 
     task_class: ClassVar[Any] = None
+
+
+def no_dev(experiment: Experiment) -> str:
+    """Says that there is no dev part, and how to get one with data of this format."""
+    drawn = [name for name in type(experiment.data).model_fields if name.startswith("dev_")]
+    ways = f"; name a file, or draw it from the training data with data.{drawn[0]}" if drawn else ""
+    return f"data.dev is missing{ways}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spago_jax.core.section import one_or_more
 from spago_jax.errors import InputError
 from spago_jax.train.yaml_text import Keys, YamlError, parse, parse_value
 
@@ -45,7 +46,7 @@ def read(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) ->
         source.tree = copy.deepcopy(dict(path))
     else:
         _read_into(source, Path(path), ())
-    for text in [overrides] if isinstance(overrides, str) else overrides:
+    for text in one_or_more(overrides):
         key, value = parse_override(text)
         _set(source, [int(k) if k.isascii() and k.isdecimal() else k for k in key.split(".")], value, text)
     return source

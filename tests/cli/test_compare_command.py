@@ -132,6 +132,9 @@ def test_a_run_that_has_not_ended(compared, trained, tmp_path):
     RunFolder(tmp_path / "run").write_state("running")
     lines, _ = compared(trained[1], tmp_path / "run")
     assert "B is unfinished: its dev scores are those of its best evaluation so far" in lines
+    RunFolder(tmp_path / "run").write_state("failed", ValueError("the disk is full. Make room"))
+    lines, _ = compared(trained[1], tmp_path / "run")
+    assert "B failed (the disk is full): its dev scores are those of its best evaluation so far" in lines
     one, other = row(lines, "dev f1")
     assert one == other  # the best evaluation is what the best checkpoint scored
 

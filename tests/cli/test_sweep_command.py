@@ -375,3 +375,12 @@ def test_half_deleted_runs_are_made_anew(corpus, tmp_path):
     assert folder.exists()
     _clear(folder, 9)
     assert not folder.exists()
+
+
+def test_the_folder_of_a_sweep_is_not_a_pattern(write, tmp_path, capsys):
+    from spago_jax.tasks.load import open_run
+
+    assert run(["sweep", str(write()), "--out", str(tmp_path / "s[1]*"), "-q"]) == 0
+    assert [record["state"] for record in records(tmp_path / "s[1]*")] == ["finished", "finished"]
+    assert open_run(tmp_path / "s[1]*" / "001-seed-1").step > 0
+    assert not (tmp_path / "s[1]*" / "lock").exists()

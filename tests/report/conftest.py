@@ -258,6 +258,8 @@ class RunMaker:
                 "text": f"Where is my card number {i}? I have waited for two weeks.",
                 "gold": names[i],
                 "predicted": names[1],
+                "probability": 0.5 + i / 100,
+                "line": 10 * i + 2,
             }
             for i in range(30)
         ]
@@ -272,18 +274,10 @@ class RunMaker:
 
     def language(self):
         """A character language model."""
-        run = self.folder("charlm-made-up", about="Characters of the language reference.")
+        run = self.folder("charlm-made-up", about=f"Characters of the language reference {NASTY}.")
         scores = {"nats_per_character": 1.31, "bits_per_character": 1.89, "perplexity": 3.7}
         self.common(run, scores=scores, metric="nats_per_character", mode="min", unit="characters")
-        samples = [
-            {
-                "kind": "generated",
-                "prompt": "The statement ",
-                "text": "is executed when the\nsuite of the `with` block ends.\n",
-            },
-            {"kind": "generated", "prompt": NASTY, "text": f"and {NASTY} again"},
-        ]
-        run.write_json("details.json", {"test": {"samples": samples}})
+        run.write_json("details.json", {"test": {}})
         return run
 
     def interrupted(self):

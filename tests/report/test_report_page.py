@@ -155,7 +155,7 @@ def test_label_table_and_confusions(runs):
     cell = next(e for e in page.all("td", "miss") if e["title"] == "gold ORG, predicted LOC: 48 of 377")
     assert cell["text"] == ["13"]  # 48 / 377 in percent
     assert "Largest confusions" in page.text
-    assert rows[[r.startswith("goldpredictedcount") for r in rows].index(True) + 1] == "ORGLOC48"
+    assert rows[[r.startswith("goldpredictedcount") for r in rows].index(True) + 1] == "ORGLOC4813% of 377"
 
 
 def test_entities_are_boxes_and_each_kind_of_mistake_is_named(runs):
@@ -215,13 +215,41 @@ def test_many_classes_are_folded(runs):
     assert total == 77 * 36 + 76 * 4  # of the made-up matrix: 36 right in each row, 4 wrong in all but one
 
 
-def test_language_model_has_a_chart_a_score_and_its_text(runs):
+def test_the_largest_confusions_of_many_classes_come_first_as_a_list(runs):
+    """By brute force over the made-up matrix: 4 wrong in each row but that of the one that it maps onto itself."""
+    page = page_of(runs.texts(150))
+    pairs = [(i, (i * 5 + 1) % 150) for i in range(150) if i != (i * 5 + 1) % 150]
+    assert "Map of the 20 largest labels" in page.texts("summary")
+    assert page.text.index("Largest confusions") < page.text.index("Map of the 20 largest labels")
+    rows = [row for row in page.texts("tr") if row.endswith("10% of 40")]
+    assert len(rows) == 20
+    name = "intent_with_a_rather_long_name_"
+    known = {f"{name}{gold}{name}{predicted}410% of 40" for gold, predicted in pairs}
+    assert set(rows) <= known
+
+
+def test_samples_show_probabilities_and_lines_where_they_have_them(runs):
+    page = page_of(runs.texts())
+    heads = page.texts("th")
+    assert "probability" in heads
+    assert "line" in heads
+    assert any("79%" in row and "292" in row for row in page.texts("tr"))
+    bare = runs.folder("bare-samples")
+    bare.write_json(
+        "details.json", {"dev": {"samples": [{"kind": "text", "text": "a", "gold": "x", "predicted": "x"}]}}
+    )
+    assert "probability" not in page_of(bare).texts("th")
+
+
+def test_a_baseline_is_shown_beside_the_score(runs):
+    page = page_of(runs.texts())
+    assert "baseline 0.9136 (+0.0064)" in page.text
+
+
+def test_language_model_has_a_chart_and_a_score(runs):
     page = page_of(runs.language())
     for name in ("Dev nats per character", "Dev bits per character", "Dev perplexity"):
         assert name in page.texts("h3")
-    assert page.texts("pre", "generated")[0] == (
-        "The statement is executed when the\nsuite of the `with` block ends.\n"
-    )
 
 
 def test_parameters_programs_config_and_command(runs):
@@ -264,7 +292,7 @@ def test_a_part_that_does_not_fit_costs_only_itself(runs):
     run = runs.language()
     run.write_json(
         "details.json",
-        {"test": {"labels": [{"no": "label"}], "samples": [{"kind": "generated", "text": "still here"}]}},
+        {"test": {"labels": [{"no": "label"}], "samples": [{"kind": "text", "text": "still here"}]}},
     )
     run.write("model.json", "[{")
     run.write("programs.json", "[1]")
@@ -286,7 +314,5 @@ def test_numbers_that_are_not_finite_leave_gaps(runs):
 
 def test_control_characters_and_halves_of_characters_do_not_break_the_page(runs):
     run = runs.folder("odd-characters")
-    (run / "details.json").write_text(
-        '{"dev": {"samples": [{"kind": "generated", "prompt": "a\\u0000b", "text": "\\ud800c"}]}}'
-    )
-    assert page_of(run).texts("pre", "generated") == ["a\ufffdb\ufffdc"]
+    (run / "details.json").write_text('{"dev": {"samples": [{"kind": "text", "text": "a\\u0000b\\ud800c"}]}}')
+    assert page_of(run).texts("span", "sample") == ["a\ufffdb\ufffdc"]

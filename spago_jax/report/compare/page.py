@@ -71,7 +71,7 @@ def short_names(runs: Sequence[RunSummary]) -> list[str]:
 
 
 def scores_table(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
-    """A row a run: the scores of its best checkpoint, the best of each column in bold."""
+    """One row per run: the scores of its best checkpoint, the best of each column in bold."""
     columns = [(split, name) for split in ("dev", "test")
                for name in dict.fromkeys(name for run in runs for name in getattr(run, split))]  # fmt: skip
     best = {column: _best(runs, *column) for column in columns}
@@ -99,7 +99,7 @@ def _best(runs: Sequence[RunSummary], split: str, name: str) -> float | None:
 
 
 def settings_table(runs: Sequence[RunSummary], labels: Sequence[str]) -> Html:
-    """A row a key that differs, a column a run."""
+    """One row per key that differs, one column per run."""
     keys = differing([run.config for run in runs])
     if not keys:
         return el("p", "All settings are the same.", class_="note")
@@ -170,7 +170,8 @@ def notes(runs: Sequence[RunSummary], labels: Sequence[str]) -> list[str]:
         found.append(f"not comparable: the speeds count different things: {', '.join(units)}")
     for run, label in zip(runs, labels, strict=True):
         if run.state != "finished":
-            known = {"failed": f"failed ({run.reason})", "interrupted": "was interrupted"}
+            first = run.reason.partition(". ")[0].rstrip(".")
+            known = {"failed": f"failed ({first})", "interrupted": "was interrupted"}
             state = known.get(run.state, f"is {run.state}")
             found.append(f"{label} {state}: its dev scores are those of its best evaluation so far")
     return found

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spago_jax.core.section import one_or_more
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.metrics.protocol import ratio
 
@@ -55,15 +56,15 @@ class TokenScores:
     """
 
     def __init__(self, labels: Sequence[str], *, ignore: Sequence[str] = ()):
-        self.labels = tuple(labels)
+        self.labels = tuple(one_or_more(labels))
         self._index = {label: i for i, label in enumerate(self.labels)}
         if len(self._index) != len(self.labels):
             twice = next(label for label in self.labels if self.labels.count(label) > 1)
             raise InputError(f"label {twice!r} is given twice among the labels to score")
-        for label in ignore:
+        for label in one_or_more(ignore):
             if label not in self._index:
                 raise InputError(f"cannot ignore label {label!r}: {did_you_mean(label, self.labels)}")
-        self.ignore = frozenset(ignore)
+        self.ignore = frozenset(one_or_more(ignore))
 
     def init(self) -> np.ndarray:
         """Returns the empty state: int64[labels, labels], rows gold, columns predicted."""
@@ -145,7 +146,7 @@ class TokenScores:
     def confusions(self, state: np.ndarray, *, most: int = 10) -> list[Confusion]:
         """Returns the most frequent mistakes, the most frequent first.
 
-        >>> metric = TokenScores("ab")
+        >>> metric = TokenScores(["a", "b"])
         >>> metric.confusions(metric.update(metric.init(), ["a", "a", "b"], ["b", "b", "b"]))
         [Confusion(gold='a', predicted='b', times=2)]
         """

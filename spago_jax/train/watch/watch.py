@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from spago_jax.core.disk import explain_os_error, replace_file
+from spago_jax.core.section import one_or_more
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.watch.text_log import csv_text, log_lines, remaining
 from spago_jax.train.watch.trend import Trend, TrendGroup
@@ -58,8 +59,8 @@ class Watch:
         on_flush: OnFlush | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.groups = {name: tuple(members) for name, members in (groups or {}).items()}
-        self.higher_is_better = frozenset(higher_is_better)
+        self.groups = {name: tuple(one_or_more(members)) for name, members in (groups or {}).items()}
+        self.higher_is_better = frozenset(one_or_more(higher_is_better))
         self._on_flush = on_flush
         self._clock = clock
         self._series: dict[str, list[float]] = {}

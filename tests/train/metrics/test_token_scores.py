@@ -89,7 +89,7 @@ def test_confusions_are_the_most_frequent_mistakes():
             lambda m: m.update(m.init(), [0.5], [0]),
             "gold labels are of type float64, expected strings or ids (integers)",
         ),
-        (lambda m: TokenScores("AA"), "label 'A' is given twice among the labels to score"),
+        (lambda m: TokenScores(["A", "A"]), "label 'A' is given twice among the labels to score"),
         (lambda m: TokenScores(["NOUN"], ignore=["NOUNS"]), "cannot ignore label 'NOUNS': did you mean 'NOUN'?"),
     ],
 )
