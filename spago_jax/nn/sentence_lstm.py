@@ -11,7 +11,7 @@ from spago_jax.nn.recurrent.base import affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import as_float, matmul
 from spago_jax.ops.masks import length_mask
 
 FORMS = ("paper", "spago")
@@ -105,6 +105,7 @@ class SentenceLSTM(Module):
         if lengths is None:
             lengths = jnp.full(xs.shape[:-2], time, jnp.int32)
         mask = length_mask(jnp.asarray(lengths), time)[..., None]
+        xs = as_float(xs, self)
         xs = jnp.where(mask, xs, jnp.zeros((), xs.dtype))
         z = affine(xs, self.input_weight, self.bias)
         ends = jnp.asarray(lengths)[..., None] - 1

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.masks import check_lengths, length_mask, zero_padding
 
 BANNED = -1e30
@@ -182,6 +182,7 @@ def marginals(
     Array([[0.5, 0.5],
            [0.5, 0.5]], dtype=float32)
     """
+    emissions = as_float(emissions, transitions)
     emissions = emissions.astype(accumulation_dtype(emissions.dtype))
     return jax.grad(lambda e: jnp.sum(log_partition(e, transitions, lengths, allowed=allowed)))(emissions)
 
@@ -260,6 +261,7 @@ def _fold(emissions: jax.Array, transitions: jax.Array, lengths: jax.Array | Non
             f"row 0 is START -> tag, column 0 is tag -> END"
         )
     check_lengths(lengths, emissions, "emissions")
+    emissions = as_float(emissions, transitions)
     lead, time = tuple(emissions.shape[:-2]), emissions.shape[-2]
     lengths = jnp.full(lead, time, jnp.int32) if lengths is None else lengths
     emissions = zero_padding(emissions.astype(accumulation_dtype(emissions.dtype)), lengths)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.errors import InputError
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.masks import check_lengths, length_mask
 
 State = Any
@@ -80,8 +80,9 @@ def scan_recurrence(
         InputError: where ``lengths`` or the state do not fit the inputs.
     """
     lead = _check(xs, lengths)
+    xs = as_float(xs, cell)
     flat, lengths = _fold(xs, lengths, lead)
-    start = None if initial is None else _fold_state(initial, lead)
+    start = None if initial is None else _fold_state(_floats(initial, cell), lead)
     if kernel and isinstance(cell, KernelCell):
         ys, final = cell.run(flat, start, lengths, reverse=reverse)
     else:
@@ -112,8 +113,9 @@ def scan_bidirectional(
     pair = getattr(forward, "run_pair", None)
     if kernel and pair is not None and type(forward) is type(backward):
         lead = _check(xs, lengths)
+        xs = as_float(xs, forward)
         flat, lengths = _fold(xs, lengths, lead)
-        starts = tuple(None if state is None else _fold_state(state, lead) for state in (first, last))
+        starts = tuple(None if state is None else _fold_state(_floats(state, forward), lead) for state in (first, last))
         outputs, finals = pair(backward, flat, starts, lengths)
         return (
             (_unfold(outputs[0], lead), _unfold(outputs[1], lead)),
@@ -168,6 +170,10 @@ def _fold(xs: jax.Array, lengths: jax.Array | None, lead: tuple[int, ...]) -> tu
     lengths = jnp.asarray(lengths).reshape(-1)
     mask = length_mask(lengths, flat.shape[0]).T[..., None]
     return jnp.where(mask, flat, jnp.zeros((), flat.dtype)), lengths
+
+
+def _floats(state: State, cell: Cell) -> State:
+    return jax.tree.map(lambda leaf: as_float(jnp.asarray(leaf), cell), state)
 
 
 def _fold_state(state: State, lead: tuple[int, ...]) -> State:

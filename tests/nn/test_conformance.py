@@ -236,6 +236,26 @@ def test_bfloat16_is_finite_near_and_kept(entry):
             np.testing.assert_allclose(mine, other, atol=0.08 * scale, rtol=0.08)
 
 
+MOVE_ONLY = {"flatten", "max_pooling2d", "word_dropout"}  # no number becomes another: integers may stay integers
+
+
+@entries(lambda entry: floats(entry, None))
+@pytest.mark.parametrize("dtype", [np.int32, np.bool_], ids=["int32", "bool"])
+def test_integers_are_taken_as_the_floats_that_they_are(entry, dtype):
+    """Values, dtypes and gradients: results in the dtype of integers would be rounded, and trained by nothing."""
+    model, inputs, _ = case(entry)
+    places = floats(entry, inputs)
+    whole = _put(inputs, places, [np.round(2 * inputs[place]).astype(dtype) for place in places])
+    same = _put(whole, places, [whole[place].astype(np.float32) for place in places])
+    outputs, expected = compiled(entry.run)(model, *whole), compiled(entry.run)(model, *same)
+    compare(outputs, expected)
+    if entry.name not in MOVE_ONLY:
+        assert jax.tree.map(lambda leaf: leaf.dtype, outputs) == jax.tree.map(lambda leaf: leaf.dtype, expected)
+    if entry.trains and dtype is np.int32:
+        gradients = jax.jit(jax.grad(total(entry.run), allow_int=True))
+        compare(sj.partition(gradients(model, *whole))[0], sj.partition(gradients(model, *same))[0])
+
+
 @entries(lambda entry: entry.random)
 def test_randomness_is_an_argument(entry):
     model, inputs, expected = case(entry)
