@@ -21,6 +21,10 @@ class Graph:
     Attributes:
         source: for each named dimension, the input and the axis that it is read from.
         convert: writes a jaxpr into this graph: ``convert(closed, values) -> values``.
+        place: the name scopes of what is being written, for the names of nodes.
+        source_place: its place in the source.
+        places: the place in the source of every tensor, by name.
+        maxima_of_softmax: the identities of the equations whose maximum is only subtracted below exponentials.
     """
 
     def __init__(self, source: dict[str, tuple[str, int]], convert: Callable[..., list[Value]]):
@@ -32,6 +36,9 @@ class Graph:
         self._known: dict[Any, str] = {}
         self._count = 0
         self.place = ""
+        self.source_place = "place unknown"
+        self.places: dict[str, str] = {}
+        self.maxima_of_softmax: set[int] = set()
 
     @property
     def nodes(self) -> list[Any]:
@@ -67,6 +74,7 @@ class Graph:
         held = {key: value for key, value in attributes.items() if value is not None}
         self._scopes[at].append(helper.make_node(kind, inputs, outputs, name=label, **held))
         self._made[at].update(outputs)
+        self.places.update(dict.fromkeys(outputs, self.source_place))
 
     def name(self, value: Value) -> str:
         """The name of a tensor; known numbers become a constant of the model, equal ones once."""
