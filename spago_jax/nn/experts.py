@@ -97,6 +97,8 @@ class MixtureOfExperts(Module):
         """[..., features], kept."""
         x = as_float(x, self)
         rows = x.reshape(-1, x.shape[-1])
+        if rows.shape[0] == 0:
+            return x
         experts = self.inner.shape[0]
         room = min(math.ceil(self.capacity * self.k * rows.shape[0] / experts), rows.shape[0])
         logits = self.router(rows)

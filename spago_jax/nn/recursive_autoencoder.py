@@ -14,7 +14,7 @@ from spago_jax.nn.linear import Linear
 from spago_jax.nn.sequential import Sequential
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.linear import as_float
-from spago_jax.ops.masks import length_mask, zero_padding
+from spago_jax.ops.masks import length_mask, some_steps, zero_padding
 from spago_jax.ops.positions import sinusoidal_positions
 
 
@@ -75,6 +75,7 @@ class RecursiveEncoder(Module):
         Raises:
             InputError: for more steps than there are encodings.
         """
+        x, lengths = some_steps(as_float(x, self), lengths)
         time = x.shape[-2]
         _check_length("x has", time, self.encodings)
         lead = tuple(x.shape[:-2])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.linear import accumulation_dtype, as_float, linear
-from spago_jax.ops.masks import length_mask, zero_padding
+from spago_jax.ops.masks import length_mask, some_steps, zero_padding
 
 PADDINGS = ("same", "valid")
 
@@ -99,6 +99,7 @@ def max_over_time(x: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
     >>> max_over_time(jnp.array([[-2.0], [-1.0], [5.0]]), jnp.array(2))
     Array([-1.], dtype=float32)
     """
+    x, lengths = some_steps(x, lengths)
     if lengths is None:
         return jnp.max(x, axis=-2)
     mask = length_mask(lengths, x.shape[-2])[..., None]

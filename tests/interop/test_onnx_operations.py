@@ -353,3 +353,15 @@ def test_every_type_is_loaded_and_computed_as_jax_does(dtype, tmp_path):
     with np.errstate(all="ignore"):
         tolerance = 1e-2 if dtype == "float16" else 1e-5
         check(tmp_path / "m.onnx", positional(function, 2), (), (f"{short}[n, 5]",) * 2, calls, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["class", "lambda", "None", "maxima", "d"])
+def test_a_dimension_is_called_by_any_word(name, tmp_path):
+    def function(x):
+        return {
+            "a": jnp.zeros(2 * x.shape[0] + 1),
+            "b": x[jnp.maximum(x.shape[0] - 2, 0)],
+            "c": x.reshape(-1),
+        }
+
+    check(tmp_path / "m.onnx", function, (), (f"f32[{name}, 5]",), [{"x": X}])

@@ -77,12 +77,12 @@ def compare(found, expected, tolerance=1e-5):
         )
 
 
-def total(run):
+def total(run, reduce=jnp.mean):
     """A scalar of the float outputs, for gradients."""
 
     def loss(model, *inputs):
         leaves = [leaf for leaf in jax.tree.leaves(run(model, *inputs)) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        return sum(jnp.mean(jnp.square(leaf - 0.3)) for leaf in leaves)
+        return sum(reduce(jnp.square(leaf - 0.3)) for leaf in leaves)
 
     return loss
 
@@ -234,6 +234,31 @@ def test_bfloat16_is_finite_near_and_kept(entry):
             assert np.isfinite(mine).all() == np.isfinite(other).all()
             scale = 1.0 + float(np.abs(np.where(np.isfinite(other), other, 0.0)).max())
             np.testing.assert_allclose(mine, other, atol=0.08 * scale, rtol=0.08)
+
+
+def empties(entry):
+    return [size for size in ("batch", "time", "other") if any(size in one.dims for one, _ in entry.specs())]
+
+
+@entries(empties)
+def test_nothing_in_gives_nothing_out(entry):
+    """A batch of 0, or 0 steps of time: no error of an operation, no NaN in what is left, and none in the gradients."""
+    model, inputs, expected = case(entry)
+    for size in empties(entry):
+        if (entry.name, size) == ("cached_attention", "time"):
+            continue  # a cache for no steps is refused by name
+        given = entry.example(**{size: 0})
+        outputs = jax.jit(entry.run)(model, *given)
+        assert jax.tree.structure(outputs) == jax.tree.structure(expected)
+        for leaf in jax.tree.leaves(outputs):
+            assert np.isfinite(np.asarray(leaf, np.float64)).all()
+        for leaf, wanted in zip(jax.tree.leaves(outputs), jax.tree.leaves(expected), strict=True):
+            assert (leaf.ndim, leaf.dtype) == (wanted.ndim, wanted.dtype)
+            if size == "batch" and batched(entry):
+                assert leaf.shape == (0, *wanted.shape[1:])
+        if entry.trains:
+            gradients = sj.partition(jax.jit(jax.grad(total(entry.run, jnp.sum), allow_int=True))(model, *given))[0]
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
 MOVE_ONLY = {"flatten", "max_pooling2d", "word_dropout"}  # no number becomes another: integers may stay integers

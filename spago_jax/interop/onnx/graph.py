@@ -3,6 +3,7 @@
 
 import ast
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -105,7 +106,9 @@ class Graph:
         """A dimension as an int64 vector of one number; free ones are computed in the outermost graph, once."""
         if isinstance(dim, int | np.integer):
             return self.ints(int(dim))
-        return self._expression(ast.parse(str(dim).replace("^", "**"), mode="eval").body)
+        # Marked, a dimension may be called as a word of Python (`class`), and JAX's functions are told from it.
+        text = re.sub(r"[A-Za-z_]\w*(?!\w*\()", lambda word: f"dim_{word[0]}", str(dim)).replace("^", "**")
+        return self._expression(ast.parse(text, mode="eval").body)
 
     def shape(self, dims: Sequence[Dim]) -> Value:
         """A shape as an int64 vector."""
@@ -139,7 +142,7 @@ class Graph:
 
     def _new_expression(self, node: ast.AST) -> str:
         if isinstance(node, ast.Name):
-            tensor, axis = self.source[node.id]
+            tensor, axis = self.source[node.id.removeprefix("dim_")]
             return self._outer("Shape", [tensor], start=axis, end=axis + 1)
         if isinstance(node, ast.UnaryOp):
             return self._outer("Neg", [self.name(self._expression(node.operand))])
