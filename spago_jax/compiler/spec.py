@@ -10,6 +10,9 @@ import jax
 from spago_jax.core.dtypes import LONG, long_name, short_name
 from spago_jax.errors import InputError, did_you_mean
 
+RESERVED = frozenset({"floordiv", "max", "min", "mod"})
+"""What no dimension may be called: in ``jax.export.symbolic_shape`` these are functions of sizes."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
@@ -72,5 +75,10 @@ def spec(name: str, text: str) -> Spec:
     for part in filter(None, (p.strip() for p in inside.split(","))):
         if not re.fullmatch(r"\d+|[A-Za-z_]\w*", part):
             raise InputError(f"spec {name!r}: dimension {part!r} in {text!r} is neither a size nor a name")
+        if part in RESERVED:
+            raise InputError(
+                f"spec {name!r}: dimension {part!r} in {text!r} is a function of JAX's symbolic sizes "
+                f"({', '.join(sorted(RESERVED))}); give it another name, as {part}_size"
+            )
         dims.append(int(part) if part.isdigit() else part)
     return Spec(name, long_name(short), tuple(dims))

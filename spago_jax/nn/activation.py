@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, param, static
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.ops.activations import ACTIVATIONS, OPTIONS, parse_activation
+from spago_jax.ops.linear import as_float
 
 
 class Activation(Module):
@@ -42,6 +43,7 @@ class Activation(Module):
     def __call__(self, x: Array) -> Array:
         """Any shape; softmax, log_softmax and sparsemax work on the last axis."""
         function = ACTIVATIONS[self.name]
+        x = as_float(x, self)
         if self.beta is not None:
             return function(x, self.beta.astype(x.dtype))
         return function(x, **dict(self.options))

@@ -8,7 +8,7 @@ from spago_jax.core import Array, Module, buffer, param, static
 from spago_jax.errors import InputError
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.masks import length_mask
 from spago_jax.ops.norms import safe_sqrt
 
@@ -64,6 +64,7 @@ class BatchNorm(Module):
         return self._apply(x, mean, var), new
 
     def _apply(self, x: Array, mean: Array, var: Array) -> Array:
+        x = as_float(x, self)
         wide = x.astype(accumulation_dtype(x.dtype))
         scale = jax.lax.rsqrt(var.astype(wide.dtype) + self.eps) * self.weight.astype(wide.dtype)
         shifted = (wide - over(mean.astype(wide.dtype), x)) * over(scale, x)
@@ -118,6 +119,7 @@ class DeviationBatchNorm(Module):
         return self._apply(x, mean, deviation), new
 
     def _apply(self, x: Array, mean: Array, deviation: Array) -> Array:
+        x = as_float(x, self)
         wide = x.astype(accumulation_dtype(x.dtype))
         scale = self.weight.astype(wide.dtype) / (deviation.astype(wide.dtype) + self.eps)
         shifted = (wide - over(mean.astype(wide.dtype), x)) * over(scale, x)
@@ -139,6 +141,7 @@ def check_momentum(layer: str, momentum: float) -> float:
 
 def batch_statistics(x: Array, lengths: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """The count of vectors, ``sum(x) / (count + eps)``, and the sum of squares about it: [], [features], [features]."""
+    x = as_float(x)
     wide = x.astype(accumulation_dtype(x.dtype))
     axes = tuple(range(x.ndim - 1))
     if lengths is None:

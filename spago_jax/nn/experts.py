@@ -14,7 +14,7 @@ from spago_jax.nn.linear import Linear
 from spago_jax.nn.routers import balance_loss, top_k_mask
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import activation, parse_activation
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 
 
 class MixtureOfExperts(Module):
@@ -95,7 +95,10 @@ class MixtureOfExperts(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x, self)
         rows = x.reshape(-1, x.shape[-1])
+        if rows.shape[0] == 0:
+            return x
         experts = self.inner.shape[0]
         room = min(math.ceil(self.capacity * self.k * rows.shape[0] / experts), rows.shape[0])
         logits = self.router(rows)

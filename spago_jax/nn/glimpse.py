@@ -70,4 +70,4 @@ class Glimpse(Module):
             grid_sample(image, place[..., None, None, :] + window * self.width * 2**i, align_corners=True)
             for i in range(self.scales)
         ]
-        return jnp.stack(windows, axis=-4).reshape(*place.shape[:-1], -1)
+        return jnp.stack(windows, axis=-4).reshape(*place.shape[:-1], self.seen.weight.shape[1])

@@ -8,7 +8,7 @@ from spago_jax.core import Array, Module, param, static
 from spago_jax.errors import InputError
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.norms import standardize
 
 
@@ -38,6 +38,7 @@ class LayerNorm(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x, self)
         wide = x.astype(accumulation_dtype(x.dtype))
         centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
         scale = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps)
@@ -57,6 +58,7 @@ class LayerNormSimple(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x)
         return standardize(x.astype(accumulation_dtype(x.dtype)), self.eps).astype(x.dtype)
 
 
@@ -86,5 +88,6 @@ class AdaNorm(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x)
         z = standardize(x.astype(accumulation_dtype(x.dtype)), self.eps)
         return (z * jax.lax.stop_gradient(self.scale * (1.0 - self.slope * z))).astype(x.dtype)

@@ -13,7 +13,8 @@ from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sequential import Sequential
 from spago_jax.nn.sizes import check_sizes
-from spago_jax.ops.masks import length_mask, zero_padding
+from spago_jax.ops.linear import as_float
+from spago_jax.ops.masks import length_mask, some_steps, zero_padding
 from spago_jax.ops.positions import sinusoidal_positions
 
 
@@ -74,6 +75,7 @@ class RecursiveEncoder(Module):
         Raises:
             InputError: for more steps than there are encodings.
         """
+        x, lengths = some_steps(as_float(x, self), lengths)
         time = x.shape[-2]
         _check_length("x has", time, self.encodings)
         lead = tuple(x.shape[:-2])
@@ -137,6 +139,7 @@ class RecursiveDecoder(Module):
         """
         check_sizes("RecursiveDecoder", length=length)
         _check_length("length is", length, self.encodings)
+        x = as_float(x, self)
         lead = tuple(x.shape[:-1])
         counts = jnp.full(lead, length) if lengths is None else jnp.asarray(lengths)
         start = jnp.pad(x[..., None, :], [(0, 0)] * len(lead) + [(0, length - 1), (0, 0)])

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, param
+from spago_jax.ops.linear import as_float
 
 
 class PreNorm(Module):
@@ -64,6 +65,7 @@ class ReZero(Module):
 
     def __call__(self, x: Array, *args: Any, **options: Any) -> Array:
         """Any shape that ``f`` keeps; what else is given goes to it."""
+        x = as_float(x, self)
         return x + self.gain.astype(x.dtype) * _first(self.function(x, *args, **options))
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module, param, static
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.norms import norm, safe_sqrt
 
 
@@ -42,6 +42,7 @@ class RMSNorm(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x, self)
         wide = x.astype(accumulation_dtype(x.dtype))
         mean = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
         y = wide / (safe_sqrt(mean) + self.eps) if self.eps_outside else wide * jax.lax.rsqrt(mean + self.eps)
@@ -74,6 +75,7 @@ class ScaleNorm(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x, self)
         wide = x.astype(accumulation_dtype(x.dtype))
         gain = over(self.weight, x) if self.weight.ndim else self.weight
         return (wide / (norm(wide) + self.eps) * gain.astype(wide.dtype)).astype(x.dtype)
@@ -92,5 +94,6 @@ class FixNorm(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
+        x = as_float(x, self)
         wide = x.astype(accumulation_dtype(x.dtype))
         return (wide / (norm(wide) + self.eps)).astype(x.dtype)

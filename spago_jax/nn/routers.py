@@ -3,6 +3,7 @@
 
 import abc
 import functools
+import math
 from typing import Self
 
 import jax
@@ -121,8 +122,9 @@ def balance_loss(logits: Array, chosen: Array, k: int) -> Array:
     1.0
     """
     n = logits.shape[-1]
-    share = chosen.reshape(-1, n).mean(0) / k
-    chance = jax.nn.softmax(logits, axis=-1).reshape(-1, n).mean(0)
+    rows = max(math.prod(logits.shape[:-1]), 1)
+    share = chosen.reshape(-1, n).sum(0) / (rows * k)
+    chance = jax.nn.softmax(logits, axis=-1).reshape(-1, n).sum(0) / rows
     return n * (share * chance).sum()
 
 

@@ -11,8 +11,8 @@ from spago_jax.nn.recurrent.base import affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import matmul
-from spago_jax.ops.masks import length_mask
+from spago_jax.ops.linear import as_float, matmul
+from spago_jax.ops.masks import length_mask, same_steps, some_steps
 
 FORMS = ("paper", "spago")
 
@@ -101,10 +101,13 @@ class SentenceLSTM(Module):
 
     def __call__(self, xs: Array, lengths: Array | None = None) -> tuple[Array, Array]:
         """[..., time, in], int[...] -> words' states (zero beyond the lengths) and the sentence's state."""
+        given = xs
+        xs, lengths = some_steps(xs, lengths)
         time = xs.shape[-2]
         if lengths is None:
             lengths = jnp.full(xs.shape[:-2], time, jnp.int32)
         mask = length_mask(jnp.asarray(lengths), time)[..., None]
+        xs = as_float(xs, self)
         xs = jnp.where(mask, xs, jnp.zeros((), xs.dtype))
         z = affine(xs, self.input_weight, self.bias)
         ends = jnp.asarray(lengths)[..., None] - 1
@@ -117,7 +120,7 @@ class SentenceLSTM(Module):
         sentence = jnp.broadcast_to(self.first.astype(z.dtype), (*xs.shape[:-2], self.out_features))
         state, _ = jax.lax.scan(body, (words, words, sentence, sentence), None, length=self.steps)
         ys = jnp.where(mask, state[0], jnp.zeros((), z.dtype))
-        return ys.astype(xs.dtype), state[2].astype(xs.dtype)
+        return same_steps(ys.astype(xs.dtype), given), state[2].astype(xs.dtype)
 
     def _round(self, state: tuple[Array, Array, Array, Array], z: Array, mask: Array, last: Array, dtype):
         """One round: the words' states and cells [..., time, out], the sentence's [..., out]."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array, Module
 from spago_jax.core.initializers import xavier_uniform
 from spago_jax.nn.sizes import check_sizes
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import as_float, matmul
 
 
 class SquaredDistance(Module):
@@ -32,4 +32,5 @@ class SquaredDistance(Module):
 
     def __call__(self, x: Array) -> Array:
         """[..., in] -> [...], in the dtype of ``x``."""
+        x = as_float(x, self)
         return jnp.sum(jnp.square(matmul(x, self.weight)), axis=-1).astype(x.dtype)

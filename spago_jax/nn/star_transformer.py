@@ -10,7 +10,7 @@ from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import positive_elu
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.linear_attention_scan import read
 from spago_jax.ops.masks import length_mask
 
@@ -93,6 +93,7 @@ class StarTransformer(Module):
         time = xs.shape[-2]
         lengths = jnp.full(xs.shape[:-2], time, jnp.int32) if lengths is None else jnp.asarray(lengths)
         mask = length_mask(lengths, time)
+        xs = as_float(xs, self)
         xs = jnp.where(mask[..., None], xs, jnp.zeros((), xs.dtype))
         wide = accumulation_dtype(xs.dtype)
         count = jnp.maximum(lengths, 1)[..., None].astype(wide)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scaled dot-product attention and linear attention; heads, where there are any, are one of the leading axes."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,8 @@ def attention_weights(
     Array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
     """
     scores = _scores(query, key, scale, seen)
+    if scores.size == 0:
+        return scores
     weights = jax.nn.softmax(scores, axis=-1)
     return weights if seen is None else jnp.where(seen, weights, jnp.zeros((), scores.dtype))
 
@@ -126,6 +129,10 @@ def scaled_dot_product_attention(
            [1.5]], dtype=float32)
     """
     _check(query, key, value, implementation)
+    if key.shape[-2] == 0:
+        return jnp.zeros(
+            (*jnp.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], value.shape[-1]), query.dtype
+        )
     simple = mask is None and (rng is None or rate == 0.0) and value.shape[-1] == key.shape[-1]
     square = not causal or (offset is None and query.shape[-2] == key.shape[-2])
     if implementation is None:
@@ -172,13 +179,16 @@ def _by_jax(query, key, value, scale, causal: bool, lengths, implementation: Any
     """``jax.nn.dot_product_attention``, which has time before heads and one batch axis."""
     lead = query.shape[:-2]
     heads = lead[-1] if len(lead) > 1 else 1
+    batch = math.prod(lead[:-1] if len(lead) > 1 else lead)
 
     def laid(x: jax.Array) -> jax.Array:
-        return x.astype(query.dtype).reshape(-1, heads, *x.shape[-2:]).swapaxes(1, 2)
+        return x.astype(query.dtype).reshape(batch, heads, *x.shape[-2:]).swapaxes(1, 2)
 
     options: dict[str, Any] = {}
     if lengths is not None:
-        whole = jnp.broadcast_to(_lead(lengths, query.ndim)[..., 0, 0], lead).reshape(-1, heads)[:, 0]
+        whole = jnp.broadcast_to(_lead(lengths, query.ndim)[..., 0, 0], lead).reshape(math.prod(lead) // heads, heads)[
+            :, 0
+        ]
         options["key_value_seq_lengths"] = whole.astype(jnp.int32)
         value = jnp.where(_lead(lengths, value.ndim) > 0, value, jnp.zeros((), value.dtype))
     y = jax.nn.dot_product_attention(

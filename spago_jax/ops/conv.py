@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype, linear
-from spago_jax.ops.masks import length_mask, zero_padding
+from spago_jax.ops.linear import accumulation_dtype, as_float, linear
+from spago_jax.ops.masks import length_mask, some_steps, zero_padding
 
 PADDINGS = ("same", "valid")
 
@@ -59,6 +59,7 @@ def conv1d(
     Array([21., 32.], dtype=float32)
     """
     check_padding(padding)
+    x = as_float(x, weight)
     if weight.ndim != 3 or weight.shape[1] * groups != x.shape[-1] or weight.shape[0] % groups:
         grouped = f" with {groups} groups" if groups > 1 else ""
         raise InputError(
@@ -98,8 +99,10 @@ def max_over_time(x: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
     >>> max_over_time(jnp.array([[-2.0], [-1.0], [5.0]]), jnp.array(2))
     Array([-1.], dtype=float32)
     """
+    x, lengths = some_steps(x, lengths)
     if lengths is None:
         return jnp.max(x, axis=-2)
     mask = length_mask(lengths, x.shape[-2])[..., None]
+    x = as_float(x)
     low = jnp.asarray(jnp.finfo(x.dtype).min, x.dtype)
     return jnp.where(jnp.asarray(lengths)[..., None] > 0, jnp.max(jnp.where(mask, x, low), axis=-2), 0)

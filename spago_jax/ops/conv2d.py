@@ -7,6 +7,7 @@ from jax import lax
 
 from spago_jax.errors import InputError
 from spago_jax.ops.conv import check_padding
+from spago_jax.ops.linear import as_float
 
 
 def conv2d(
@@ -38,6 +39,7 @@ def conv2d(
     Array([[[ 8., 12.]]], dtype=float32)
     """
     check_padding(padding)
+    x = as_float(x, weight)
     if x.ndim < 3 or weight.ndim != 4 or weight.shape[1] * groups != x.shape[-3] or weight.shape[0] % groups:
         raise InputError(
             f"x has shape {tuple(x.shape)} and weight {tuple(weight.shape)} with {groups} groups, expected "

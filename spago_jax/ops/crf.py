@@ -10,6 +10,8 @@ same layout; a transition that is not allowed has the score ``BANNED``, so that 
 no gradient comes from there, and all numbers stay finite.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -17,8 +19,8 @@ from jax.typing import ArrayLike
 
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import accumulation_dtype
-from spago_jax.ops.masks import check_lengths, length_mask, zero_padding
+from spago_jax.ops.linear import accumulation_dtype, as_float
+from spago_jax.ops.masks import check_lengths, length_mask, same_steps, some_steps, zero_padding
 
 BANNED = -1e30
 """The score of a transition that is not allowed. Not -inf, whose gradients are NaN; e to this power is exactly 0."""
@@ -108,7 +110,8 @@ def sequence_score(
     time, batch, _ = emissions.shape
     start, follow, end = _scores(transitions, allowed, emissions.dtype)
     mask = length_mask(lengths, time).T
-    path = jnp.where(mask, tags.reshape(batch, time).T, -1)
+    rows = tags.reshape(batch, time) if tags.shape[-1] else jnp.zeros((batch, time), tags.dtype)
+    path = jnp.where(mask, rows.T, -1)
     # One-hot rows (zeros for padding): products instead of gathers, whose gradients would be scatters.
     hot = (path[..., None] == over(jnp.arange(count), path[..., None])).astype(emissions.dtype)
     score = jnp.sum(hot * emissions, axis=(0, 2))
@@ -182,6 +185,7 @@ def marginals(
     Array([[0.5, 0.5],
            [0.5, 0.5]], dtype=float32)
     """
+    emissions = as_float(emissions, transitions)
     emissions = emissions.astype(accumulation_dtype(emissions.dtype))
     return jax.grad(lambda e: jnp.sum(log_partition(e, transitions, lengths, allowed=allowed)))(emissions)
 
@@ -201,6 +205,7 @@ def viterbi(
     >>> viterbi(jnp.array([[1.0, 0.0], [0.0, 2.0]]), jnp.zeros((3, 3)))
     (Array([0, 1], dtype=int32), Array(3., dtype=float32))
     """
+    given = emissions
     emissions, lengths, lead = _fold(emissions, transitions, lengths)
     time, _, count = emissions.shape
     start, follow, end = _scores(transitions, allowed, emissions.dtype)
@@ -225,7 +230,8 @@ def viterbi(
 
     _, tags = lax.scan(backward, last, pointers, reverse=True)
     tags = jnp.where(mask[..., 0], tags, 0).T
-    return tags.reshape(*lead, time), jnp.where(lengths > 0, score, 0).reshape(lead)
+    tags = same_steps(tags.reshape(*lead, time, 1), given)[..., 0]
+    return tags, jnp.where(lengths > 0, score, 0).reshape(lead)
 
 
 def path_probabilities(
@@ -307,8 +313,8 @@ def _choose(hot: jax.Array, follow: jax.Array) -> jax.Array:
 
 def _fold(emissions: jax.Array, transitions: jax.Array, lengths: jax.Array | None):
     """Time-major emissions with one batch axis, zero beyond the lengths; lengths of every sequence."""
-    if emissions.ndim < 2 or emissions.shape[-2] < 1:
-        raise InputError(f"emissions have shape {tuple(emissions.shape)}, expected [..., time, tags] with time >= 1")
+    if emissions.ndim < 2:
+        raise InputError(f"emissions have shape {tuple(emissions.shape)}, expected [..., time, tags]")
     count = emissions.shape[-1]
     if transitions.shape != (count + 1, count + 1):
         raise InputError(
@@ -316,10 +322,11 @@ def _fold(emissions: jax.Array, transitions: jax.Array, lengths: jax.Array | Non
             f"row 0 is START -> tag, column 0 is tag -> END"
         )
     check_lengths(lengths, emissions, "emissions")
+    emissions, lengths = some_steps(as_float(emissions, transitions), lengths)
     lead, time = tuple(emissions.shape[:-2]), emissions.shape[-2]
     lengths = jnp.full(lead, time, jnp.int32) if lengths is None else lengths
     emissions = zero_padding(emissions.astype(accumulation_dtype(emissions.dtype)), lengths)
-    return emissions.reshape(-1, time, count).swapaxes(0, 1), jnp.asarray(lengths).reshape(-1), lead
+    return emissions.reshape(math.prod(lead), time, count).swapaxes(0, 1), jnp.asarray(lengths).reshape(-1), lead
 
 
 def _scores(transitions: jax.Array, allowed: jax.Array | None, dtype) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from spago_jax.core.rng import Rng
 from spago_jax.errors import InputError
+from spago_jax.ops.linear import as_float
 
 
 def check_rate(rate: float, name: str = "rate") -> float:
@@ -41,6 +42,7 @@ def dropout(x: jax.Array, rate: float, rng: Rng | None, *, shared_axes: Sequence
     Array(0., dtype=float32)
     """
     check_rate(rate)
+    x = as_float(x)
     if rng is None or rate == 0.0:
         return x
     shape = list(x.shape)

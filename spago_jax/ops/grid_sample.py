@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.errors import InputError
+from spago_jax.ops.linear import as_float
 
 _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
 
@@ -49,6 +50,7 @@ def grid_sample(
             f"grid_sample: x {list(x.shape)} and grid {list(grid.shape)}; expected [..., channels, height, width] and "
             f"[..., rows, columns, 2] with the same leading axes"
         )
+    x, grid = as_float(x, grid), as_float(grid, x)
     sample = functools.partial(_sample, mode=mode, padding=padding, align=align_corners)
     for _ in x.shape[:-3]:
         sample = jax.vmap(sample)

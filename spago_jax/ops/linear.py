@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The affine map, the one matrix product that every layer goes through."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -17,6 +19,32 @@ def accumulation_dtype(dtype) -> jnp.dtype:
     """
     dtype = jnp.dtype(dtype)
     return jnp.dtype(jnp.float32) if dtype in (jnp.bfloat16, jnp.float16) else dtype
+
+
+def as_float(x: jax.Array, *like: Any) -> jax.Array:
+    """Returns integers and booleans in the float dtype of some parameters, and floats as they are.
+
+    A layer gives its results in the dtype of its inputs. For integers that would round them, and stop the gradients.
+
+    Args:
+        x: any shape.
+        like: trees of arrays; the first float of them sets the dtype (float32 where there is none, by JAX's default).
+
+    >>> as_float(jnp.array([1, 2]), jnp.ones((), jnp.bfloat16)).dtype, as_float(jnp.array([True])).dtype
+    (dtype(bfloat16), dtype('float32'))
+    """
+    dtype = float_dtype(x.dtype, *like)
+    return x if dtype == x.dtype else jnp.asarray(x).astype(dtype)
+
+
+def float_dtype(dtype: Any, *like: Any) -> jnp.dtype:
+    """Returns a float dtype as it is, and for any other the one of some parameters; see ``as_float``."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return jnp.dtype(dtype)
+    return next(
+        (leaf.dtype for leaf in jax.tree.leaves(like) if jnp.issubdtype(leaf.dtype, jnp.inexact)),
+        jnp.dtype(jnp.result_type(float)),
+    )
 
 
 def matmul(x: jax.Array, weight: jax.Array) -> jax.Array:
@@ -77,7 +105,7 @@ def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> ja
         bias: [out], or None.
 
     Returns:
-        [..., out], in the dtype of ``x``.
+        [..., out], in the dtype of ``x``, or in that of the weight where ``x`` holds integers.
 
     Raises:
         InputError: where the shapes do not fit.
@@ -85,6 +113,7 @@ def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> ja
     >>> linear(jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [0.0, 3.0]]), jnp.array([0.5, 0.0]))
     Array([3.5, 6. ], dtype=float32)
     """
+    x = as_float(x, weight)
     y = matmul(x, weight)
     if bias is not None:
         y = y + over(bias.astype(y.dtype), y)

@@ -45,6 +45,27 @@ def zero_padding(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
     return jnp.where(length_mask(lengths, x.shape[-2])[..., None], x, jnp.zeros((), x.dtype))
 
 
+def some_steps(x: jax.Array, lengths: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
+    """Returns sequences without steps [..., 0, features] as one step of padding, others as they are.
+
+    What a layer computes of sequences of length 0 is what it computes of none at all, and no axis of size 0 is left for
+    an operation to fail at.
+
+    >>> x, lengths = some_steps(jnp.zeros((2, 0, 3)), None)
+    >>> x.shape, lengths
+    ((2, 1, 3), Array([0, 0], dtype=int32))
+    """
+    if x.shape[-2] != 0:
+        return x, lengths
+    padded = jnp.concatenate([x, jnp.zeros((*x.shape[:-2], 1, x.shape[-1]), x.dtype)], axis=-2)
+    return padded, jnp.zeros(x.shape[:-2], jnp.int32)
+
+
+def same_steps(y: jax.Array, x: jax.Array) -> jax.Array:
+    """Returns what a layer gives per step without the step that ``some_steps`` put into ``x``."""
+    return y[..., :0, :] if x.shape[-2] == 0 else y
+
+
 def reverse_by_length(x: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
     """The real steps of ``x`` [..., time, features] in reverse order; the padding stays where it is.
 

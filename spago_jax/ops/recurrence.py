@@ -6,6 +6,7 @@ whole sequence), and ``step(state, z) -> (state, y)``. A cell whose recurrence h
 offers it as ``run`` or ``run_pair``; the plain scan over ``step`` is its oracle.
 """
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -13,8 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.errors import InputError
-from spago_jax.ops.linear import accumulation_dtype
-from spago_jax.ops.masks import check_lengths, length_mask
+from spago_jax.ops.linear import accumulation_dtype, as_float
+from spago_jax.ops.masks import check_lengths, length_mask, same_steps, some_steps
 
 State = Any
 """Any pytree of arrays [..., k] or [..., k, l]."""
@@ -79,9 +80,10 @@ def scan_recurrence(
     Raises:
         InputError: where ``lengths`` or the state do not fit the inputs.
     """
-    lead = _check(xs, lengths)
+    lead, given = _check(xs, lengths), xs
+    xs, lengths = some_steps(as_float(xs, cell), lengths)
     flat, lengths = _fold(xs, lengths, lead)
-    start = None if initial is None else _fold_state(initial, lead)
+    start = None if initial is None else _fold_state(_floats(initial, cell), lead)
     if kernel and isinstance(cell, KernelCell):
         ys, final = cell.run(flat, start, lengths, reverse=reverse)
     else:
@@ -89,7 +91,7 @@ def scan_recurrence(
             start = cell.initial_state((flat.shape[1],), xs.dtype)
         zs = cell.project(flat)
         ys, final = _plain(cell, zs, start, lengths, reverse, unroll)
-    return _unfold(ys, lead), _unfold_state(final, lead)
+    return same_steps(_unfold(ys, lead), given), _unfold_state(final, lead)
 
 
 def scan_bidirectional(
@@ -111,12 +113,13 @@ def scan_bidirectional(
     first, last = (None, None) if initial is None else initial
     pair = getattr(forward, "run_pair", None)
     if kernel and pair is not None and type(forward) is type(backward):
-        lead = _check(xs, lengths)
+        lead, given = _check(xs, lengths), xs
+        xs, lengths = some_steps(as_float(xs, forward), lengths)
         flat, lengths = _fold(xs, lengths, lead)
-        starts = tuple(None if state is None else _fold_state(state, lead) for state in (first, last))
+        starts = tuple(None if state is None else _fold_state(_floats(state, forward), lead) for state in (first, last))
         outputs, finals = pair(backward, flat, starts, lengths)
         return (
-            (_unfold(outputs[0], lead), _unfold(outputs[1], lead)),
+            (same_steps(_unfold(outputs[0], lead), given), same_steps(_unfold(outputs[1], lead), given)),
             (_unfold_state(finals[0], lead), _unfold_state(finals[1], lead)),
         )
     ys_forward, final_forward = scan_recurrence(
@@ -162,7 +165,7 @@ def _check(xs: jax.Array, lengths: jax.Array | None) -> tuple[int, ...]:
 
 def _fold(xs: jax.Array, lengths: jax.Array | None, lead: tuple[int, ...]) -> tuple[jax.Array, jax.Array | None]:
     """Time-major with one batch axis, and zeros where there is no input."""
-    flat = xs.reshape(-1, *xs.shape[-2:]).swapaxes(0, 1)
+    flat = xs.reshape(math.prod(lead), *xs.shape[-2:]).swapaxes(0, 1)
     if lengths is None:
         return flat, None
     lengths = jnp.asarray(lengths).reshape(-1)
@@ -170,12 +173,16 @@ def _fold(xs: jax.Array, lengths: jax.Array | None, lead: tuple[int, ...]) -> tu
     return jnp.where(mask, flat, jnp.zeros((), flat.dtype)), lengths
 
 
+def _floats(state: State, cell: Cell) -> State:
+    return jax.tree.map(lambda leaf: as_float(jnp.asarray(leaf), cell), state)
+
+
 def _fold_state(state: State, lead: tuple[int, ...]) -> State:
     for leaf in jax.tree.leaves(state):
         if tuple(leaf.shape[: len(lead)]) != lead or leaf.ndim <= len(lead):
             rest = leaf.shape[len(lead) :] or ("k",)
             raise InputError(f"the initial state has shape {tuple(leaf.shape)}, expected {(*lead, *rest)}")
-    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (-1, *leaf.shape[len(lead) :])), state)
+    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (math.prod(lead), *leaf.shape[len(lead) :])), state)
 
 
 def _unfold(ys: jax.Array, lead: tuple[int, ...]) -> jax.Array:

@@ -267,3 +267,11 @@ def test_under_jit_and_grad():
     x = jnp.array([1.0, 2.0, 3.0])
     np.testing.assert_array_equal(jax.grad(lambda x: program(x).sum())(x), 2 * x)
     np.testing.assert_array_equal(jax.jit(program)(x), x**2)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 0), (0, 0)])
+def test_nothing_in_gives_nothing_out(shape):
+    """Padded to a bucket and cut back to no rows, or no steps."""
+    program = sj.compile(lambda x: (2 * x, x.sum(1)), sj.spec("x", "f32[batch, time]"), buckets=BUCKETS)
+    doubled, total = program(np.ones(shape, np.float32))
+    assert (doubled.shape, total.tolist()) == (shape, [0.0] * shape[0])

@@ -1,5 +1,6 @@
 """Specs: text that says what an argument looks like."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 from hypothesis import given
@@ -74,3 +75,18 @@ def test_bind_reads_sizes_and_refuses_what_does_not_fit():
         sj.spec("x", "f32[b, t, 8]").bind((2, 5, 7), sizes)
     with pytest.raises(InputError, match=r"^x: shape \[2, 5\] has rank 2, expected f32\[b, t, 8\]$"):
         sj.spec("x", "f32[b, t, 8]").bind((2, 5), sizes)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "mod", "floordiv"])
+def test_a_dimension_named_as_a_function_of_sizes_is_refused(name):
+    """JAX cannot read it as a symbolic size, which an export would find out too late."""
+    with pytest.raises(InputError, match=rf"^spec 'x': dimension '{name}' in .* is a function of JAX's symbolic sizes"):
+        sj.spec("x", f"f32[{name}, 3]")
+    with pytest.raises(ValueError, match="syntax error"):  # the reason
+        jax.export.symbolic_shape(name)
+
+
+@pytest.mark.parametrize("name", ["class", "lambda", "True", "max_size", "d", "ceildiv", "dim"])
+def test_other_words_are_names_of_dimensions(name):
+    assert sj.spec("x", f"f32[{name}]").dims == (name,)
+    assert str(jax.export.symbolic_shape(name)[0]) == name

@@ -38,6 +38,6 @@ def check(path: Path, function: Any, arguments: tuple, specs: tuple, calls: list
             assert found[name].dtype == value.dtype, name
             assert found[name].shape == value.shape, name
             if value.dtype.kind == "f":
-                np.testing.assert_allclose(found[name], value, atol=atol, rtol=1e-5, err_msg=name)
+                np.testing.assert_allclose(found[name], value, atol=atol, rtol=max(1e-5, atol / 10), err_msg=name)
             else:
                 np.testing.assert_array_equal(found[name], value, err_msg=name)

@@ -12,7 +12,7 @@ from jax import lax
 
 from spago_jax.compiler.ship import ExportError
 from spago_jax.errors import InputError
-from spago_jax.interop.onnx import supported_operations, to_onnx
+from spago_jax.interop.onnx import convert, supported_operations, to_onnx
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,3 +138,14 @@ def test_the_page_lists_the_table(tmp_path):
     subprocess.run([sys.executable, "-m", "spago_jax.interop.onnx.page", str(target)], check=True, cwd=ROOT)
     assert (ROOT / "docs" / "onnx.md").read_text() == target.read_text(), "make it again: see its first lines"
     assert all(f"`{name}`" in target.read_text() for names in supported_operations().values() for name in names)
+
+
+def test_a_type_that_an_operator_does_not_take_is_refused_with_its_line(tmp_path, monkeypatch):
+    """By the operators' own schemas, whatever a rule has written, and before anything is on the disk."""
+    monkeypatch.setitem(convert.rules(), "sin", lambda g, eqn, x: g.cast(g.node("Sin", g.cast(x, bool)), "float32"))
+    with pytest.raises(ExportError, match=r"cannot be written .*\n  Sin takes no bool: .*test_onnx_errors\.py:\d+"):
+        to_onnx(lambda x: jnp.sin(x), tmp_path / "m.onnx", "f32[n]")
+    monkeypatch.setitem(convert.rules(), "sin", lambda g, eqn, x: g.node("Sin", x, x))
+    with pytest.raises(ExportError, match="cannot be written as an ONNX model that runtimes load"):
+        to_onnx(lambda x: jnp.sin(x), tmp_path / "m.onnx", "f32[n]")
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ POSITIVE = np.abs(X) + 0.1
 NUMBERS = draw.integers(-9, 9, (3, 5)).astype(np.int32)
 BOOLS = X > 0
 EDGES = np.float32([[0.0, -0.0, 1e-8, -1e-8, np.inf], [1e-3, 0.4, 0.6, 20.0, 80.0], [-0.4, -0.6, -20.0, -80.0, -0.999]])
+ANGLES = np.float32([0.0, -0.0, 1.0, -1.0, 2.5, -3.0, 1e-30, -1e30, np.inf, -np.inf, np.nan])
 F, N, B = "f32[n, m]", "i32[n, m]", "bool[n, m]"
 
 # name: (function, specs, arguments)
@@ -235,6 +236,32 @@ CASES = UNARY | {
         (F, "i32[]"),
         (X, np.int32(7)),
     ),
+    "maxima with NaN": (
+        lambda x: {
+            "a": x.max(1),
+            "b": x.min(0),
+            "c": x.max(),
+            "d": x.argmax(1),
+            "e": x.argmin(0),
+            "f": jnp.maximum(x, 0),
+        },
+        (F,),
+        (np.where(np.arange(15).reshape(3, 5) % 7 == 3, np.nan, X).astype(np.float32),),
+    ),
+    "a softmax with NaN": (
+        lambda x: {"a": jax.nn.softmax(x, -1), "b": jax.nn.log_softmax(x, 0), "c": jax.nn.logsumexp(x, -1)},
+        (F,),
+        (np.where(np.arange(15).reshape(3, 5) == 3, np.nan, X).astype(np.float32),),
+    ),
+    "pooling with NaN": (
+        lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 3), (1, 2), "SAME"),
+        ("f32[n, 5]",),
+        (np.where(np.arange(15).reshape(3, 5) == 8, np.nan, X).astype(np.float32),),
+    ),
+    "stack": (lambda x, y: {"a": jnp.stack([x, y], 1), "b": jnp.stack([x, y, x], -1)}, (F, F), (X, Y)),
+    "unstack": (lambda x: jnp.unstack(x, axis=1), ("f32[n, 5]",), (X,)),
+    "tile": (lambda x: {"a": jnp.tile(x, (2, 1, 3)), "b": jnp.tile(x, 2)}, (F,), (X,)),
+    "angles": (jnp.arctan2, ("f32[n, 1]", "f32[1, m]"), (ANGLES[:, None], ANGLES[None])),
     "a gradient": (jax.grad(lambda x: (jnp.tanh(x @ x.T) * jnp.exp(-x.sum())).sum()), (F,), (X,)),
 }
 
@@ -270,3 +297,71 @@ def test_every_operation_of_the_table_is_tested():
     others = {"conv_general_dilated", "reduce_window_sum"}  # in test_onnx_models
     unreached = {"copy_p"}  # the name that newer versions of JAX have for copy
     assert listed - found - others - unreached == set()
+
+
+def of_numbers(x, y):
+    """What every type of number has."""
+    low = x.dtype.type(-np.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min)
+    return {
+        "least": jnp.minimum(x, y), "most": jnp.maximum(x, y), "row": x.max(1), "column": x.min(0), "sum": x.sum(1),
+        "product": x.prod(0), "place": x.argmax(1), "sorted": jnp.sort(x, 1), "order": jnp.argsort(x, 1),
+        "top": lax.top_k(x, 2), "sofar": jnp.cumsum(x, 1), "held": jnp.clip(x, 1, 3), "padded": jnp.pad(x, 1),
+        "dot": lax.dot(x, y.T), "chosen": jnp.where(x > y, x, y), "less": x < y, "same": x == y, "minus": -x,
+        "stacked": jnp.stack([x, y], 1), "tiled": jnp.tile(x, (1, 2)), "beyond": jnp.take(x, jnp.array([0, 9]), axis=0),
+        "sign": jnp.sign(x), "window": lax.reduce_window(x, low, lax.max, (1, 3), (1, 1), "VALID"),
+    }  # fmt: skip
+
+
+def of_whole_numbers(x, y):
+    """What overflows, and divides by 0 and by -1."""
+    return {**of_numbers(x, y), "quotient": lax.div(x, y), "rest": lax.rem(x, y), "floor": x // y, "modulo": x % y}
+
+
+def of_floats(x, y):
+    """What becomes another type at its edges."""
+    names = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "bool", "float16", "float32"]
+    finite = {"finite": jnp.isfinite(x), "log": jnp.log1p(jnp.abs(x)), "angle": jnp.arctan2(x, y)}
+    return {**of_numbers(x, y), **finite, "cast": {name: x.astype(name) for name in names}}
+
+
+def of_truth_values(x, y):
+    """Truth values in order, as JAX has them: False before True."""
+    return {
+        "a": x < y, "b": x <= y, "c": x > y, "d": x >= y, "e": x == y, "f": x.max(1), "g": x.min(0), "h": x.argmax(1),
+        "i": jnp.sort(x, 1), "j": jnp.argsort(x, 1), "k": lax.top_k(x, 2), "l": x.any(0), "m": x.sum(1), "n": x @ y.T,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float16", "float32", "bool"])
+def test_every_type_is_loaded_and_computed_as_jax_does(dtype, tmp_path):
+    """Runtimes lack operations for some types, and do other things at their edges."""
+    draw = np.random.default_rng(0)
+    kind = np.dtype(dtype).kind
+    x, y = (draw.integers(0 if kind in "ub" else -9, 2 if kind == "b" else 9, (3, 5)).astype(dtype) for _ in range(2))
+    function = of_truth_values
+    if kind == "f":
+        big = 6e4 if dtype == "float16" else 5e9
+        function, x[0], y[1] = of_floats, (np.nan, np.inf, -np.inf, -0.0, big), (0.5, np.nan, -big, 300.7, -np.inf)
+        x[2, :2] = 2.0**15, 2.0**31 if dtype == "float32" else 7.0
+    elif kind != "b":
+        info = np.iinfo(dtype)
+        function, x[0, :3], y[0, :3] = of_whole_numbers, (info.min, info.max, info.min), (info.max, 0, -1 % info.max)
+        if kind == "i":
+            y[0, 2] = y[1, 1] = -1
+    short = {"bool": "bool"}.get(dtype, dtype.replace("uint", "u").replace("int", "i").replace("float", "f"))
+    calls = [{"x": x, "y": y}]
+    with np.errstate(all="ignore"):
+        tolerance = 1e-2 if dtype == "float16" else 1e-5
+        check(tmp_path / "m.onnx", positional(function, 2), (), (f"{short}[n, 5]",) * 2, calls, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["class", "lambda", "None", "maxima", "d"])
+def test_a_dimension_is_called_by_any_word(name, tmp_path):
+    def function(x):
+        return {
+            "a": jnp.zeros(2 * x.shape[0] + 1),
+            "b": x[jnp.maximum(x.shape[0] - 2, 0)],
+            "c": x.reshape(-1),
+        }
+
+    check(tmp_path / "m.onnx", function, (), (f"f32[{name}, 5]",), [{"x": X}])

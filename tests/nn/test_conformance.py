@@ -77,12 +77,12 @@ def compare(found, expected, tolerance=1e-5):
         )
 
 
-def total(run):
+def total(run, reduce=jnp.mean):
     """A scalar of the float outputs, for gradients."""
 
     def loss(model, *inputs):
         leaves = [leaf for leaf in jax.tree.leaves(run(model, *inputs)) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        return sum(jnp.mean(jnp.square(leaf - 0.3)) for leaf in leaves)
+        return sum(reduce(jnp.square(leaf - 0.3)) for leaf in leaves)
 
     return loss
 
@@ -234,6 +234,51 @@ def test_bfloat16_is_finite_near_and_kept(entry):
             assert np.isfinite(mine).all() == np.isfinite(other).all()
             scale = 1.0 + float(np.abs(np.where(np.isfinite(other), other, 0.0)).max())
             np.testing.assert_allclose(mine, other, atol=0.08 * scale, rtol=0.08)
+
+
+def empties(entry):
+    return [size for size in ("batch", "time", "other") if any(size in one.dims for one, _ in entry.specs())]
+
+
+@entries(empties)
+def test_nothing_in_gives_nothing_out(entry):
+    """A batch of 0, or 0 steps of time: no error of an operation, no NaN in what is left, and none in the gradients."""
+    model, inputs, expected = case(entry)
+    for size in empties(entry):
+        if (entry.name, size) == ("cached_attention", "time"):
+            continue  # a cache for no steps is refused by name
+        given = entry.example(**{size: 0})
+        outputs = jax.jit(entry.run)(model, *given)
+        assert jax.tree.structure(outputs) == jax.tree.structure(expected)
+        for leaf in jax.tree.leaves(outputs):
+            assert np.isfinite(np.asarray(leaf, np.float64)).all()
+        for leaf, wanted in zip(jax.tree.leaves(outputs), jax.tree.leaves(expected), strict=True):
+            assert (leaf.ndim, leaf.dtype) == (wanted.ndim, wanted.dtype)
+            if size == "batch" and batched(entry):
+                assert leaf.shape == (0, *wanted.shape[1:])
+        if entry.trains:
+            gradients = sj.partition(jax.jit(jax.grad(total(entry.run, jnp.sum), allow_int=True))(model, *given))[0]
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+
+
+MOVE_ONLY = {"flatten", "max_pooling2d", "word_dropout"}  # no number becomes another: integers may stay integers
+
+
+@entries(lambda entry: floats(entry, None))
+@pytest.mark.parametrize("dtype", [np.int32, np.bool_], ids=["int32", "bool"])
+def test_integers_are_taken_as_the_floats_that_they_are(entry, dtype):
+    """Values, dtypes and gradients: results in the dtype of integers would be rounded, and trained by nothing."""
+    model, inputs, _ = case(entry)
+    places = floats(entry, inputs)
+    whole = _put(inputs, places, [np.round(2 * inputs[place]).astype(dtype) for place in places])
+    same = _put(whole, places, [whole[place].astype(np.float32) for place in places])
+    outputs, expected = compiled(entry.run)(model, *whole), compiled(entry.run)(model, *same)
+    compare(outputs, expected)
+    if entry.name not in MOVE_ONLY:
+        assert jax.tree.map(lambda leaf: leaf.dtype, outputs) == jax.tree.map(lambda leaf: leaf.dtype, expected)
+    if entry.trains and dtype is np.int32:
+        gradients = jax.jit(jax.grad(total(entry.run), allow_int=True))
+        compare(sj.partition(gradients(model, *whole))[0], sj.partition(gradients(model, *same))[0])
 
 
 @entries(lambda entry: entry.random)

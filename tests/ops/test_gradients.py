@@ -94,8 +94,10 @@ CASES = {
 
 # What has no derivative of its own to check, and why.
 NONE = {
-    "allowed_matrix": "booleans", "length_mask": "booleans", "attention_mask": "booleans", "flash_fits": "a question",
-    "accumulation_dtype": "a dtype", "check_rate": "a check", "check_lengths": "a check", "check_padding": "a check",
+    "allowed_matrix": "booleans", "some_steps": "a padding", "same_steps": "a slice",
+    "length_mask": "booleans", "attention_mask": "booleans", "flash_fits": "a question",
+    "accumulation_dtype": "a dtype", "float_dtype": "a dtype", "as_float": "a cast", "banned_transitions": "booleans",
+    "check_rate": "a check", "check_lengths": "a check", "check_padding": "a check",
     "parse_activation": "a name", "activation": "a name",
     "parse_merge": "a name", "merged_features": "a size", "lstm_zero_state": "zeros", "fofe_decode": "not for tracing",
     "sinusoidal_positions": "of integers", "axial_positions": "of integers", "fofe_encode": "of integers",

@@ -15,7 +15,10 @@ from spago_jax.compiler.ship.plain import map_paths
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
 from spago_jax.core.disk import replace_file
 from spago_jax.errors import InputError
+from spago_jax.interop.onnx.checks import check_model
+from spago_jax.interop.onnx.softmax import maxima_of_softmax
 from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Rule, Unsupported
+from spago_jax.interop.onnx.widening import apply_rule
 
 OPSET = 18
 _FOLDED = 4096  # numbers; what is known now and larger is left to the runtime
@@ -60,12 +63,13 @@ def to_onnx(
     ['Mul']
     """
     try:
-        import onnx
+        import onnx  # noqa: F401
     except ImportError:
         raise InputError("ONNX export needs the package onnx: pip install 'spago_jax[export]'") from None
     shipped = shipment(function, arguments, static=static, name=name)
-    model = _Converter(shipped, constraints).model()
-    onnx.checker.check_model(model)
+    converter = _Converter(shipped, constraints)
+    model = converter.model()
+    check_model(model, shipped.name, converter.graph.places)
     target = Path(path)
     replace_file(target, model.SerializeToString())
     return target
@@ -175,6 +179,7 @@ class _Converter:
             return values[atom]
 
         used = jaxprs.used_equations(closed)
+        self.graph.maxima_of_softmax |= maxima_of_softmax(closed)
         for index, eqn in enumerate(jaxpr.eqns):
             if index in used:
                 outputs = self._equation(eqn, [read(atom) for atom in eqn.invars])
@@ -194,14 +199,14 @@ class _Converter:
             return self.convert(body, inputs)
         if _known(eqn, inputs):
             return [np.asarray(value) for value in jaxprs.bind(eqn, inputs)]
-        self.graph.place = "/".join(jaxprs.scope(eqn))
+        self.graph.place, self.graph.source_place = "/".join(jaxprs.scope(eqn)), self._place
         name = eqn.primitive.name
         try:
             for var in eqn.outvars:
                 self._check_dtype(name, getattr(var.aval, "dtype", None), self._place)
             if name not in self._rules:
                 raise Unsupported("")
-            outputs = self._rules[name](self.graph, eqn, *inputs)
+            return apply_rule(self._rules[name], self.graph, eqn, inputs)
         except Unsupported as reason:
             self._miss(name, str(reason), self._place)
             for inner in jaxprs.bodies(eqn).values():
@@ -211,7 +216,6 @@ class _Converter:
             if not self._missing:
                 raise
             return [self.graph.fresh("missing") for _ in eqn.outvars]  # it stumbled over what was missing before
-        return outputs if isinstance(outputs, list) else [outputs]
 
     def _check_dtype(self, name: str, dtype: Any, place: str) -> None:
         text = str(getattr(dtype, "name", dtype))

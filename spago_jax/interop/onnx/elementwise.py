@@ -21,7 +21,6 @@ _ONE_TO_ONE = {
     "ceil": "Ceil",
     "cos": "Cos",
     "cosh": "Cosh",
-    "div": "Div",
     "erf": "Erf",
     "exp": "Exp",
     "floor": "Floor",
@@ -62,10 +61,45 @@ def unchanged(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
 
 @converts("convert_element_type")
 def convert(g: Graph, eqn: Any, x: Value) -> Value:
-    """Another dtype."""
-    if eqn.invars[0].aval.dtype == eqn.params["new_dtype"]:
+    """Another dtype; floats as whole numbers are cut, NaN is 0, and what lies beyond is the nearest one."""
+    old, new = np.dtype(eqn.invars[0].aval.dtype), np.dtype(eqn.params["new_dtype"])
+    if old == new:
         return x
-    return g.cast(x, eqn.params["new_dtype"])
+    if old.kind != "f" or new.kind not in "iu":
+        return g.cast(x, new)
+    if old == np.float16:
+        x, old = g.cast(x, np.float32), np.dtype(np.float32)
+    info = np.iinfo(new)
+    low, high = np.asarray(info.min, old), np.asarray(info.max, old)
+    beyond = int(high) > info.max  # the largest number is not a float: those from there on are put in afterwards
+    held = g.node("Where", g.node("IsNaN", x), np.zeros((), old), x)
+    inside = np.nextafter(high, low) if beyond else high
+    wide = np.dtype(np.int32) if new.itemsize < 4 else np.dtype(np.int64)
+    cut = g.cast(g.cast(g.node("Max", g.node("Min", held, inside), low), wide), new)
+    if not beyond:
+        return cut
+    return g.node("Where", g.node("GreaterOrEqual", held, high), np.asarray(info.max, new), cut)
+
+
+@converts("div")
+def divide(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+    """The quotient; of whole numbers by 0 it is -1, where runtimes fail, and by -1 it does not overflow."""
+    dtype = np.dtype(eqn.invars[0].aval.dtype)
+    if dtype.kind == "f" or _harmless(y):
+        return g.node("Div", x, y)
+    zero, one = np.zeros((), dtype), np.ones((), dtype)
+    none = g.node("Equal", y, zero)
+    nothing = np.asarray(-1).astype(dtype)
+    if dtype.kind == "u":
+        return where(g, dtype, none, nothing, g.node("Div", x, where(g, dtype, none, one, y)))
+    minus = g.node("Equal", y, -one)
+    quotient = g.node("Div", x, where(g, dtype, g.node("Or", none, minus), one, y))
+    return where(g, dtype, none, nothing, where(g, dtype, minus, g.node("Sub", zero, x), quotient))
+
+
+def _harmless(y: Value) -> bool:
+    """Whether a divisor is known, and neither 0 nor -1."""
+    return isinstance(y, np.ndarray) and not bool(np.isin(y.astype(np.int64), (0, -1)).any())
 
 
 @converts("eq", "ne")
@@ -100,8 +134,36 @@ def clamp(g: Graph, eqn: Any, low: Value, x: Value, high: Value) -> Value:
 
 @converts("rem")
 def remainder(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
-    """With the sign of the dividend."""
-    return g.node("Mod", x, y, fmod=1)
+    """With the sign of the dividend; of whole numbers by 0 it is the dividend, where runtimes fail."""
+    dtype = np.dtype(eqn.invars[0].aval.dtype)
+    if dtype.kind == "f" or _harmless(y):
+        return g.node("Mod", x, y, fmod=1)
+    none = g.node("Equal", y, np.zeros((), dtype))
+    harmful = none if dtype.kind == "u" else g.node("Or", none, g.node("Equal", y, -np.ones((), dtype)))
+    rest = g.node("Mod", x, where(g, dtype, harmful, np.ones((), dtype), y), fmod=1)  # by -1 it is 0, as by 1
+    return where(g, dtype, none, x, rest)
+
+
+@converts("atan2")
+def angle(g: Graph, eqn: Any, y: Value, x: Value) -> Value:
+    """The angle of (x, y): the arc tangent of the smaller over the larger, turned into its octant."""
+    dtype = eqn.outvars[0].aval.dtype
+    zero, one = np.zeros((), dtype), np.ones((), dtype)
+    up, across = g.node("Abs", y), g.node("Abs", x)
+    small, large = g.node("Min", up, across), g.node("Max", up, across)
+    alike = g.node("Equal", small, large)  # two infinities among them; two zeros have the angle of the axis
+    nothing = g.node("Equal", large, zero)
+    ratio = g.node("Div", small, g.node("Where", nothing, one, large))
+    ratio = g.node("Where", alike, g.node("Where", nothing, zero, one), ratio)
+    found = g.node("Atan", ratio)
+    found = g.node("Where", g.node("Greater", up, across), g.node("Sub", np.asarray(np.pi / 2, dtype), found), found)
+    found = g.node("Where", _negative(g, x, zero), g.node("Sub", np.asarray(np.pi, dtype), found), found)
+    return g.node("Where", _negative(g, y, zero), g.node("Neg", found), found)
+
+
+def _negative(g: Graph, x: Value, zero: np.ndarray) -> Value:
+    """Whether the sign is minus, that of -0 too."""
+    return g.node("Or", g.node("Less", x, zero), g.node("Less", g.node("Reciprocal", x), zero))
 
 
 @converts("integer_pow")
@@ -203,7 +265,9 @@ def select(g: Graph, eqn: Any, which: Value, *cases: Value) -> Value:
 
 
 def where(g: Graph, dtype: Any, condition: Value, yes: Value, no: Value) -> Value:
-    """``Where``; of truth values as logic, which runtimes have for every shape."""
+    """``Where``; of truth values as logic, which runtimes have for every shape, and of 16 bits in 32."""
     if np.dtype(dtype).kind == "b":
         return g.node("Or", g.node("And", condition, yes), g.node("And", g.node("Not", condition), no))
+    if np.dtype(dtype) in (np.int16, np.uint16):
+        return g.cast(g.node("Where", condition, g.cast(yes, np.int32), g.cast(no, np.int32)), dtype)
     return g.node("Where", condition, yes, no)

@@ -3,6 +3,7 @@
 
 import ast
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ class Graph:
     Attributes:
         source: for each named dimension, the input and the axis that it is read from.
         convert: writes a jaxpr into this graph: ``convert(closed, values) -> values``.
+        place: the name scopes of what is being written, for the names of nodes.
+        source_place: its place in the source.
+        places: the place in the source of every tensor, by name.
+        maxima_of_softmax: the identities of the equations whose maximum is only subtracted below exponentials.
     """
 
     def __init__(self, source: dict[str, tuple[str, int]], convert: Callable[..., list[Value]]):
@@ -32,6 +37,9 @@ class Graph:
         self._known: dict[Any, str] = {}
         self._count = 0
         self.place = ""
+        self.source_place = "place unknown"
+        self.places: dict[str, str] = {}
+        self.maxima_of_softmax: set[int] = set()
 
     @property
     def nodes(self) -> list[Any]:
@@ -67,6 +75,7 @@ class Graph:
         held = {key: value for key, value in attributes.items() if value is not None}
         self._scopes[at].append(helper.make_node(kind, inputs, outputs, name=label, **held))
         self._made[at].update(outputs)
+        self.places.update(dict.fromkeys(outputs, self.source_place))
 
     def name(self, value: Value) -> str:
         """The name of a tensor; known numbers become a constant of the model, equal ones once."""
@@ -97,7 +106,9 @@ class Graph:
         """A dimension as an int64 vector of one number; free ones are computed in the outermost graph, once."""
         if isinstance(dim, int | np.integer):
             return self.ints(int(dim))
-        return self._expression(ast.parse(str(dim).replace("^", "**"), mode="eval").body)
+        # Marked, a dimension may be called as a word of Python (`class`), and JAX's functions are told from it.
+        text = re.sub(r"[A-Za-z_]\w*(?!\w*\()", lambda word: f"dim_{word[0]}", str(dim)).replace("^", "**")
+        return self._expression(ast.parse(text, mode="eval").body)
 
     def shape(self, dims: Sequence[Dim]) -> Value:
         """A shape as an int64 vector."""
@@ -131,7 +142,7 @@ class Graph:
 
     def _new_expression(self, node: ast.AST) -> str:
         if isinstance(node, ast.Name):
-            tensor, axis = self.source[node.id]
+            tensor, axis = self.source[node.id.removeprefix("dim_")]
             return self._outer("Shape", [tensor], start=axis, end=axis + 1)
         if isinstance(node, ast.UnaryOp):
             return self._outer("Neg", [self.name(self._expression(node.operand))])

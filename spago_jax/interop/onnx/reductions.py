@@ -13,31 +13,45 @@ _KINDS = {"reduce_sum": "Sum", "reduce_max": "Max", "reduce_min": "Min", "reduce
 
 @converts(*_KINDS)
 def reduce(g: Graph, eqn: Any, x: Value) -> Value:
-    """Over some axes, which go."""
-    axes = eqn.params["axes"]
+    """Over some axes, which go; an extreme of numbers with NaN among them is NaN, which runtimes skip."""
+    axes, name, dtype = eqn.params["axes"], eqn.primitive.name, np.dtype(eqn.invars[0].aval.dtype)
     if not axes:
         return x
-    return g.node(f"Reduce{_KINDS[eqn.primitive.name]}", x, g.ints(*axes), keepdims=0)
+    if dtype.kind == "b":
+        return _any_or_all(g, x, axes, every=name in ("reduce_min", "reduce_prod"))
+    found = g.node(f"Reduce{_KINDS[name]}", x, g.ints(*axes), keepdims=0)
+    if name in ("reduce_max", "reduce_min") and dtype.kind == "f" and id(eqn) not in g.maxima_of_softmax:
+        lost = _any_or_all(g, g.node("IsNaN", x), axes, every=False)
+        found = g.node("Where", lost, np.asarray(np.nan, dtype), found)
+    return found
+
+
+def _any_or_all(g: Graph, x: Value, axes: Any, *, every: bool) -> Value:
+    kind = "ReduceMin" if every else "ReduceMax"
+    return g.cast(g.node(kind, g.cast(x, np.int32), g.ints(*axes), keepdims=0), bool)
 
 
 @converts("reduce_and", "reduce_or")
 def reduce_logic(g: Graph, eqn: Any, x: Value) -> Value:
     """All, or any."""
-    kind = "ReduceMin" if eqn.primitive.name == "reduce_and" else "ReduceMax"
     if eqn.invars[0].aval.dtype != bool:
         raise Unsupported("bit by bit")
-    found = g.node(kind, g.cast(x, np.int32), g.ints(*eqn.params["axes"]), keepdims=0)
-    return g.cast(found, bool)
+    return _any_or_all(g, x, eqn.params["axes"], every=eqn.primitive.name == "reduce_and")
 
 
 @converts("argmax", "argmin")
 def arg_extreme(g: Graph, eqn: Any, x: Value) -> Value:
-    """The place of the first extreme."""
+    """The place of the first extreme, or of the first NaN."""
     (axis,) = eqn.params["axes"]
     kind = "ArgMax" if eqn.primitive.name == "argmax" else "ArgMin"
     if eqn.invars[0].aval.dtype == bool:
         x = g.cast(x, np.int32)
-    return g.cast(g.node(kind, x, axis=axis, keepdims=0), eqn.params["index_dtype"])
+    place = g.node(kind, x, axis=axis, keepdims=0)
+    if np.dtype(eqn.invars[0].aval.dtype).kind == "f":
+        missing = g.node("IsNaN", x)
+        first = g.node("ArgMax", g.cast(missing, np.int32), axis=axis, keepdims=0)
+        place = g.node("Where", _any_or_all(g, missing, (axis,), every=False), first, place)
+    return g.cast(place, eqn.params["index_dtype"])
 
 
 @converts("cumsum")
@@ -90,6 +104,13 @@ def pool(g: Graph, eqn: Any, x: Value) -> Value:
     dilations = [params["window_dilation"][a] for a in spatial]
     if eqn.primitive.name == "reduce_window_max":
         pooled = g.node("MaxPool", flat, dilations=dilations, **attributes)
+        dtype = np.dtype(eqn.outvars[0].aval.dtype)
+        if dtype.kind == "f":
+            missing = g.cast(g.node("IsNaN", flat), np.float32)
+            lost = g.node(
+                "Greater", g.node("MaxPool", missing, dilations=dilations, **attributes), np.zeros((), np.float32)
+            )
+            pooled = g.node("Where", lost, np.asarray(np.nan, dtype), pooled)
     else:
         if any(d != 1 for d in dilations):
             raise Unsupported("with window dilation")

@@ -72,6 +72,28 @@ def concatenate(g: Graph, eqn: Any, *inputs: Value) -> Value:
     return g.node("Concat", *inputs, axis=eqn.params["dimension"])
 
 
+@converts("stack")
+def stack(g: Graph, eqn: Any, *inputs: Value) -> Value:
+    """One beside the other, along a new axis."""
+    axis = eqn.params["axis"]
+    return g.node("Concat", *(g.node("Unsqueeze", x, g.ints(axis)) for x in inputs), axis=axis)
+
+
+@converts("unstack")
+def unstack(g: Graph, eqn: Any, x: Value) -> list[Value]:
+    """The pieces along an axis, without it."""
+    axis = eqn.params["axis"]
+    count = len(eqn.outvars)
+    pieces = g.nodes_out("Split", count, x, g.ints(*[1] * count), axis=axis)
+    return [g.node("Squeeze", piece, g.ints(axis)) for piece in pieces]
+
+
+@converts("tile")
+def tile(g: Graph, eqn: Any, x: Value) -> Value:
+    """Repeated along its axes."""
+    return g.node("Tile", x, g.shape(eqn.params["reps"]))
+
+
 @converts("split")
 def split(g: Graph, eqn: Any, x: Value) -> list[Value]:
     """Into pieces of given sizes."""

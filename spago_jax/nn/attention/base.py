@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, Rng
 from spago_jax.nn.attention.kv_cache import KeyValueCache
+from spago_jax.ops.linear import float_dtype
 from spago_jax.ops.masks import check_lengths, zero_padding
 
 
@@ -74,7 +75,7 @@ class Attention(Module, abc.ABC):
 
     def initial_cache(self, lead: tuple[int, ...], size: int, dtype: Any = jnp.float32) -> KeyValueCache:
         """An empty cache for ``size`` steps of sequences with those leading axes."""
-        return KeyValueCache.empty(lead, size, *self.cache_features(), dtype)
+        return KeyValueCache.empty(lead, size, *self.cache_features(), float_dtype(dtype, self))
 
     def step(self, x: Array, cache: KeyValueCache, lengths: Array | None = None) -> tuple[Array, KeyValueCache]:
         """The next steps of self-attention: [..., time, in] after what the cache holds.

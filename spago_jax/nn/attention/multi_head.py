@@ -175,4 +175,4 @@ class MultiHeadAttention(Attention):
 
     def _split(self, x: Array) -> Array:
         """[..., time, heads * k] -> [..., heads, time, k]."""
-        return x.reshape(*x.shape[:-1], self.heads, -1).swapaxes(-2, -3)
+        return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).swapaxes(-2, -3)

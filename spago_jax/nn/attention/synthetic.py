@@ -9,6 +9,7 @@ from spago_jax.errors import InputError
 from spago_jax.nn.linear import Linear
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.attention import attention_mask, attention_weights, weighted_sum
+from spago_jax.ops.linear import as_float
 from spago_jax.ops.masks import zero_padding
 
 
@@ -59,7 +60,7 @@ class SyntheticAttention(Module):
         time = x.shape[-2]
         if time > self.weight.shape[0]:
             raise InputError(f"x has {time} steps of time, and this layer was made for up to {self.weight.shape[0]}")
-        x = zero_padding(x, lengths)
+        x = zero_padding(as_float(x, self), lengths)
         rows = self.weight[:time].astype(x.dtype)
         rows = rows.reshape((1,) * (x.ndim - 2) + rows.shape)
         query = jax.nn.relu(self.hidden(x))

@@ -67,7 +67,9 @@ class HORN(FusedCell):
     def recur(self, state: Array) -> Array:
         """The products with all past outputs, as one: [..., out]."""
         scale = over(jnp.asarray(self.decay ** np.arange(1, self.order + 1), state.dtype), state[..., 0])[..., None]
-        return matmul((state * scale).reshape(*state.shape[:-2], -1), self.recurrent_weight)
+        return matmul(
+            (state * scale).reshape(*state.shape[:-2], state.shape[-2] * state.shape[-1]), self.recurrent_weight
+        )
 
     def update(self, state: Array, gates: Array) -> tuple[Array, Array]:
         """The elementwise half of a step, given the pre-activation."""

@@ -146,7 +146,7 @@ class NRU(Recurrent):
         matrix = first[..., :, None] * second[..., None, :]
         matrix = jax.nn.relu(matrix) if self.relu else matrix
         matrix = matrix / (_norm5(matrix) + NORM_EPS)
-        vectors = matrix.reshape(*gate.shape, -1)
+        vectors = matrix.reshape(*gate.shape, math.prod(matrix.shape[-2:]) // gate.shape[-1])
         return jnp.mean(gate[..., None] * vectors, axis=-2)
 
 
