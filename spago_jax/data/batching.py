@@ -73,6 +73,8 @@ class LengthBatches:
         order: ``"shuffled"``, or ``"sequential"`` for evaluation: ascending within each bucket, the same every epoch.
         drop_last: leave out the last batch if it is not full.
         truncate: cut examples to the longest bucket (when they are gathered) instead of refusing longer ones.
+        weights: of each example, [n]: an epoch then draws examples with replacement, in proportion to their weights
+            within a bucket, as many as the bucket has; None: each example once.
 
     Raises:
         InputError: there are no examples, or none are left; a size is below 1; the buckets do not ascend, or are too
@@ -99,7 +101,9 @@ class LengthBatches:
         order: Order = "shuffled",
         drop_last: bool = False,
         truncate: bool = False,
+        weights: ArrayLike | None = None,
     ):
+        self.weights = None if weights is None else np.asarray(weights, np.float64)
         self.lengths = np.asarray(lengths, np.int32)
         _check(len(self.lengths), batch_size, steps_per_block, order)
         if bucket_lengths is None:
@@ -157,7 +161,7 @@ class LengthBatches:
         rest = np.empty(0, np.int64)
         last = len(self.bucket_lengths) - 1
         for number, (length, members) in enumerate(zip(self.bucket_lengths, self._members, strict=True)):
-            here = np.concatenate([rest, members])
+            here = np.concatenate([rest, _drawn(members, self.weights, random)])
             if shuffled:
                 random.shuffle(here)
             full = len(here) // self.batch_size * self.batch_size
@@ -200,6 +204,7 @@ class UniformBatches:
         seed: the seed of the shuffling.
         order: ``"shuffled"`` or ``"sequential"``.
         drop_last: leave out the last batch if it is not full; otherwise it is filled with -1.
+        weights: of each example, [n]: an epoch then draws n examples with replacement, in proportion to their weights.
 
     Raises:
         InputError: there are no examples, or none are left; a size is below 1.
@@ -217,7 +222,9 @@ class UniformBatches:
         seed: int = 0,
         order: Order = "shuffled",
         drop_last: bool = False,
+        weights: ArrayLike | None = None,
     ):
+        self.weights = None if weights is None else np.asarray(weights, np.float64)
         _check(n, batch_size, steps_per_block, order)
         self.n, self.batch_size, self.steps_per_block = n, batch_size, steps_per_block
         self.seed, self.order, self.drop_last = seed, order, drop_last
@@ -238,7 +245,8 @@ class UniformBatches:
     def epoch(self, epoch: int) -> list[Block]:
         """Returns the blocks of an epoch, which depend on nothing requested before."""
         if self.order == "shuffled":
-            indices = np.random.default_rng([self.seed, epoch]).permutation(self.n)
+            random = np.random.default_rng([self.seed, epoch])
+            indices = _drawn(random.permutation(self.n), self.weights, random)
         else:
             indices = np.arange(self.n)
         size = self.steps * self.batch_size
@@ -254,6 +262,14 @@ class UniformBatches:
     def padding_waste(self) -> float:
         """Returns the share of empty rows in an epoch's batches, 0 to 1."""
         return max(1.0 - self.n / (self.steps * self.batch_size), 0.0)
+
+
+def _drawn(members: np.ndarray, weights: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
+    """Returns as many examples, drawn with replacement in proportion to their weights; the same without weights."""
+    if weights is None or not len(members):
+        return members
+    shares = weights[members]
+    return random.choice(members, len(members), p=shares / shares.sum())
 
 
 def _blocks(rows: np.ndarray, steps: int, length: int) -> list[Block]:

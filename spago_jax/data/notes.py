@@ -23,6 +23,11 @@ class Notes:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._places: dict[str, str] = {}
+        self._sentences: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        """Takes a remark that is not a count."""
+        self._sentences.append(sentence)
 
     def add(self, what: str, *, path: str | Path | None = None, line: int | None = None, count: int = 1) -> None:
         """Counts one remark, worded so that a number may stand before it."""
@@ -31,11 +36,11 @@ class Notes:
             self._places[what] = f"{path}:{line}" if line else str(path)
 
     def lines(self) -> list[str]:
-        """Returns the remarks as sentences, in order of first appearance."""
+        """Returns the remarks as sentences, the counted ones in order of first appearance."""
         return [
             f"{count:,} {what}" + (f" (the first: {self._places[what]})" if what in self._places else "")
             for what, count in self._counts.items()
-        ]
+        ] + self._sentences
 
     def save(self, folder: Path) -> None:
         """Writes ``notes.json`` into an existing folder."""

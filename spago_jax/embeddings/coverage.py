@@ -2,12 +2,14 @@
 """How many words of a text have a given vector, and by which of their forms."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.data.notes import Notes
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.word_index import WordIndexer
 
-__all__ = ["Coverage", "coverage"]
+__all__ = ["Coverage", "coverage", "say_coverage"]
 
 
 @dataclasses.dataclass
@@ -87,3 +89,11 @@ def _how(indexer: WordIndexer, form: str) -> str:
     if given == form:
         return "exact"
     return "lower" if given == form.lower() else "digits"
+
+
+def say_coverage(notes: Notes, indexers: Iterable[TokenIndexer], lexicon: Lexicon) -> None:
+    """Notes how many tokens and words of a part of the data have a given vector, for each embedding that has some."""
+    for indexer in indexers:
+        found = coverage(indexer, lexicon)
+        if found is not None:
+            notes.say(f"{indexer.name}: {found[0]} tokens and {found[1]} words have a given vector")

@@ -92,11 +92,24 @@ class TrainConfig(Section):
         return self.epochs if self.steps is None else -(-self.steps // steps_per_epoch)
 
 
+class ClassTrainConfig(TrainConfig):
+    """Training of a classifier."""
+
+    sampling: Literal["balanced"] | None = Field(
+        default=None,
+        description="balanced: draw examples with replacement, every class as often; null: every example once an epoch",
+    )
+
+
 class TextTrainConfig(TrainConfig):
     """Training of a model of texts: rows of similar length share a batch."""
 
     buckets: PositiveInt = Field(default=4, description="number of padded lengths that texts are sorted into")
     max_length: PositiveInt = Field(default=128, description="longer texts are cut at this number of tokens")
+
+
+class TextClassTrainConfig(TextTrainConfig, ClassTrainConfig):
+    """Training of a classifier of texts."""
 
 
 class StreamTrainConfig(TrainConfig):

@@ -276,8 +276,11 @@ class Task(abc.ABC):
         """Returns the labels that answers may carry, for colours and for the metadata of an export."""
 
 
-def batches_by_length(task: Task, split: str, *, training: bool) -> LengthBatches:
-    """Returns batches of rows of similar length, for tasks whose `train` section is a ``TextTrainConfig``."""
+def batches_by_length(task: Task, split: str, *, training: bool, weights: np.ndarray | None = None) -> LengthBatches:
+    """Returns batches of rows of similar length, for tasks whose `train` section is a ``TextTrainConfig``.
+
+    In training, rows are drawn in proportion to ``weights``, if there are any.
+    """
     train = task.experiment.train
     assert isinstance(train, TextTrainConfig)
     lengths = {name: rows.lengths for name, rows in task.parts.items()}
@@ -288,7 +291,30 @@ def batches_by_length(task: Task, split: str, *, training: bool) -> LengthBatche
         steps_per_block=train.steps_per_call,
         seed=task.experiment.seed,
         order="shuffled" if training else "sequential",
+        weights=weights if training else None,
     )
 
 
-__all__ = ["Answer", "Batch", "Loss", "Objective", "Rows", "Score", "Scorer", "Scores", "Task", "batches_by_length"]
+def balancing_weights(labels: np.ndarray) -> np.ndarray:
+    """Returns weights under which every class is drawn as often: one over the number of examples of its class.
+
+    >>> balancing_weights(np.array([0, 0, 0, 1])).round(2).tolist()
+    [0.33, 0.33, 0.33, 1.0]
+    """
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return 1.0 / counts[inverse]
+
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "Loss",
+    "Objective",
+    "Rows",
+    "Score",
+    "Scorer",
+    "Scores",
+    "Task",
+    "balancing_weights",
+    "batches_by_length",
+]

@@ -78,8 +78,8 @@ def test_sentences_are_drawn_too(tmp_path):
     ("settings", "message"),
     [
         ({"dev": "x.csv", "dev_fraction": 0.1}, "data.dev names files and data.dev_fraction = 0.1 draws"),
-        ({"test": "x.csv", "fold": {"index": 0, "of": 2}}, "data.fold draws test from data.train"),
-        ({"fold": {"index": 2, "of": 2}}, "folds are numbered from 0 to 1"),
+        ({"test": "x.csv", "fold": {"index": 1, "of": 2}}, "data.fold draws test from data.train"),
+        ({"fold": {"index": 3, "of": 2}}, "folds are numbered from 1 to 2"),
     ],
 )
 def test_sources_that_contradict_each_other(settings, message):
@@ -99,3 +99,22 @@ def test_lists_patterns_folders_and_names_with_brackets(tmp_path):
     assert names(f"{tmp_path}/c[1].csv") == ["c[1].csv"]
     assert names([f"{tmp_path}/a.csv", f"{tmp_path}/d.txt"]) == ["a.csv", "d.txt"]
     assert names(f"{tmp_path}/z*.csv") == ["z*.csv"]  # named in the error
+
+
+@pytest.mark.parametrize("kind", ["length", "uniform"])
+def test_drawn_batches_have_every_class_as_often(kind):
+    from spago_jax.data.batching import LengthBatches, UniformBatches
+    from spago_jax.train.task import balancing_weights
+
+    labels = np.array([0] * 90 + [1] * 10)
+    weights = balancing_weights(labels)
+    lengths = np.tile([3, 12], 50)
+    if kind == "length":
+        batches = LengthBatches(lengths, 10, bucket_lengths=(8, 16), weights=weights, seed=1)
+    else:
+        batches = UniformBatches(100, 10, weights=weights, seed=1)
+    drawn = np.concatenate([block.indices.ravel() for epoch in range(20) for block in batches.epoch(epoch)])
+    assert len(drawn) == 2000
+    assert 0.45 < labels[drawn].mean() < 0.55
+    if kind == "length":
+        assert all((lengths[block.indices] <= block.length).all() for block in batches.epoch(0))

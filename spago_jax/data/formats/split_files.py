@@ -21,13 +21,13 @@ Files = DataPath | tuple[DataPath, ...]
 class Fold(Section):
     """One fold of a cross-validation."""
 
-    index: int = Field(ge=0, description="which fold becomes test, from 0")
+    index: PositiveInt = Field(description="which fold becomes test, from 1")
     of: PositiveInt = Field(ge=2, description="the number of folds")
 
     @model_validator(mode="after")
     def _inside(self) -> "Fold":
-        if self.index >= self.of:
-            raise ValueError(f"fold {self.index} of {self.of}: folds are numbered from 0 to {self.of - 1}")
+        if self.index > self.of:
+            raise ValueError(f"fold {self.index} of {self.of}: folds are numbered from 1 to {self.of}")
         return self
 
 
@@ -123,7 +123,7 @@ class SplitFiles(Reader, abc.ABC):
         train = self.files("train")
         strata = [self.stratum(example) for example in self.read_files(train, Notes())]
         known = [name for name in strata if name is not None]
-        fold = None if self.fold is None else (self.fold.index, self.fold.of)
+        fold = None if self.fold is None else (self.fold.index - 1, self.fold.of)
         shares = {name: getattr(self, f"{name}_fraction") for name in ("dev", "test") if not self.files(name)}
         parts = draw_parts(
             len(strata),

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.models.flows import FlowEncoder
+from spago_jax.tasks.class_options import WEIGHTS, ClassWeights
 
 
 class ImageClassifierConfig(Section):
@@ -17,3 +18,4 @@ class ImageClassifierConfig(Section):
     input_dropout: float = Field(default=0.0, ge=0, lt=1, description="of the pixels")
     shift: int = Field(default=0, ge=0, description="move each training image by up to so many pixels either way")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    class_weights: ClassWeights = Field(default=None, description=WEIGHTS)

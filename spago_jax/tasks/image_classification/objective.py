@@ -8,7 +8,7 @@ import jax
 
 from spago_jax.core import Array, Rng
 from spago_jax.models.image_mlp import MLPClassifier
-from spago_jax.tasks.class_loss import class_measures, classification_loss
+from spago_jax.tasks.class_loss import class_measures, classification_loss, weights_of
 from spago_jax.tasks.image_classification.config import ImageClassifierConfig
 from spago_jax.tasks.image_classification.processor import PictureProcessor
 from spago_jax.train.task import Batch, Loss, Objective
@@ -19,6 +19,8 @@ class ImageClassificationObjective(Objective[MLPClassifier]):
 
     def __init__(self, config: ImageClassifierConfig, processor: PictureProcessor):
         self.config, self.shape, self.classes = config, processor.shape, processor.classes
+        names = [str(number) for number in range(processor.classes)]
+        self.weights = weights_of(config.class_weights, names, processor.counts)
 
     def init(self, key: Array) -> MLPClassifier:
         """A fresh classifier."""
@@ -37,7 +39,7 @@ class ImageClassificationObjective(Objective[MLPClassifier]):
 
     def loss(self, model: MLPClassifier, batch: Batch, carry: Any, rng: Rng) -> Loss:
         """Cross-entropy."""
-        return classification_loss(model(batch["images"], rng=rng), batch, self.config.label_smoothing)
+        return classification_loss(model(batch["images"], rng=rng), batch, self.config.label_smoothing, self.weights)
 
     def predict(self, model: MLPClassifier, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
         """The ``logits`` [batch, classes] and ``probabilities``."""

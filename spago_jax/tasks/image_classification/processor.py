@@ -26,19 +26,19 @@ class PictureProcessor(Processor[Picture, Classification]):
     """Pictures of one size, and the classes 0, 1, 2, ...
 
     Args:
-        shape: height and width of a picture.
-        classes: number of classes.
-        dtype: of the training pictures; pictures of other types are turned to it where no number changes, else to
-            float32.
-        absent: classes of which training had no picture.
+        shape: height and width.
+        counts: how many training pictures each class has; classes are numbered from 0.
+        dtype: the type of the training pixels; pictures of other types are turned to it where no number changes, else
+            to float32.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, shape: Sequence[int], classes: int, dtype: str = "float32", absent: Iterable[int] = ()):
-        self.shape, self.classes = (int(shape[0]), int(shape[1])), int(classes)
-        self.known = frozenset(range(self.classes)) - frozenset(absent)
-        self.dtype = np.dtype(dtype)
+    def __init__(self, shape: Sequence[int], counts: Sequence[int], dtype: str):
+        height, width = shape
+        self.shape, self.counts, self.dtype = (int(height), int(width)), tuple(map(int, counts)), np.dtype(dtype)
+        self.classes = len(self.counts)
+        self.known = {number for number, count in enumerate(self.counts) if count}
 
     def example(self, value: Any) -> Picture:
         """A picture, pixels [height, width].
@@ -101,13 +101,12 @@ class PictureProcessor(Processor[Picture, Classification]):
         return ranked(outputs[0]["logits"], [str(number) for number in range(self.classes)], **options)
 
     def settings(self) -> dict[str, Any]:
-        """The size and type of a picture, the number of classes, and those without pictures."""
+        """The size and type of a picture, and the number of training pictures of each class."""
         return {
             "task": "image-classification",
             "shape": list(self.shape),
-            "classes": self.classes,
+            "counts": list(self.counts),
             "dtype": self.dtype.name,
-            "absent": sorted(set(range(self.classes)) - self.known),
         }
 
     def save(self, folder: Path) -> None:
@@ -119,6 +118,6 @@ class PictureProcessor(Processor[Picture, Classification]):
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
         try:
-            return cls(settings["shape"], settings["classes"], settings["dtype"], settings.get("absent", ()))
+            return cls(settings["shape"], settings["counts"], settings["dtype"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the settings of a classifier: {error}", path=folder / "processor.json") from None

@@ -16,13 +16,14 @@ from spago_jax.data.formats.digits import Digits
 from spago_jax.data.formats.idx import Idx, read_idx
 from spago_jax.data.formats.reader import Reader
 from spago_jax.errors import InputError, InputWarning
+from spago_jax.tasks.class_options import AnswerOptions
 from spago_jax.tasks.class_scores import ClassScorer
 from spago_jax.tasks.image_classification.config import ImageClassifierConfig
 from spago_jax.tasks.image_classification.objective import ImageClassificationObjective
 from spago_jax.tasks.image_classification.processor import PictureProcessor
 from spago_jax.tasks.input_file import InputFile
-from spago_jax.train.schema import Experiment, TrainConfig
-from spago_jax.train.task import Score, Task
+from spago_jax.train.schema import ClassTrainConfig, Experiment
+from spago_jax.train.task import Score, Task, balancing_weights
 
 
 class ImageClassification(Task):
@@ -31,8 +32,9 @@ class ImageClassification(Task):
     name = "image-classification"
     readers: ClassVar[tuple[type[Reader], ...]] = (Idx, Digits)
     ModelConfig = ImageClassifierConfig
-    TrainConfig = TrainConfig
+    TrainConfig = ClassTrainConfig
     scores: ClassVar[tuple[Score, ...]] = (Score("accuracy"), Score("macro_f1"), Score("loss", "min"))
+    Options = AnswerOptions
     processor_class = PictureProcessor
 
     @classmethod
@@ -40,9 +42,8 @@ class ImageClassification(Task):
         """Makes the shape and the classes of the training pictures."""
         pictures = list(experiment.data.read("train", seed=experiment.seed))
         first = pictures[0].pixels
-        labels = {picture.label or 0 for picture in pictures}
-        absent = sorted(set(range(max(labels))) - labels)
-        return PictureProcessor(first.shape, max(labels) + 1, first.dtype.name, absent)
+        counts = np.bincount([picture.label or 0 for picture in pictures])
+        return PictureProcessor(first.shape, counts.tolist(), first.dtype.name)
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
         """Reads one part of the data, or an IDX file of images and one of labels."""
@@ -92,12 +93,15 @@ class ImageClassification(Task):
     def batches(self, split: str, *, training: bool) -> UniformBatches:
         """Shuffled for training, in order for evaluation."""
         train = self.experiment.train
+        balanced = training and train.sampling == "balanced"
+        weights = balancing_weights(self.parts[split].labels) if balanced else None
         return UniformBatches(
             len(self.parts[split]),
             train.batch_size if training else train.eval_batch_size,
             steps_per_block=train.steps_per_call,
             seed=self.experiment.seed,
             order="shuffled" if training else "sequential",
+            weights=weights,
         )
 
     def scorer(self, split: str) -> ClassScorer:

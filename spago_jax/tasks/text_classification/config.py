@@ -3,12 +3,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.embeddings.stacked import EmbeddingConfig
 from spago_jax.models.encoders import BiRNNEncoder
 from spago_jax.models.flows import FlowEncoder
+from spago_jax.tasks.class_options import WEIGHTS, ClassWeights
 
 
 class CNNEncoder(Section):
@@ -26,16 +27,6 @@ class NgramsConfig(Section):
     order: PositiveInt = Field(default=2, description="longest word n-gram")
     characters: bool = Field(default=False, description="also hash character n-grams of 3 to 5")
     size: PositiveInt = Field(default=100, description="length of an n-gram vector")
-
-
-class AnswerOptions(Section):
-    """How answers are given."""
-
-    top_k: PositiveInt = Field(default=5, description="how many classes are listed with their probabilities")
-    threshold: float | None = Field(
-        default=None, ge=0, le=1, description="least probability of a label (default: 0, of several labels 0.5)"
-    )
-    otherwise: str | None = Field(default=None, description="label where none reaches the threshold")
 
 
 class TextClassifierConfig(Section):
@@ -56,7 +47,4 @@ class TextClassifierConfig(Section):
     lowercase: bool = Field(default=True, description="lower-case the texts")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="of the token vectors and of the pooled features")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
-    class_weights: Literal["balanced"] | dict[str, NonNegativeFloat] | None = Field(
-        default=None,
-        description="weights of the loss by label, 1 where none is given; balanced: n / (classes * n_label)",
-    )
+    class_weights: ClassWeights = Field(default=None, description=WEIGHTS)

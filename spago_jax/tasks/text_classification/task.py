@@ -15,18 +15,20 @@ from spago_jax.data.examples import Labeled
 from spago_jax.data.formats.labeled_text import FILE_FORMATS, LabeledText
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.notes import Notes
+from spago_jax.embeddings.coverage import say_coverage
 from spago_jax.embeddings.stacked import GROWING, check_embeddings, extend, fit
 from spago_jax.errors import InputError
+from spago_jax.tasks.class_options import AnswerOptions
 from spago_jax.tasks.class_scores import ClassScorer, MultiLabelScorer, ValueScorer
 from spago_jax.tasks.input_file import InputFile
-from spago_jax.tasks.text_classification.config import AnswerOptions, TextClassifierConfig
+from spago_jax.tasks.text_classification.config import TextClassifierConfig
 from spago_jax.tasks.text_classification.objective import TextClassificationObjective
 from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
-from spago_jax.train.schema import Experiment, TextTrainConfig
+from spago_jax.train.schema import Experiment, TextClassTrainConfig
 from spago_jax.train.start import is_fresh
-from spago_jax.train.task import Score, Scorer, Scores, Task, batches_by_length
+from spago_jax.train.task import Score, Scorer, Scores, Task, balancing_weights, batches_by_length
 
 _SCORES = {
     "single-label": ("accuracy", "macro_f1", "loss"),
@@ -41,7 +43,7 @@ class TextClassification(Task):
     name = "text-classification"
     readers: ClassVar[tuple[type[Reader], ...]] = (LabeledText,)
     ModelConfig = TextClassifierConfig
-    TrainConfig = TextTrainConfig
+    TrainConfig = TextClassTrainConfig
     Options = AnswerOptions
     scores: ClassVar[tuple[Score, ...]] = (
         Score("accuracy"),
@@ -63,6 +65,8 @@ class TextClassification(Task):
         TOKENIZERS.find(experiment.model.tokenizer)
         if experiment.data.train is None:
             raise InputError("data.train is missing: there is nothing to train on")
+        if experiment.train.sampling == "balanced" and experiment.model.problem != "single-label":
+            raise InputError("train.sampling: balanced needs model.problem: single-label, one class per text")
 
     @classmethod
     def make_processor(cls, experiment: Experiment, *, start: TextProcessor | None = None) -> TextProcessor:
@@ -112,6 +116,7 @@ class TextClassification(Task):
         corpus, notes = _corpus(self.experiment.data, split, self.processor.tokenizer, files)
         rows = self.processor.rows(corpus)
         self.parts[split] = rows
+        say_coverage(notes, self.processor.indexers, corpus.lexicon)
         long = int(np.count_nonzero(rows.cut))
         if long:
             notes.add(
@@ -122,8 +127,11 @@ class TextClassification(Task):
         self.notes[split] = notes
 
     def batches(self, split: str, *, training: bool) -> LengthBatches:
-        """By length, with few padded lengths."""
-        return batches_by_length(self, split, training=training)
+        """By length, with few padded lengths; for training drawn so that classes balance, if that is asked for."""
+        weights = None
+        if training and self.experiment.train.sampling == "balanced":
+            weights = balancing_weights(self.parts[split].targets)
+        return batches_by_length(self, split, training=training, weights=weights)
 
     @classmethod
     def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from spago_jax.data.formats.conll import Conll, read_conll
 from spago_jax.data.formats.conllu import Conllu, read_conllu
 from spago_jax.data.formats.python_source import PythonSource
 from spago_jax.data.formats.reader import Reader
+from spago_jax.embeddings.coverage import say_coverage
 from spago_jax.embeddings.stacked import GROWING, check_embeddings, extend, fit
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
@@ -83,6 +84,7 @@ class TokenClassification(Task):
         tags, max_length = self.processor.tags, self.processor.max_length
         corpus, notes = read_corpus(self.experiment.data, split, tags.written, tags.scheme, max_length, files)
         self.parts[split] = self.processor.rows(corpus, split)
+        say_coverage(notes, self.processor.indexers, corpus.lexicon)
         if split == "train" and self.experiment.data.tag_scheme() == "auto":
             read_as = f", read by the model as {tags.scheme}" if tags.scheme != tags.written else ""
             notes.add(f"tags in the scheme {tags.written}{read_as}", count=len(corpus.tag_names))
