@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.compiler.rewrite import stable
+from spago_jax.compiler.rewrite import accurate
 from spago_jax.compiler.symbolic.node import Node, Owner, described, operation
 from spago_jax.errors import InputError
 from spago_jax.ops.activations import leaky_relu
@@ -53,8 +53,8 @@ cube = _unary("cube", lambda x: x * x * x)
 tanh = _unary("tanh", jnp.tanh)
 sigmoid = _unary("sigmoid", jax.nn.sigmoid)
 log1p = _unary("log1p", jnp.log1p)
-expm1 = _unary("expm1", stable.expm1)
-softplus = _unary("softplus", stable.softplus)
+expm1 = _unary("expm1", accurate.expm1)
+softplus = _unary("softplus", accurate.softplus)
 
 
 def same_shapes(name: str, a: Node, b: Node, **_: Any) -> None:
@@ -159,14 +159,14 @@ def norm(x: Any, *, axis: Any = None, p: float = 2) -> Any:
     """``(sum |x|^p)^(1/p)``; for p = 2 over the whole range of numbers, with derivative 0 at 0."""
     axes = axes_of(axis, jnp.ndim(x))
     if p == 2:
-        return stable.norm(x, axes)
+        return accurate.norm(x, axes)
     return jnp.sum(jnp.abs(x) ** p, axes) ** (1 / p)
 
 
 @operation("log_sum_exp", check_axes)
 def log_sum_exp(x: Any, *, axis: Any = None) -> Any:
     """``log(sum(exp(x)))``."""
-    return stable.logsumexp(x, axes_of(axis, jnp.ndim(x)))
+    return accurate.logsumexp(x, axes_of(axis, jnp.ndim(x)))
 
 
 def reduce_add(*nodes: Node) -> Node:
@@ -191,13 +191,13 @@ def reduce_mul(*nodes: Node) -> Node:
 @operation("softmax", check_axes)
 def softmax(x: Any, *, axis: Any = -1) -> Any:
     """``exp(x) / sum(exp(x))`` over an axis, the last by default."""
-    return stable.softmax(x, axes_of(axis, jnp.ndim(x)))
+    return accurate.softmax(x, axes_of(axis, jnp.ndim(x)))
 
 
 @operation("log_softmax", check_axes)
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     """``log(softmax(x))``."""
-    return stable.log_softmax(x, axes_of(axis, jnp.ndim(x)))
+    return accurate.log_softmax(x, axes_of(axis, jnp.ndim(x)))
 
 
 @operation("sparsemax", check_axes)
@@ -221,7 +221,7 @@ def leaky_rectify(x: Any, *, alpha: float = 0.01) -> Any:
 @operation("mish")
 def mish(x: Any) -> Any:
     """``x tanh(softplus(x))`` (Misra 2019)."""
-    return x * jnp.tanh(stable.softplus(x))
+    return x * jnp.tanh(accurate.softplus(x))
 
 
 # -- Losses ----------------------------------------------------------------------------------------------------------
@@ -268,13 +268,13 @@ def _negative_log_likelihood(scores: Any, target: Any, size: Any, target_size: A
         t, row = inputs
         one = jnp.roll(alpha, 1).at[0].set(floor)
         two = jnp.where(skips, jnp.roll(alpha, 2), floor)
-        new = stable.logaddexp(stable.logaddexp(alpha, one), two) + row[labels]
+        new = accurate.logaddexp(accurate.logaddexp(alpha, one), two) + row[labels]
         return jnp.where(t < size, new, alpha), None
 
     alpha, _ = jax.lax.scan(step, start, (jnp.arange(1, scores.shape[0]), scores[1:]))
     last = 2 * target_size
     before = jnp.where(target_size > 0, alpha[jnp.maximum(last - 1, 0)], floor)
-    return -stable.logaddexp(alpha[last], before)
+    return -accurate.logaddexp(alpha[last], before)
 
 
 # -- Normalisation of [batch, channels, ...] -------------------------------------------------------------------------

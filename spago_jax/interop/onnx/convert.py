@@ -209,7 +209,7 @@ class _Converter:
             return apply_rule(self._rules[name], self.graph, eqn, inputs)
         except Unsupported as reason:
             self._miss(name, str(reason), self._place)
-            for inner in jaxprs.bodies(eqn).values():
+            for inner in jaxprs.subprograms(eqn).values():
                 self._scan_for_missing(inner)
             return [self.graph.fresh("missing") for _ in eqn.outvars]
         except (TypeError, ValueError, KeyError):
@@ -229,7 +229,7 @@ class _Converter:
 
     def _scan_for_missing(self, closed: jaxprs.ClosedJaxpr) -> None:
         for eqn in closed.jaxpr.eqns:
-            inner = jaxprs.bodies(eqn)
+            inner = jaxprs.subprograms(eqn)
             if jaxprs.call_body(eqn) is None and eqn.primitive.name not in self._rules:
                 self._miss(eqn.primitive.name, "", str(jaxprs.place(eqn) or self._place))
             for body in inner.values():
@@ -250,7 +250,7 @@ class _Converter:
 
 def _known(eqn: jaxprs.JaxprEqn, inputs: list[Any]) -> bool:
     """Whether an equation can be worked out now: small, of known numbers and sizes, and without a program inside."""
-    if not inputs or jaxprs.bodies(eqn) or not all(isinstance(value, np.ndarray) for value in inputs):
+    if not inputs or jaxprs.subprograms(eqn) or not all(isinstance(value, np.ndarray) for value in inputs):
         return False
     shapes = [getattr(var.aval, "shape", None) for var in eqn.outvars]
     if any(shape is None or not all(isinstance(dim, int) for dim in shape) for shape in shapes):
