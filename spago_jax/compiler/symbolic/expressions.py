@@ -261,8 +261,8 @@ class Expressions(Owner):
         for output, given in zip(outputs, output_grads, strict=True):
             if (output.shape, output.dtype) != (given.shape, given.dtype):
                 raise InputError(
-                    f"backpropagate: the gradient of {output.label} must be {output.type}, "
-                    f"and {given.label} is {given.type}"
+                    f"backpropagate: the gradient of {output.label} must be {output.type}; "
+                    f"{given.label} is {given.type}"
                 )
         inputs = inputs_of(outputs)
         key = ("gradients", outputs, output_grads, wrt)

@@ -10,11 +10,10 @@ import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.ship.arguments import Shipment, shipment
-from spago_jax.compiler.ship.errors import ExportError
 from spago_jax.compiler.ship.plain import map_paths
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
 from spago_jax.core.disk import replace_file
-from spago_jax.errors import InputError
+from spago_jax.errors import ExportError, InputError
 from spago_jax.interop.onnx.checks import check_model
 from spago_jax.interop.onnx.softmax import maxima_of_softmax
 from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Rule, Unsupported
