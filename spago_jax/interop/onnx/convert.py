@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from spago_jax.core.disk import replace_file
 from spago_jax.errors import ExportError, InputError
 from spago_jax.interop.onnx.checks import check_model
 from spago_jax.interop.onnx.softmax import maxima_of_softmax
-from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Rule, Unsupported
+from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Equation, Rule, Unsupported
 from spago_jax.interop.onnx.widening import apply_rule
 
 OPSET = 18
@@ -205,7 +205,7 @@ class _Converter:
                 self._check_dtype(name, getattr(var.aval, "dtype", None), self._place)
             if name not in self._rules:
                 raise Unsupported("")
-            return apply_rule(self._rules[name], self.graph, eqn, inputs)
+            return apply_rule(self._rules[name], self.graph, cast(Equation, eqn), inputs)
         except Unsupported as reason:
             self._miss(name, str(reason), self._place)
             for inner in jaxprs.subprograms(eqn).values():
