@@ -38,6 +38,10 @@ class CheckpointError(SpagoError, RuntimeError):
     """A checkpoint cannot be written, or what is on disk cannot be read back."""
 
 
+class ExportError(SpagoError, RuntimeError):
+    """A function cannot be exported as it stands, or the folder cannot be written."""
+
+
 class TrainingError(SpagoError, RuntimeError):
     """Training cannot go on: the loss or a gradient is not finite. Exit code 1."""
 

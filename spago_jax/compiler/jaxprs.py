@@ -27,7 +27,6 @@ __all__ = [
     "Place",
     "Var",
     "bind",
-    "bodies",
     "branches",
     "call_body",
     "constant",
@@ -42,6 +41,7 @@ __all__ = [
     "run",
     "scan_loop",
     "scope",
+    "subprograms",
     "trace",
     "used_equations",
     "while_loop",
@@ -74,7 +74,7 @@ def trace(function: Callable[..., Any], *args: Any) -> tuple[ClosedJaxpr, Any]:
     return jax.make_jaxpr(function, return_shape=True)(*args)
 
 
-def bodies(eqn: JaxprEqn) -> dict[str, ClosedJaxpr]:
+def subprograms(eqn: JaxprEqn) -> dict[str, ClosedJaxpr]:
     """The programs inside an equation by parameter name: a call's, a scan's, both of a while, each branch of a cond."""
     found: dict[str, ClosedJaxpr] = {}
     for name, value in eqn.params.items():
@@ -97,7 +97,7 @@ def call_body(eqn: JaxprEqn, *, custom: bool = True, remat: bool = True) -> Clos
     """
     name = eqn.primitive.name
     if name in _PLAIN_CALLS or (custom and name in _CUSTOM_CALLS) or (remat and name in _REMAT_CALLS):
-        for body in bodies(eqn).values():
+        for body in subprograms(eqn).values():
             if len(body.jaxpr.invars) == len(eqn.invars) and len(body.jaxpr.outvars) == len(eqn.outvars):
                 return body
     return None
@@ -269,7 +269,7 @@ def located(eqn: JaxprEqn) -> Iterator[None]:
 
 
 def rebind(eqn: JaxprEqn, inputs: Sequence[Any], changed: Mapping[str, ClosedJaxpr]) -> list[Any]:
-    """Runs one equation with other programs inside it, by the names of ``bodies``, of the same inputs and outputs."""
+    """Runs one equation with other programs inside it, of the same inputs and outputs, named as by ``subprograms``."""
     params = dict(eqn.params)
     for name, body in changed.items():
         key, _, index = name.partition(".")

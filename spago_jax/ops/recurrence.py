@@ -192,3 +192,14 @@ def _unfold(ys: jax.Array, lead: tuple[int, ...]) -> jax.Array:
 
 def _unfold_state(state: State, lead: tuple[int, ...]) -> State:
     return jax.tree.map(lambda leaf: leaf.reshape(*lead, *leaf.shape[1:]), state)
+
+
+def push(ring: jax.Array, y: jax.Array) -> jax.Array:
+    """Returns the last outputs of a recurrence, newest first, with one more: [..., size, features], kept.
+
+    ``y`` [..., features] comes in front, and the oldest goes: what higher-order cells remember.
+
+    >>> push(jnp.array([[1.0], [2.0]]), jnp.array([5.0]))[:, 0]
+    Array([5., 1.], dtype=float32)
+    """
+    return jnp.concatenate([y[..., None, :].astype(ring.dtype), ring[..., :-1, :]], axis=-2)

@@ -73,7 +73,7 @@ def test_a_rule_replaces_operations():
 
 def test_bodies_of_loops_and_branches():
     closed, _ = jaxprs.trace(loops, jnp.ones(4))
-    names = {eqn.primitive.name: set(jaxprs.bodies(eqn)) for eqn in closed.jaxpr.eqns}
+    names = {eqn.primitive.name: set(jaxprs.subprograms(eqn)) for eqn in closed.jaxpr.eqns}
     assert names["while"] == {"cond_jaxpr", "body_jaxpr"}
     assert names["scan"] == {"jaxpr"}
 

@@ -283,7 +283,7 @@ def test_operation(name, tmp_path):
 def primitives(closed, found):
     for eqn in closed.jaxpr.eqns:
         found.add(eqn.primitive.name)
-        for body in jaxprs.bodies(eqn).values():
+        for body in jaxprs.subprograms(eqn).values():
             primitives(body, found)
     return found
 

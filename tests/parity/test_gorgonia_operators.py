@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spago_jax.compiler import symbolic as sym
-from spago_jax.compiler.rewrite import count
+from spago_jax.compiler.rewrite import operation_count
 from spago_jax.compiler.symbolic import Expressions
 from spago_jax.errors import InputError
 
@@ -373,7 +373,7 @@ def test_r47_backpropagation_gives_the_other_operand_times_the_seed():
     g.let(x, [1, 2, 3]).let(w, [4, 5, 6]).let(seed, [1, 10, 100])
     found = g.run(dx, dw)
     np.testing.assert_array_equal(found, [[4, 50, 600], [1, 20, 300]])
-    assert count(g.graph(dx).simplify().jaxpr) == 1  # one product, and nothing else
+    assert operation_count(g.graph(dx).simplify().jaxpr) == 1  # one product, and nothing else
     with pytest.raises(InputError, match="no derivative passes from x \\* w to z"):
         g.backpropagate([out], [seed], [z])
 

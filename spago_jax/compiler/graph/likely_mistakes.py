@@ -142,7 +142,7 @@ def _equations(
     for eqn in closed.jaxpr.eqns:
         where = jaxprs.place(eqn) or place
         yield closed, eqn, where
-        for body in jaxprs.bodies(eqn).values():
+        for body in jaxprs.subprograms(eqn).values():
             yield from _equations(body, where)
 
 
@@ -169,7 +169,7 @@ def _doubles(closed: jaxprs.ClosedJaxpr) -> Iterator[GraphWarning]:
         return
     for _, eqn, place in _equations(closed):
         made = [var.aval for var in eqn.outvars if _double(var.aval)]
-        if not made or jaxprs.bodies(eqn):
+        if not made or jaxprs.subprograms(eqn):
             continue
         where = f" at {short_place(place)}" if place else ""
         yield GraphWarning(

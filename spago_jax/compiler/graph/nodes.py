@@ -342,7 +342,7 @@ class _Builder:
         if eqn.primitive.name.startswith(_WITHOUT_INNER):
             return ()
         blocks = []
-        for name, body in jaxprs.bodies(eqn).items():
+        for name, body in jaxprs.subprograms(eqn).items():
             same = len(body.jaxpr.invars) == len(operands) and all(
                 shape_of(var.aval) == shape_of(atom.aval)
                 for var, atom in zip(body.jaxpr.invars, eqn.invars, strict=True)

@@ -66,7 +66,7 @@ def of_equation(eqn: jaxprs.JaxprEqn, inner: Sequence[Work]) -> Work:
 
     Args:
         eqn: the equation.
-        inner: the costs of its bodies, in the order of ``jaxprs.bodies``.
+        inner: the costs of its bodies, in the order of ``jaxprs.subprograms``.
     """
     read = dict.fromkeys(atom for atom in eqn.invars if isinstance(atom, jaxprs.Var))
     moved = float(sum(array_bytes(var.aval) for var in (*read, *eqn.outvars)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import JaxprEqn
-from spago_jax.compiler.rewrite.view import View, type_of
+from spago_jax.compiler.rewrite.definitions import Definitions, type_of
 
 FOLD_LIMIT = 64  # elements: a larger constant is cheaper computed than carried in every compiled program
 
@@ -17,16 +17,16 @@ _GENERATORS = ("iota", "broadcast_in_dim")  # they are constants already, writte
 _NEVER = ("custom_jvp_call", "custom_vjp_call", "stop_gradient", "optimization_barrier", "copy")
 
 
-def fold(view: View, eqn: JaxprEqn) -> list[Any] | None:
+def fold(defs: Definitions, eqn: JaxprEqn) -> list[Any] | None:
     """The outputs of an equation of constants, computed now; None where it is none, or they would be large."""
-    if eqn.effects or not eqn.invars or eqn.primitive.name in (*_GENERATORS, *_NEVER) or jaxprs.bodies(eqn):
+    if eqn.effects or not eqn.invars or eqn.primitive.name in (*_GENERATORS, *_NEVER) or jaxprs.subprograms(eqn):
         return None
     if any(part in eqn.primitive.name for part in ("rng", "random", "callback", "ref")):
         return None
     types = [type_of(atom) for atom in (*eqn.outvars, *eqn.invars)]
     if any(not _plain(aval) or math.prod(aval.shape) > FOLD_LIMIT for aval in types):
         return None
-    values = [view.constant(atom) for atom in eqn.invars]
+    values = [defs.constant(atom) for atom in eqn.invars]
     if any(value is None for value in values):
         return None
     given = [np.asarray(value, type_of(atom).dtype) for value, atom in zip(values, eqn.invars, strict=True)]

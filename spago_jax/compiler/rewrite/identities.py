@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.compiler.jaxprs import Atom, JaxprEqn
-from spago_jax.compiler.rewrite.rules import Rules, Use, is_float, same_type
-from spago_jax.compiler.rewrite.view import View, type_of
+from spago_jax.compiler.rewrite.definitions import Definitions, type_of
+from spago_jax.compiler.rewrite.rules import Replacement, Rules, is_float, same_type
 
 IDENTITIES = Rules()
 
@@ -32,142 +32,146 @@ REFUSED: dict[str, str] = {
 }
 
 
-def _zero(view: View, atom: Atom, *, sign: float) -> bool:
-    number = view.number(atom)
+def _zero(defs: Definitions, atom: Atom, *, sign: float) -> bool:
+    number = defs.number(atom)
     return number == 0 and math.copysign(1, number) == sign
 
 
-def _alias(eqn: JaxprEqn, atom: Atom) -> Use | None:
-    return Use("{0}", (atom,)) if same_type(eqn.outvars[0], atom) else None
+def _alias(eqn: JaxprEqn, atom: Atom) -> Replacement | None:
+    return Replacement("{0}", (atom,)) if same_type(eqn.outvars[0], atom) else None
 
 
-def _never_negative_zero(view: View, atom: Atom) -> bool:
-    eqn = view.made_by(atom, "exp", "logistic", "abs", "square", "integer_pow", "cosh", "mul", "broadcast_in_dim")
+def _never_negative_zero(defs: Definitions, atom: Atom) -> bool:
+    eqn = defs.definition(atom, "exp", "logistic", "abs", "square", "integer_pow", "cosh", "mul", "broadcast_in_dim")
     if eqn is None:
         return False
     name = eqn.primitive.name
     if name == "integer_pow":
         return eqn.params["y"] % 2 == 0
     if name == "mul":
-        return view.same(eqn.invars[0], eqn.invars[1])
-    return _never_negative_zero(view, eqn.invars[0]) if name == "broadcast_in_dim" else True
+        return defs.same_value(eqn.invars[0], eqn.invars[1])
+    return _never_negative_zero(defs, eqn.invars[0]) if name == "broadcast_in_dim" else True
 
 
 @IDENTITIES.add("x + 0", "add", "add_any")
-def _(view, eqn):
+def _(defs, eqn):
     a, b = eqn.invars
     for x, zero in ((a, b), (b, a)):
-        if _zero(view, zero, sign=-1.0) and is_float(x):
+        if _zero(defs, zero, sign=-1.0) and is_float(x):
             return _alias(eqn, x)
-        if _zero(view, zero, sign=1.0) and (not is_float(x) or _never_negative_zero(view, x)):
+        if _zero(defs, zero, sign=1.0) and (not is_float(x) or _never_negative_zero(defs, x)):
             return _alias(eqn, x)
     return None
 
 
 @IDENTITIES.add("x - 0", "sub")
-def _(view, eqn):
+def _(defs, eqn):
     x, zero = eqn.invars
-    return _alias(eqn, x) if _zero(view, zero, sign=1.0) else None
+    return _alias(eqn, x) if _zero(defs, zero, sign=1.0) else None
 
 
 @IDENTITIES.add("x * 1", "mul")
-def _(view, eqn):
+def _(defs, eqn):
     a, b = eqn.invars
-    for x, one in ((a, b), (b, a)):
-        if view.number(one) == 1:
+    for x, unit in ((a, b), (b, a)):
+        if defs.number(unit) == 1:
             return _alias(eqn, x)
     return None
 
 
 @IDENTITIES.add("x / 1", "div")
-def _(view, eqn):
-    x, one = eqn.invars
-    return _alias(eqn, x) if view.number(one) == 1 else None
+def _(defs, eqn):
+    x, unit = eqn.invars
+    return _alias(eqn, x) if defs.number(unit) == 1 else None
 
 
 @IDENTITIES.add("x * -1", "mul", "div")
-def _(view, eqn):
+def _(defs, eqn):
     a, b = eqn.invars
-    for x, one in ((a, b), (b, a))[: 2 if eqn.primitive.name == "mul" else 1]:
-        if view.number(one) == -1 and is_float(x) and same_type(eqn.outvars[0], x):
-            return Use("-{0}", (x,), lax.neg)
+    for x, unit in ((a, b), (b, a))[: 2 if eqn.primitive.name == "mul" else 1]:
+        if defs.number(unit) == -1 and is_float(x) and same_type(eqn.outvars[0], x):
+            return Replacement("-{0}", (x,), lax.neg)
     return None
 
 
 @IDENTITIES.add("x * 0 of integers", "mul")
-def _(view, eqn):
+def _(defs, eqn):
     out = type_of(eqn.outvars[0])
-    if jnp.issubdtype(out.dtype, jnp.integer) and 0 in (view.number(eqn.invars[0]), view.number(eqn.invars[1])):
-        return Use("0", (), lambda: lax.full(out.shape, 0, out.dtype))
+    if jnp.issubdtype(out.dtype, jnp.integer) and 0 in (defs.number(eqn.invars[0]), defs.number(eqn.invars[1])):
+        return Replacement("0", (), lambda: lax.full(out.shape, 0, out.dtype))
     return None
 
 
 @IDENTITIES.add("x - x of integers", "sub", "xor")
-def _(view, eqn):
+def _(defs, eqn):
     out = type_of(eqn.outvars[0])
-    if jnp.issubdtype(out.dtype, jnp.integer) and view.same(*eqn.invars):
-        return Use("0", (), lambda: lax.full(out.shape, 0, out.dtype))
+    if jnp.issubdtype(out.dtype, jnp.integer) and defs.same_value(*eqn.invars):
+        return Replacement("0", (), lambda: lax.full(out.shape, 0, out.dtype))
     return None
 
 
 @IDENTITIES.add("-(-x)", "neg", "not", "rev", "transpose")
-def _(view, eqn):
+def _(defs, eqn):
     """Operations that undo themselves."""
     name = eqn.primitive.name
-    inner = view.made_by(eqn.invars[0], name)
+    inner = defs.definition(eqn.invars[0], name)
     if inner is None:
         return None
     if name == "transpose":
         order = tuple(inner.params["permutation"][i] for i in eqn.params["permutation"])
         if order != tuple(range(len(order))):
-            return Use(f"transpose({{0}}, {order})", (inner.invars[0],), lambda x: lax.transpose(x, order))
+            return Replacement(f"transpose({{0}}, {order})", (inner.invars[0],), lambda x: lax.transpose(x, order))
     elif eqn.params != inner.params:
         return None
     return _alias(eqn, inner.invars[0])
 
 
 @IDENTITIES.add("x - -y", "sub", "add")
-def _(view, eqn):
+def _(defs, eqn):
     a, b = eqn.invars
     if not same_type(a, b):
         return None
-    if (y := view.operand(b, "neg")) is not None:
+    if (y := defs.operand(b, "neg")) is not None:
         sign, other = ("-", lax.sub) if eqn.primitive.name == "add" else ("+", lax.add)
-        return Use(f"{{0}} {sign} {{1}}", (a, y), other)
-    if eqn.primitive.name == "add" and (x := view.operand(a, "neg")) is not None:
-        return Use("{0} - {1}", (b, x), lax.sub)
+        return Replacement(f"{{0}} {sign} {{1}}", (a, y), other)
+    if eqn.primitive.name == "add" and (x := defs.operand(a, "neg")) is not None:
+        return Replacement("{0} - {1}", (b, x), lax.sub)
     return None
 
 
 @IDENTITIES.add("-x * -y", "mul", "div")
-def _(view, eqn):
-    x, y = (view.operand(atom, "neg") for atom in eqn.invars)
+def _(defs, eqn):
+    x, y = (defs.operand(atom, "neg") for atom in eqn.invars)
     if x is None or y is None:
         return None
-    return Use("{0} * {1}", (x, y), lax.mul) if eqn.primitive.name == "mul" else Use("{0} / {1}", (x, y), lax.div)
+    return (
+        Replacement("{0} * {1}", (x, y), lax.mul)
+        if eqn.primitive.name == "mul"
+        else Replacement("{0} / {1}", (x, y), lax.div)
+    )
 
 
 @IDENTITIES.add("x ** 1", "integer_pow", "pow")
-def _(view, eqn):
-    power = eqn.params["y"] if eqn.primitive.name == "integer_pow" else view.number(eqn.invars[1])
+def _(defs, eqn):
+    power = eqn.params["y"] if eqn.primitive.name == "integer_pow" else defs.number(eqn.invars[1])
     return _alias(eqn, eqn.invars[0]) if power == 1 else None
 
 
 @IDENTITIES.add("max(x, x)", "max", "min", "and", "or")
-def _(view, eqn):
-    return _alias(eqn, eqn.invars[0]) if view.same(*eqn.invars) else None
+def _(defs, eqn):
+    return _alias(eqn, eqn.invars[0]) if defs.same_value(*eqn.invars) else None
 
 
 @IDENTITIES.add("abs(abs(x))", "abs", "stop_gradient", "floor", "ceil", "sign")
-def _(view, eqn):
+def _(defs, eqn):
     """Operations that do nothing the second time."""
-    return _alias(eqn, eqn.invars[0]) if view.made_by(eqn.invars[0], eqn.primitive.name) else None
+    return _alias(eqn, eqn.invars[0]) if defs.definition(eqn.invars[0], eqn.primitive.name) else None
 
 
 @IDENTITIES.add("x == x of integers", "eq", "le", "ge")
-def _(view, eqn):
+def _(defs, eqn):
     x, y = eqn.invars
     out = type_of(eqn.outvars[0])
-    if jnp.issubdtype(type_of(x).dtype, jnp.integer) and view.same(x, y):
-        return Use("true", (), lambda: lax.full(out.shape, True, out.dtype))
+    if jnp.issubdtype(type_of(x).dtype, jnp.integer) and defs.same_value(x, y):
+        return Replacement("true", (), lambda: lax.full(out.shape, True, out.dtype))
     return None

@@ -10,12 +10,12 @@ import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import Atom, JaxprEqn, Literal, Var
+from spago_jax.compiler.rewrite.definitions import Definitions, type_of
 from spago_jax.compiler.rewrite.report import Rewrite
-from spago_jax.compiler.rewrite.view import View, type_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Use:
+class Replacement:
     """Put in place of an operation: ``function`` of values that the program has already computed.
 
     ``text`` is what is reported, with ``{0}``, ``{1}`` for the operands. Without a function it is the first operand.
@@ -26,7 +26,7 @@ class Use:
     function: Callable[..., Any] | None = None
 
 
-Matcher = Callable[[View, JaxprEqn], Use | None]
+Matcher = Callable[[Definitions, JaxprEqn], Replacement | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Rules:
 class Pass:
     """One run over a program in which rules take the place of equations; values that others use stay as they are."""
 
-    def __init__(self, view: View, rules: Rules, rewrites: list[Rewrite]):
-        self.view, self.rules, self.rewrites = view, rules, rewrites
-        self._values: dict[Var, Any] = dict(zip(view.closed.jaxpr.constvars, view.closed.consts, strict=True))
+    def __init__(self, defs: Definitions, rules: Rules, rewrites: list[Rewrite]):
+        self.defs, self.rules, self.rewrites = defs, rules, rewrites
+        self._values: dict[Var, Any] = dict(zip(defs.closed.jaxpr.constvars, defs.closed.consts, strict=True))
 
-    def see(self, eqn: JaxprEqn, given: list[Any]) -> None:
+    def record_inputs(self, eqn: JaxprEqn, given: list[Any]) -> None:
         """Keeps the values of an equation's inputs, for rules of later equations."""
         for atom, value in zip(eqn.invars, given, strict=True):
             if isinstance(atom, Var):
@@ -81,7 +81,7 @@ class Pass:
     def apply(self, eqn: JaxprEqn) -> list[Any] | None:
         """The outputs of the first rule that fits an equation; None where none does."""
         for rule in self.rules.at(eqn.primitive.name):
-            use = rule.match(self.view, eqn)
+            use = rule.match(self.defs, eqn)
             if use is None:
                 continue
             aval = type_of(eqn.outvars[0])
@@ -93,26 +93,26 @@ class Pass:
             if jnp.shape(new) != aval.shape:
                 with jaxprs.located(eqn):
                     new = jnp.broadcast_to(new, aval.shape)
-            self.record(rule.name, eqn, use.text.format(*(self.view.text(atom) for atom in use.operands)))
+            self.report(rule.name, eqn, use.text.format(*(self.defs.text(atom) for atom in use.operands)))
             return [new]
         return None
 
-    def record(self, rule: str, eqn: JaxprEqn, after: str) -> None:
+    def report(self, rule: str, eqn: JaxprEqn, after: str) -> None:
         """Adds to the report."""
-        self.rewrites.append(Rewrite(rule, jaxprs.place(eqn), self.view.equation(eqn), after))
+        self.rewrites.append(Rewrite(rule, jaxprs.place(eqn), self.defs.equation(eqn), after))
 
 
-def wanted(view: View, rules: Rules) -> set[int]:
+def live_matches(defs: Definitions, rules: Rules) -> set[int]:
     """The ids of the equations to rewrite so that no result of a rule is only there for another rule to pass over.
 
     Read from the outputs back: where a rule fits, only what it uses is needed of what comes before.
     """
-    needed: set[Var] = {atom for atom in view.closed.jaxpr.outvars if isinstance(atom, Var)}
+    needed: set[Var] = {atom for atom in defs.closed.jaxpr.outvars if isinstance(atom, Var)}
     found: set[int] = set()
-    for eqn in reversed(view.closed.jaxpr.eqns):
+    for eqn in reversed(defs.closed.jaxpr.eqns):
         if not eqn.effects and not any(var in needed for var in eqn.outvars):
             continue
-        use = next((use for rule in rules.at(eqn.primitive.name) if (use := rule.match(view, eqn))), None)
+        use = next((use for rule in rules.at(eqn.primitive.name) if (use := rule.match(defs, eqn))), None)
         if use is not None:
             found.add(id(eqn))
         needed.update(atom for atom in (eqn.invars if use is None else use.operands) if isinstance(atom, Var))
@@ -143,4 +143,4 @@ def is_float(atom: Atom) -> bool:
     return jnp.issubdtype(type_of(atom).dtype, jnp.floating)
 
 
-__all__ = ["Pass", "Rule", "Rules", "Use", "is_float", "same_type", "wanted"]
+__all__ = ["Pass", "Replacement", "Rule", "Rules", "is_float", "live_matches", "same_type"]

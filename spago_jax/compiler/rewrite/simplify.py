@@ -9,11 +9,11 @@ import numpy as np
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import ClosedJaxpr, JaxprEqn, Var
 from spago_jax.compiler.rewrite import movements
-from spago_jax.compiler.rewrite.bodies import count, descend, inline_calls, size
+from spago_jax.compiler.rewrite.definitions import Definitions
 from spago_jax.compiler.rewrite.folding import fold
+from spago_jax.compiler.rewrite.nested import descend, inline_calls, operation_count, operations_in
 from spago_jax.compiler.rewrite.report import Rewrite
 from spago_jax.compiler.rewrite.rules import Pass
-from spago_jax.compiler.rewrite.view import View
 
 _MOST_PASSES = 50  # each pass makes the program smaller, or simpler, so this is never met; it bounds a mistake
 
@@ -42,10 +42,10 @@ def simplify(closed: ClosedJaxpr, names: Sequence[str] = ()) -> Simplified:
         closed: the program.
         names: of its inputs, for the report.
     """
-    before = count(closed)
+    before = operation_count(closed)
     rewrites: list[Rewrite] = []
     closed = _simplified(closed, {}, rewrites, names, {})
-    return Simplified(closed, tuple(rewrites), before, count(closed))
+    return Simplified(closed, tuple(rewrites), before, operation_count(closed))
 
 
 def _simplified(
@@ -76,8 +76,8 @@ def _one_pass(
     done: _Done,
 ) -> ClosedJaxpr:
     closed = _without_dead(closed, rewrites, names)
-    view = View(closed, names, known)
-    step = Pass(view, movements.IDENTITIES, rewrites)
+    defs = Definitions(closed, names, known)
+    step = Pass(defs, movements.IDENTITIES, rewrites)
     outputs: dict[int, list[Any]] = {}  # of equations that were met, by identity
 
     def body(inner: ClosedJaxpr, values: Mapping[Var, np.ndarray]) -> ClosedJaxpr:
@@ -91,24 +91,24 @@ def _one_pass(
         return done[key][1]
 
     def rule(eqn: JaxprEqn, given: list[Any]) -> Sequence[Any] | None:
-        step.see(eqn, given)
+        step.record_inputs(eqn, given)
         found = _rewritten(eqn, given)
         outputs[id(eqn)] = list(found)
         return found
 
     def _rewritten(eqn: JaxprEqn, given: list[Any]) -> Sequence[Any]:
-        folded = fold(view, eqn)
+        folded = fold(defs, eqn)
         if folded is not None:
-            step.record("constant folding", eqn, " ".join(_short(value) for value in folded))
+            step.report("constant folding", eqn, " ".join(_short(value) for value in folded))
             return folded
         used = step.apply(eqn)
         if used is not None:
             return used
-        first = view.first(eqn)
+        first = defs.representative(eqn)
         if first is not eqn and id(first) in outputs:
-            step.record("common sub-expression", eqn, "computed before")
+            step.report("common sub-expression", eqn, "computed before")
             return outputs[id(first)]
-        nested = descend(eqn, given, view, body)
+        nested = descend(eqn, given, defs, body)
         return jaxprs.bind(eqn, given) if nested is None else nested
 
     return jaxprs.retrace(closed, rule)
@@ -116,11 +116,11 @@ def _one_pass(
 
 def _without_dead(closed: ClosedJaxpr, rewrites: list[Rewrite], names: Sequence[str]) -> ClosedJaxpr:
     used = jaxprs.used_equations(closed)
-    view = View(closed, names)
+    defs = Definitions(closed, names)
     dead = [eqn for index, eqn in enumerate(closed.jaxpr.eqns) if index not in used]
-    rewrites.extend(Rewrite("dead code", jaxprs.place(eqn), view.equation(eqn), "") for eqn in dead)
+    rewrites.extend(Rewrite("dead code", jaxprs.place(eqn), defs.equation(eqn), "") for eqn in dead)
     new = jaxprs.without_dead(closed)
-    inside = count(closed) - count(new) - sum(size(eqn) for eqn in dead)
+    inside = operation_count(closed) - operation_count(new) - sum(operations_in(eqn) for eqn in dead)
     if inside > 0:
         rewrites.append(Rewrite("dead code inside loops and branches", None, f"{inside} operations", ""))
     return new

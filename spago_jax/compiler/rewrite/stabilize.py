@@ -11,11 +11,11 @@ import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import ClosedJaxpr, JaxprEqn, Var
-from spago_jax.compiler.rewrite.bodies import descend, inline_calls
+from spago_jax.compiler.rewrite.definitions import Definitions
+from spago_jax.compiler.rewrite.nested import descend, inline_calls
 from spago_jax.compiler.rewrite.patterns import STABILITY
 from spago_jax.compiler.rewrite.report import Rewrite
-from spago_jax.compiler.rewrite.rules import Pass, wanted
-from spago_jax.compiler.rewrite.view import View
+from spago_jax.compiler.rewrite.rules import Pass, live_matches
 
 _MOST_PASSES = 20  # a rewrite may make room for the next, as 1 - sigmoid(x) below a logarithm; few levels deep
 
@@ -59,16 +59,16 @@ def _stabilized(
 def _one_pass(
     closed: ClosedJaxpr, known: Mapping[Var, np.ndarray], rewrites: list[Rewrite], names: Sequence[str]
 ) -> ClosedJaxpr:
-    view = View(closed, names, known)
-    step = Pass(view, STABILITY, rewrites)
-    chosen = wanted(view, STABILITY)
+    defs = Definitions(closed, names, known)
+    step = Pass(defs, STABILITY, rewrites)
+    chosen = live_matches(defs, STABILITY)
 
     def body(inner: ClosedJaxpr, values: Mapping[Var, np.ndarray]) -> ClosedJaxpr:
         return _stabilized(inner, values, rewrites, ())
 
     def rule(eqn: JaxprEqn, given: list[Any]) -> Sequence[Any] | None:
-        step.see(eqn, given)
-        return (step.apply(eqn) if id(eqn) in chosen else None) or descend(eqn, given, view, body)
+        step.record_inputs(eqn, given)
+        return (step.apply(eqn) if id(eqn) in chosen else None) or descend(eqn, given, defs, body)
 
     # what only the old formulas needed goes, so that the next pass does not rewrite it
     return jaxprs.without_dead(jaxprs.retrace(closed, rule))

@@ -13,13 +13,12 @@ from jax import export as jax_export
 
 from spago_jax.compiler.ship import load
 from spago_jax.compiler.ship.arguments import Shipment, shipment
-from spago_jax.compiler.ship.errors import ExportError
 from spago_jax.compiler.ship.folder import appearing, check_target
 from spago_jax.compiler.ship.manifest import aval_json, check_metadata, write_manifest
 from spago_jax.compiler.ship.plain import describe
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
-from spago_jax.errors import InputError, did_you_mean
+from spago_jax.errors import ExportError, InputError, did_you_mean
 from spago_jax.ops.lstm_cudnn import use_cudnn
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")

@@ -10,9 +10,8 @@ import jax
 from jax import export as jax_export
 
 from spago_jax.compiler.ship.arguments import Leaf, Shipment
-from spago_jax.compiler.ship.errors import ExportError
 from spago_jax.compiler.ship.plain import map_paths
-from spago_jax.errors import InputError
+from spago_jax.errors import ExportError, InputError
 
 T = TypeVar("T")
 

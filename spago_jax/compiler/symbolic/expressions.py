@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler.graph.graph import Graph
 from spago_jax.compiler.program import Program
 from spago_jax.compiler.symbolic import functions, tensors  # noqa: F401 - they fill the table of operations
-from spago_jax.compiler.symbolic.gradients import backpropagate, evaluate, grad, inputs_of
-from spago_jax.compiler.symbolic.node import Node, Owner, find, infer
+from spago_jax.compiler.symbolic.node import Node, Operation, Owner, evaluate, find, infer, inputs_of, passes
 from spago_jax.errors import InputError, did_you_mean
 
 
@@ -230,14 +230,50 @@ class Expressions(Owner):
         Raises:
             InputError: when the cost is no scalar float, or something is no input, or no derivative passes to it.
         """
-        return grad(self, self._own(cost), tuple(map(self._own, wrt)))
+        cost, wrt = self._own(cost), tuple(map(self._own, wrt))
+        if cost.shape != () or not jnp.issubdtype(cost.dtype, jnp.floating):
+            raise InputError(f"grad: expected the cost to be a scalar float; {cost.label} is {cost.type}")
+        if not wrt:
+            wrt = tuple(node for node in inputs_of([cost]) if _is_float(node) and passes(node, cost))
+        return self.backpropagate((cost,), (self.constant(1, cost.dtype),), wrt)
 
     def backpropagate(
         self, outputs: Sequence[Node], output_grads: Sequence[Node], wrt: Sequence[Node]
     ) -> tuple[Node, ...]:
-        """The derivatives of ``sum(output . output_grad)`` by inputs: the vector-Jacobian product."""
-        own = self._own
-        return backpropagate(self, tuple(map(own, outputs)), tuple(map(own, output_grads)), tuple(map(own, wrt)))
+        """The derivatives of ``sum(output . output_grad)`` by inputs: the vector-Jacobian product.
+
+        Raises:
+            InputError: when something is not a float input, or no derivative passes to it, or a gradient does not fit.
+        """
+        outputs, output_grads = tuple(map(self._own, outputs)), tuple(map(self._own, output_grads))
+        wrt = tuple(map(self._own, wrt))
+        if bad := [node.label for node in wrt if not node.is_input]:
+            raise InputError(f"can only differentiate with regard to input nodes, not {', '.join(bad)}")
+        if bad := [f"{node.label} is {node.dtype}" for node in wrt if not _is_float(node)]:
+            raise InputError(f"can only differentiate with regard to floats: {', '.join(bad)}")
+        if bad := [node.label for node in wrt if not any(passes(node, output) for output in outputs)]:
+            names = ", ".join(node.label for node in outputs)
+            raise InputError(
+                f"no derivative passes from {names} to {', '.join(bad)}: not differentiable with regard to it"
+            )
+        if len(outputs) != len(output_grads):
+            raise InputError(f"backpropagate: {len(outputs)} outputs and {len(output_grads)} output gradients")
+        for output, given in zip(outputs, output_grads, strict=True):
+            if (output.shape, output.dtype) != (given.shape, given.dtype):
+                raise InputError(
+                    f"backpropagate: the gradient of {output.label} must be {output.type}; "
+                    f"{given.label} is {given.type}"
+                )
+        inputs = inputs_of(outputs)
+        key = ("gradients", outputs, output_grads, wrt)
+
+        def bundled() -> Node:  # one backward pass for all of them: a hidden node that holds them together
+            op = Operation("_gradients", _vjp(outputs, inputs, wrt))
+            return Node(self, "", op, (*inputs, *output_grads), (), (), np.dtype(outputs[0].dtype))
+
+        bundle = self.share(key, bundled)
+        names = ", ".join(output.label for output in outputs)
+        return tuple(_item(self, bundle, index, node, names) for index, node in enumerate(wrt))
 
     def graph(self, *outputs: Node, inputs: Sequence[Node] | None = None, name: str | None = None) -> Graph:
         """The Graph that computes nodes; its arguments are the inputs by name, in the order they were made.
@@ -303,3 +339,30 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, np.dtype | type):
         return np.dtype(value)
     return value
+
+
+def _vjp(outputs: tuple[Node, ...], inputs: tuple[Node, ...], wrt: tuple[Node, ...]) -> Callable[..., Any]:
+    places = [inputs.index(node) for node in wrt]
+
+    def function(*values: Any) -> tuple[Any, ...]:
+        given, seeds = list(values[: len(inputs)]), list(values[len(inputs) :])
+
+        def of_wrt(*chosen: Any) -> list[Any]:
+            every = list(given)
+            for place, value in zip(places, chosen, strict=True):
+                every[place] = value
+            return evaluate(outputs, dict(zip(inputs, every, strict=True)))
+
+        seeds = [jnp.asarray(seed) for seed in seeds]
+        return jax.vjp(of_wrt, *(jnp.asarray(given[place]) for place in places))[1](seeds)
+
+    return function
+
+
+def _item(owner: Owner, bundle: Node, index: int, wrt: Node, of: str) -> Node:
+    op = Operation(f"d({of})/d{wrt.name}", lambda found: found[index], named=True)
+    return owner.share(("gradient", bundle, index), lambda: Node(owner, "", op, (bundle,), (), wrt.shape, wrt.dtype))
+
+
+def _is_float(node: Node) -> bool:
+    return jnp.issubdtype(node.dtype, jnp.floating)

@@ -2,18 +2,22 @@
 """Operations that compute numbers: elementwise, reductions, activations, losses, normalisation, random nodes."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.compiler.rewrite import stable
+from spago_jax.compiler.rewrite import accurate
 from spago_jax.compiler.symbolic.node import Node, Owner, described, operation
 from spago_jax.errors import InputError
 from spago_jax.ops.activations import leaky_relu
 from spago_jax.ops.sparsemax import sparsemax as ops_sparsemax
+
+Array = jax.Array
+Axis = int | Sequence[int] | None
+"""One axis, several, or all of them."""
 
 __all__ = [
     "absolute", "add", "batch_mean", "batch_norm", "batch_norm_with", "batch_variance", "binary_xent", "binomial",
@@ -28,7 +32,7 @@ __all__ = [
 
 
 def _unary(name: str, function: Callable[[Any], Any], *, differentiable: bool = True) -> Callable[..., Node]:
-    def of_arrays(x: Any) -> Any:
+    def of_arrays(x: Array) -> Array:
         return function(x)
 
     of_arrays.__name__, of_arrays.__doc__ = name, f"``{name}`` of every element."
@@ -53,8 +57,8 @@ cube = _unary("cube", lambda x: x * x * x)
 tanh = _unary("tanh", jnp.tanh)
 sigmoid = _unary("sigmoid", jax.nn.sigmoid)
 log1p = _unary("log1p", jnp.log1p)
-expm1 = _unary("expm1", stable.expm1)
-softplus = _unary("softplus", stable.softplus)
+expm1 = _unary("expm1", accurate.expm1)
+softplus = _unary("softplus", accurate.softplus)
 
 
 def same_shapes(name: str, a: Node, b: Node, **_: Any) -> None:
@@ -71,7 +75,7 @@ def same_shapes(name: str, a: Node, b: Node, **_: Any) -> None:
 def _binary(
     name: str, function: Callable[[Any, Any], Any], symbol: str = "", *, differentiable: bool = True
 ) -> Callable[..., Node]:
-    def of_arrays(a: Any, b: Any) -> Any:
+    def of_arrays(a: Array, b: Array) -> Array:
         return function(a, b)
 
     of_arrays.__name__, of_arrays.__doc__ = name, f"``{name}`` of two values of one shape, or of one and a scalar."
@@ -88,7 +92,7 @@ max_between = _binary("max_between", jnp.maximum)
 
 
 def _comparison(name: str, function: Callable[[Any, Any], Any], symbol: str) -> Callable[..., Node]:
-    def of_arrays(a: Any, b: Any, *, same: bool = False) -> Any:
+    def of_arrays(a: Array, b: Array, *, same: bool = False) -> Array:
         found = function(a, b)
         return found.astype(jnp.result_type(a)) if same else found
 
@@ -106,7 +110,7 @@ ne = _comparison("ne", jnp.not_equal, "!=")
 
 
 @operation("convert")
-def convert(x: Any, *, dtype: Any) -> Any:
+def convert(x: Array, *, dtype: Any) -> Array:
     """The same numbers in another dtype."""
     return jnp.asarray(x).astype(np.dtype(dtype))
 
@@ -114,14 +118,14 @@ def convert(x: Any, *, dtype: Any) -> Any:
 # -- Reductions ------------------------------------------------------------------------------------------------------
 
 
-def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
+def axes_of(axis: Axis, rank: int) -> tuple[int, ...]:
     """The axes that ``axis`` names: None all of them, a number, or several."""
     if axis is None:
         return tuple(range(rank))
     return tuple(a % rank for a in ((axis,) if isinstance(axis, int) else axis))
 
 
-def check_axes(name: str, x: Node, *, axis: Any = None, **_: Any) -> None:
+def check_axes(name: str, x: Node, *, axis: Axis = None, **_: Any) -> None:
     """Every axis is one of the operand, once."""
     named = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
     if bad := [a for a in named if not -x.ndim <= a < x.ndim]:
@@ -131,42 +135,42 @@ def check_axes(name: str, x: Node, *, axis: Any = None, **_: Any) -> None:
 
 
 @operation("sum", check_axes)
-def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The sum."""
     return jnp.sum(x, axis, keepdims=keepdims)
 
 
 @operation("mean", check_axes)
-def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean."""
     return jnp.mean(x, axis, keepdims=keepdims)
 
 
 @operation("max", check_axes)
-def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest value; equal ones share the derivative."""
     return jnp.max(x, axis, keepdims=keepdims)
 
 
 @operation("min", check_axes)
-def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest value."""
     return jnp.min(x, axis, keepdims=keepdims)
 
 
 @operation("norm", check_axes)
-def norm(x: Any, *, axis: Any = None, p: float = 2) -> Any:
+def norm(x: Array, *, axis: Axis = None, p: float = 2) -> Array:
     """``(sum |x|^p)^(1/p)``; for p = 2 over the whole range of numbers, with derivative 0 at 0."""
     axes = axes_of(axis, jnp.ndim(x))
     if p == 2:
-        return stable.norm(x, axes)
+        return accurate.norm(x, axes)
     return jnp.sum(jnp.abs(x) ** p, axes) ** (1 / p)
 
 
 @operation("log_sum_exp", check_axes)
-def log_sum_exp(x: Any, *, axis: Any = None) -> Any:
+def log_sum_exp(x: Array, *, axis: Axis = None) -> Array:
     """``log(sum(exp(x)))``."""
-    return stable.logsumexp(x, axes_of(axis, jnp.ndim(x)))
+    return accurate.logsumexp(x, axes_of(axis, jnp.ndim(x)))
 
 
 def reduce_add(*nodes: Node) -> Node:
@@ -189,46 +193,46 @@ def reduce_mul(*nodes: Node) -> Node:
 
 
 @operation("softmax", check_axes)
-def softmax(x: Any, *, axis: Any = -1) -> Any:
+def softmax(x: Array, *, axis: Axis = -1) -> Array:
     """``exp(x) / sum(exp(x))`` over an axis, the last by default."""
-    return stable.softmax(x, axes_of(axis, jnp.ndim(x)))
+    return accurate.softmax(x, axes_of(axis, jnp.ndim(x)))
 
 
 @operation("log_softmax", check_axes)
-def log_softmax(x: Any, *, axis: Any = -1) -> Any:
+def log_softmax(x: Array, *, axis: Axis = -1) -> Array:
     """``log(softmax(x))``."""
-    return stable.log_softmax(x, axes_of(axis, jnp.ndim(x)))
+    return accurate.log_softmax(x, axes_of(axis, jnp.ndim(x)))
 
 
 @operation("sparsemax", check_axes)
-def sparsemax(x: Any, *, axis: int = -1) -> Any:
+def sparsemax(x: Array, *, axis: int = -1) -> Array:
     """The nearest point of the simplex (Martins and Astudillo 2016): ``max(x - tau, 0)`` that sums to 1."""
     return jnp.moveaxis(ops_sparsemax(jnp.moveaxis(x, axis, -1)), -1, axis)
 
 
 @operation("rectify")
-def rectify(x: Any) -> Any:
+def rectify(x: Array) -> Array:
     """``max(x, 0)``."""
     return jax.nn.relu(x)
 
 
 @operation("leaky_rectify")
-def leaky_rectify(x: Any, *, alpha: float = 0.01) -> Any:
+def leaky_rectify(x: Array, *, alpha: float = 0.01) -> Array:
     """x above 0, ``alpha x`` below."""
     return leaky_relu(x, alpha)
 
 
 @operation("mish")
-def mish(x: Any) -> Any:
+def mish(x: Array) -> Array:
     """``x tanh(softplus(x))`` (Misra 2019)."""
-    return x * jnp.tanh(stable.softplus(x))
+    return x * jnp.tanh(accurate.softplus(x))
 
 
 # -- Losses ----------------------------------------------------------------------------------------------------------
 
 
 @operation("binary_xent", same_shapes)
-def binary_xent(probability: Any, target: Any) -> Any:
+def binary_xent(probability: Array, target: Array) -> Array:
     """``-t log(p) - (1 - t) log(1 - p)``, where ``0 log 0`` is 0."""
     on = jnp.where(target == 0, 0, -target * jnp.log(jnp.where(target == 0, 1, probability)))
     off = jnp.where(target == 1, 0, (target - 1) * jnp.log1p(-jnp.where(target == 1, 0, probability)))
@@ -245,8 +249,14 @@ def _check_ctc(name: str, scores: Node, targets: Node, sizes: Node, target_sizes
 
 @operation("ctc_loss", _check_ctc)
 def ctc_loss(
-    log_probabilities: Any, targets: Any, sizes: Any, target_sizes: Any, *, reduction: str = "mean", blank: int = 0
-) -> Any:
+    log_probabilities: Array,
+    targets: Array,
+    sizes: Array,
+    target_sizes: Array,
+    *,
+    reduction: str = "mean",
+    blank: int = 0,
+) -> Array:
     """Minus the log-likelihood of the targets over all alignments (Graves 2006), of log-probabilities as they stand.
 
     ``reduction`` is ``"sum"``, or ``"mean"``: over the batch, of each divided by the length of its target.
@@ -257,24 +267,24 @@ def ctc_loss(
     return jnp.sum(each) if reduction == "sum" else jnp.mean(each / target_sizes.astype(each.dtype))
 
 
-def _negative_log_likelihood(scores: Any, target: Any, size: Any, target_size: Any, blank: int) -> Any:
+def _negative_log_likelihood(scores: Array, target: Array, size: Array, target_size: Array, blank: int) -> Array:
     length = target.shape[0]
     labels = jnp.full((2 * length + 1,), blank, target.dtype).at[1::2].set(target)
     floor = jnp.asarray(-1e30, scores.dtype)
     skips = (labels != blank) & (labels != jnp.roll(labels, 2)) & (jnp.arange(2 * length + 1) >= 2)
     start = jnp.where(jnp.arange(2 * length + 1) < 2, scores[0, labels], floor)
 
-    def step(alpha: Any, inputs: Any) -> tuple[Any, None]:
+    def step(alpha: Array, inputs: Any) -> tuple[Any, None]:
         t, row = inputs
         one = jnp.roll(alpha, 1).at[0].set(floor)
         two = jnp.where(skips, jnp.roll(alpha, 2), floor)
-        new = stable.logaddexp(stable.logaddexp(alpha, one), two) + row[labels]
+        new = accurate.logaddexp(accurate.logaddexp(alpha, one), two) + row[labels]
         return jnp.where(t < size, new, alpha), None
 
     alpha, _ = jax.lax.scan(step, start, (jnp.arange(1, scores.shape[0]), scores[1:]))
     last = 2 * target_size
     before = jnp.where(target_size > 0, alpha[jnp.maximum(last - 1, 0)], floor)
-    return -stable.logaddexp(alpha[last], before)
+    return -accurate.logaddexp(alpha[last], before)
 
 
 # -- Normalisation of [batch, channels, ...] -------------------------------------------------------------------------
@@ -290,28 +300,28 @@ def _check_channels(name: str, x: Node, *vectors: Node, **_: Any) -> None:
             )
 
 
-def _along_channels(vector: Any, x: Any) -> Any:
+def _along_channels(vector: Array, x: Array) -> Array:
     return jnp.reshape(vector, (1, -1, *[1] * (jnp.ndim(x) - 2)))
 
 
-def _others(x: Any) -> tuple[int, ...]:
+def _others(x: Array) -> tuple[int, ...]:
     return tuple(axis for axis in range(jnp.ndim(x)) if axis != 1)
 
 
 @operation("batch_mean", _check_channels)
-def batch_mean(x: Any) -> Any:
+def batch_mean(x: Array) -> Array:
     """The mean of every channel."""
     return jnp.mean(x, _others(x))
 
 
 @operation("batch_variance", _check_channels)
-def batch_variance(x: Any) -> Any:
+def batch_variance(x: Array) -> Array:
     """The variance of every channel, by n - 1: for running statistics."""
     return jnp.var(x, _others(x), ddof=1)
 
 
 @operation("batch_norm", _check_channels)
-def batch_norm(x: Any, scale: Any, bias: Any, *, epsilon: float = 1e-5) -> Any:
+def batch_norm(x: Array, scale: Array, bias: Array, *, epsilon: float = 1e-5) -> Array:
     """``(x - mean) / sqrt(variance + epsilon) * scale + bias`` by the statistics of the batch."""
     mean, variance = jnp.mean(x, _others(x), keepdims=True), jnp.var(x, _others(x), keepdims=True)
     unit = (x - mean) / jnp.sqrt(variance + epsilon)
@@ -319,7 +329,9 @@ def batch_norm(x: Any, scale: Any, bias: Any, *, epsilon: float = 1e-5) -> Any:
 
 
 @operation("batch_norm_with", _check_channels)
-def batch_norm_with(x: Any, scale: Any, bias: Any, mean: Any, variance: Any, *, epsilon: float = 1e-5) -> Any:
+def batch_norm_with(
+    x: Array, scale: Array, bias: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5
+) -> Array:
     """``batch_norm`` by given statistics: for evaluation."""
     unit = (x - _along_channels(mean, x)) / jnp.sqrt(_along_channels(variance, x) + epsilon)
     return unit * _along_channels(scale, x) + _along_channels(bias, x)
@@ -332,7 +344,7 @@ def _check_groups(name: str, x: Node, scale: Node, bias: Node, *, groups: int, e
 
 
 @operation("group_norm", _check_groups)
-def group_norm(x: Any, scale: Any, bias: Any, *, groups: int, epsilon: float = 1e-5) -> Any:
+def group_norm(x: Array, scale: Array, bias: Array, *, groups: int, epsilon: float = 1e-5) -> Array:
     """Normalised by the mean and variance of every group of channels of every example."""
     grouped = jnp.reshape(x, (x.shape[0], groups, -1))
     mean, variance = jnp.mean(grouped, -1, keepdims=True), jnp.var(grouped, -1, keepdims=True)
@@ -345,22 +357,22 @@ def group_norm(x: Any, scale: Any, bias: Any, *, groups: int, epsilon: float = 1
 _NUMBERS = itertools.count()  # every random node draws its own numbers: two alike are two
 
 
-def _key(key: Any, number: int) -> Any:
+def _key(key: Array, number: int) -> Array:
     return jax.random.fold_in(jax.random.wrap_key_data(key), number)
 
 
 @operation("_uniform", differentiable=False)
-def _uniform(key: Any, *, low: float, high: float, shape: Any, number: int) -> Any:
+def _uniform(key: Array, *, low: float, high: float, shape: Any, number: int) -> Array:
     return jax.random.uniform(_key(key, number), shape, jnp.float32, low, high)
 
 
 @operation("_gaussian", differentiable=False)
-def _gaussian(key: Any, *, mean: float, deviation: float, shape: Any, number: int) -> Any:
+def _gaussian(key: Array, *, mean: float, deviation: float, shape: Any, number: int) -> Array:
     return mean + deviation * jax.random.normal(_key(key, number), shape)
 
 
 @operation("_binomial", differentiable=False)
-def _binomial(key: Any, *, trials: int, probability: float, shape: Any, number: int) -> Any:
+def _binomial(key: Array, *, trials: int, probability: float, shape: Any, number: int) -> Array:
     return jax.random.binomial(_key(key, number), trials, probability, shape)
 
 
@@ -380,7 +392,7 @@ def binomial(g: Owner, trials: int, probability: float, shape: tuple[int, ...]) 
 
 
 @operation("dropout_by")
-def dropout_by(x: Any, draws: Any, *, p: float) -> Any:
+def dropout_by(x: Array, draws: Array, *, p: float) -> Array:
     """``x / (1 - p)`` where the draw, from 0 to 1, is below ``1 - p``; 0 elsewhere."""
     return jnp.where(draws < 1 - p, x / (1 - p), 0)
 

@@ -2,8 +2,10 @@
 """Operations that move or join numbers: products, shapes, repeated axes, convolution and pooling."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -17,7 +19,10 @@ __all__ = [
     "upsample2d",
 ]  # fmt: skip
 
+Array = jax.Array
 Axes = tuple[int, ...]
+Sizes = int | Sequence[int]
+"""One number for each spatial axis, or the same for all."""
 
 
 def _axes(axes: Any) -> Axes:
@@ -38,7 +43,7 @@ def _check_mul(name: str, a: Node, b: Node) -> None:
 
 
 @operation("mul", _check_mul, symbol="@")
-def mul(a: Any, b: Any) -> Any:
+def mul(a: Array, b: Array) -> Array:
     """The product by kind: scalar with anything, vector with vector (a scalar), vector, matrix, matrix."""
     return a * b if 0 in (jnp.ndim(a), jnp.ndim(b)) else jnp.dot(a, b)
 
@@ -52,7 +57,7 @@ def _check_batched(name: str, a: Node, b: Node, *, transpose_a: bool = False, tr
 
 
 @operation("batched_matmul", _check_batched)
-def batched_matmul(a: Any, b: Any, *, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+def batched_matmul(a: Array, b: Array, *, transpose_a: bool = False, transpose_b: bool = False) -> Array:
     """Products of matrices over equal leading axes."""
     return jnp.matmul(jnp.swapaxes(a, -1, -2) if transpose_a else a, jnp.swapaxes(b, -1, -2) if transpose_b else b)
 
@@ -63,7 +68,7 @@ def _check_vectors(name: str, a: Node, b: Node) -> None:
 
 
 @operation("outer", _check_vectors)
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Array, b: Array) -> Array:
     """``a_i b_j``."""
     return jnp.outer(a, b)
 
@@ -86,7 +91,7 @@ def _check_tensordot(name: str, a: Node, b: Node, *, left: Any, right: Any) -> N
 
 
 @operation("tensordot", _check_tensordot)
-def tensordot(a: Any, b: Any, *, left: Any, right: Any) -> Any:
+def tensordot(a: Array, b: Array, *, left: Sizes, right: Sizes) -> Array:
     """The sum of products over pairs of axes."""
     return jnp.tensordot(a, b, axes=(_axes(left), _axes(right)))
 
@@ -106,13 +111,13 @@ def _check_reshape(name: str, x: Node, *, shape: Any) -> None:
 
 
 @operation("reshape", _check_reshape)
-def reshape(x: Any, *, shape: Any) -> Any:
+def reshape(x: Array, *, shape: Any) -> Array:
     """The same elements in another shape; one size may be -1."""
     return jnp.reshape(x, shape)
 
 
 @operation("ravel")
-def ravel(x: Any) -> Any:
+def ravel(x: Array) -> Array:
     """All elements in one axis."""
     return jnp.ravel(x)
 
@@ -123,7 +128,7 @@ def _check_transpose(name: str, x: Node, *, axes: Any = None) -> None:
 
 
 @operation("transpose", _check_transpose)
-def transpose(x: Any, *, axes: Any = None) -> Any:
+def transpose(x: Array, *, axes: Any = None) -> Array:
     """The axes in another order; reversed without one."""
     return jnp.transpose(x, axes)
 
@@ -138,7 +143,7 @@ def _check_slice(_: str, x: Node, *, index: Any) -> None:
 
 
 @operation("_slice", _check_slice)
-def _slice(x: Any, *, index: Any) -> Any:
+def _slice(x: Array, *, index: Any) -> Array:
     return x[tuple(slice(*part[1:]) if isinstance(part, tuple) else part for part in index)]
 
 
@@ -160,7 +165,7 @@ def _check_concat(name: str, *nodes: Node, axis: int) -> None:
 
 
 @operation("concat", _check_concat)
-def concat(*arrays: Any, axis: int) -> Any:
+def concat(*arrays: Any, axis: int) -> Array:
     """One after the other on an axis."""
     return jnp.concatenate(arrays, axis)
 
@@ -179,7 +184,7 @@ def unconcat(x: Node, axis: int, count: int) -> tuple[Node, ...]:
 
 
 @operation("repeat")
-def repeat(x: Any, *, count: int, axis: int) -> Any:
+def repeat(x: Array, *, count: int, axis: int) -> Array:
     """Every element of an axis ``count`` times."""
     return jnp.repeat(x, count, axis)
 
@@ -199,13 +204,13 @@ def _check_indices(name: str, x: Node, indices: Node, *, axis: int = 0) -> None:
 
 
 @operation("by_indices", _check_indices)
-def by_indices(x: Any, indices: Any, *, axis: int = 0) -> Any:
+def by_indices(x: Array, indices: Array, *, axis: int = 0) -> Array:
     """The slices of an axis at the indices; one that is outside gives nan (floats), never another row."""
     return jnp.take(x, indices, axis, mode="fill")
 
 
 @operation("diag_flat")
-def diag_flat(x: Any) -> Any:
+def diag_flat(x: Array) -> Array:
     """A matrix with the elements on its diagonal."""
     if jnp.ndim(x) == 0:
         raise ValueError("a scalar has no elements to lie on a diagonal")
@@ -213,7 +218,7 @@ def diag_flat(x: Any) -> Any:
 
 
 @operation("at")
-def at(x: Any, *, index: tuple[int, ...]) -> Any:
+def at(x: Array, *, index: tuple[int, ...]) -> Array:
     """One element."""
     return x[tuple(index)]
 
@@ -233,7 +238,7 @@ def one_hot(owner: Any, index: int, classes: int, dtype: Any = "float32") -> Nod
 # -- Broadcasting: axes are repeated only on request -----------------------------------------------------------------
 
 
-def broadcast(name: str, a: Any, b: Any, left: Any = (), right: Any = (), **params: Any) -> Node:
+def broadcast(name: str, a: "Node | float", b: "Node | float", left: Any = (), right: Any = (), **params: Any) -> Node:
     """A binary operation after axes of ``a`` (left) and of ``b`` (right) are repeated to the other's size.
 
     An operand with fewer axes gets new ones at these places.
@@ -291,7 +296,7 @@ def auto(name: str, a: Node, b: Node, **params: Any) -> Node:
 
 
 @operation("broadcast_to")
-def broadcast_to(x: Any, *, shape: Axes) -> Any:
+def broadcast_to(x: Array, *, shape: Axes) -> Array:
     """Axes of size 1 repeated to a shape of as many axes."""
     return jnp.broadcast_to(x, shape)
 
@@ -317,7 +322,7 @@ def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
-def _pads(pad: Any) -> list[tuple[int, int]]:
+def _pads(pad: Sizes) -> list[tuple[int, int]]:
     """A number, ``(height, width)``, or ``(top, bottom, left, right)``."""
     if isinstance(pad, int) or len(pad) == 2:
         height, width = _pair(pad)
@@ -326,7 +331,13 @@ def _pads(pad: Any) -> list[tuple[int, int]]:
 
 
 def _check_window(
-    name: str, x: Node, *others: Node, kernel: Any = None, pad: Any = 0, stride: Any = 1, **_: Any
+    name: str,
+    x: Node,
+    *others: Node,
+    kernel: Sizes | None = None,
+    pad: Sizes = 0,
+    stride: Sizes = 1,
+    **_: Any,
 ) -> None:
     nodes = (x, *others)
     if x.ndim != 4:
@@ -348,7 +359,14 @@ def _check_window(
 
 
 @operation("conv2d", _check_window)
-def conv2d(image: Any, filter: Any, *, pad: Any = 0, stride: Any = 1, dilation: Any = 1) -> Any:
+def conv2d(
+    image: Array,
+    filter: Array,
+    *,
+    pad: Sizes = 0,
+    stride: Sizes = 1,
+    dilation: Sizes = 1,
+) -> Array:
     """Cross-correlation with filters ``[out, in, height, width]``."""
     return lax.conv_general_dilated(
         image,
@@ -369,7 +387,14 @@ def conv1d(x: Node, filter: Node, pad: int = 0, stride: int = 1, dilation: int =
 
 
 @operation("im2col", _check_window)
-def im2col(image: Any, *, kernel: Any, pad: Any = 0, stride: Any = 1, dilation: Any = 1) -> Any:
+def im2col(
+    image: Array,
+    *,
+    kernel: Sizes,
+    pad: Sizes = 0,
+    stride: Sizes = 1,
+    dilation: Sizes = 1,
+) -> Array:
     """The window around every place as a row: ``[batch, height, width, channels * kernel]``."""
     patches = lax.conv_general_dilated_patches(
         image,
@@ -382,20 +407,27 @@ def im2col(image: Any, *, kernel: Any, pad: Any = 0, stride: Any = 1, dilation: 
     return jnp.moveaxis(patches, 1, -1)
 
 
-def _windows(x: Any, start: Any, join: Any, kernel: Any, pad: Any, stride: Any) -> Any:
+def _windows(
+    x: Array,
+    start: Any,
+    join: Any,
+    kernel: Sizes,
+    pad: Sizes,
+    stride: Sizes,
+) -> Array:
     return lax.reduce_window(
         x, start, join, (1, 1, *_pair(kernel)), (1, 1, *_pair(stride)), [(0, 0), (0, 0), *_pads(pad)]
     )
 
 
 @operation("max_pool2d", _check_window)
-def max_pool2d(x: Any, *, kernel: Any, pad: Any = 0, stride: Any = 1) -> Any:
+def max_pool2d(x: Array, *, kernel: Sizes, pad: Sizes = 0, stride: Sizes = 1) -> Array:
     """The largest value in every window."""
     return _windows(x, -jnp.inf, lax.max, kernel, pad, stride)
 
 
 @operation("average_pool2d", _check_window)
-def average_pool2d(x: Any, *, kernel: Any, pad: Any = 0, stride: Any = 1) -> Any:
+def average_pool2d(x: Array, *, kernel: Sizes, pad: Sizes = 0, stride: Sizes = 1) -> Array:
     """The mean of every window; padding counts as zeros."""
     height, width = _pair(kernel)
     return _windows(x, 0.0, lax.add, kernel, pad, stride) / (height * width)
@@ -418,12 +450,12 @@ def _pool1d(name: str, x: Node, kernel: int, pad: int, stride: int) -> Node:
 
 
 @operation("global_average_pool2d")
-def global_average_pool2d(x: Any) -> Any:
+def global_average_pool2d(x: Array) -> Array:
     """The mean of every channel."""
     return jnp.mean(x, (2, 3))
 
 
 @operation("upsample2d")
-def upsample2d(x: Any, *, scale: int) -> Any:
+def upsample2d(x: Array, *, scale: int) -> Array:
     """Every pixel ``scale`` by ``scale`` times (the nearest neighbour)."""
     return jnp.repeat(jnp.repeat(x, scale, 2), scale, 3)

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from spago_jax.compiler.ship.errors import ExportError
+from spago_jax.errors import ExportError
 
 
 def check_model(model: Any, name: str, places: dict[str, str]) -> None:

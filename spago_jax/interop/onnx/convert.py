@@ -3,21 +3,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.ship.arguments import Shipment, shipment
-from spago_jax.compiler.ship.errors import ExportError
 from spago_jax.compiler.ship.plain import map_paths
 from spago_jax.compiler.ship.symbolic import structs, traced, weight_structs
 from spago_jax.core.disk import replace_file
-from spago_jax.errors import InputError
+from spago_jax.errors import ExportError, InputError
 from spago_jax.interop.onnx.checks import check_model
 from spago_jax.interop.onnx.softmax import maxima_of_softmax
-from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Rule, Unsupported
+from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Equation, Rule, Unsupported
 from spago_jax.interop.onnx.widening import apply_rule
 
 OPSET = 18
@@ -206,10 +205,10 @@ class _Converter:
                 self._check_dtype(name, getattr(var.aval, "dtype", None), self._place)
             if name not in self._rules:
                 raise Unsupported("")
-            return apply_rule(self._rules[name], self.graph, eqn, inputs)
+            return apply_rule(self._rules[name], self.graph, cast(Equation, eqn), inputs)
         except Unsupported as reason:
             self._miss(name, str(reason), self._place)
-            for inner in jaxprs.bodies(eqn).values():
+            for inner in jaxprs.subprograms(eqn).values():
                 self._scan_for_missing(inner)
             return [self.graph.fresh("missing") for _ in eqn.outvars]
         except (TypeError, ValueError, KeyError):
@@ -229,7 +228,7 @@ class _Converter:
 
     def _scan_for_missing(self, closed: jaxprs.ClosedJaxpr) -> None:
         for eqn in closed.jaxpr.eqns:
-            inner = jaxprs.bodies(eqn)
+            inner = jaxprs.subprograms(eqn)
             if jaxprs.call_body(eqn) is None and eqn.primitive.name not in self._rules:
                 self._miss(eqn.primitive.name, "", str(jaxprs.place(eqn) or self._place))
             for body in inner.values():
@@ -250,7 +249,7 @@ class _Converter:
 
 def _known(eqn: jaxprs.JaxprEqn, inputs: list[Any]) -> bool:
     """Whether an equation can be worked out now: small, of known numbers and sizes, and without a program inside."""
-    if not inputs or jaxprs.bodies(eqn) or not all(isinstance(value, np.ndarray) for value in inputs):
+    if not inputs or jaxprs.subprograms(eqn) or not all(isinstance(value, np.ndarray) for value in inputs):
         return False
     shapes = [getattr(var.aval, "shape", None) for var in eqn.outvars]
     if any(shape is None or not all(isinstance(dim, int) for dim in shape) for shape in shapes):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import Unsupported, converts
+from spago_jax.interop.onnx.table import Equation, Unsupported, converts
 
 _ONE_TO_ONE = {
     "abs": "Abs",
@@ -44,13 +44,13 @@ _ONE_TO_ONE = {
 
 
 @converts(*_ONE_TO_ONE)
-def one_to_one(g: Graph, eqn: Any, *inputs: Value) -> Value:
+def one_to_one(g: Graph, eqn: Equation, *inputs: Value) -> Value:
     """What ONNX has under another name."""
     return g.node(_ONE_TO_ONE[eqn.primitive.name], *inputs)
 
 
 @converts("copy", "copy_p", "device_put", "name", "optimization_barrier", "reduce_precision", "stop_gradient")
-def unchanged(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
+def unchanged(g: Graph, eqn: Equation, *inputs: Value) -> list[Value]:
     """What only matters to JAX."""
     if eqn.primitive.name == "reduce_precision":
         info = np.finfo(eqn.outvars[0].aval.dtype)
@@ -60,7 +60,7 @@ def unchanged(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
 
 
 @converts("convert_element_type")
-def convert(g: Graph, eqn: Any, x: Value) -> Value:
+def convert(g: Graph, eqn: Equation, x: Value) -> Value:
     """Another dtype; floats as whole numbers are cut, NaN is 0, and what lies beyond is the nearest one."""
     old, new = np.dtype(eqn.invars[0].aval.dtype), np.dtype(eqn.params["new_dtype"])
     if old == new:
@@ -82,7 +82,7 @@ def convert(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("div")
-def divide(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+def divide(g: Graph, eqn: Equation, x: Value, y: Value) -> Value:
     """The quotient; of whole numbers by 0 it is -1, where runtimes fail, and by -1 it does not overflow."""
     dtype = np.dtype(eqn.invars[0].aval.dtype)
     if dtype.kind == "f" or _harmless(y):
@@ -103,14 +103,14 @@ def _harmless(y: Value) -> bool:
 
 
 @converts("eq", "ne")
-def equal(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+def equal(g: Graph, eqn: Equation, x: Value, y: Value) -> Value:
     """Equal, or not."""
     same = g.node("Equal", x, y)
     return same if eqn.primitive.name == "eq" else g.node("Not", same)
 
 
 @converts("and", "or", "xor", "not")
-def logic(g: Graph, eqn: Any, *inputs: Value) -> Value:
+def logic(g: Graph, eqn: Equation, *inputs: Value) -> Value:
     """Of truth values, or bit by bit."""
     kind = eqn.primitive.name.capitalize()
     boolean = eqn.invars[0].aval.dtype == bool
@@ -118,7 +118,7 @@ def logic(g: Graph, eqn: Any, *inputs: Value) -> Value:
 
 
 @converts("max", "min")
-def extreme(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+def extreme(g: Graph, eqn: Equation, x: Value, y: Value) -> Value:
     """The larger or the smaller of two."""
     kind = eqn.primitive.name
     if eqn.invars[0].aval.dtype == bool:
@@ -127,13 +127,13 @@ def extreme(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
 
 
 @converts("clamp")
-def clamp(g: Graph, eqn: Any, low: Value, x: Value, high: Value) -> Value:
+def clamp(g: Graph, eqn: Equation, low: Value, x: Value, high: Value) -> Value:
     """Between two bounds."""
     return g.node("Max", g.node("Min", x, high), low)
 
 
 @converts("rem")
-def remainder(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
+def remainder(g: Graph, eqn: Equation, x: Value, y: Value) -> Value:
     """With the sign of the dividend; of whole numbers by 0 it is the dividend, where runtimes fail."""
     dtype = np.dtype(eqn.invars[0].aval.dtype)
     if dtype.kind == "f" or _harmless(y):
@@ -145,7 +145,7 @@ def remainder(g: Graph, eqn: Any, x: Value, y: Value) -> Value:
 
 
 @converts("atan2")
-def angle(g: Graph, eqn: Any, y: Value, x: Value) -> Value:
+def angle(g: Graph, eqn: Equation, y: Value, x: Value) -> Value:
     """The angle of (x, y): the arc tangent of the smaller over the larger, turned into its octant."""
     dtype = eqn.outvars[0].aval.dtype
     zero, one = np.zeros((), dtype), np.ones((), dtype)
@@ -167,7 +167,7 @@ def _negative(g: Graph, x: Value, zero: np.ndarray) -> Value:
 
 
 @converts("integer_pow")
-def integer_power(g: Graph, eqn: Any, x: Value) -> Value:
+def integer_power(g: Graph, eqn: Equation, x: Value) -> Value:
     """Products for small powers, which are exact."""
     power, dtype = eqn.params["y"], eqn.invars[0].aval.dtype
     if power == 0:
@@ -183,38 +183,38 @@ def integer_power(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("square")
-def square(g: Graph, eqn: Any, x: Value) -> Value:
+def square(g: Graph, eqn: Equation, x: Value) -> Value:
     """x x."""
     return g.node("Mul", x, x)
 
 
 @converts("rsqrt")
-def inverse_root(g: Graph, eqn: Any, x: Value) -> Value:
+def inverse_root(g: Graph, eqn: Equation, x: Value) -> Value:
     """1 / sqrt(x)."""
     return g.node("Reciprocal", g.node("Sqrt", x))
 
 
 @converts("cbrt")
-def cube_root(g: Graph, eqn: Any, x: Value) -> Value:
+def cube_root(g: Graph, eqn: Equation, x: Value) -> Value:
     """With the sign of x."""
     third = np.asarray(1 / 3, eqn.invars[0].aval.dtype)
     return g.node("Mul", g.node("Sign", x), g.node("Pow", g.node("Abs", x), third))
 
 
 @converts("exp2")
-def power_of_two(g: Graph, eqn: Any, x: Value) -> Value:
+def power_of_two(g: Graph, eqn: Equation, x: Value) -> Value:
     """exp(x log 2)."""
     return g.node("Exp", g.node("Mul", x, np.asarray(np.log(2), eqn.invars[0].aval.dtype)))
 
 
 @converts("erfc")
-def complementary_error(g: Graph, eqn: Any, x: Value) -> Value:
+def complementary_error(g: Graph, eqn: Equation, x: Value) -> Value:
     """1 - erf(x): absolute, not relative, precision for large x."""
     return g.node("Sub", np.ones((), eqn.invars[0].aval.dtype), g.node("Erf", x))
 
 
 @converts("log1p")
-def log_of_one_plus(g: Graph, eqn: Any, x: Value) -> Value:
+def log_of_one_plus(g: Graph, eqn: Equation, x: Value) -> Value:
     """Precise near 0: ``log(u) x / (u - 1)`` with u = 1 + x, and x where u is 1 (Kahan)."""
     one = np.ones((), eqn.invars[0].aval.dtype)
     u = g.node("Add", x, one)
@@ -226,7 +226,7 @@ def log_of_one_plus(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("expm1")
-def exp_less_one(g: Graph, eqn: Any, x: Value) -> Value:
+def exp_less_one(g: Graph, eqn: Equation, x: Value) -> Value:
     """Precise near 0: with t = tanh(x / 2), ``2 t / (1 - t)``; ``exp(x) - 1`` further out."""
     dtype = eqn.invars[0].aval.dtype
     one, half = np.ones((), dtype), np.asarray(0.5, dtype)
@@ -237,7 +237,7 @@ def exp_less_one(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("round")
-def rounded(g: Graph, eqn: Any, x: Value) -> Value:
+def rounded(g: Graph, eqn: Equation, x: Value) -> Value:
     """Halves to the even number, or away from zero."""
     if int(eqn.params["rounding_method"]) == 1:
         return g.node("Round", x)
@@ -246,13 +246,13 @@ def rounded(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("is_finite")
-def finite(g: Graph, eqn: Any, x: Value) -> Value:
+def finite(g: Graph, eqn: Equation, x: Value) -> Value:
     """Neither infinite nor NaN."""
     return g.node("Not", g.node("Or", g.node("IsInf", x), g.node("IsNaN", x)))
 
 
 @converts("select_n")
-def select(g: Graph, eqn: Any, which: Value, *cases: Value) -> Value:
+def select(g: Graph, eqn: Equation, which: Value, *cases: Value) -> Value:
     """``cases[which]``, number by number."""
     dtype = eqn.outvars[0].aval.dtype
     if eqn.invars[0].aval.dtype == bool:

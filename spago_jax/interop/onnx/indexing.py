@@ -9,18 +9,18 @@ from jax.lax import GatherScatterMode
 from spago_jax.interop.onnx.buffers import Buffer, Written
 from spago_jax.interop.onnx.elementwise import where
 from spago_jax.interop.onnx.graph import Dim, Graph, Value
-from spago_jax.interop.onnx.table import Unsupported, converts
+from spago_jax.interop.onnx.table import Equation, Unsupported, converts
 
 
 @converts("dynamic_slice")
-def dynamic_slice(g: Graph, eqn: Any, x: Value, *starts: Value) -> Value:
+def dynamic_slice(g: Graph, eqn: Equation, x: Value, *starts: Value) -> Value:
     """A window at a computed place, moved inside where it would reach beyond."""
     shape, sizes = eqn.invars[0].aval.shape, eqn.params["slice_sizes"]
     return _window(g, x, shape, sizes, {axis: start for axis, start in enumerate(starts)})
 
 
 @converts("dynamic_update_slice")
-def dynamic_update_slice(g: Graph, eqn: Any, x: Value | Buffer, update: Value, *starts: Value) -> Value | Written:
+def dynamic_update_slice(g: Graph, eqn: Equation, x: Value | Buffer, update: Value, *starts: Value) -> Value | Written:
     """A window overwritten at a computed place."""
     shape, sizes = eqn.invars[0].aval.shape, eqn.invars[1].aval.shape
     if isinstance(x, Buffer):
@@ -44,7 +44,7 @@ def dynamic_update_slice(g: Graph, eqn: Any, x: Value | Buffer, update: Value, *
 
 
 @converts("gather")
-def gather(g: Graph, eqn: Any, x: Value, indices: Value) -> Value:
+def gather(g: Graph, eqn: Equation, x: Value, indices: Value) -> Value:
     """One window at a computed place, or one element (a row, ...) for each of many places."""
     numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
     shape, places = eqn.invars[0].aval.shape, eqn.invars[1].aval.shape
@@ -99,7 +99,7 @@ def _placed(g: Graph, x: Value, numbers: Any, batch: int, rest: list[int], kept:
     return _transposed(g, x, order)
 
 
-def _filled(g: Graph, eqn: Any, found: Value, inside: Value, rest: int) -> Value:
+def _filled(g: Graph, eqn: Equation, found: Value, inside: Value, rest: int) -> Value:
     """What lies beyond reads as the fill value."""
     dtype = eqn.outvars[0].aval.dtype
     fill = eqn.params["fill_value"]
@@ -117,7 +117,7 @@ def _filled(g: Graph, eqn: Any, found: Value, inside: Value, rest: int) -> Value
 
 
 @converts("scatter", "scatter-add", "scatter-mul", "scatter-min", "scatter-max")
-def scatter(g: Graph, eqn: Any, x: Value, indices: Value, updates: Value) -> Value:
+def scatter(g: Graph, eqn: Equation, x: Value, indices: Value, updates: Value) -> Value:
     """Elements (rows, ...) written, or added, at many places."""
     numbers, shape = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
     if numbers.operand_batching_dims:

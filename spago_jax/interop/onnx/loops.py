@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Loops and branches: their programs become sub-graphs, which read what they do not change from around them."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from spago_jax.compiler.jaxprs import scan_loop
+from spago_jax.compiler.jaxprs import JaxprEqn, scan_loop
 from spago_jax.interop.onnx.buffers import Buffer, collected
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import converts
+from spago_jax.interop.onnx.table import Equation, converts
 
 
 class _Type:
@@ -21,9 +21,9 @@ def _types(atoms: Any) -> list[_Type]:
 
 
 @converts("scan")
-def scan(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
+def scan(g: Graph, eqn: Equation, *inputs: Value) -> list[Value]:
     """``Scan``: a state, and slices of the inputs and outputs along their first axis."""
-    params, loop = eqn.params, scan_loop(eqn)
+    params, loop = eqn.params, scan_loop(cast(JaxprEqn, eqn))
     assert loop is not None
     consts, carry = loop.constants, loop.carried
     held, start, slices = list(inputs[:consts]), list(inputs[consts : consts + carry]), list(inputs[consts + carry :])
@@ -59,7 +59,7 @@ def scan(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
 
 
 @converts("while")
-def while_(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
+def while_(g: Graph, eqn: Equation, *inputs: Value) -> list[Value]:
     """``Loop`` with a condition and no count."""
     params = eqn.params
     test_consts, body_consts = params["cond_nconsts"], params["body_nconsts"]
@@ -100,7 +100,7 @@ def while_(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
 
 
 @converts("cond")
-def cond(g: Graph, eqn: Any, which: Value, *inputs: Value) -> list[Value]:
+def cond(g: Graph, eqn: Equation, which: Value, *inputs: Value) -> list[Value]:
     """``If``, one inside the other where there are more than two branches."""
     branches, types = eqn.params["branches"], _types(eqn.outvars)
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from spago_jax.interop.onnx.graph import Dim, Graph, Value
-from spago_jax.interop.onnx.table import Unsupported, converts
+from spago_jax.interop.onnx.table import Equation, Unsupported, converts
 
 
 @converts("dot_general")
-def dot_general(g: Graph, eqn: Any, x: Value, y: Value, *_: Value) -> Value:
+def dot_general(g: Graph, eqn: Equation, x: Value, y: Value, *_: Value) -> Value:
     """``MatMul`` over [batch..., rows, inner] and [batch..., inner, columns]."""
     (x_inner, y_inner), (x_batch, y_batch) = eqn.params["dimension_numbers"]
     x_shape, y_shape = eqn.invars[0].aval.shape, eqn.invars[1].aval.shape
@@ -50,7 +50,7 @@ def _flat(g: Graph, batch: Sequence[Dim], rows: Sequence[Dim], columns: Sequence
 
 
 @converts("conv_general_dilated")
-def convolution(g: Graph, eqn: Any, x: Value, kernel: Value) -> Value:
+def convolution(g: Graph, eqn: Equation, x: Value, kernel: Value) -> Value:
     """``Conv`` with the batch and the channels first, whatever their order in JAX."""
     params = eqn.params
     if any(d != 1 for d in params["lhs_dilation"]):

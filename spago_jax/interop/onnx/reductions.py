@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import Unsupported, converts
+from spago_jax.interop.onnx.table import Equation, Unsupported, converts
 
 _KINDS = {"reduce_sum": "Sum", "reduce_max": "Max", "reduce_min": "Min", "reduce_prod": "Prod"}
 
 
 @converts(*_KINDS)
-def reduce(g: Graph, eqn: Any, x: Value) -> Value:
+def reduce(g: Graph, eqn: Equation, x: Value) -> Value:
     """Over some axes, which go; an extreme of numbers with NaN among them is NaN, which runtimes skip."""
     axes, name, dtype = eqn.params["axes"], eqn.primitive.name, np.dtype(eqn.invars[0].aval.dtype)
     if not axes:
@@ -32,7 +32,7 @@ def _any_or_all(g: Graph, x: Value, axes: Any, *, every: bool) -> Value:
 
 
 @converts("reduce_and", "reduce_or")
-def reduce_logic(g: Graph, eqn: Any, x: Value) -> Value:
+def reduce_logic(g: Graph, eqn: Equation, x: Value) -> Value:
     """All, or any."""
     if eqn.invars[0].aval.dtype != bool:
         raise Unsupported("bit by bit")
@@ -40,7 +40,7 @@ def reduce_logic(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("argmax", "argmin")
-def arg_extreme(g: Graph, eqn: Any, x: Value) -> Value:
+def arg_extreme(g: Graph, eqn: Equation, x: Value) -> Value:
     """The place of the first extreme, or of the first NaN."""
     (axis,) = eqn.params["axes"]
     kind = "ArgMax" if eqn.primitive.name == "argmax" else "ArgMin"
@@ -55,13 +55,13 @@ def arg_extreme(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("cumsum")
-def running_sum(g: Graph, eqn: Any, x: Value) -> Value:
+def running_sum(g: Graph, eqn: Equation, x: Value) -> Value:
     """Sums so far."""
     return g.node("CumSum", x, np.array(eqn.params["axis"], np.int64), reverse=int(eqn.params["reverse"]))
 
 
 @converts("sort")
-def sort(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
+def sort(g: Graph, eqn: Equation, *inputs: Value) -> list[Value]:
     """By the first of the arrays; equal numbers keep their order."""
     if eqn.params["num_keys"] != 1:
         raise Unsupported("by several keys")
@@ -72,7 +72,7 @@ def sort(g: Graph, eqn: Any, *inputs: Value) -> list[Value]:
 
 
 @converts("top_k")
-def top_k(g: Graph, eqn: Any, x: Value) -> list[Value]:
+def top_k(g: Graph, eqn: Equation, x: Value) -> list[Value]:
     """The largest, and their places."""
     axis = eqn.params.get("axis", -1)
     values, places = g.nodes_out("TopK", 2, x, g.dim(eqn.params["k"]), axis=axis, largest=1, sorted=1)
@@ -80,7 +80,7 @@ def top_k(g: Graph, eqn: Any, x: Value) -> list[Value]:
 
 
 @converts("reduce_window_max", "reduce_window_sum")
-def pool(g: Graph, eqn: Any, x: Value) -> Value:
+def pool(g: Graph, eqn: Equation, x: Value) -> Value:
     """Pooling over windows of one or more axes."""
     params = eqn.params
     window, strides, padding = params["window_dimensions"], params["window_strides"], params["padding"]

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Operations that move numbers and change none."""
 
-from typing import Any
-
 import numpy as np
 
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import Unsupported, converts
+from spago_jax.interop.onnx.table import Equation, Unsupported, converts
 
 
 @converts("dim_as_value")
-def dimension(g: Graph, eqn: Any) -> Value:
+def dimension(g: Graph, eqn: Equation) -> Value:
     """A free dimension as a number."""
     return g.cast(g.node("Squeeze", g.dim(eqn.params["dim"]), g.ints(0)), eqn.outvars[0].aval.dtype)
 
 
 @converts("iota")
-def iota(g: Graph, eqn: Any, *_: Value) -> Value:
+def iota(g: Graph, eqn: Equation, *_: Value) -> Value:
     """0, 1, 2, ... along one axis."""
     shape, axis, dtype = eqn.params["shape"], eqn.params["dimension"], eqn.params["dtype"]
     ones = [1] * len(shape)
@@ -32,7 +30,7 @@ def iota(g: Graph, eqn: Any, *_: Value) -> Value:
 
 
 @converts("broadcast_in_dim")
-def broadcast(g: Graph, eqn: Any, x: Value, *_: Value) -> Value:
+def broadcast(g: Graph, eqn: Equation, x: Value, *_: Value) -> Value:
     """New axes, and axes of size 1 repeated."""
     shape, placed = eqn.params["shape"], eqn.params["broadcast_dimensions"]
     old = eqn.invars[0].aval.shape
@@ -46,7 +44,7 @@ def broadcast(g: Graph, eqn: Any, x: Value, *_: Value) -> Value:
 
 
 @converts("reshape")
-def reshape(g: Graph, eqn: Any, x: Value, *_: Value) -> Value:
+def reshape(g: Graph, eqn: Equation, x: Value, *_: Value) -> Value:
     """The same numbers in another shape."""
     if eqn.params["dimensions"] is not None:
         x = g.node("Transpose", x, perm=list(eqn.params["dimensions"]))
@@ -54,33 +52,33 @@ def reshape(g: Graph, eqn: Any, x: Value, *_: Value) -> Value:
 
 
 @converts("transpose")
-def transpose(g: Graph, eqn: Any, x: Value) -> Value:
+def transpose(g: Graph, eqn: Equation, x: Value) -> Value:
     """The axes in another order."""
     return g.node("Transpose", x, perm=list(eqn.params["permutation"]))
 
 
 @converts("squeeze")
-def squeeze(g: Graph, eqn: Any, x: Value) -> Value:
+def squeeze(g: Graph, eqn: Equation, x: Value) -> Value:
     """Axes of size 1 taken away."""
     axes = eqn.params["dimensions"]
     return g.node("Squeeze", x, g.ints(*axes)) if axes else x
 
 
 @converts("concatenate")
-def concatenate(g: Graph, eqn: Any, *inputs: Value) -> Value:
+def concatenate(g: Graph, eqn: Equation, *inputs: Value) -> Value:
     """One behind the other."""
     return g.node("Concat", *inputs, axis=eqn.params["dimension"])
 
 
 @converts("stack")
-def stack(g: Graph, eqn: Any, *inputs: Value) -> Value:
+def stack(g: Graph, eqn: Equation, *inputs: Value) -> Value:
     """One beside the other, along a new axis."""
     axis = eqn.params["axis"]
     return g.node("Concat", *(g.node("Unsqueeze", x, g.ints(axis)) for x in inputs), axis=axis)
 
 
 @converts("unstack")
-def unstack(g: Graph, eqn: Any, x: Value) -> list[Value]:
+def unstack(g: Graph, eqn: Equation, x: Value) -> list[Value]:
     """The pieces along an axis, without it."""
     axis = eqn.params["axis"]
     count = len(eqn.outvars)
@@ -89,20 +87,20 @@ def unstack(g: Graph, eqn: Any, x: Value) -> list[Value]:
 
 
 @converts("tile")
-def tile(g: Graph, eqn: Any, x: Value) -> Value:
+def tile(g: Graph, eqn: Equation, x: Value) -> Value:
     """Repeated along its axes."""
     return g.node("Tile", x, g.shape(eqn.params["reps"]))
 
 
 @converts("split")
-def split(g: Graph, eqn: Any, x: Value) -> list[Value]:
+def split(g: Graph, eqn: Equation, x: Value) -> list[Value]:
     """Into pieces of given sizes."""
     sizes = eqn.params["sizes"]
     return list(g.nodes_out("Split", len(sizes), x, g.shape(sizes), axis=eqn.params["axis"]))
 
 
 @converts("rev")
-def reverse(g: Graph, eqn: Any, x: Value) -> Value:
+def reverse(g: Graph, eqn: Equation, x: Value) -> Value:
     """Axes from their end."""
     axes = eqn.params["dimensions"]
     if not axes:
@@ -113,7 +111,7 @@ def reverse(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("slice")
-def slice_(g: Graph, eqn: Any, x: Value) -> Value:
+def slice_(g: Graph, eqn: Equation, x: Value) -> Value:
     """A window at a fixed place."""
     starts, limits = eqn.params["start_indices"], eqn.params["limit_indices"]
     strides = eqn.params["strides"] or [1] * len(starts)
@@ -132,7 +130,7 @@ def slice_(g: Graph, eqn: Any, x: Value) -> Value:
 
 
 @converts("pad")
-def pad(g: Graph, eqn: Any, x: Value, fill: Value) -> Value:
+def pad(g: Graph, eqn: Equation, x: Value, fill: Value) -> Value:
     """More on both sides of an axis, or less."""
     config = eqn.params["padding_config"]
     if any(interior != 0 for _, _, interior in config):

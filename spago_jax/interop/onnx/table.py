@@ -1,8 +1,64 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The table of operations: for each primitive of JAX, the function that writes it as ONNX nodes."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Aval(Protocol):
+    """The type of a value: JAX's own declarations promise less than every array has."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of its numbers."""
+        ...
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Its sizes, of which some may be free."""
+        ...
+
+
+class Variable(Protocol):
+    """An operand or a result of an equation."""
+
+    @property
+    def aval(self) -> Aval:
+        """Its type."""
+        ...
+
+
+class Primitive(Protocol):
+    """An operation of JAX."""
+
+    name: str
+
+
+class Equation(Protocol):
+    """What a rule reads of an equation."""
+
+    @property
+    def primitive(self) -> Primitive:
+        """The operation."""
+        ...
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Its settings by name."""
+        ...
+
+    @property
+    def invars(self) -> Sequence[Variable]:
+        """Its operands."""
+        ...
+
+    @property
+    def outvars(self) -> Sequence[Variable]:
+        """Its results."""
+        ...
+
 
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import Rule
+from spago_jax.interop.onnx.table import Equation, Rule
 
 _WIDER = {
     **dict.fromkeys(("bool", "int8", "uint8", "int16", "uint16"), "int32"),
@@ -60,7 +60,7 @@ class _Equation:
     outvars: list[_Variable]
 
 
-def apply_rule(rule: Rule, g: Graph, eqn: Any, inputs: list[Any]) -> list[Any]:
+def apply_rule(rule: Rule, g: Graph, eqn: Equation, inputs: list[Any]) -> list[Any]:
     """Writes an equation by its rule, in a wider type where its own has no such operation."""
     name = eqn.primitive.name
     narrow = str(getattr(eqn.invars[0].aval, "dtype", "")) if eqn.invars else ""

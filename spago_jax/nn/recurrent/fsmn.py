@@ -11,7 +11,7 @@ from spago_jax.core.initializers import gain, uniform, xavier_uniform
 from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.ring import push
+from spago_jax.ops.recurrence import push
 
 
 class FSMN(Recurrent):

@@ -13,7 +13,7 @@ from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.linear import matmul
-from spago_jax.ops.ring import push
+from spago_jax.ops.recurrence import push
 
 
 class MIST(Recurrent):

@@ -14,8 +14,7 @@ from spago_jax.nn.recurrent.lstm import LSTM
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.linear import accumulation_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_update
-from spago_jax.ops.recurrence import scan_recurrence
-from spago_jax.ops.ring import push
+from spago_jax.ops.recurrence import push, scan_recurrence
 
 
 class SkipState(NamedTuple):

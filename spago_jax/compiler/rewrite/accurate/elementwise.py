@@ -4,7 +4,7 @@
 import jax
 import jax.numpy as jnp
 
-from spago_jax.compiler.rewrite.stable.norms import hypot
+from spago_jax.compiler.rewrite.accurate.norms import hypot
 
 Array = jax.Array
 

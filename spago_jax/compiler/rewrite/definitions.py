@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""View: what every value of a flat program is made of, for rules to look at."""
+"""Definitions: what every value of a flat program is made of, for rules to look at."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -15,12 +15,13 @@ from spago_jax.core.show import letters
 
 _INFIX = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/"}
 _NAMES = {"logistic": "sigmoid", "reduce_sum": "sum", "reduce_max": "max", "dot_general": "dot"}
+_SAME_NUMBERS = ("broadcast_in_dim", "reshape", "convert_element_type", "squeeze", "copy", "transpose")
 _QUIET = ("broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "stop_gradient", "copy")
 # Two of these are never one: they give another value, or do another thing, each time.
 _UNIQUE = ("rng_uniform", "pure_callback", "io_callback", "debug_callback", "ref", "empty", "create_token")
 
 
-class View:
+class Definitions:
     """The definitions of the values in a program, their constants, and which of them are equal.
 
     Args:
@@ -43,23 +44,23 @@ class View:
         inputs = closed.jaxpr.invars
         self._names: dict[Var, str] = {var: names[i] if i < len(names) else letters(i) for i, var in enumerate(inputs)}
         self._numbers: dict[Var, Hashable] = {}
-        self._firsts: dict[Hashable, JaxprEqn] = {}
+        self._representatives: dict[Hashable, JaxprEqn] = {}
 
     # -- definitions -------------------------------------------------------------------------------------------------
 
-    def made_by(self, atom: Atom, *primitives: str) -> JaxprEqn | None:
+    def definition(self, atom: Atom, *primitives: str) -> JaxprEqn | None:
         """The equation that computes a value, when it is one of these primitives."""
         eqn = None if isinstance(atom, Literal) else self.definitions.get(atom)
         return eqn if eqn is not None and eqn.primitive.name in primitives else None
 
     def operand(self, atom: Atom, primitive: str) -> Atom | None:
         """The operand of the one-operand primitive that computes a value; None for another one."""
-        eqn = self.made_by(atom, primitive)
+        eqn = self.definition(atom, primitive)
         return None if eqn is None else eqn.invars[0]
 
     def pair(self, atom: Atom, *primitives: str) -> tuple[Atom, Atom] | None:
         """Both operands of the two-operand primitive that computes a value."""
-        eqn = self.made_by(atom, *primitives)
+        eqn = self.definition(atom, *primitives)
         return None if eqn is None else (eqn.invars[0], eqn.invars[1])
 
     def constant(self, atom: Atom) -> np.ndarray | None:
@@ -76,16 +77,16 @@ class View:
                 return None
             first = value.reshape(-1)[0]
             return float(first) if value.size == 1 or (value == first).all() else None
-        eqn = self.made_by(atom, "broadcast_in_dim", "reshape", "convert_element_type", "squeeze", "copy", "transpose")
+        eqn = self.definition(atom, *_SAME_NUMBERS)
         return None if eqn is None else self.number(eqn.invars[0])
 
     # -- equality ----------------------------------------------------------------------------------------------------
 
-    def same(self, a: Atom, b: Atom) -> bool:
+    def same_value(self, a: Atom, b: Atom) -> bool:
         """Whether two values are computed alike from the same inputs."""
-        return self.identity(a) == self.identity(b)
+        return self.value_number(a) == self.value_number(b)
 
-    def identity(self, atom: Atom) -> Hashable:
+    def value_number(self, atom: Atom) -> Hashable:
         """Equal for values that are computed alike."""
         if isinstance(atom, Literal):
             value = np.asarray(atom.val)
@@ -95,13 +96,13 @@ class View:
             self._number_all()
         return self._numbers[atom]
 
-    def first(self, eqn: JaxprEqn) -> JaxprEqn:
+    def representative(self, eqn: JaxprEqn) -> JaxprEqn:
         """The first equation that computes what this one does; itself where it is the first, or must not be shared."""
         if not eqn.outvars:
             return eqn
-        self.identity(eqn.outvars[0])
+        self.value_number(eqn.outvars[0])
         key = self._key(eqn)
-        return eqn if key is None else self._firsts.get(key, eqn)
+        return eqn if key is None else self._representatives.get(key, eqn)
 
     def _key(self, eqn: JaxprEqn) -> Hashable | None:
         if eqn.effects or any(part in eqn.primitive.name for part in _UNIQUE):
@@ -109,7 +110,7 @@ class View:
         key = (
             eqn.primitive,
             tuple(sorted((name, _param(value)) for name, value in eqn.params.items())),
-            tuple(self.identity(atom) for atom in eqn.invars),
+            tuple(self.value_number(atom) for atom in eqn.invars),
             eqn.ctx,
         )
         try:
@@ -124,7 +125,7 @@ class View:
             self._numbers[var] = ("input", id(var))
         for eqn in jaxpr.eqns:
             key = self._key(eqn)
-            first = eqn if key is None else self._firsts.setdefault(key, eqn)
+            first = eqn if key is None else self._representatives.setdefault(key, eqn)
             for old, new in zip(eqn.outvars, first.outvars, strict=True):
                 self._numbers[old] = ("value", id(new))
 

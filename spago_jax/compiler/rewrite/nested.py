@@ -8,7 +8,7 @@ import numpy as np
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import ClosedJaxpr, JaxprEqn, Var
-from spago_jax.compiler.rewrite.view import View, type_of
+from spago_jax.compiler.rewrite.definitions import Definitions, type_of
 
 # A function with a derivative of its own is left as it is: its body and its derivative belong together.
 _CLOSED = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin", "pallas_call")
@@ -42,31 +42,31 @@ def _count_uses(closed: ClosedJaxpr, uses: dict[int, int]) -> None:
             _count_uses(body, uses)
 
 
-def descend(eqn: JaxprEqn, given: list[Any], view: View, transform: Transform) -> Sequence[Any] | None:
+def descend(eqn: JaxprEqn, given: list[Any], defs: Definitions, transform: Transform) -> Sequence[Any] | None:
     """Runs an equation with the programs inside it transformed; None where there is none, or nothing changed."""
     if eqn.primitive.name not in _OPEN:
         return None
     changed: dict[str, ClosedJaxpr] = {}
-    for name, body in jaxprs.bodies(eqn).items():
-        new = transform(body, _known(eqn, name, body, view))
+    for name, body in jaxprs.subprograms(eqn).items():
+        new = transform(body, _known(eqn, name, body, defs))
         if new is not body and _fits(eqn, body, new):
             changed[name] = new
     return jaxprs.rebind(eqn, given, changed) if changed else None
 
 
-def count(closed: ClosedJaxpr) -> int:
+def operation_count(closed: ClosedJaxpr) -> int:
     """The number of operations, those inside loops and branches among them; a call counts as its body."""
-    return sum(size(eqn) for eqn in closed.jaxpr.eqns)
+    return sum(operations_in(eqn) for eqn in closed.jaxpr.eqns)
 
 
-def size(eqn: JaxprEqn) -> int:
+def operations_in(eqn: JaxprEqn) -> int:
     """The number of operations of one equation: see ``count``."""
-    inside = [] if eqn.primitive.name in _CLOSED else list(jaxprs.bodies(eqn).values())
+    inside = [] if eqn.primitive.name in _CLOSED else list(jaxprs.subprograms(eqn).values())
     called = bool(inside) and jaxprs.call_body(eqn) is not None
-    return sum(count(body) for body in inside) + (not called)
+    return sum(operation_count(body) for body in inside) + (not called)
 
 
-def _known(eqn: JaxprEqn, name: str, body: ClosedJaxpr, view: View) -> dict[Var, np.ndarray]:
+def _known(eqn: JaxprEqn, name: str, body: ClosedJaxpr, defs: Definitions) -> dict[Var, np.ndarray]:
     """The inputs of a body whose values are known and the same at every step."""
     inputs = body.jaxpr.invars
     if (loop := jaxprs.scan_loop(eqn)) is not None:
@@ -81,8 +81,8 @@ def _known(eqn: JaxprEqn, name: str, body: ClosedJaxpr, view: View) -> dict[Var,
         outer, inner = eqn.invars, inputs
     values: dict[Var, np.ndarray] = {}
     for there, here in zip(outer, inner, strict=False):
-        value = view.constant(there)
-        if value is None and (number := view.number(there)) is not None:
+        value = defs.constant(there)
+        if value is None and (number := defs.number(there)) is not None:
             value = np.asarray(number, type_of(there).dtype)
         if value is not None and type_of(here).shape == type_of(there).shape:
             values[here] = value

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from spago_jax.compiler.rewrite.stable.elementwise import expm1
-from spago_jax.compiler.rewrite.stable.sigmoids import sigmoid
+from spago_jax.compiler.rewrite.accurate.elementwise import expm1
+from spago_jax.compiler.rewrite.accurate.sigmoids import sigmoid
 
 Array = jax.Array
 Axes = tuple[int, ...]
