@@ -15,7 +15,7 @@ NEED_NO_CORPUS = {"quickstart", "digits-mlp", "charlm-python-docs"}
 
 def test_the_promised_configs_are_there():
     assert {path.stem for path in CONFIGS} >= NEED_NO_CORPUS | {
-        "ner-wnut17", "ner-bc5cdr", "pos-ewt", "charlm-shakespeare", "mnist-mlp", "intents-banking77",
+        "ner-wnut17", "ner-bc5cdr", "ner-fin-sec", "pos-ewt", "charlm-shakespeare", "mnist-mlp", "intents-banking77",
     }  # fmt: skip
 
 
