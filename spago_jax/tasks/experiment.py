@@ -23,7 +23,7 @@ def load_experiment(
     """Reads and checks an experiment; nothing else is done, so a mistake costs no time.
 
     Args:
-        source: a YAML file, or the same settings as a mapping.
+        source: a YAML file, whose name is that of the experiment if it gives none, or the same settings as a mapping.
         overrides: texts like ``optimizer.learning_rate=0.01``, applied last.
         files: whether the files that it names must be there; a trained run is used without them.
 
@@ -37,6 +37,8 @@ def load_experiment(
     (32, 32)
     """
     settings = read(source, overrides)
+    if not isinstance(source, Mapping) and isinstance(settings.tree, dict):
+        settings.tree.setdefault("name", Path(source).stem)
     task = _named_task(settings, None if isinstance(source, Mapping) else source)
     experiment = validate(experiment_class(task), settings.tree, settings, ())
     if files:

@@ -124,7 +124,7 @@ class Experiment(Section):
     """One experiment: task, data, model, optimizer and schedule. Each task has a subclass with typed sections."""
 
     task: str = Field(description="what is learned: the name of a task")
-    name: str = Field(description="names the run folder: runs/NAME")
+    name: str = Field(description="names the run folder: runs/NAME (default: the name of the file)")
     description: str = Field(default="", description="free text, shown in the report")
     seed: int = Field(default=1, ge=0, lt=2**32, description="of the initial weights, the shuffling and the dropout")
     data: Any = Field(description="what to read; its keys depend on data.format")
