@@ -108,39 +108,19 @@ def test_the_command_refuses_too_few_folds(corpus, tmp_path, capsys):
 
 
 @pytest.mark.extended
-def test_the_command_trains_every_fold_and_goes_on(corpus, tmp_path, monkeypatch, capsys):
-    """On a reader that cuts folds in the simplest way: every second text."""
-    from spago_jax.data.formats.labeled_text import LabeledText
-    from spago_jax.tasks.experiment import experiment_class
-    from spago_jax.tasks.text_classification.task import TextClassification
-
-    class Cut(LabeledText):
-        """Labeled texts in folds."""
-
-        fold: dict[str, int] | None = Field(default=None)
-
-        def carve(self, count, seed):
-            number = np.arange(count) % (self.fold["of"] if self.fold else 2) + 1
-            held = number == (self.fold["index"] if self.fold else 1)
-            return {"train": np.flatnonzero(~held), "dev": np.flatnonzero(held)}
-
-    monkeypatch.setattr(TextClassification, "readers", (Cut,))
-    experiment_class.cache_clear()
-    try:
-        command = ["cross-validate", str(corpus / "moods-mean.yaml"), "--folds", "2", "--out", str(tmp_path / "out")]
-        command += ["train.epochs=1", "train.buckets=1"]
-        assert run(command) == 0
-        lines = capsys.readouterr().out.splitlines()
-        assert [line.split()[0] for line in lines] == ["fold", "1", "2", "mean", "deviation", "folder:"]
-        written = json.loads((tmp_path / "out" / "folds.json").read_text())
-        scores = [fold["scores"]["dev"]["accuracy"] for fold in written["folds"]]
-        assert written["scores"]["dev"]["accuracy"]["mean"] == pytest.approx(np.mean(scores))
-        config = (tmp_path / "out" / "fold-2" / "config.yaml").read_text()
-        assert "name: moods/fold-2" in config
-        assert "index: 2" in config
-        assert run(command) == 2
-        assert "holds folds.json already; go on with --resume" in capsys.readouterr().err
-        assert run([*command, "--resume"]) == 0
-        assert json.loads((tmp_path / "out" / "folds.json").read_text()) == written
-    finally:
-        experiment_class.cache_clear()
+def test_the_command_trains_every_fold_and_goes_on(corpus, tmp_path, capsys):
+    command = ["cross-validate", str(corpus / "moods-mean.yaml"), "--folds", "2", "--out", str(tmp_path / "out")]
+    command += ["train.epochs=1", "train.buckets=1"]
+    assert run(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["fold", "1", "2", "mean", "deviation", "folder:"]
+    written = json.loads((tmp_path / "out" / "folds.json").read_text())
+    scores = [fold["scores"]["test"]["accuracy"] for fold in written["folds"]]
+    assert written["scores"]["test"]["accuracy"]["mean"] == pytest.approx(np.mean(scores))
+    config = (tmp_path / "out" / "fold-2" / "config.yaml").read_text()
+    assert "name: moods/fold-2" in config
+    assert "index: 2" in config
+    assert run(command) == 2
+    assert "holds folds.json already; go on with --resume" in capsys.readouterr().err
+    assert run([*command, "--resume"]) == 0
+    assert json.loads((tmp_path / "out" / "folds.json").read_text()) == written
