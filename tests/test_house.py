@@ -152,8 +152,7 @@ FOREIGN = re.compile(
 )
 # Folders that are not cleaned yet; delete the name of one that is.
 UNCLEAN = {
-    "cli", "compiler", "core", "data", "drawing", "eager", "embeddings", "flow", "nn", "ops", "optim", "report",
-    "sweep", "tasks", "text", "train",
+    "cli", "data", "drawing", "embeddings", "optim", "report", "sweep", "tasks", "text", "train",
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Padding:
         for dim in buckets.sizes:
             if dim not in named:
                 raise InputError(
-                    f"{name}: bucket {dim!r} is no dimension of a spec "
+                    f"{name}: bucket {dim!r} is not a dimension of a spec "
                     f"({', '.join(f'{n}: {s}' for n, s in specs.items()) or 'there are no specs'}): "
                     f"{did_you_mean(dim, named)}"
                 )

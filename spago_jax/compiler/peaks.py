@@ -92,8 +92,8 @@ class Peaks:
     """The best that was measured on one device.
 
     Attributes:
-        flops: floating point operations a second in a large matrix product, by dtype.
-        bytes: bytes a second read and written by a large elementwise operation.
+        flops: floating point operations per second in a large matrix product, by dtype.
+        bytes: bytes per second read and written by a large elementwise operation.
         call_seconds: of the smallest program there is.
     """
 
@@ -122,7 +122,7 @@ class Peaks:
 
 @functools.cache
 def measured_peaks(dtypes: Sequence[str] = ("float32", "bfloat16")) -> Peaks:
-    """Measures the default device; a few seconds, once a process."""
+    """Measures the default device; a few seconds, once per process."""
     flops = {}
     for dtype in dtypes:
         size = 4096 if jax.default_backend() != "cpu" else 1024

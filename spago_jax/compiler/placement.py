@@ -42,7 +42,7 @@ class Placement:
             try:
                 self.rules.append((re.compile(pattern), spec))
             except re.error as error:
-                raise InputError(f"{program}: rule {pattern!r} is no regular expression: {error}") from None
+                raise InputError(f"{program}: rule {pattern!r} is not a regular expression: {error}") from None
 
     def partition(self, path: str, shape: tuple[int, ...]) -> PartitionSpec:
         """How one array is split.

@@ -234,7 +234,7 @@ def test_a_chain_of_ten_thousand_operations_does_not_overflow_the_stack():
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda: Var([1.0, 2.0]).__mul__(2.0).backward(), "is no scalar: give it a gradient of its shape"),
+        (lambda: Var([1.0, 2.0]).__mul__(2.0).backward(), "is not a scalar: give it a gradient of its shape"),
         (lambda: (Var(1.0) * 2.0).backward([1.0, 2.0]), "a gradient of shape [2] does not fit"),
         (lambda: (Var(1) * 2).backward(1), "depends on no variable that requires a gradient"),
         (lambda: backward(), "at least one output"),

@@ -238,7 +238,7 @@ class _Run:
 
 
 def describe(value: Any) -> str:
-    """The type of an array and the range of its numbers; what is no number is counted.
+    """The type of an array and the range of its numbers; anything that is not a number is counted.
 
     >>> describe(jnp.array([1.0, jnp.nan, -2.0]))
     'f32[3] from -2 to 1, with 1 NaN'

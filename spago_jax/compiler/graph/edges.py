@@ -28,7 +28,7 @@ def flow(
         closed: the program.
         inputs: the bits that each input holds.
         passes: which equations let them through.
-        listener: called for every equation that is no call, loop or branch.
+        listener: called for every equation that is not a call, loop or branch.
         custom: whether to look into functions with a derivative of their own.
         place: of the call of this program.
 

@@ -164,7 +164,7 @@ class Graph(ProcessBound):
             wrt: path patterns of inputs, as ``"model.*"``; by default every float input but a module's buffers.
 
         Raises:
-            InputError: when the output is no scalar, a pattern matches nothing, or an input is no float.
+            InputError: when the output is not a scalar, a pattern matches nothing, or an input is not a float.
         """
         return self.vjp(wrt, scalar=True)
 
@@ -255,7 +255,7 @@ class Graph(ProcessBound):
                 children, ...; None every operation.
 
         Raises:
-            InputError: for a level that is no natural number.
+            InputError: for a level that is not a natural number.
         """
         return svg(self.picture(level))
 
@@ -314,9 +314,9 @@ class Graph(ProcessBound):
         for pattern in (wrt,) if isinstance(wrt, str) else wrt:
             found = {path for path in self.inputs if matches(path, pattern)}
             if not found:
-                raise InputError(f"{self.name}: wrt {pattern!r} is no input: {did_you_mean(pattern, self.inputs)}")
+                raise InputError(f"{self.name}: wrt {pattern!r} is not an input: {did_you_mean(pattern, self.inputs)}")
             if bad := sorted(found - floats):
-                raise InputError(f"{self.name}: cannot differentiate with respect to {bad[0]}: it is no float")
+                raise InputError(f"{self.name}: cannot differentiate with respect to {bad[0]}: it is not a float")
             chosen |= found
         return chosen
 

@@ -363,7 +363,7 @@ _WITHOUT_INNER = ("scatter", "reduce", "select_and_", "sort", "cum", "argmax", "
 
 
 def shape_of(aval: Any) -> tuple[int, ...]:
-    """The shape of an abstract value; empty for what is no array."""
+    """The shape of an abstract value; empty for what is not an array."""
     return tuple(getattr(aval, "shape", ()))
 
 
@@ -373,7 +373,7 @@ def dtype_of(aval: Any) -> str:
 
 
 def _extended(value: Any) -> bool:
-    """Whether a value is no array of numbers: a random key."""
+    """Whether a value is not an array of numbers: a random key."""
     return (not hasattr(value, "dtype") and not np.isscalar(value)) or jnp.issubdtype(
         getattr(value, "dtype", np.float32), jax.dtypes.extended
     )

@@ -37,7 +37,7 @@ def picture(name: str, block: Block, outputs: Sequence[tuple[str, str]], level: 
             children, ...; None every operation.
 
     Raises:
-        InputError: for a level that is no natural number.
+        InputError: for a level that is not a natural number.
     """
     if level is not None and (isinstance(level, bool) or not isinstance(level, int) or level < 0):
         raise InputError(f"level is {level!r}; it is 0 for one box a module, 1 for its children, ..., or None for all")

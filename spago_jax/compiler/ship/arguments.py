@@ -106,7 +106,7 @@ def _bind(
     names = [key for key, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for key in static:
         if key not in names:
-            raise InputError(f"{name}: static {key!r} is no argument of it: {did_you_mean(key, names)}")
+            raise InputError(f"{name}: static {key!r} is not an argument of it: {did_you_mean(key, names)}")
     by_name = {value.name: value for value in given if isinstance(value, Spec) and value.name in names}
     positional = [value for value in given if not (isinstance(value, Spec) and value.name in by_name)]
     known = {value.name: value for value in specs if value.name not in by_name}

@@ -266,7 +266,7 @@ class LoadedProgram:
         try:
             raw = np.asarray(value)
         except ValueError as error:
-            raise ProgramError(f"{where} is no array of numbers: {error}") from None
+            raise ProgramError(f"{where} is not an array of numbers: {error}") from None
         if raw.dtype.kind not in "fiub" or (
             raw.size and not _is_float(want) and not np.array_equal(raw.astype(want), raw)
         ):

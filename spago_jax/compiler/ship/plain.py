@@ -14,7 +14,7 @@ def plain(tree: Any) -> Any:
     """A pytree with its own classes (Modules, named tuples, ...) turned into dicts by field name.
 
     Raises:
-        InputError: for dict keys that are no strings: JSON has no other kind.
+        InputError: for dict keys that are not strings: JSON has no other kind.
 
     >>> from typing import NamedTuple
     >>> class State(NamedTuple):
@@ -28,7 +28,7 @@ def plain(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         for key in tree:
             if not isinstance(key, str):
-                raise InputError(f"the dict key {key!r} is no string; an exported program takes and gives names only")
+                raise InputError(f"the dict key {key!r} is not a string; an exported program takes names only")
         return {key: plain(value) for key, value in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return {name: plain(value) for name, value in zip(tree._fields, tree, strict=True)}  # type: ignore[attr-defined]

@@ -141,11 +141,11 @@ class Expressions(Owner):
         """Binds a value to an input.
 
         Raises:
-            InputError: when the node is no input, or the value has another shape or dtype.
+            InputError: when the node is not an input, or the value has another shape or dtype.
         """
         node = self._own(node)
         if not node.is_input:
-            raise InputError(f"cannot bind a value to {node.label}: it is no input node")
+            raise InputError(f"cannot bind a value to {node.label}: it is not an input node")
         array = np.asarray(value)
         if not hasattr(value, "dtype"):  # Python numbers and lists of them take the dtype that is wanted
             if array.dtype.kind == "f" and node.dtype.kind in "iub":
@@ -228,7 +228,7 @@ class Expressions(Owner):
         """The derivatives of a scalar by inputs, as nodes; without ``wrt`` by every float input that it depends on.
 
         Raises:
-            InputError: when the cost is no scalar float, or something is no input, or no derivative passes to it.
+            InputError: when the cost is not a scalar float, something is not an input, or no derivative passes to it.
         """
         cost, wrt = self._own(cost), tuple(map(self._own, wrt))
         if cost.shape != () or not jnp.issubdtype(cost.dtype, jnp.floating):

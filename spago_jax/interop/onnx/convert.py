@@ -44,7 +44,7 @@ def to_onnx(
         arguments: in the function's order, arrays or specs.
         static: fixed values of further arguments, by name.
         name: of the graph; by default the function's.
-        constraints: what is known of free dimensions, ``"time >= 2"``.
+        constraints: facts about free dimensions, ``"time >= 2"``.
 
     Returns:
         The path.
