@@ -102,7 +102,7 @@ class Peaks:
     call_seconds: float
 
     def seconds(self, flops: float, moved: float, dtype: str = "float32") -> float:
-        """The least time for so much work: the roofline."""
+        """Returns the least time for so much work: the roofline."""
         return max(flops / self.flops.get(dtype, self.flops["float32"]), moved / self.bytes)
 
     def bound(self, flops: float, moved: float, dtype: str = "float32") -> str:

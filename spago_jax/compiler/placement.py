@@ -66,7 +66,7 @@ class Placement:
         return PartitionSpec()
 
     def shardings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A sharding for every array of the arguments by name."""
+        """Returns a sharding for every array of the arguments by name."""
         return {
             name: jax.tree_util.tree_map_with_path(
                 lambda path, leaf, name=name: NamedSharding(
@@ -78,7 +78,7 @@ class Placement:
         }
 
     def put(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments on their devices; ``ShapeDtypeStruct`` get the sharding written in."""
+        """Returns the arguments on their devices; ``ShapeDtypeStruct`` get the sharding written in."""
 
         def one(leaf: Any, sharding: Any) -> Any:
             if isinstance(leaf, jax.ShapeDtypeStruct):

@@ -198,7 +198,7 @@ class Program(ProcessBound):
         return [reason for _, _, reason in self._signatures]
 
     def arguments(self) -> tuple[Any, ...]:
-        """The arguments of the first signature, as ``ShapeDtypeStruct``.
+        """Returns the arguments of the first signature, as ``ShapeDtypeStruct``.
 
         Raises:
             InputError: where there is none yet.
@@ -273,7 +273,7 @@ class Program(ProcessBound):
         return bound
 
     def _fresh(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments, or copies that may be donated."""
+        """Returns the arguments, or copies that may be donated."""
         return jax.tree.map(jax.numpy.copy, (args, kwargs)) if self._donate else (args, kwargs)
 
     def _required(self) -> list[str]:
@@ -390,7 +390,7 @@ def compile(
 
 
 def _read_specs(function: Callable[..., Any], specs: Sequence[Any]) -> tuple[list[Spec], dict[str, Any]]:
-    """The specs by name, and what other arguments look like."""
+    """Returns the specs by name, and what other arguments look like."""
     names = list(_signature_of(function).parameters)
     named: list[Spec] = []
     given: dict[str, Any] = {}

@@ -22,7 +22,7 @@ def flow(
     custom: bool = True,
     place: jaxprs.Place | None = None,
 ) -> list[int]:
-    """The bits that reach each output.
+    """Returns the bits that reach each output.
 
     Args:
         closed: the program.
@@ -65,7 +65,7 @@ def _into(
     inside: Callable[[jaxprs.ClosedJaxpr, Sequence[int]], list[int]],
     custom: bool,
 ) -> list[int] | None:
-    """The bits that come out of a call, a loop or a branch; None for other equations."""
+    """Returns the bits that come out of a call, a loop or a branch; None for other equations."""
     body = jaxprs.call_body(eqn, custom=custom)
     if body is not None:
         return inside(body, given)

@@ -116,7 +116,7 @@ def export(
 
 
 def check_platforms(platforms: Sequence[str]) -> tuple[str, ...]:
-    """The platforms, each once.
+    """Returns the platforms, each once.
 
     Raises:
         InputError: for an unknown one, or none.

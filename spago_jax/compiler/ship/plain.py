@@ -11,7 +11,7 @@ from spago_jax.errors import InputError
 
 
 def plain(tree: Any) -> Any:
-    """A pytree with its own classes (Modules, named tuples, ...) turned into dicts by field name.
+    """Returns a pytree with its own classes (Modules, named tuples, ...) turned into dicts by field name.
 
     Raises:
         InputError: for dict keys that are not strings: JSON has no other kind.
@@ -41,7 +41,7 @@ def plain(tree: Any) -> Any:
 
 
 def rebuilder(tree: Any) -> Callable[[Any], Any]:
-    """The way back: a function from plain trees of this shape to trees of the original classes."""
+    """Returns the way back: a function from plain trees of this shape to trees of the original classes."""
     leaves, treedef = jax.tree.flatten(tree)
     order = jax.tree.leaves(plain(treedef.unflatten(range(len(leaves)))))  # a dict is flattened by sorted names
 
@@ -67,7 +67,7 @@ def describe(tree: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def map_paths(tree: Any, function: Callable[[str, Any], Any], path: str) -> Any:
-    """A plain tree with ``function(path, leaf)`` for each leaf; ``path`` is the name of the tree itself."""
+    """Returns a plain tree with ``function(path, leaf)`` for each leaf; ``path`` is the name of the tree itself."""
     if tree is None:
         return None
     if isinstance(tree, dict):

@@ -75,7 +75,7 @@ def _(primals, tangents):
 
 @jax.custom_jvp
 def tanh(x: Array) -> Array:
-    """The hyperbolic tangent; its derivative is ``sech_squared(x)``, which ``1 - y^2`` loses above 9.
+    """Returns the hyperbolic tangent; its derivative is ``sech_squared(x)``, which ``1 - y^2`` loses above 9.
 
     >>> slope, naive = float(jax.grad(tanh)(12.0)), float(jax.grad(jnp.tanh)(12.0))
     >>> f"{slope:.4e}", abs(naive - slope) > 0.9 * slope
