@@ -151,7 +151,7 @@ FOREIGN = re.compile(
     re.IGNORECASE,
 )
 # Folders that are not cleaned yet; delete the name of one that is.
-UNCLEAN = {"compiler", "core", "data", "drawing", "eager", "embeddings", "flow", "nn", "ops", "tasks", "text"}
+UNCLEAN = {"data", "drawing", "embeddings", "tasks", "text"}
 
 
 def prose(source: str) -> list[tuple[int, str]]:

@@ -73,7 +73,7 @@ def choose_buckets(
 
 
 def padding_waste(lengths: "ArrayLike", buckets: tuple[int, ...]) -> float:
-    """The share of positions that are padding, 0 to 1, when each length is padded to the next bucket.
+    """Returns the share of positions that are padding, 0 to 1, when each length is padded to the next bucket.
 
     Raises:
         InputError: for a length beyond the largest bucket.

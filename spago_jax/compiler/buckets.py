@@ -36,7 +36,7 @@ class Buckets:
 
     @classmethod
     def for_lengths(cls, n: int = 8, *, multiple: int = 8, **lengths: "ArrayLike") -> "Buckets":
-        """The sizes that waste the least padding, for the lengths that were seen of each dimension.
+        """Returns the sizes that waste the least padding, for the lengths that were seen of each dimension.
 
         Args:
             n: at most this many sizes a dimension.
@@ -53,7 +53,7 @@ class Buckets:
         return cls(**{name: choose_buckets(seen, n, multiple=multiple) for name, seen in lengths.items()})
 
     def waste(self, **lengths: "ArrayLike") -> float:
-        """The share of positions that are padding for examples of these lengths, one list a dimension.
+        """Returns the share of positions that are padding for examples of these lengths, one list per dimension.
 
         Raises:
             InputError: for a dimension without buckets, or a length beyond the largest.
@@ -69,7 +69,7 @@ class Buckets:
         return f"Buckets({', '.join(f'{name}={sizes}' for name, sizes in self.sizes.items())})"
 
     def fit(self, actual: Mapping[str, int]) -> dict[str, int]:
-        """The smallest bucket that holds each actual size.
+        """Returns the smallest bucket that holds each actual size.
 
         Raises:
             InputError: for a size above the largest bucket, with both.
@@ -97,7 +97,7 @@ def pad_argument(spec: Spec, value: Any, sizes: Mapping[str, int]) -> Any:
 
 
 def cut(leaf: Any, goal: tuple[int, ...]) -> Any:
-    """The first ``goal`` of an array; on the host where the array lies there."""
+    """Returns the first ``goal`` of an array; on the host where the array lies there."""
     if leaf.shape == goal:
         return leaf
     window = tuple(slice(size) for size in goal)
@@ -170,7 +170,7 @@ class OutputAxes:
         return rule if rule.shapes(beyond) == check else dataclasses.replace(rule, linear=False)
 
     def joined(self) -> tuple[int, list[str]] | None:
-        """The first output with an axis that joins dimensions, or one with itself: ``(output, dimensions)``.
+        """Returns the first output with an axis that joins dimensions, or one with itself: ``(output, dimensions)``.
 
         The padding lies inside such an axis, not at its end.
         """
@@ -181,7 +181,7 @@ class OutputAxes:
         return None
 
     def shapes(self, sizes: Mapping[str, int]) -> Shapes:
-        """The shapes of all outputs at some sizes."""
+        """Returns the shapes of all outputs at some sizes."""
         return tuple(
             tuple(base + sum(slope * sizes[n] for n, slope in axis.items()) for base, axis in axes)
             for axes in self.table

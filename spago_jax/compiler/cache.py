@@ -65,7 +65,7 @@ def _use(folder: Path | None) -> None:
 
 
 def default_folder() -> Path:
-    """The folder ``xla`` of ``cache_root``: ``$SPAGO_CACHE``, else the user's cache folder."""
+    """Returns the folder ``xla`` of ``cache_root``: ``$SPAGO_CACHE``, else the user's cache folder."""
     return cache_root() / "xla"
 
 

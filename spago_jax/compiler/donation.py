@@ -15,7 +15,7 @@ class DonationWarning(UserWarning):
 
 
 def unused_donations(arguments: Mapping[str, Any], donated: Iterable[str], output: Any) -> list[str]:
-    """The donated arrays for which no output of the same shape and dtype is left, as ``path: dtype[shape]``.
+    """Returns the donated arrays for which no output of the same shape and dtype is left, as ``path: dtype[shape]``.
 
     >>> unused_donations({"state": [jnp.ones(2), jnp.ones(3)]}, ["state"], jnp.ones(2))
     ['state.1: float32[3]']

@@ -88,7 +88,7 @@ def subprograms(eqn: JaxprEqn) -> dict[str, ClosedJaxpr]:
 
 
 def call_body(eqn: JaxprEqn, *, custom: bool = True, remat: bool = True) -> ClosedJaxpr | None:
-    """The body of an equation that only calls it with its own inputs (``jit``, ...), or None.
+    """Returns the body of an equation that only calls it with its own inputs (``jit``, ...), or None.
 
     Args:
         eqn: the equation.
@@ -145,13 +145,13 @@ def _run_equations(
 
 
 def retrace(closed: ClosedJaxpr, rule: Rule) -> ClosedJaxpr:
-    """The jaxpr that comes of running ``closed`` under ``rule``: the way programs are rewritten."""
+    """Returns the jaxpr that comes of running ``closed`` under ``rule``: the way programs are rewritten."""
     inputs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in closed.jaxpr.invars]
     return jax.make_jaxpr(lambda *values: run(closed, values, rule))(*inputs)
 
 
 def inline(closed: ClosedJaxpr, *, custom: bool = False, remat: bool = False) -> ClosedJaxpr:
-    """The same program with the bodies of its calls written out (not those of loops and branches)."""
+    """Returns the same program with the bodies of its calls written out (not those of loops and branches)."""
 
     def rule(eqn: JaxprEqn, given: list[Any]) -> Sequence[Any] | None:
         body = call_body(eqn, custom=custom, remat=remat)
@@ -165,7 +165,7 @@ def inline(closed: ClosedJaxpr, *, custom: bool = False, remat: bool = False) ->
 
 
 def constant(atom: Atom, consts: dict[Var, Any] | None = None) -> np.ndarray | None:
-    """The value of a literal or of a captured constant; None where it is computed."""
+    """Returns the value of a literal or of a captured constant; None where it is computed."""
     if isinstance(atom, Literal):
         return np.asarray(atom.val)
     if consts and atom in consts:
@@ -174,12 +174,12 @@ def constant(atom: Atom, consts: dict[Var, Any] | None = None) -> np.ndarray | N
 
 
 def is_dropped(var: Var) -> bool:
-    """Whether an output is thrown away."""
+    """Returns whether an output is thrown away."""
     return type(var).__name__ == "DropVar"
 
 
 def used_equations(closed: ClosedJaxpr) -> set[int]:
-    """The numbers of the equations that the outputs need, or that have effects."""
+    """Returns the numbers of the equations that the outputs need, or that have effects."""
     needed = {atom for atom in closed.jaxpr.outvars if isinstance(atom, Var)}
     used: set[int] = set()
     for index in reversed(range(len(closed.jaxpr.eqns))):
@@ -200,7 +200,7 @@ def place(eqn: JaxprEqn) -> Place | None:
 
 
 def scope(eqn: JaxprEqn) -> tuple[str, ...]:
-    """The name scopes around an equation, outermost first, without those of ``grad`` and ``vmap``.
+    """Returns the name scopes around an equation, outermost first, without those of ``grad`` and ``vmap``.
 
     Those of modules are their class or their path below the module that called them (see ``core.scopes``).
     """
@@ -228,7 +228,7 @@ class Loop:
 
 
 def scan_loop(eqn: JaxprEqn) -> Loop | None:
-    """The parts of a scan; None for any other equation."""
+    """Returns the parts of a scan; None for any other equation."""
     if eqn.primitive.name != "scan":
         return None
     params = eqn.params
@@ -240,7 +240,7 @@ def scan_loop(eqn: JaxprEqn) -> Loop | None:
 
 
 def while_loop(eqn: JaxprEqn) -> tuple[ClosedJaxpr, int, ClosedJaxpr, int] | None:
-    """The condition of a while loop with its number of constants, its body with its number; None for any other.
+    """Returns the condition of a while loop with its number of constants, its body with its number; None for any other.
 
     The inputs are the condition's constants, the body's constants, and the carry, which is also the outputs.
     """
@@ -251,12 +251,12 @@ def while_loop(eqn: JaxprEqn) -> tuple[ClosedJaxpr, int, ClosedJaxpr, int] | Non
 
 
 def branches(eqn: JaxprEqn) -> tuple[ClosedJaxpr, ...] | None:
-    """The branches of a cond or switch, whose first input is the index; None for any other equation."""
+    """Returns the branches of a cond or switch, whose first input is the index; None for any other equation."""
     return tuple(eqn.params["branches"]) if eqn.primitive.name == "cond" else None
 
 
 def is_backward(eqn: JaxprEqn) -> bool:
-    """Whether an equation belongs to the backward half of a derivative."""
+    """Returns whether an equation belongs to the backward half of a derivative."""
     return "transpose(" in str(eqn.source_info.name_stack)
 
 
@@ -284,7 +284,7 @@ def rebind(eqn: JaxprEqn, inputs: Sequence[Any], changed: Mapping[str, ClosedJax
 
 
 def without_dead(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The same inputs and outputs without what the outputs do not need, inside loops and branches too."""
+    """Returns the same inputs and outputs without what the outputs do not need, inside loops and branches too."""
     jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
     return ClosedJaxpr(jaxpr, closed.consts)
 

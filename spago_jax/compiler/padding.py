@@ -38,7 +38,7 @@ class Padding:
         for dim in buckets.sizes:
             if dim not in named:
                 raise InputError(
-                    f"{name}: bucket {dim!r} is no dimension of a spec "
+                    f"{name}: bucket {dim!r} is not a dimension of a spec "
                     f"({', '.join(f'{n}: {s}' for n, s in specs.items()) or 'there are no specs'}): "
                     f"{did_you_mean(dim, named)}"
                 )
@@ -60,7 +60,7 @@ class Padding:
         return output if sizes == fitted else self._crop(output, arguments, sizes, fitted)
 
     def fitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
-        """The arguments with the shape that ``call`` would give them, for compiling ahead of time."""
+        """Returns the arguments with the shape that ``call`` would give them, for compiling ahead of time."""
         arguments = self._with_lengths(args, kwargs)
         sizes = self.buckets.fit(self._sizes(arguments))
         return self._replaced(arguments, lambda spec, value: jax.ShapeDtypeStruct(spec.shape(sizes), value.dtype))
@@ -180,5 +180,5 @@ def struct_of(leaf: Any) -> Any:
 
 
 def _array(value: Any, spec: Spec) -> Any:
-    """A list of numbers becomes an array of the spec's dtype."""
+    """Makes an array of the spec's dtype of a list of numbers."""
     return value if hasattr(value, "dtype") else np.asarray(value, spec.dtype)

@@ -92,8 +92,8 @@ class Peaks:
     """The best that was measured on one device.
 
     Attributes:
-        flops: floating point operations a second in a large matrix product, by dtype.
-        bytes: bytes a second read and written by a large elementwise operation.
+        flops: floating point operations per second in a large matrix product, by dtype.
+        bytes: bytes per second read and written by a large elementwise operation.
         call_seconds: of the smallest program there is.
     """
 
@@ -102,7 +102,7 @@ class Peaks:
     call_seconds: float
 
     def seconds(self, flops: float, moved: float, dtype: str = "float32") -> float:
-        """The least time for so much work: the roofline."""
+        """Returns the least time for so much work: the roofline."""
         return max(flops / self.flops.get(dtype, self.flops["float32"]), moved / self.bytes)
 
     def bound(self, flops: float, moved: float, dtype: str = "float32") -> str:
@@ -122,7 +122,7 @@ class Peaks:
 
 @functools.cache
 def measured_peaks(dtypes: Sequence[str] = ("float32", "bfloat16")) -> Peaks:
-    """Measures the default device; a few seconds, once a process."""
+    """Measures the default device; a few seconds, once per process."""
     flops = {}
     for dtype in dtypes:
         size = 4096 if jax.default_backend() != "cpu" else 1024

@@ -42,7 +42,7 @@ class Placement:
             try:
                 self.rules.append((re.compile(pattern), spec))
             except re.error as error:
-                raise InputError(f"{program}: rule {pattern!r} is no regular expression: {error}") from None
+                raise InputError(f"{program}: rule {pattern!r} is not a regular expression: {error}") from None
 
     def partition(self, path: str, shape: tuple[int, ...]) -> PartitionSpec:
         """How one array is split.
@@ -66,7 +66,7 @@ class Placement:
         return PartitionSpec()
 
     def shardings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A sharding for every array of the arguments by name."""
+        """Returns a sharding for every array of the arguments by name."""
         return {
             name: jax.tree_util.tree_map_with_path(
                 lambda path, leaf, name=name: NamedSharding(
@@ -78,7 +78,7 @@ class Placement:
         }
 
     def put(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments on their devices; ``ShapeDtypeStruct`` get the sharding written in."""
+        """Returns the arguments on their devices; ``ShapeDtypeStruct`` get the sharding written in."""
 
         def one(leaf: Any, sharding: Any) -> Any:
             if isinstance(leaf, jax.ShapeDtypeStruct):

@@ -161,7 +161,7 @@ class Program(ProcessBound):
         named = {dim for spec in self._specs.values() for dim in spec.dims if isinstance(dim, str)}
         for dim in sizes or {}:
             if dim not in named:
-                raise InputError(f"{self.name}: {dim!r} is no dimension of a spec: {did_you_mean(dim, named)}")
+                raise InputError(f"{self.name}: {dim!r} is not a dimension of a spec: {did_you_mean(dim, named)}")
         _argument_names(self.name, "argument", tuple(given), self._parameters)
         missing = [name for name in self._required() if name not in self._specs and name not in given]
         if missing:
@@ -198,7 +198,7 @@ class Program(ProcessBound):
         return [reason for _, _, reason in self._signatures]
 
     def arguments(self) -> tuple[Any, ...]:
-        """The arguments of the first signature, as ``ShapeDtypeStruct``.
+        """Returns the arguments of the first signature, as ``ShapeDtypeStruct``.
 
         Raises:
             InputError: where there is none yet.
@@ -211,7 +211,7 @@ class Program(ProcessBound):
         """Cost, memory and compile time of every compiled signature, by XLA's own analysis.
 
         Args:
-            roofline: say what limits each, against peaks of this machine, which are measured once a process (seconds).
+            roofline: say what limits each, against the peaks of this machine (measured once per process, in seconds).
         """
         for signature, arguments, reason in list(self._signatures):
             if signature not in self._costs:
@@ -273,7 +273,7 @@ class Program(ProcessBound):
         return bound
 
     def _fresh(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments, or copies that may be donated."""
+        """Returns the arguments, or copies that may be donated."""
         return jax.tree.map(jax.numpy.copy, (args, kwargs)) if self._donate else (args, kwargs)
 
     def _required(self) -> list[str]:
@@ -362,7 +362,7 @@ def compile(
         name: for reports and errors.
 
     Raises:
-        InputError: for a name that is no argument, with the nearest one.
+        InputError: for a name that is not an argument, with the nearest one.
 
     >>> import spago_jax as sj
     >>> double = sj.compile(lambda x: 2 * x, sj.spec("x", "f32[3]"), name="double")
@@ -390,7 +390,7 @@ def compile(
 
 
 def _read_specs(function: Callable[..., Any], specs: Sequence[Any]) -> tuple[list[Spec], dict[str, Any]]:
-    """The specs by name, and what other arguments look like."""
+    """Returns the specs by name, and what other arguments look like."""
     names = list(_signature_of(function).parameters)
     named: list[Spec] = []
     given: dict[str, Any] = {}
@@ -424,7 +424,7 @@ def _argument_names(
     for name in names:
         if name not in signature.parameters:
             raise InputError(
-                f"{program}: {role} {name!r} is no argument of it: {did_you_mean(name, signature.parameters)}"
+                f"{program}: {role} {name!r} is not an argument of it: {did_you_mean(name, signature.parameters)}"
             )
     return names
 

@@ -62,7 +62,7 @@ class Cost:
 
 
 def _asked(question: Callable[[], Any]) -> Any:
-    """The answer, or None from a backend that has none."""
+    """Returns the answer, or None from a backend that has none."""
     try:
         return question()
     except (NotImplementedError, jax.errors.JaxRuntimeError):

@@ -31,7 +31,7 @@ class Signature:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], static: Mapping[str, Any] | None = None) -> "Signature":
-        """The signature of arguments by name.
+        """Returns the signature of arguments by name.
 
         Args:
             arguments: arrays, tracers or ``ShapeDtypeStruct``.
@@ -62,7 +62,7 @@ class Signature:
         return lines
 
     def inputs(self, limit: int = 4) -> str:
-        """A short description: the last few arguments that are not deep inside a model, and how many more."""
+        """Returns a short description: the last few arguments that are not deep inside a model, and how many more."""
         plain = [f"{path}: {aval}" for path, aval in self.avals if path.count(".") <= 1] or [
             f"{path}: {aval}" for path, aval in self.avals
         ]
@@ -72,7 +72,7 @@ class Signature:
 
 
 def retrace_error(name: str, seen: list[Signature], new: Signature) -> RetraceError:
-    """The error of a frozen Program: names what differs from the nearest compiled signature."""
+    """Returns the error of a frozen Program, which names what differs from the nearest compiled signature."""
     if not seen:
         return RetraceError(f"{name} is frozen and was never compiled; call add(...) or warmup() before freeze()")
     nearest = min(seen, key=lambda signature: len(signature.difference(new)))

@@ -23,7 +23,7 @@ class Spec:
     dims: tuple[int | str, ...]
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape once every named dimension has a size.
+        """Returns the shape once every named dimension has a size.
 
         Raises:
             InputError: for a name without a size.
@@ -34,7 +34,7 @@ class Spec:
         return tuple(sizes[dim] if isinstance(dim, str) else dim for dim in self.dims)
 
     def struct(self, sizes: Mapping[str, int] | None = None) -> jax.ShapeDtypeStruct:
-        """The spec as JAX's own ``ShapeDtypeStruct``."""
+        """Returns the spec as JAX's own ``ShapeDtypeStruct``."""
         return jax.ShapeDtypeStruct(self.shape(sizes or {}), self.dtype)
 
     def bind(self, shape: tuple[int, ...], sizes: dict[str, int]) -> None:

@@ -27,7 +27,7 @@ class Module(struct.PyTreeNode):
     Raises:
         DefinitionError: at class definition, for ``__post_init__``, ``__init__``, a plain ``int``, ``str``
             or ``Callable`` field that is not ``static()``, or an array field that is; at ``init``, for
-            unhashable static values, parameters that are no arrays, and arrays in two places.
+            unhashable static values, parameters that are not arrays, and arrays in two places.
 
     >>> class Scale(Module):
     ...     gain: Array
@@ -68,7 +68,7 @@ class Module(struct.PyTreeNode):
         """A copy with some fields changed.
 
         Raises:
-            DefinitionError: for a name that is no field, with the nearest one.
+            DefinitionError: for a name that is not a field, with the nearest one.
         """
         names = [field.name for field in dataclasses.fields(self)]
         for name in updates:

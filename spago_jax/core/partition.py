@@ -14,7 +14,7 @@ Where = Callable[[Any], "set[str]"]
 
 
 def trainable(model: Any) -> set[str]:
-    """The paths of all arrays that are trained: float arrays that are no buffers."""
+    """The paths of all arrays that are trained: float arrays that are not buffers."""
     return {path for path, role in roles(model).items() if role.trainable}
 
 

@@ -28,7 +28,7 @@ def backward(*outputs: "Var", grads: Sequence[Any] | None = None, back_steps: in
             T - back_steps and earlier pass no gradient on (spaGO's ``Truncate``); None cuts nothing.
 
     Raises:
-        InputError: for an output without a gradient that is no scalar, a gradient of another shape, an output that
+        InputError: for an output without a gradient that is not a scalar, a gradient of another shape, an output that
             depends on no variable, or a negative ``back_steps``.
 
     >>> from spago_jax.eager import Var
@@ -61,7 +61,7 @@ def _starts(outputs: "Sequence[Var]", grads: Sequence[Any] | None) -> list[Any]:
         if given is None:
             if output.shape != ():
                 raise InputError(
-                    f"{output!r} is no scalar: give it a gradient of its shape, as backward(grad), or sum it first"
+                    f"{output!r} is not a scalar: give it a gradient of its shape, as backward(grad), or sum it first"
                 )
             given = 1.0
         array = jnp.asarray(given, output.dtype)

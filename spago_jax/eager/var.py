@@ -132,7 +132,7 @@ class Var:
             current.tapes[-1].note(self)
 
     @classmethod
-    def computed(cls, value: Array, record: Record, which: int, requires_grad: bool) -> "Var":
+    def computed(cls, value: Array, record: Record | None, which: int, requires_grad: bool) -> "Var":
         """The output ``which`` of an operation that ran."""
         var = cls.__new__(cls)
         var._value = value
@@ -200,8 +200,17 @@ class Var:
     def __len__(self) -> int:
         return len(self._value)
 
+    def __copy__(self) -> "Var":
+        """Returns a Var of its own with the same value, gradient and history."""
+        var = Var.computed(self._value, self._record, self._which, self.requires_grad)
+        var.name, var.grad, var._keeps_grad = self.name, self.grad, self._keeps_grad
+        return var
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Var":
+        return self.__copy__()
+
     def __getstate__(self) -> NoReturn:
-        """Refuses to be copied or pickled: what it was made by is compiled for this process.
+        """Refuses to be pickled: what it was made by is compiled for this process.
 
         Raises:
             InputError: always.

@@ -69,7 +69,7 @@ def test_rules_are_checked_before_work():
     mesh = Mesh(jax.devices()[:1], ("data",))
     with pytest.raises(InputError, match="names the mesh axis 'dta': did you mean 'data'"):
         sj.compile(lambda x: x, mesh=mesh, rules=[("x", ("dta",))])
-    with pytest.raises(InputError, match="is no regular expression"):
+    with pytest.raises(InputError, match="is not a regular expression"):
         sj.compile(lambda x: x, mesh=mesh, rules=[("x(", ("data",))])
     with pytest.raises(InputError, match="there is none: give mesh= too"):
         sj.compile(lambda x: x, rules=[("x", ("data",))])

@@ -315,9 +315,9 @@ def test_warmup_errors():
         program.warmup({"batch": 2})
     with pytest.raises(InputError, match=r"^x: dimension 'batch' has no size"):
         program.warmup(model=Scale(f32(4)))
-    with pytest.raises(InputError, match=r"^f: 'bach' is no dimension of a spec: did you mean 'batch'\?$"):
+    with pytest.raises(InputError, match=r"^f: 'bach' is not a dimension of a spec: did you mean 'batch'\?$"):
         program.warmup({"bach": 2}, model=Scale(f32(4)))
-    with pytest.raises(InputError, match=r"^f: argument 'modle' is no argument of it: did you mean 'model'\?$"):
+    with pytest.raises(InputError, match=r"^f: argument 'modle' is not an argument of it: did you mean 'model'\?$"):
         program.warmup({"batch": 2}, modle=Scale(f32(4)))
     assert program.traces == 0
 
@@ -391,9 +391,11 @@ def test_donate_several_and_unknown():
     assert a.is_deleted()
     assert b.is_deleted()
     for role in ("donate", "static"):
-        with pytest.raises(InputError, match=rf"^step: {role} 'sate' is no argument of it: did you mean 'state'\?$"):
+        with pytest.raises(
+            InputError, match=rf"^step: {role} 'sate' is not an argument of it: did you mean 'state'\?$"
+        ):
             sj.compile(lambda state, x: x, name="step", **{role: "sate"})
-    with pytest.raises(InputError, match=r"^step: spec 'y' is no argument of it: known: state, x$"):
+    with pytest.raises(InputError, match=r"^step: spec 'y' is not an argument of it: known: state, x$"):
         sj.compile(lambda state, x: x, sj.spec("y", "f32[2]"), name="step")
 
 

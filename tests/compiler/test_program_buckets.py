@@ -206,10 +206,10 @@ def test_errors():
         program(lengths=np.ones(3, np.int32))
     assert program.traces == 0
     with pytest.raises(
-        InputError, match=r"^mean: bucket 'tmie' is no dimension of a spec \(x: .*did you mean 'time'\?"
+        InputError, match=r"^mean: bucket 'tmie' is not a dimension of a spec \(x: .*did you mean 'time'\?"
     ):
         sj.compile(masked_mean, *SPECS, buckets=sj.Buckets(tmie=(4,)), name="mean")
-    with pytest.raises(InputError, match=r"bucket 'time' is no dimension of a spec \(there are no specs\)"):
+    with pytest.raises(InputError, match=r"bucket 'time' is not a dimension of a spec \(there are no specs\)"):
         sj.compile(masked_mean, buckets=sj.Buckets(time=(4,)), name="mean")
     for bad in ((), (0, 4), (2.5,), (-1,)):
         with pytest.raises(InputError, match=r"^bucket 'time': sizes must be whole numbers of at least 1, got "):

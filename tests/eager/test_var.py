@@ -234,7 +234,7 @@ def test_a_chain_of_ten_thousand_operations_does_not_overflow_the_stack():
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda: Var([1.0, 2.0]).__mul__(2.0).backward(), "is no scalar: give it a gradient of its shape"),
+        (lambda: Var([1.0, 2.0]).__mul__(2.0).backward(), "is not a scalar: give it a gradient of its shape"),
         (lambda: (Var(1.0) * 2.0).backward([1.0, 2.0]), "a gradient of shape [2] does not fit"),
         (lambda: (Var(1) * 2).backward(1), "depends on no variable that requires a gradient"),
         (lambda: backward(), "at least one output"),
@@ -275,3 +275,17 @@ def test_vars_are_not_pickled():
 
     with pytest.raises(InputError, match=r"^Var cannot be pickled, it belongs to this process: pickle eager\.values"):
         pickle.dumps({"x": Var(1.0) * 2})
+
+
+def test_a_copy_is_a_variable_of_its_own_with_the_same_history():
+    import copy
+
+    x = Var(2.0, name="x")
+    y = copy.deepcopy({"y": x * x})["y"]
+    y.backward()
+    assert float(x.grad) == 4.0
+    other = copy.copy(x)
+    other.value = 5.0
+    assert (float(x), float(other), other.name, float(other.grad)) == (2.0, 5.0, "x", 4.0)
+    (other * 3.0).backward()
+    assert (float(x.grad), float(other.grad)) == (4.0, 7.0)

@@ -281,6 +281,13 @@ def test_integers_are_taken_as_the_floats_that_they_are(entry, dtype):
         compare(sj.partition(gradients(model, *whole))[0], sj.partition(gradients(model, *same))[0])
 
 
+@entries(stepwise)
+def test_the_state_before_the_first_step_holds_floats_for_integers_too(entry):
+    model, _, _ = case(entry)
+    states = [jax.eval_shape(lambda d=dtype: model.initial_state((2,), d)) for dtype in (np.int32, np.float32)]
+    assert jax.tree.map(lambda leaf: leaf.dtype, states[0]) == jax.tree.map(lambda leaf: leaf.dtype, states[1])
+
+
 @entries(lambda entry: entry.random)
 def test_randomness_is_an_argument(entry):
     model, inputs, expected = case(entry)

@@ -207,7 +207,7 @@ def test_r83_an_intermediate_takes_no_memory_of_its_own():
 def test_r84_let_says_what_does_not_fit():
     g = Expressions()
     x = g.matrix("x", (1, 1))
-    with pytest.raises(InputError, match=r"cannot bind a value to x \+ x: it is no input node"):
+    with pytest.raises(InputError, match=r"cannot bind a value to x \+ x: it is not an input node"):
         g.let(x + x, [[1]])
     with pytest.raises(InputError, match=r"let\(x\): expected shape \(1, 1\), got \(1, 1, 1\)"):
         g.let(x, np.ones((1, 1, 1), "f"))

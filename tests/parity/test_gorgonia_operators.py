@@ -350,7 +350,7 @@ def test_r45_one_hot(dtype):
     node = sym.one_hot(g, 2, 5, dtype)
     assert node.dtype == dtype
     np.testing.assert_array_equal(g.run(node), [0, 0, 1, 0, 0])
-    with pytest.raises(InputError, match="5 is no class of 5"):
+    with pytest.raises(InputError, match="5 is not a class of 5"):
         sym.one_hot(g, 5, 5)
 
 

@@ -238,7 +238,7 @@ class _Run:
 
 
 def describe(value: Any) -> str:
-    """The type of an array and the range of its numbers; what is no number is counted.
+    """Returns the type of an array and the range of its numbers; anything that is not a number is counted.
 
     >>> describe(jnp.array([1.0, jnp.nan, -2.0]))
     'f32[3] from -2 to 1, with 1 NaN'
@@ -279,7 +279,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _watched(name: str, block: Block, watch: Watch) -> set[int]:
-    """The numbers of the nodes that any of the patterns covers."""
+    """Returns the numbers of the nodes that any of the patterns covers."""
     patterns = (watch,) if isinstance(watch, int | str) else tuple(watch)
     nodes = by_number(block)
     found: set[int] = set()

@@ -22,13 +22,13 @@ def flow(
     custom: bool = True,
     place: jaxprs.Place | None = None,
 ) -> list[int]:
-    """The bits that reach each output.
+    """Returns the bits that reach each output.
 
     Args:
         closed: the program.
         inputs: the bits that each input holds.
         passes: which equations let them through.
-        listener: called for every equation that is no call, loop or branch.
+        listener: called for every equation that is not a call, loop or branch.
         custom: whether to look into functions with a derivative of their own.
         place: of the call of this program.
 
@@ -65,7 +65,7 @@ def _into(
     inside: Callable[[jaxprs.ClosedJaxpr, Sequence[int]], list[int]],
     custom: bool,
 ) -> list[int] | None:
-    """The bits that come out of a call, a loop or a branch; None for other equations."""
+    """Returns the bits that come out of a call, a loop or a branch; None for other equations."""
     body = jaxprs.call_body(eqn, custom=custom)
     if body is not None:
         return inside(body, given)

@@ -23,7 +23,7 @@ _IGNORED = words(
 
 
 def fingerprint(closed: jaxprs.ClosedJaxpr) -> str:
-    """A hash of the operations, shapes, parameters and constants of a graph, 32 hexadecimal digits.
+    """Returns a hash of the operations, shapes, parameters and constants of a graph, 32 hexadecimal digits.
 
     It does not depend on names, on places in the source, on ``jit`` boundaries, on the process or its hash seed. It is
     made from JAX's traced program, so another version of JAX may give another one.
@@ -125,7 +125,7 @@ class _Hasher:
 
 
 def _plain(value: Any) -> str:
-    """A text without addresses; of a function its name alone."""
+    """Returns a text without addresses; of a function its name alone."""
     if callable(value) and not isinstance(value, type) and not hasattr(value, "dtype"):
         return getattr(value, "__qualname__", type(value).__name__)
     return re.sub(r" ?(at )?0x[0-9a-f]+", "", str(value))

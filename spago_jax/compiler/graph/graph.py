@@ -93,7 +93,7 @@ class Graph(ProcessBound):
         return jax.tree.unflatten(self.out_tree, jaxprs.run(self.jaxpr, self.checked(args)))
 
     def checked(self, args: tuple[Any, ...]) -> list[Any]:
-        """The leaves of the arguments.
+        """Returns the leaves of the arguments.
 
         Raises:
             InputError: for another structure, shape or dtype than the graph was traced for.
@@ -115,17 +115,17 @@ class Graph(ProcessBound):
         return program.add(*self.structs())
 
     def structs(self) -> tuple[Any, ...]:
-        """The arguments that the graph takes, as ``ShapeDtypeStruct``."""
+        """Returns the arguments that the graph takes, as ``ShapeDtypeStruct``."""
         variables = self.jaxpr.jaxpr.invars
         structs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in variables]
         return jax.tree.unflatten(self.in_tree, structs)
 
     def with_jaxpr(self, closed: jaxprs.ClosedJaxpr, rewrites: Sequence[Any] = ()) -> "Graph":
-        """The same inputs and outputs computed in another way; ``rewrites`` are added to the list."""
+        """Returns the same inputs and outputs computed in another way; ``rewrites`` are added to the list."""
         return dataclasses.replace(self, jaxpr=closed, rewrites=(*self.rewrites, *rewrites))
 
     def simplify(self) -> "Graph":
-        """The same values, bit for bit, by fewer operations; ``rewrites`` says what was done.
+        """Returns the same values, bit for bit, by fewer operations; ``rewrites`` says what was done.
 
         It takes out dead code and common sub-expressions, computes what depends on constants alone, and uses the
         algebraic identities that hold in floating point, inside loops and branches too. See ``rewrite.simplify``.
@@ -155,7 +155,7 @@ class Graph(ProcessBound):
         return self.with_jaxpr(*rewrite.stabilize(self.jaxpr, self.inputs))
 
     def gradient(self, wrt: str | Sequence[str] | None = None) -> "Graph":
-        """The graph of the derivative of a scalar output with respect to some inputs.
+        """Returns the graph of the derivative of a scalar output with respect to some inputs.
 
         Its output is ``{path: derivative}``. It is a graph like any other: draw, simplify and compile it, or take
         the gradient of a gradient (of one scalar component: see ``select``).
@@ -164,7 +164,7 @@ class Graph(ProcessBound):
             wrt: path patterns of inputs, as ``"model.*"``; by default every float input but a module's buffers.
 
         Raises:
-            InputError: when the output is no scalar, a pattern matches nothing, or an input is no float.
+            InputError: when the output is not a scalar, a pattern matches nothing, or an input is not a float.
         """
         return self.vjp(wrt, scalar=True)
 
@@ -206,7 +206,7 @@ class Graph(ProcessBound):
         )
 
     def select(self, output: str) -> "Graph":
-        """The graph of one of the outputs alone."""
+        """Returns the graph of one of the outputs alone."""
         if output not in self.outputs:
             raise InputError(f"{self.name}: no output {output!r}: {did_you_mean(output, self.outputs)}")
         index = self.outputs.index(output)
@@ -236,31 +236,31 @@ class Graph(ProcessBound):
         return (*self.block.inputs, *self.block.nodes)
 
     def text(self) -> str:
-        """A table with a line for each node: shapes, modules, costs, places in the source."""
+        """Returns a table with a line for each node: shapes, modules, costs, places in the source."""
         return text(self.name, self.block, self.outputs)
 
     def dot(self, level: int | None = None) -> str:
-        """The graph in Graphviz' language; ``level`` as for ``svg``."""
+        """Returns the graph in Graphviz' language; ``level`` as for ``svg``."""
         return dot(self.picture(level))
 
     def mermaid(self, level: int | None = None) -> str:
-        """The graph as a Mermaid flowchart; ``level`` as for ``svg``."""
+        """Returns the graph as a Mermaid flowchart; ``level`` as for ``svg``."""
         return mermaid(self.picture(level))
 
     def svg(self, level: int | None = None) -> str:
-        """A picture of the graph, as the text of an SVG file.
+        """Returns a picture of the graph, as the text of an SVG file.
 
         Args:
             level: how deep modules, loops and branches are open: 0 draws one box for each outermost module, 1 its
                 children, ...; None every operation.
 
         Raises:
-            InputError: for a level that is no natural number.
+            InputError: for a level that is not a natural number.
         """
         return svg(self.picture(level))
 
     def picture(self, level: int | None = None) -> Picture:
-        """The boxes and arrows that ``svg``, ``dot`` and ``mermaid`` draw."""
+        """Returns the boxes and arrows that ``svg``, ``dot`` and ``mermaid`` draw."""
         types = [type_text(shape_of(var.aval), dtype_of(var.aval)) for var in self.jaxpr.jaxpr.outvars]
         return picture(self.name, self.block, list(zip(self.outputs, types, strict=True)), level)
 
@@ -298,7 +298,7 @@ class Graph(ProcessBound):
         return likely_mistakes(self.jaxpr, self.inputs, self._wrt(None))
 
     def fingerprint(self) -> str:
-        """A hash of what is computed: the same for the same computation, in every process."""
+        """Returns a hash of what is computed: the same for the same computation, in every process."""
         return fingerprint(self.jaxpr)
 
     def _wrt(self, wrt: str | Sequence[str] | None) -> set[str]:
@@ -314,15 +314,15 @@ class Graph(ProcessBound):
         for pattern in (wrt,) if isinstance(wrt, str) else wrt:
             found = {path for path in self.inputs if matches(path, pattern)}
             if not found:
-                raise InputError(f"{self.name}: wrt {pattern!r} is no input: {did_you_mean(pattern, self.inputs)}")
+                raise InputError(f"{self.name}: wrt {pattern!r} is not an input: {did_you_mean(pattern, self.inputs)}")
             if bad := sorted(found - floats):
-                raise InputError(f"{self.name}: cannot differentiate with respect to {bad[0]}: it is no float")
+                raise InputError(f"{self.name}: cannot differentiate with respect to {bad[0]}: it is not a float")
             chosen |= found
         return chosen
 
 
 def graph(function: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
-    """The Graph of a pure function, a Module or a Program.
+    """Returns the Graph of a pure function, a Module or a Program.
 
     Args:
         function: pure; its arguments are pytrees of arrays, Modules among them.
@@ -353,7 +353,7 @@ def _struct(arg: Any, where: str) -> Any:
 
 
 def _argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
-    """The names of the first ``count`` arguments; where the signature has none left, ``argument3``."""
+    """Returns the names of the first ``count`` arguments; where the signature has none left, ``argument3``."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (ValueError, TypeError):  # some builtins have none

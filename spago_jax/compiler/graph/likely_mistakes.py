@@ -42,7 +42,7 @@ class GraphWarning:
 def likely_mistakes(
     closed: jaxprs.ClosedJaxpr, inputs: Sequence[str], differentiated: Collection[str]
 ) -> tuple[GraphWarning, ...]:
-    """The findings for a traced program; most have none.
+    """Returns the findings for a traced program; most have none.
 
     Args:
         closed: the program.
@@ -62,7 +62,7 @@ def likely_mistakes(
 
 
 def _reached(closed: jaxprs.ClosedJaxpr) -> tuple[int, int]:
-    """The inputs that reach an output, and those that reach an operation with effects, as bits."""
+    """Returns the inputs that reach an output, and those that reach an operation with effects, as bits."""
     outputs = effects = 0
 
     def listen(eqn: jaxprs.JaxprEqn, bits: int, place: jaxprs.Place | None) -> None:
@@ -127,7 +127,7 @@ def _blocked(
 
 
 def _operation(eqn: jaxprs.JaxprEqn) -> str:
-    """An operation, with the dtype that it converts to."""
+    """Returns an operation, with the dtype that it converts to."""
     name = eqn.primitive.name
     return f"{name} to {eqn.outvars[0].aval.dtype}" if name == "convert_element_type" else name  # type: ignore[attr-defined]
 

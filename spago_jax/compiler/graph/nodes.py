@@ -182,7 +182,7 @@ def block_of(
     *,
     calls: bool = True,
 ) -> Block:
-    """The nodes of a traced program.
+    """Returns the nodes of a traced program.
 
     Args:
         closed: the program.
@@ -208,7 +208,7 @@ def parameter_inputs(arguments: Sequence[Any]) -> list[bool]:
 
 
 def type_text(shape: Sequence[int], dtype: str) -> str:
-    """A dtype and a shape, ``f32[2,3]``; a scalar has no brackets."""
+    """Returns a dtype and a shape, ``f32[2,3]``; a scalar has no brackets."""
     return f"{dtype}[{','.join(map(str, shape))}]" if shape else dtype
 
 
@@ -219,7 +219,7 @@ class _Builder:
         self.names = itertools.count()
 
     def source(self, operation: str, aval: Any, name: str | None = None, **more: Any) -> Node:
-        """A node that no equation makes."""
+        """Returns a node that no equation makes."""
         number = next(self.numbers)
         name = letters(next(self.names)) if name is None else name
         return Node(number, operation, name, (shape_of(aval),), (dtype_of(aval),), **more)
@@ -311,7 +311,7 @@ class _Builder:
         backward: bool,
     ) -> tuple[Block, ...]:
         def build(name: str, body: jaxprs.ClosedJaxpr, given: Sequence[Operand], kinds: Sequence[str | None]) -> Block:
-            """A body; an input of kind None is the outer value itself."""
+            """Returns a body; an input of kind None is the outer value itself."""
             inputs, values = [], []
             for kind, operand, var in zip(kinds, given, body.jaxpr.invars, strict=True):
                 if kind is None:
@@ -363,22 +363,22 @@ _WITHOUT_INNER = ("scatter", "reduce", "select_and_", "sort", "cum", "argmax", "
 
 
 def shape_of(aval: Any) -> tuple[int, ...]:
-    """The shape of an abstract value; empty for what is no array."""
+    """Returns the shape of an abstract value; empty for what is not an array."""
     return tuple(getattr(aval, "shape", ()))
 
 
 def dtype_of(aval: Any) -> str:
-    """The short name of the dtype of an abstract value."""
+    """Returns the short name of the dtype of an abstract value."""
     return short_name(aval.dtype) if hasattr(aval, "dtype") else str(aval)
 
 
 def _extended(value: Any) -> bool:
-    """Whether a value is no array of numbers: a random key."""
+    """Returns whether a value is not an array of numbers: a random key."""
     return (not hasattr(value, "dtype") and not np.isscalar(value)) or jnp.issubdtype(
         getattr(value, "dtype", np.float32), jax.dtypes.extended
     )
 
 
 def by_number(block: Block) -> Mapping[int, Node]:
-    """Every node of a block and of the blocks inside it."""
+    """Returns every node of a block and of the blocks inside it."""
     return {node.number: node for node in block.walk()}

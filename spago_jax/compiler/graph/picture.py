@@ -27,7 +27,7 @@ _REDUCTIONS = ("reduce_", "cum", "argm", "sort", "top_k", "select_and_")
 
 
 def picture(name: str, block: Block, outputs: Sequence[tuple[str, str]], level: int | None = None) -> Picture:
-    """The boxes and arrows of a graph.
+    """Returns the boxes and arrows of a graph.
 
     Args:
         name: the title.
@@ -37,7 +37,7 @@ def picture(name: str, block: Block, outputs: Sequence[tuple[str, str]], level: 
             children, ...; None every operation.
 
     Raises:
-        InputError: for a level that is no natural number.
+        InputError: for a level that is not a natural number.
     """
     if level is not None and (isinstance(level, bool) or not isinstance(level, int) or level < 0):
         raise InputError(f"level is {level!r}; it is 0 for one box a module, 1 for its children, ..., or None for all")
@@ -45,7 +45,7 @@ def picture(name: str, block: Block, outputs: Sequence[tuple[str, str]], level: 
 
 
 def kind_of(node: Node) -> str:
-    """The colour of an operation."""
+    """Returns the colour of an operation."""
     name = node.operation
     if node.equation is None:
         return "loop" if name in ("carry", "element") else "input"
@@ -68,7 +68,7 @@ _DISCRETE = words("bool i8 i16 i32 i64 u8 u16 u32 u64")
 
 
 def node_tooltip(node: Node) -> str:
-    """All that is known about a node, in lines."""
+    """Returns all that is known about a node, in lines."""
     lines = [f"{node.number}  {node.title}", f"{node.name}: {node.types}"]
     if node.inputs:
         lines.append("reads " + ", ".join(map(str, node.inputs)))
@@ -218,7 +218,7 @@ class _Drawing:
         return tuple(boxes)
 
     def named(self, unit: Any) -> tuple[str, str, str]:
-        """The title of an open or folded box, its kind, and the path that its tooltip tells."""
+        """Returns the title of an open or folded box, its kind, and the path that its tooltip tells."""
         sort, name, backward = unit.path[-1]
         modules = ".".join(key[1] for key in unit.path if key[0] == "module")
         if sort == "loop":
@@ -251,13 +251,13 @@ class _Drawing:
         return Box(unit.key, kind, title, tuple(lines), shown, "\n".join(filter(None, tooltip)))
 
     def outermost(self, nodes: Sequence[Node]) -> Work:
-        """The work of some nodes; what is inside a loop among them is in the loop's own."""
+        """Returns the work of some nodes; what is inside a loop among them is in the loop's own."""
         inside = {inner.number for node in nodes for block in node.inner for inner in block.walk()}
         return sum((node.work for node in nodes if node.number not in inside), Work())
 
 
 def _grouped(members: Sequence[Any], names: Sequence[str]) -> list[tuple[str, list[Any]]]:
-    """Every member by itself where there are few, or those of one argument together, or all of them."""
+    """Returns every member by itself where there are few, or those of one argument together, or all of them."""
     if len(members) <= _MANY:
         return [(f"n{member.number}" if isinstance(member, Node) else "", [member]) for member in members]
     groups: dict[str, list[Any]] = {}
@@ -274,7 +274,7 @@ def _many(key: str, kind: str, members: Sequence[tuple[str, str]]) -> Box:
 
 
 def _near(path: str, modules: Sequence[str]) -> str:
-    """A parameter's path as it is called in the module that reads it; two names of it where it is another's.
+    """Returns a parameter's path as it is called in the module that reads it; two names of it where it is another's.
 
     >>> _near("model.encoder.forward.weight", ["Tagger", "encoder"]), _near("model.table.weight", ["Tagger", "output"])
     ('forward.weight', 'table.weight')
@@ -297,7 +297,7 @@ _NOTEBOOK = 120
 
 
 def notebook(draw: Callable[[int | None], Picture]) -> str:
-    """The picture for a notebook: as much opened as is legible, in a frame that scrolls.
+    """Returns the picture for a notebook: as much opened as is legible, in a frame that scrolls.
 
     Args:
         draw: makes the picture of a level.
@@ -314,7 +314,7 @@ def notebook(draw: Callable[[int | None], Picture]) -> str:
 
 
 def _depths(box: Box, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The open boxes around each leaf."""
+    """Returns the open boxes around each leaf."""
     if not box.children:
         return [above]
     return [

@@ -76,7 +76,7 @@ def _output(name: str, operand: Operand, nodes: Mapping[int, Node]) -> Row:
 
 
 def short_place(place: jaxprs.Place | None) -> str:
-    """A place in the source with the last two parts of the file's path.
+    """Returns a place in the source with the last two parts of the file's path.
 
     >>> short_place(jaxprs.Place("/home/me/project/model.py", 3, "loss"))
     'project/model.py:3 (loss)'

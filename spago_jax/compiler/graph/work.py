@@ -55,7 +55,7 @@ _UPDATES = words("scatter-add scatter_add scatter-mul scatter_mul scatter-min sc
 
 
 def array_bytes(aval: Any) -> int:
-    """The bytes of an array of an abstract value; 0 for what is none."""
+    """Returns the bytes of an array of an abstract value; 0 for anything else."""
     if not hasattr(aval, "shape"):
         return 0
     return math.prod(aval.shape) * getattr(getattr(aval, "dtype", None), "itemsize", 0)

@@ -263,7 +263,7 @@ def _convolution(case: Case) -> list[State]:
 
 
 def _gather(case: Case) -> list[State]:
-    """The places in the output are those of the indices, and of the axes that are read whole."""
+    """Places in the output are those of the indices, and of the axes that are read whole."""
     numbers, sizes = case.params["dimension_numbers"], case.params["slice_sizes"]
     operand, indices = case.given[:2]
     gone = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
@@ -302,7 +302,7 @@ def _written(case: Case, at_end: set[int]) -> list[State]:
 
 
 def _dynamic_slice(case: Case) -> list[State]:
-    """A computed place is taken to follow the lengths; one from the end that is known reads the padding."""
+    """Takes a computed place to follow the lengths; a known one from the end reads the padding."""
     state, plain = case.given[0], case.plain[0]
     axes, reads = [], state.reads
     for place, (axis, now) in enumerate(zip(state.axes, plain.axes, strict=True)):

@@ -49,12 +49,12 @@ class Definitions:
     # -- definitions -------------------------------------------------------------------------------------------------
 
     def definition(self, atom: Atom, *primitives: str) -> JaxprEqn | None:
-        """The equation that computes a value, when it is one of these primitives."""
+        """Returns the equation that computes a value, when it is one of these primitives."""
         eqn = None if isinstance(atom, Literal) else self.definitions.get(atom)
         return eqn if eqn is not None and eqn.primitive.name in primitives else None
 
     def operand(self, atom: Atom, primitive: str) -> Atom | None:
-        """The operand of the one-operand primitive that computes a value; None for another one."""
+        """Returns the operand of the one-operand primitive that computes a value; None for another one."""
         eqn = self.definition(atom, primitive)
         return None if eqn is None else eqn.invars[0]
 
@@ -64,13 +64,13 @@ class Definitions:
         return None if eqn is None else (eqn.invars[0], eqn.invars[1])
 
     def constant(self, atom: Atom) -> np.ndarray | None:
-        """The value of a literal, or of a captured constant; None for what is computed."""
+        """Returns the value of a literal, or of a captured constant; None for what is computed."""
         if isinstance(atom, Literal):
             return np.asarray(atom.val)
         return self._constants.get(atom)
 
     def number(self, atom: Atom) -> float | None:
-        """The one number that all elements of a value are, by whatever way it is written; None without one."""
+        """Returns the one number that all elements of a value are, by whatever way it is written; None without one."""
         value = self.constant(atom)
         if value is not None:
             if value.size == 0 or (value.dtype.kind not in "fiub" and value.dtype.name != "bfloat16"):
@@ -83,7 +83,7 @@ class Definitions:
     # -- equality ----------------------------------------------------------------------------------------------------
 
     def same_value(self, a: Atom, b: Atom) -> bool:
-        """Whether two values are computed alike from the same inputs."""
+        """Returns whether two values are computed alike from the same inputs."""
         return self.value_number(a) == self.value_number(b)
 
     def value_number(self, atom: Atom) -> Hashable:
@@ -132,7 +132,7 @@ class Definitions:
     # -- text --------------------------------------------------------------------------------------------------------
 
     def text(self, atom: Atom, depth: int = 4) -> str:
-        """An expression as one would write it, at most ``depth`` operations deep."""
+        """Returns an expression as one would write it, at most ``depth`` operations deep."""
         number = self.number(atom)
         if number is not None:
             return f"{number:g}"
@@ -144,7 +144,7 @@ class Definitions:
         return self.equation(eqn, depth)
 
     def equation(self, eqn: JaxprEqn, depth: int = 4) -> str:
-        """The text of what an equation computes."""
+        """Returns the text of what an equation computes."""
         name = eqn.primitive.name
         if name in _QUIET and depth > 0:
             return f"{name}({self.text(eqn.invars[0], depth - 1)})"
@@ -167,7 +167,7 @@ class Definitions:
 
 
 def type_of(atom: Any) -> Any:
-    """The shape, dtype and weak type of a value: JAX's declarations promise less than every array has."""
+    """Returns the shape, dtype and weak type of a value: JAX's declarations promise less than every array has."""
     return atom.aval
 
 
@@ -176,7 +176,7 @@ def _wrapped(text: str) -> str:
 
 
 def _loose(text: str) -> bool:
-    """Whether a text has an operator outside of all parentheses."""
+    """Returns whether a text has an operator outside of all parentheses."""
     depth = 0
     for i, char in enumerate(text):
         depth += (char == "(") - (char == ")")
@@ -194,7 +194,7 @@ def _is_held(value: Any) -> bool:
 
 
 def _param(value: Any) -> Any:
-    """A parameter as something that compares by value; programs and functions compare by identity."""
+    """Returns a parameter as something that compares by value; programs and functions compare by identity."""
     if isinstance(value, np.ndarray):
         return ("array", value.dtype.name, value.shape, value.tobytes())
     if isinstance(value, list | tuple):

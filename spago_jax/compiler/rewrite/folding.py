@@ -18,7 +18,7 @@ _NEVER = ("custom_jvp_call", "custom_vjp_call", "stop_gradient", "optimization_b
 
 
 def fold(defs: Definitions, eqn: JaxprEqn) -> list[Any] | None:
-    """The outputs of an equation of constants, computed now; None where it is none, or they would be large."""
+    """Returns the outputs of an equation of constants, computed now; None where it is none, or they would be large."""
     if eqn.effects or not eqn.invars or eqn.primitive.name in (*_GENERATORS, *_NEVER) or jaxprs.subprograms(eqn):
         return None
     if any(part in eqn.primitive.name for part in ("rng", "random", "callback", "ref")):
@@ -41,7 +41,7 @@ def _plain(aval: Any) -> bool:
 
 
 def _typed(value: np.ndarray, aval: Any) -> Any:
-    """A constant of just the type that the equation had: Python numbers are the weakly typed ones."""
+    """Returns a constant of just the type that the equation had: Python numbers are the weakly typed ones."""
     if not getattr(aval, "weak_type", False):
         return value if value.ndim else value[()]
     scalar = value.item() if value.ndim == 0 and value.dtype.kind in "fi" else None

@@ -19,7 +19,7 @@ Transform = Callable[[ClosedJaxpr, Mapping[Var, np.ndarray]], ClosedJaxpr]
 
 
 def inline_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The program with its plain calls written out, but for long ones that are called several times."""
+    """Returns the program with its plain calls written out, but for long ones that are called several times."""
     uses: dict[int, int] = {}
     _count_uses(closed, uses)
 
@@ -55,19 +55,19 @@ def descend(eqn: JaxprEqn, given: list[Any], defs: Definitions, transform: Trans
 
 
 def operation_count(closed: ClosedJaxpr) -> int:
-    """The number of operations, those inside loops and branches among them; a call counts as its body."""
+    """Returns the number of operations, those inside loops and branches among them; a call counts as its body."""
     return sum(operations_in(eqn) for eqn in closed.jaxpr.eqns)
 
 
 def operations_in(eqn: JaxprEqn) -> int:
-    """The number of operations of one equation: see ``count``."""
+    """Returns the number of operations of one equation: see ``count``."""
     inside = [] if eqn.primitive.name in _CLOSED else list(jaxprs.subprograms(eqn).values())
     called = bool(inside) and jaxprs.call_body(eqn) is not None
     return sum(operation_count(body) for body in inside) + (not called)
 
 
 def _known(eqn: JaxprEqn, name: str, body: ClosedJaxpr, defs: Definitions) -> dict[Var, np.ndarray]:
-    """The inputs of a body whose values are known and the same at every step."""
+    """Returns the inputs of a body whose values are known and the same at every step."""
     inputs = body.jaxpr.invars
     if (loop := jaxprs.scan_loop(eqn)) is not None:
         outer, inner = eqn.invars[: loop.constants], inputs[: loop.constants]

@@ -33,7 +33,7 @@ class Rewrite:
 
 
 def table(rewrites: Iterable[Any]) -> str:
-    """The rewrites one a line: rule, place, before, after.
+    """Returns the rewrites, one per line: rule, place, before, after.
 
     >>> print(table([Rewrite("x / 1", None, "x / 1", "x")]))
     x / 1: x / 1 -> x

@@ -55,7 +55,7 @@ class Rules:
         return register
 
     def at(self, primitive: str) -> list[Rule]:
-        """The rules that begin at a primitive."""
+        """Returns the rules that begin at a primitive."""
         if primitive not in self._at:
             self._at[primitive] = [rule for rule in self.all if primitive in rule.primitives]
         return self._at[primitive]
@@ -75,11 +75,11 @@ class Pass:
                 self._values[atom] = value
 
     def value(self, atom: Atom) -> Any:
-        """The value of an operand in the new program."""
+        """Returns the value of an operand in the new program."""
         return atom.val if isinstance(atom, Literal) else self._values[atom]
 
     def apply(self, eqn: JaxprEqn) -> list[Any] | None:
-        """The outputs of the first rule that fits an equation; None where none does."""
+        """Returns the outputs of the first rule that fits an equation; None where none does."""
         for rule in self.rules.at(eqn.primitive.name):
             use = rule.match(self.defs, eqn)
             if use is None:
@@ -133,13 +133,13 @@ def _alike(new: Any, aval: Any, *, exact: bool) -> bool:
 
 
 def same_type(a: Atom, b: Atom) -> bool:
-    """Whether two values have one shape, one dtype, and both or neither are weakly typed."""
+    """Returns whether two values have one shape, one dtype, and both or neither are weakly typed."""
     weak = [bool(getattr(type_of(x), "weak_type", False)) for x in (a, b)]
     return type_of(a).shape == type_of(b).shape and type_of(a).dtype == type_of(b).dtype and weak[0] == weak[1]
 
 
 def is_float(atom: Atom) -> bool:
-    """Whether a value is a real floating-point array."""
+    """Returns whether a value is a real floating-point array."""
     return jnp.issubdtype(type_of(atom).dtype, jnp.floating)
 
 

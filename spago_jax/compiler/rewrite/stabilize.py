@@ -75,7 +75,7 @@ def _one_pass(
 
 
 def stabilized(function: Callable[..., Any], static: Sequence[str] = ()) -> Callable[..., Any]:
-    """The same function with its unstable formulas replaced, each time that it is traced.
+    """Returns the same function with its unstable formulas replaced, each time that it is traced.
 
     It works under ``jax.jit``, ``jax.grad`` and ``jax.vmap``. It traces at every call, so put ``jax.jit`` or
     ``sj.compile`` around it (or use ``sj.compile(f, stabilize=True)``).

@@ -49,12 +49,12 @@ class Shipment:
     inputs: dict[str, Any]
 
     def names(self) -> tuple[str, ...]:
-        """The free dimensions, in the order in which they appear."""
+        """Returns the free dimensions, in the order in which they appear."""
         found = [dim for _, leaf in self.leaves() for dim in leaf.dims if isinstance(dim, str) and dim.isidentifier()]
         return tuple(dict.fromkeys(found))
 
     def leaves(self) -> list[tuple[str, Leaf]]:
-        """Every input array by its path, ``batch.words``."""
+        """Returns every input array by its path, ``batch.words``."""
         return [pair for name, tree in self.inputs.items() for pair in leaves_of(tree, name)]
 
 
@@ -101,12 +101,12 @@ def shipment(
 def _bind(
     name: str, function: Callable[..., Any], given: Sequence[Any], static: dict[str, Any], specs: Sequence[Spec]
 ) -> dict[str, Any]:
-    """The arguments by parameter name, in the order of the parameters."""
+    """Returns the arguments by parameter name, in the order of the parameters."""
     parameters = inspect.signature(function).parameters
     names = [key for key, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for key in static:
         if key not in names:
-            raise InputError(f"{name}: static {key!r} is no argument of it: {did_you_mean(key, names)}")
+            raise InputError(f"{name}: static {key!r} is not an argument of it: {did_you_mean(key, names)}")
     by_name = {value.name: value for value in given if isinstance(value, Spec) and value.name in names}
     positional = [value for value in given if not (isinstance(value, Spec) and value.name in by_name)]
     known = {value.name: value for value in specs if value.name not in by_name}

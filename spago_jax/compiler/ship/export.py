@@ -54,7 +54,7 @@ def export(
         platforms: of ``cpu``, ``cuda``, ``rocm`` and ``tpu``; one artefact serves all of them.
         differentiable: also ship the gradient, so that it can be fine-tuned.
         sizes: for dimensions that cannot be free, the sizes to export one entry for each: ``{"time": (16, 64)}``.
-        constraints: what is known of free dimensions, ``"time >= 2"``.
+        constraints: facts about free dimensions, ``"time >= 2"``.
         metadata: plain JSON that travels with it.
         files: further files, ``{name: path or content}`` (vocabularies).
         overwrite: replace an exported program that is there.
@@ -116,7 +116,7 @@ def export(
 
 
 def check_platforms(platforms: Sequence[str]) -> tuple[str, ...]:
-    """The platforms, each once.
+    """Returns the platforms, each once.
 
     Raises:
         InputError: for an unknown one, or none.
@@ -155,7 +155,7 @@ def _combinations(shipped: Shipment, sizes: Mapping[str, Sequence[int]]) -> list
     for dim, values in sizes.items():
         if dim not in shipped.names():
             raise InputError(
-                f"{shipped.name}: sizes: {dim!r} is no free dimension of the specs, "
+                f"{shipped.name}: sizes: {dim!r} is not a free dimension of the specs, "
                 f"{did_you_mean(dim, shipped.names())}"
             )
         if not values or any(int(value) != value or value < 1 for value in values):

@@ -13,7 +13,7 @@ def check_target(target: Path, overwrite: bool) -> None:
     """Refuses a folder that is in the way, before any work is done.
 
     Raises:
-        InputError: where something exists and ``overwrite`` is False, or it is no exported program.
+        InputError: where something exists and ``overwrite`` is False, or it is not an exported program.
     """
     if not target.exists() and not target.is_symlink():
         return

@@ -100,7 +100,7 @@ class LoadedProgram:
         return self.manifest["arguments"]
 
     def file(self, name):
-        """The path of a file that was shipped with the program (a vocabulary, ...)."""
+        """Returns the path of a file that was shipped with the program (a vocabulary, ...)."""
         path = self.folder / name
         if not path.is_file():
             raise ProgramError(f"{path}: no such file; the folder holds {', '.join(self.manifest['files'])}")
@@ -124,7 +124,7 @@ class LoadedProgram:
         return _map(self.specs[argument], zero)
 
     def with_weights(self, weights):
-        """The same program with other weights of the same names, shapes and dtypes (fine-tuned ones).
+        """Returns the same program with other weights of the same names, shapes and dtypes (fine-tuned ones).
 
         Raises:
             ProgramError: for a missing, unknown or unfitting weight.
@@ -142,7 +142,7 @@ class LoadedProgram:
         return self._run(self._jitted[index], self.weights, values)
 
     def apply(self, weights, *args, **kwargs):
-        """The program as a pure function of its weights too, for ``jax.jit`` and ``jax.grad``."""
+        """Returns the program as a pure function of its weights too, for ``jax.jit`` and ``jax.grad``."""
         values, index = self._bound(args, kwargs)
         return self._run(self._entries[index][1].call, dict(weights), values)
 
@@ -180,7 +180,7 @@ class LoadedProgram:
         return outputs, pullback
 
     def gradient(self, loss, *args, **kwargs):
-        """The loss and its gradient by the trainable weights.
+        """Returns the loss and its gradient by the trainable weights.
 
         Args:
             loss: from the outputs to a number.
@@ -238,7 +238,7 @@ class LoadedProgram:
         raise ProgramError(f"{self.name}: was exported for {known}; this call has {got}: pad to the next one")
 
     def _fit(self, path, spec, value, sizes):
-        """One argument, checked against its spec and made of arrays."""
+        """Returns one argument, checked against its spec and made of arrays."""
         where = f"{self.name}: argument {path!r}"
         if spec is None:
             return None
@@ -266,7 +266,7 @@ class LoadedProgram:
         try:
             raw = np.asarray(value)
         except ValueError as error:
-            raise ProgramError(f"{where} is no array of numbers: {error}") from None
+            raise ProgramError(f"{where} is not an array of numbers: {error}") from None
         if raw.dtype.kind not in "fiub" or (
             raw.size and not _is_float(want) and not np.array_equal(raw.astype(want), raw)
         ):
@@ -299,7 +299,7 @@ class LoadedProgram:
 
 
 def _narrowed(where, value, want):
-    """The numbers rounded to another dtype; a finite one that is infinite there is refused."""
+    """Returns the numbers rounded to another dtype; a finite one that is infinite there is refused."""
     with np.errstate(over="ignore"):
         narrow = value.astype(want)
     if _is_float(want):
@@ -313,7 +313,7 @@ def _narrowed(where, value, want):
 
 
 def read_manifest(folder, *, check=True):
-    """The manifest of an exported folder.
+    """Returns the manifest of an exported folder.
 
     Raises:
         ProgramError: where it is missing, damaged, of another kind, or of a newer format.
@@ -340,13 +340,13 @@ def read_manifest(folder, *, check=True):
 
 
 def manifest_hash(manifest):
-    """The checksum of a manifest without its own checksum."""
+    """Returns the checksum of a manifest without its own checksum."""
     rest = {key: value for key, value in manifest.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def read_safetensors(path):
-    """The arrays of a safetensors file, ``{name: array}``.
+    """Returns the arrays of a safetensors file, ``{name: array}``.
 
     Raises:
         ProgramError: for a file that is truncated or damaged.
@@ -509,7 +509,7 @@ class _Table:
 
 
 def _flatbuffers():
-    """The reading half of the package ``flatbuffers``, as modules by name."""
+    """Returns the reading half of the package ``flatbuffers``, as modules by name."""
     codes = {"Bool": "?", "Int8": "b", "Uint8": "B", "Int16": "h", "Uint16": "H", "Int32": "i", "Uint32": "I"}
     codes |= {"Int64": "q", "Uint64": "Q", "UOffsetT": "I", "SOffsetT": "i", "VOffsetT": "H"}
     numbers = {f"{name}Flags": _Number(code, bool if code == "?" else int) for name, code in codes.items()}

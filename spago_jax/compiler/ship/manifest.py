@@ -16,17 +16,17 @@ from spago_jax.errors import InputError
 
 
 def input_json(leaf: Leaf) -> dict[str, Any]:
-    """One input array as JSON."""
+    """Returns one input array as JSON."""
     return {"dtype": leaf.dtype, "shape": list(leaf.dims)}
 
 
 def aval_json(aval: Any) -> dict[str, Any]:
-    """One output array as JSON; a dimension is a number or an expression of the inputs' dimensions."""
+    """Returns one output array as JSON; a dimension is a number or an expression of the inputs' dimensions."""
     return {"dtype": aval.dtype.name, "shape": [dim if isinstance(dim, int) else str(dim) for dim in aval.shape]}
 
 
 def check_metadata(metadata: Any) -> dict[str, Any]:
-    """The metadata as JSON gives it back.
+    """Returns the metadata as JSON gives it back.
 
     Raises:
         InputError: for what JSON does not have.

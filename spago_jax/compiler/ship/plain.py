@@ -11,10 +11,10 @@ from spago_jax.errors import InputError
 
 
 def plain(tree: Any) -> Any:
-    """A pytree with its own classes (Modules, named tuples, ...) turned into dicts by field name.
+    """Returns a pytree with its own classes (Modules, named tuples, ...) turned into dicts by field name.
 
     Raises:
-        InputError: for dict keys that are no strings: JSON has no other kind.
+        InputError: for dict keys that are not strings: JSON has no other kind.
 
     >>> from typing import NamedTuple
     >>> class State(NamedTuple):
@@ -28,7 +28,7 @@ def plain(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         for key in tree:
             if not isinstance(key, str):
-                raise InputError(f"the dict key {key!r} is no string; an exported program takes and gives names only")
+                raise InputError(f"the dict key {key!r} is not a string; an exported program takes names only")
         return {key: plain(value) for key, value in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return {name: plain(value) for name, value in zip(tree._fields, tree, strict=True)}  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ def plain(tree: Any) -> Any:
 
 
 def rebuilder(tree: Any) -> Callable[[Any], Any]:
-    """The way back: a function from plain trees of this shape to trees of the original classes."""
+    """Returns the way back: a function from plain trees of this shape to trees of the original classes."""
     leaves, treedef = jax.tree.flatten(tree)
     order = jax.tree.leaves(plain(treedef.unflatten(range(len(leaves)))))  # a dict is flattened by sorted names
 
@@ -67,7 +67,7 @@ def describe(tree: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def map_paths(tree: Any, function: Callable[[str, Any], Any], path: str) -> Any:
-    """A plain tree with ``function(path, leaf)`` for each leaf; ``path`` is the name of the tree itself."""
+    """Returns a plain tree with ``function(path, leaf)`` for each leaf; ``path`` is the name of the tree itself."""
     if tree is None:
         return None
     if isinstance(tree, dict):

@@ -71,7 +71,7 @@ def traced(shipped: Shipment, sizes: Mapping[str, int], work: Callable[[], T], *
 
 
 def _culprits(shipped: Shipment, sizes: Mapping[str, int], free: list[str], error: Exception) -> list[str]:
-    """The dimension that, given a number, lets the function be traced; else all of them, if that helps."""
+    """Returns the dimension that, given a number, lets the function be traced; else all of them, if that helps."""
     mentioned = [name for name in free if _mentions(str(error), name)]
     for name in [*mentioned, *(name for name in free if name not in mentioned)]:
         if _traces(shipped, {**sizes, name: _PROBE}):
@@ -111,7 +111,7 @@ def _message(name: str, culprits: list[str], free: list[str], error: Exception, 
 
 
 def _where(error: BaseException) -> str:
-    """The innermost line outside of JAX and of this file's package, where Python knows it."""
+    """Returns the innermost line outside of JAX and of this file's package, where Python knows it."""
     inside = (Path(jax.__file__).parent, Path(__file__).parent)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)

@@ -58,21 +58,21 @@ class Expressions(Owner):
     # -- making nodes ------------------------------------------------------------------------------------------------
 
     def scalar(self, name: str, dtype: Any = "float32") -> Node:
-        """An input without axes."""
+        """Returns an input without axes."""
         return self.tensor(name, (), dtype)
 
     def vector(self, name: str, size: int, dtype: Any = "float32") -> Node:
-        """An input with one axis."""
+        """Returns an input with one axis."""
         return self.tensor(name, (size,), dtype)
 
     def matrix(self, name: str, shape: Sequence[int], dtype: Any = "float32") -> Node:
-        """An input with two axes."""
+        """Returns an input with two axes."""
         if len(shape) != 2:
             raise InputError(f"matrix {name!r} needs two sizes, not {tuple(shape)}; tensor() takes any number")
         return self.tensor(name, shape, dtype)
 
     def tensor(self, name: str, shape: Sequence[int], dtype: Any = "float32") -> Node:
-        """An input of any shape.
+        """Returns an input of any shape.
 
         Raises:
             InputError: for a name that is taken, or float64 where JAX does not have it switched on.
@@ -87,7 +87,7 @@ class Expressions(Owner):
         return node
 
     def constant(self, value: Any, dtype: Any = None) -> Node:
-        """A constant; equal ones are one node."""
+        """Returns a constant; equal ones are one node."""
         array = np.asarray(value)
         if dtype is None and array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):
             dtype = jax.dtypes.canonicalize_dtype(np.float64)  # a Python number has no width of its own
@@ -96,13 +96,13 @@ class Expressions(Owner):
         return self.share(key, lambda: Node(self, "", None, (), (), array.shape, array.dtype, array))
 
     def key(self) -> Node:
-        """The random key that every run binds anew: an input of its own."""
+        """Returns the random key that every run binds anew: an input of its own."""
         if "key" not in self._inputs:
             self.tensor("key", (2,), "uint32")
         return self._inputs["key"]
 
     def apply(self, name: str, *operands: Any, **params: Any) -> Node:
-        """An operation on nodes and Python numbers (which take the dtype of the nodes).
+        """Returns an operation on nodes and Python numbers (which take the dtype of the nodes).
 
         Raises:
             InputError: naming the operation, its operands and both shapes or dtypes where they do not fit.
@@ -113,7 +113,7 @@ class Expressions(Owner):
         return self.share(key, lambda: Node(self, "", op, nodes, tuple(clean.items()), *infer(op, nodes, clean)))
 
     def share(self, key: Any, make: Callable[[], Node]) -> Node:
-        """The node of a key; made when it is first asked for."""
+        """Returns the node of a key; made when it is first asked for."""
         if key not in self._shared:
             self._shared[key] = make()
         return self._shared[key]
@@ -141,11 +141,11 @@ class Expressions(Owner):
         """Binds a value to an input.
 
         Raises:
-            InputError: when the node is no input, or the value has another shape or dtype.
+            InputError: when the node is not an input, or the value has another shape or dtype.
         """
         node = self._own(node)
         if not node.is_input:
-            raise InputError(f"cannot bind a value to {node.label}: it is no input node")
+            raise InputError(f"cannot bind a value to {node.label}: it is not an input node")
         array = np.asarray(value)
         if not hasattr(value, "dtype"):  # Python numbers and lists of them take the dtype that is wanted
             if array.dtype.kind == "f" and node.dtype.kind in "iub":
@@ -159,7 +159,7 @@ class Expressions(Owner):
         return self
 
     def set(self, target: Node, source: Node) -> "Expressions":
-        """A statement: after every run that computes ``source``, its value is bound to the input ``target``."""
+        """Adds a statement: after every run that computes ``source``, its value is bound to the input ``target``."""
         target, source = self._own(target), self._own(source)
         if not target.is_input or (target.shape, target.dtype) != (source.shape, source.dtype):
             raise InputError(
@@ -194,7 +194,7 @@ class Expressions(Owner):
         return self._values[wanted[0]] if len(wanted) == 1 else tuple(self._values[node] for node in wanted)
 
     def value(self, node: Node | str) -> Any:
-        """The value of any node, by the inputs of the last run."""
+        """Returns the value of any node, by the inputs of the last run."""
         node = self._own(node)
         if self._ran_with is None:
             if node.is_input and node in self._bound:
@@ -228,7 +228,7 @@ class Expressions(Owner):
         """The derivatives of a scalar by inputs, as nodes; without ``wrt`` by every float input that it depends on.
 
         Raises:
-            InputError: when the cost is no scalar float, or something is no input, or no derivative passes to it.
+            InputError: when the cost is not a scalar float, something is not an input, or no derivative passes to it.
         """
         cost, wrt = self._own(cost), tuple(map(self._own, wrt))
         if cost.shape != () or not jnp.issubdtype(cost.dtype, jnp.floating):
@@ -240,7 +240,7 @@ class Expressions(Owner):
     def backpropagate(
         self, outputs: Sequence[Node], output_grads: Sequence[Node], wrt: Sequence[Node]
     ) -> tuple[Node, ...]:
-        """The derivatives of ``sum(output . output_grad)`` by inputs: the vector-Jacobian product.
+        """Returns the derivatives of ``sum(output . output_grad)`` by inputs: the vector-Jacobian product.
 
         Raises:
             InputError: when something is not a float input, or no derivative passes to it, or a gradient does not fit.
@@ -276,7 +276,7 @@ class Expressions(Owner):
         return tuple(_item(self, bundle, index, node, names) for index, node in enumerate(wrt))
 
     def graph(self, *outputs: Node, inputs: Sequence[Node] | None = None, name: str | None = None) -> Graph:
-        """The Graph that computes nodes; its arguments are the inputs by name, in the order they were made.
+        """Returns the Graph that computes nodes; its arguments are the inputs by name, in the order they were made.
 
         Args:
             outputs: the nodes; without any, the roots.
@@ -298,11 +298,11 @@ class Expressions(Owner):
         return Graph.of(function, *structs, name=name or self.name, arguments=[node.name for node in arguments])
 
     def program(self, *outputs: Node, inputs: Sequence[Node] | None = None) -> Program:
-        """The compiled Program that computes nodes; see ``graph``."""
+        """Returns the compiled Program that computes nodes; see ``graph``."""
         return self.graph(*outputs, inputs=inputs).compile()
 
     def roots(self) -> list[Node]:
-        """The operations that no other node uses."""
+        """Returns the operations that no other node uses."""
         nodes = [node for node in self._shared.values() if node.operation is not None]
         used = {operand for node in nodes for operand in node.operands}
         return [node for node in nodes if node not in used and not node.operation.name.startswith("_")]  # type: ignore[union-attr]
@@ -333,7 +333,7 @@ class Expressions(Owner):
 
 
 def _hashable(value: Any) -> Any:
-    """A parameter as a value that compares: lists as tuples, slices as themselves."""
+    """Returns a parameter as a value that compares: lists as tuples, slices as themselves."""
     if isinstance(value, list | tuple):
         return tuple(_hashable(item) for item in value)
     if isinstance(value, np.dtype | type):

@@ -119,7 +119,7 @@ class Node:
         return self.text(4)
 
     def text(self, depth: int) -> str:
-        """The expression, at most ``depth`` operations deep."""
+        """Returns the expression, at most ``depth`` operations deep."""
         if self.operation is None:
             alone = self.constant is not None and not self.shape
             return self.name or (f"{self.constant.item():g}" if alone else "constant")  # type: ignore[union-attr]
@@ -229,14 +229,14 @@ def operation(
 
 
 def find(name: str) -> Operation:
-    """The operation of a name."""
+    """Returns the operation of a name."""
     if name not in OPERATIONS:
         raise InputError(f"no operation {name!r}: {did_you_mean(name, OPERATIONS)}")
     return OPERATIONS[name]
 
 
 def owner_of(name: str, operands: Any) -> Owner:
-    """The ``Expressions`` of the first node among the operands."""
+    """Returns the ``Expressions`` of the first node among the operands."""
     for operand in operands:
         if isinstance(operand, Node):
             return operand.owner
@@ -244,12 +244,12 @@ def owner_of(name: str, operands: Any) -> Owner:
 
 
 def described(operands: tuple[Node, ...]) -> str:
-    """The operands with their types, for errors."""
+    """Returns the operands with their types, for errors."""
     return ", ".join(f"{node.label}: {node.type}" for node in operands)
 
 
 def infer(op: Operation, operands: tuple[Node, ...], params: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and dtype of a result.
+    """Returns the shape and dtype of a result.
 
     Raises:
         InputError: naming the operation, the operands and their types.
@@ -285,7 +285,7 @@ def same_dtype(name: str, operands: tuple[Node, ...]) -> None:
 
 
 def evaluate(nodes: Sequence[Node], given: Mapping[Node, Any]) -> list[Any]:
-    """The values of nodes from those of inputs (or of any other nodes); each node is computed once."""
+    """Returns the values of nodes from those of inputs (or of any other nodes); each node is computed once."""
     values: dict[Node, Any] = dict(given)
     for node in ordered(nodes, stop=given):
         if node in values:
@@ -299,7 +299,7 @@ def evaluate(nodes: Sequence[Node], given: Mapping[Node, Any]) -> list[Any]:
 
 
 def ordered(nodes: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
-    """The nodes and all that they depend on, operands first."""
+    """Returns the nodes and all that they depend on, operands first."""
     done: dict[Node, None] = {}
     known = set(stop)
     stack = [(node, False) for node in reversed(list(nodes))]
@@ -316,7 +316,7 @@ def ordered(nodes: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
 
 
 def inputs_of(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """The inputs that nodes depend on, in the order in which they were made."""
+    """Returns the inputs that nodes depend on, in the order in which they were made."""
     found = {node for node in ordered(nodes) if node.is_input}
     return tuple(node for owner in {node.owner for node in found} for node in owner.nodes if node in found)
 

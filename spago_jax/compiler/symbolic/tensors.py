@@ -124,7 +124,7 @@ def ravel(x: Array) -> Array:
 
 def _check_transpose(name: str, x: Node, *, axes: Any = None) -> None:
     if axes is not None and sorted(axes) != list(range(x.ndim)):
-        raise InputError(f"{name}({described((x,))}): {tuple(axes)} is no order of its {x.ndim} axes")
+        raise InputError(f"{name}({described((x,))}): {tuple(axes)} is not an order of its {x.ndim} axes")
 
 
 @operation("transpose", _check_transpose)
@@ -231,7 +231,7 @@ def size_of(x: Node, axis: int) -> int:
 def one_hot(owner: Any, index: int, classes: int, dtype: Any = "float32") -> Node:
     """A constant vector with one 1."""
     if not 0 <= index < classes:
-        raise InputError(f"one_hot: {index} is no class of {classes}")
+        raise InputError(f"one_hot: {index} is not a class of {classes}")
     return owner.constant([float(i == index) for i in range(classes)], dtype)
 
 

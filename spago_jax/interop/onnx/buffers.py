@@ -26,7 +26,7 @@ class Written:
 
 
 def collected(test: jaxprs.ClosedJaxpr, body: jaxprs.ClosedJaxpr, test_consts: int, body_consts: int) -> set[int]:
-    """The numbers of the carried values that are such buffers."""
+    """Returns the numbers of the carried values that are such buffers."""
     body = jaxprs.inline(body, custom=True, remat=True)
     carried = body.jaxpr.invars[body_consts:]
     seen = _uses(test)

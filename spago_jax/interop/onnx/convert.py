@@ -44,7 +44,7 @@ def to_onnx(
         arguments: in the function's order, arrays or specs.
         static: fixed values of further arguments, by name.
         name: of the graph; by default the function's.
-        constraints: what is known of free dimensions, ``"time >= 2"``.
+        constraints: facts about free dimensions, ``"time >= 2"``.
 
     Returns:
         The path.
@@ -75,14 +75,14 @@ def to_onnx(
 
 
 def rules() -> dict[str, Rule]:
-    """The whole table; importing its parts fills it, and needs the package ``onnx``."""
+    """Returns the whole table; importing its parts fills it, and needs the package ``onnx``."""
     from spago_jax.interop.onnx import elementwise, indexing, loops, products, reductions, shapes  # noqa: F401
 
     return RULES
 
 
 def supported_operations() -> dict[str, list[str]]:
-    """The primitives of JAX that ``to_onnx`` writes, by group.
+    """Returns the primitives of JAX that ``to_onnx`` writes, by group.
 
     >>> supported_operations()["loops"]
     ['cond', 'scan', 'while']
@@ -118,7 +118,7 @@ class _Converter:
         self._place = "place unknown"  # inside of JAX's own functions it is that of the call
 
     def model(self) -> Any:
-        """The finished model.
+        """Returns the finished model.
 
         Raises:
             ExportError: with everything that is not covered.

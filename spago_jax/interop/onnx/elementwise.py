@@ -98,7 +98,7 @@ def divide(g: Graph, eqn: Equation, x: Value, y: Value) -> Value:
 
 
 def _harmless(y: Value) -> bool:
-    """Whether a divisor is known, and neither 0 nor -1."""
+    """Returns whether a divisor is known, and neither 0 nor -1."""
     return isinstance(y, np.ndarray) and not bool(np.isin(y.astype(np.int64), (0, -1)).any())
 
 
@@ -162,7 +162,7 @@ def angle(g: Graph, eqn: Equation, y: Value, x: Value) -> Value:
 
 
 def _negative(g: Graph, x: Value, zero: np.ndarray) -> Value:
-    """Whether the sign is minus, that of -0 too."""
+    """Returns whether the sign is minus, that of -0 too."""
     return g.node("Or", g.node("Less", x, zero), g.node("Less", g.node("Reciprocal", x), zero))
 
 

@@ -52,7 +52,7 @@ class Graph:
         return name
 
     def fresh(self, stem: str) -> str:
-        """A name that nothing else has."""
+        """Returns a name that nothing else has."""
         self._count += 1
         return f"{stem}_{self._count}"
 
@@ -78,7 +78,7 @@ class Graph:
         self.places.update(dict.fromkeys(outputs, self.source_place))
 
     def name(self, value: Value) -> str:
-        """The name of a tensor; known numbers become a constant of the model, equal ones once."""
+        """Returns the name of a tensor; known numbers become a constant of the model, equal ones once."""
         if isinstance(value, str):
             if value in self._weights:
                 self.initializers.setdefault(value, self._weights[value])
@@ -91,11 +91,11 @@ class Graph:
         return self._known[key]
 
     def ints(self, *values: int) -> np.ndarray:
-        """An int64 vector, as axes and sizes are given."""
+        """Returns an int64 vector, as axes and sizes are given."""
         return np.array(values, np.int64)
 
     def cast(self, value: Value, dtype: Any) -> Value:
-        """The value in another dtype."""
+        """Returns the value in another dtype."""
         if isinstance(value, np.ndarray):
             return value.astype(dtype)
         return self.node("Cast", value, to=element_type(dtype))
@@ -103,7 +103,7 @@ class Graph:
     # -- dimensions ------------------------------------------------------------------------------------------------
 
     def dim(self, dim: Dim) -> Value:
-        """A dimension as an int64 vector of one number; free ones are computed in the outermost graph, once."""
+        """Returns a dimension as an int64 vector of one number; free ones are computed in the outermost graph, once."""
         if isinstance(dim, int | np.integer):
             return self.ints(int(dim))
         # Marked, a dimension may be called as a word of Python (`class`), and JAX's functions are told from it.
@@ -111,7 +111,7 @@ class Graph:
         return self._expression(ast.parse(text, mode="eval").body)
 
     def shape(self, dims: Sequence[Dim]) -> Value:
-        """A shape as an int64 vector."""
+        """Returns a shape as an int64 vector."""
         parts = [self.dim(dim) for dim in dims]
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.concatenate([self.ints(), *parts])  # type: ignore[list-item]
@@ -121,7 +121,7 @@ class Graph:
         return self._known[key]
 
     def target(self, dims: Sequence[Dim]) -> Value:
-        """A shape for Reshape: one free dimension may be left for it to work out."""
+        """Returns a shape for Reshape: one free dimension may be left for it to work out."""
         free = [index for index, dim in enumerate(dims) if not isinstance(dim, int | np.integer)]
         if len(free) == 1:
             return self.ints(*(-1 if index == free[0] else int(dim) for index, dim in enumerate(dims)))
@@ -170,7 +170,7 @@ class Graph:
             self._made.pop()
 
     def body(self, stem: str, avals: Sequence[Any], build: Callable[[list[Value]], Sequence[tuple[Value, Any]]]) -> Any:
-        """A sub-graph with inputs like ``avals``; ``build`` gives its outputs, with their
+        """Returns a sub-graph with inputs like ``avals``; ``build`` gives its outputs, with their
         types, from the names of the inputs.
 
         Whatever else it reads it takes from around it, which ONNX allows.
@@ -199,7 +199,7 @@ def element_type(dtype: Any) -> int:
 
 
 def value_info(name: str, dtype: Any, shape: Sequence[Dim], *, named: bool) -> Any:
-    """A typed tensor; free dimensions carry their names (the model's inputs and outputs) or are left open."""
+    """Returns a typed tensor; free dimensions carry their names (the model's inputs and outputs) or are left open."""
     from onnx import helper
 
     dims = [int(dim) if isinstance(dim, int | np.integer) else str(dim) if named else None for dim in shape]

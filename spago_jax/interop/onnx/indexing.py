@@ -159,7 +159,7 @@ def _joined(g: Graph, parts: list[Value]) -> Value:
 
 
 def _as_one(g: Graph, start: Value) -> Value:
-    """A number as an int64 vector of one."""
+    """Returns a number as an int64 vector of one."""
     start = g.cast(start, np.int64)
     return start.reshape(1) if isinstance(start, np.ndarray) else g.node("Reshape", start, g.ints(1))
 
@@ -171,7 +171,7 @@ def _plus(g: Graph, x: Value, y: Value) -> Value:
 
 
 def _inside(g: Graph, start: Value, dim: Dim, size: Dim) -> Value:
-    """A start that leaves room for the window, as JAX moves it."""
+    """Returns a start that leaves room for the window, as JAX moves it."""
     start, last = _as_one(g, start), g.dim(dim - size)
     if isinstance(start, np.ndarray) and isinstance(last, np.ndarray):
         return np.clip(start, 0, last)
@@ -196,7 +196,7 @@ def _clipped(g: Graph, indices: Value, bound: Dim, mode: Any) -> Value:
 
 
 def _bounded(g: Graph, indices: Value, bounds: list[Dim], mode: Any) -> tuple[Value, Value]:
-    """Whether all indices [..., k] of a place lie inside, and the indices moved inside."""
+    """Returns whether all indices [..., k] of a place lie inside, and the indices moved inside."""
     indices = g.cast(indices, np.int64)
     if mode == GatherScatterMode.PROMISE_IN_BOUNDS:
         return np.ones((), bool), indices

@@ -108,7 +108,7 @@ def cond(g: Graph, eqn: Equation, which: Value, *inputs: Value) -> list[Value]:
         return g.body("branch", [], lambda _: list(zip(g.convert(branches[index], list(inputs)), types, strict=True)))
 
     def choose(index: int) -> Any:
-        """A sub-graph for the branches from ``index`` on."""
+        """Returns a sub-graph for the branches from ``index`` on."""
         if index == len(branches) - 1:
             return branch(index)
         return g.body("branches", [], lambda _: list(zip(decide(index), types, strict=True)))

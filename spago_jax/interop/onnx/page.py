@@ -44,7 +44,7 @@ _TAIL = """
 
 
 def page() -> str:
-    """The text of docs/onnx.md."""
+    """Returns the text of docs/onnx.md."""
     groups = supported_operations()
     count = sum(map(len, groups.values()))
     lines = [f"* **{group}**: {', '.join(f'`{name}`' for name in names)}" for group, names in groups.items()]

@@ -38,7 +38,7 @@ def _moved(g: Graph, x: Value, order: list[int]) -> Value:
 
 
 def _flat(g: Graph, batch: Sequence[Dim], rows: Sequence[Dim], columns: Sequence[Dim]) -> Value:
-    """The shape [batch..., product of rows, product of columns]."""
+    """Returns the shape [batch..., product of rows, product of columns]."""
 
     def product(dims: Sequence[Dim]) -> Dim:
         total: Any = 1

@@ -123,7 +123,7 @@ def pool(g: Graph, eqn: Equation, x: Value) -> Value:
 
 
 def _folded(g: Graph, spatial: list[Any]) -> Value:
-    """The shape [everything else, 1, spatial...]."""
+    """Returns the shape [everything else, 1, spatial...]."""
     sizes = g.shape(spatial)
     head = g.ints(-1, 1)
     return np.concatenate([head, sizes]) if isinstance(sizes, np.ndarray) else g.node("Concat", head, sizes, axis=0)

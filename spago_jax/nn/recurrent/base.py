@@ -12,7 +12,7 @@ from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
 from spago_jax.errors import InputError
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.recurrence import scan_recurrence
 
 
@@ -42,6 +42,7 @@ class Recurrent(Module, abc.ABC):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Any:
         """Zeros."""
+        dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, self.out_features), dtype)
 
     @abc.abstractmethod

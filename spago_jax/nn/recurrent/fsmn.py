@@ -11,6 +11,7 @@ from spago_jax.core.initializers import gain, uniform, xavier_uniform
 from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
+from spago_jax.ops.linear import float_dtype
 from spago_jax.ops.recurrence import push
 
 
@@ -71,6 +72,7 @@ class FSMN(Recurrent):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
         """Zeros: [*lead, order, out]."""
+        dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, self.order, self.out_features), dtype)
 
     def project(self, xs: Array) -> Array:

@@ -12,7 +12,7 @@ from spago_jax.core.initializers import orthogonal, xavier_uniform
 from spago_jax.nn.recurrent.base import FusedCell
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.recurrence import push
 
 
@@ -62,6 +62,7 @@ class HORN(FusedCell):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
         """Zeros: [*lead, order, out]."""
+        dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, self.order, self.out_features), dtype)
 
     def recur(self, state: Array) -> Array:

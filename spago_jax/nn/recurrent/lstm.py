@@ -5,7 +5,7 @@ from typing import Any
 
 from spago_jax.core import Array
 from spago_jax.nn.recurrent.base import FusedCell, gate_bias, gate_weights
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_scan, lstm_update, lstm_zero_state
 
 
@@ -41,6 +41,7 @@ class LSTM(FusedCell):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""
+        dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)
 
     def recur(self, state: LSTMState) -> Array:

@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.initializers import blocks, xavier_uniform
 from spago_jax.nn.recurrent.base import Recurrent, same_features
 from spago_jax.ops.activations import fast_sigmoid
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_zero_state
 
 
@@ -59,6 +59,7 @@ class LTM(Recurrent):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""
+        dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)
 
     def project(self, xs: Array) -> Array:

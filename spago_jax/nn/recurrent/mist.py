@@ -12,7 +12,7 @@ from spago_jax.errors import InputError
 from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.activations import fast_sigmoid
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.recurrence import push
 
 
@@ -94,6 +94,7 @@ class MIST(Recurrent):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
         """Zeros: [*lead, 2 ** (delays - 1), out]."""
+        dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, 2 ** (self.delays - 1), self.out_features), dtype)
 
     def project(self, xs: Array) -> Array:

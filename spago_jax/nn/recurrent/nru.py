@@ -13,7 +13,7 @@ from spago_jax.errors import InputError
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.sizes import check_sizes
-from spago_jax.ops.linear import accumulation_dtype, matmul
+from spago_jax.ops.linear import accumulation_dtype, float_dtype, matmul
 
 NORM_EPS = 1e-10
 
@@ -119,6 +119,7 @@ class NRU(Recurrent):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> NRUState:
         """Zeros; the memory in float32 at least."""
+        dtype = float_dtype(dtype, self)
         memory = self.recurrent_weight.shape[1] - self.out_features
         return NRUState(
             jnp.zeros((*lead, self.out_features), dtype), jnp.zeros((*lead, memory), accumulation_dtype(dtype))

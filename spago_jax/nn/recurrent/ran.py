@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights
 from spago_jax.ops.activations import fast_sigmoid
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_zero_state
 from spago_jax.ops.masks import length_mask
 from spago_jax.ops.recurrence import scan_recurrence
@@ -48,6 +48,7 @@ class RAN(FusedCell):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""
+        dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)
 
     def project(self, xs: Array) -> tuple[Array, Array]:

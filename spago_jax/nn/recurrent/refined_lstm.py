@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from spago_jax.core import Array
 from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights, same_features
 from spago_jax.ops.activations import fast_sigmoid
-from spago_jax.ops.linear import matmul
+from spago_jax.ops.linear import float_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_zero_state
 
 
@@ -43,6 +43,7 @@ class RefinedLSTM(FusedCell):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
         """Zeros; the cell in float32 at least."""
+        dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)
 
     def project(self, xs: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from spago_jax.core import Array, param
 from spago_jax.core.initializers import blocks, xavier_uniform
 from spago_jax.nn.recurrent.base import Recurrent, affine, same_features
 from spago_jax.ops.activations import positive_elu
-from spago_jax.ops.linear import accumulation_dtype
+from spago_jax.ops.linear import accumulation_dtype, float_dtype
 from spago_jax.ops.linear_attention_scan import linear_attention_scan, read
 from spago_jax.ops.masks import length_mask
 
@@ -67,6 +67,7 @@ class RLA(Recurrent):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> RLAState:
         """Zeros."""
+        dtype = float_dtype(dtype, self)
         wide, size = accumulation_dtype(dtype), self.out_features
         return RLAState(jnp.zeros((*lead, size, size), wide), jnp.zeros((*lead, size), wide))
 

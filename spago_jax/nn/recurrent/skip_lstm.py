@@ -12,7 +12,7 @@ from spago_jax.nn.linear import Linear
 from spago_jax.nn.recurrent.base import Recurrent, affine
 from spago_jax.nn.recurrent.lstm import LSTM
 from spago_jax.nn.sizes import check_sizes
-from spago_jax.ops.linear import accumulation_dtype, matmul
+from spago_jax.ops.linear import accumulation_dtype, float_dtype, matmul
 from spago_jax.ops.lstm import LSTMState, lstm_update
 from spago_jax.ops.recurrence import push, scan_recurrence
 
@@ -121,6 +121,7 @@ class SkipLSTM(Recurrent):
 
     def initial_state(self, lead: tuple[int, ...], dtype: Any) -> SkipState:
         """No step yet; cells in float32 at least."""
+        dtype = float_dtype(dtype, self)
         shape, wide = (*lead, self.choices, self.out_features), accumulation_dtype(dtype)
         return SkipState(jnp.zeros(shape, dtype), jnp.zeros(shape, wide), jnp.zeros(shape[:-1], wide))
 

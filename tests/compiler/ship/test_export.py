@@ -228,7 +228,7 @@ def test_several_sizes_make_several_entries(tmp_path):
         np.testing.assert_allclose(program(x), branching(x), atol=1e-6)
     with pytest.raises(ProgramError, match="was exported for time = 4; time = 12; this call has time = 5"):
         program(np.ones((2, 5), np.float32))
-    with pytest.raises(InputError, match="sizes: 'tme' is no free dimension of the specs, did you mean 'time'"):
+    with pytest.raises(InputError, match="sizes: 'tme' is not a free dimension of the specs, did you mean 'time'"):
         export(branching, tmp_path / "q", "f32[batch, time]", sizes={"tme": (4,)})
 
 
@@ -264,11 +264,11 @@ def test_bad_arguments_are_refused_before_anything_is_written(net, tmp_path):
     refused("'f32n' is not of the form", branching, target, "f32n")
     refused("x mixes arrays", branching, target, {"a": jnp.ones(2), "b": "f32[n]"})
     refused("x is a random key", branching, target, jax.random.key(0))
-    refused("static 'y' is no argument of it", branching, target, "f32[n]", static={"y": 1})
+    refused("static 'y' is not an argument of it", branching, target, "f32[n]", static={"y": 1})
     refused("metadata must be plain JSON", branching, target, "f32[n]", metadata={"a": object()})
     refused("is a model of shapes without numbers", Net.__call__, target, jax.eval_shape(lambda: net), *SPECS)
     refused("x is float64.*which JAX narrows", branching, target, "f64[n]")
-    refused("the dict key 1 is no string", lambda x: x[1], target, {1: "f32[n]"})
+    refused("the dict key 1 is not a string", lambda x: x[1], target, {1: "f32[n]"})
     refused("the constraints .* cannot be read", branching, target, "f32[n]", constraints=["n is large"])
 
 

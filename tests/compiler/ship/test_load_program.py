@@ -240,7 +240,7 @@ def test_arguments_that_do_not_fit_are_named(folder):
     assert program(x, 2)["y"].shape == (2, 2)
     np.testing.assert_array_equal(program(x.tolist(), k=2)["y"], program(x.astype(np.float64), np.int64(2))["y"])
     np.testing.assert_array_equal(program([[0.1, 0.2, 0.3]], 1)["y"], program(np.float32([[0.1, 0.2, 0.3]]), 1)["y"])
-    refused(r"argument 'x' is no array of numbers|argument 'x' is object", [[1.0], [1.0, 2.0]], 1)
+    refused(r"argument 'x' is not an array of numbers|argument 'x' is object", [[1.0], [1.0, 2.0]], 1)
     refused(r"argument 'x' is <U1\[1\] and does not fit float32\[batch, 3\]", ["a"], 1)
     refused(r"line: argument 'x' has shape \[2, 4\], expected float32\[batch, 3\]: 3 is 3", np.ones((2, 4)), 1)
     refused(r"argument 'x' has shape \[3\], expected float32\[batch, 3\]", x[0], 1)

@@ -163,7 +163,7 @@ def test_dropout_is_drawn_anew_at_every_run_and_scaled():
         (lambda g: sym.sum(g._inputs["x"], axis=1), r"sum\(x: float32\[2\]\): no axis 1; there are 1"),
         (lambda g: sym.concat(g._inputs["x"], g.matrix("m", (2, 2)), axis=0), "all other sizes must be equal"),
         (lambda g: g._inputs["x"][5], "index 5 is outside axis 0"),
-        (lambda g: sym.transpose(g._inputs["x"], axes=(1, 0)), r"\(1, 0\) is no order of its 1 axes"),
+        (lambda g: sym.transpose(g._inputs["x"], axes=(1, 0)), r"\(1, 0\) is not an order of its 1 axes"),
         (lambda g: sym.group_norm(g.matrix("m", (2, 3)), g.vector("a", 3), g.vector("b", 3), groups=2),
          "3 channels do not split into 2 groups"),
         (lambda g: sym.broadcast("add", g.matrix("m", (2, 2)), g.matrix("n", (3, 2)), left=[0]),

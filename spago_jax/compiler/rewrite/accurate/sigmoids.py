@@ -11,7 +11,7 @@ def _log1p(x: Array) -> Array:
     """``log(1 + x)`` for x from 0 to 1, in float32 and below at half the cost of ``jnp.log1p``.
 
     It is ``2 artanh(s)`` with ``s = x / (2 + x)``, at most 1/3: its series in ``s^2`` needs eight terms. (The usual
-    trick by ``(1 + x) - 1`` is no use here: XLA simplifies that to x.)
+    trick by ``(1 + x) - 1`` does not help here: XLA simplifies that to x.)
     """
     if jnp.finfo(x.dtype).bits > 32:
         return jnp.log1p(x)
@@ -75,7 +75,7 @@ def _(primals, tangents):
 
 @jax.custom_jvp
 def tanh(x: Array) -> Array:
-    """The hyperbolic tangent; its derivative is ``sech_squared(x)``, which ``1 - y^2`` loses above 9.
+    """Returns the hyperbolic tangent; its derivative is ``sech_squared(x)``, which ``1 - y^2`` loses above 9.
 
     >>> slope, naive = float(jax.grad(tanh)(12.0)), float(jax.grad(jnp.tanh)(12.0))
     >>> f"{slope:.4e}", abs(naive - slope) > 0.9 * slope

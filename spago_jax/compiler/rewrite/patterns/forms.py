@@ -32,7 +32,7 @@ def negated(defs: Definitions, atom: Atom) -> Atom | None:
 
 
 def is_negative_of(defs: Definitions, a: Atom, b: Atom) -> bool:
-    """Whether a is -b or b is -a, also as ``-2x`` and ``2x``."""
+    """Returns whether a is -b or b is -a, also as ``-2x`` and ``2x``."""
     for x, y in ((a, b), (b, a)):
         if (inner := negated(defs, x)) is not None and defs.same_value(inner, y):
             return True
@@ -186,7 +186,7 @@ def reduced(defs: Definitions, total: Atom, terms: Atom) -> tuple[int, ...] | No
 
 
 def _before(eqn: JaxprEqn, where: dict[int, int]) -> dict[int, int] | None:
-    """The places of the axes of a movement's operand, given those of its result."""
+    """Returns the places of the axes of a movement's operand, given those of its result."""
     old, new = type_of(eqn.invars[0]).shape, type_of(eqn.outvars[0]).shape
     if eqn.primitive.name == "broadcast_in_dim":
         dims = eqn.params["broadcast_dimensions"]
@@ -234,7 +234,7 @@ def _is_narrower(eqn: JaxprEqn) -> bool:
 
 
 def unconverted(defs: Definitions, atom: Atom) -> Atom:
-    """A value before its conversion to a wider float: sums of half-precision numbers are taken in float32."""
+    """Returns a value before its conversion to a wider float: sums of half-precision numbers are taken in float32."""
     eqn = defs.definition(atom, "convert_element_type")
     if eqn is None or not is_float(eqn.invars[0]) or not is_float(atom):
         return atom
@@ -242,10 +242,10 @@ def unconverted(defs: Definitions, atom: Atom) -> Atom:
 
 
 def floats(*atoms: Atom | None) -> bool:
-    """Whether all of them are there and real floating-point arrays."""
+    """Returns whether all of them are there and real floating-point arrays."""
     return all(atom is not None and is_float(atom) for atom in atoms)
 
 
 def near(value: float | None, target: float) -> bool:
-    """Whether a constant is a number up to the rounding of its dtype."""
+    """Returns whether a constant is a number up to the rounding of its dtype."""
     return value is not None and bool(np.isclose(value, target, rtol=1e-6, atol=0))

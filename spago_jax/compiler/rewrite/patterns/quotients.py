@@ -110,7 +110,7 @@ def _(defs, eqn):
 
 
 def _length_axes(defs: Definitions, x: Atom, length: Atom, root: str) -> tuple[int, ...] | None:
-    """The axes over which ``length`` is the root of the sum of squares of x, spread over its shape."""
+    """Returns the axes over which ``length`` is the root of the sum of squares of x, spread over its shape."""
     moves = length
     while (eqn := defs.definition(moves, *_PASSING)) is not None:
         moves = eqn.invars[0]
