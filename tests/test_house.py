@@ -150,8 +150,6 @@ FOREIGN = re.compile(
     r"|\bwhat is no\b",
     re.IGNORECASE,
 )
-# Folders that are not cleaned yet; delete the name of one that is.
-UNCLEAN = {"data", "drawing", "embeddings", "tasks", "text"}
 
 
 def prose(source: str) -> list[tuple[int, str]]:
@@ -171,7 +169,6 @@ def test_docstrings_and_comments_are_english():
     offenders = [
         f"{path.relative_to(ROOT)}:{line}: {match.group()!r}"
         for path in FILES
-        if path.relative_to(PACKAGE).parts[0] not in UNCLEAN
         for line, text in prose(path.read_text("utf-8"))
         for match in FOREIGN.finditer(text)
     ]

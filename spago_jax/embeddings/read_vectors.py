@@ -45,7 +45,7 @@ def read_word_vectors(
 
     Raises:
         InputError: the file is missing, empty, cut off or not UTF-8; a vector has another length than the first, a
-            value that is no number, or NaN or infinity; the format is unknown. In text files every line's length is
+            value that is not a number, or NaN or infinity; the format is unknown. In text files every line's length is
             looked at, but only the values of the words kept.
 
     >>> import tempfile, pathlib

@@ -39,7 +39,7 @@ class WordVectors:
     """Vectors of words.
 
     Attributes:
-        words: the words, one a row.
+        words: the words, one per row.
         matrix: their vectors, [n words, dimensions].
         duplicates: how many lines of the file gave a word again that was kept already (the first one counts).
         lowered: how many words have the vector of their lower-cased form.

@@ -8,7 +8,7 @@
 | BIOES | ``S-X`` | ``B-X I-X E-X`` | at the start of two or more tokens |
 | BILOU | ``U-X`` | ``B-X I-X L-X`` | at the start of two or more tokens |
 | IO    | ``X``   | ``X X X``       | none: each run of one label is a span |
-| plain | ``X``   | ``X X X``       | none: a tag is no part of a span (parts of speech) |
+| plain | ``X``   | ``X X X``       | none: a tag is not part of a span (parts of speech) |
 
 ``O`` is outside in all of them. The label is everything after the first hyphen (``B-creative-work``).
 """
