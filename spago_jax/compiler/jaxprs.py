@@ -190,13 +190,16 @@ def used_equations(closed: ClosedJaxpr) -> set[int]:
     return used
 
 
+_CELL = re.compile(r".*[/\\]ipykernel_\d+[/\\]\d+\.py")  # the temporary name of a notebook's cell
 _SUMMARY = re.compile(r"^(.*?):(\d+)(?::\d+)?(?: \((.*)\))?$")
 
 
 def place(eqn: JaxprEqn) -> Place | None:
-    """Where in the source an equation comes from: the innermost line outside JAX."""
+    """Where in the source an equation comes from: the innermost line outside JAX, of a notebook ``<cell>:LINE``."""
     match = _SUMMARY.match(source_info_util.summarize(eqn.source_info))
-    return None if match is None else Place(match[1], int(match[2]), match[3] or "")
+    if match is None:
+        return None
+    return Place("<cell>" if _CELL.fullmatch(match[1]) else match[1], int(match[2]), match[3] or "")
 
 
 def scope(eqn: JaxprEqn) -> tuple[str, ...]:

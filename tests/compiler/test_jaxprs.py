@@ -94,3 +94,11 @@ def test_constants_are_read_by_value():
     values = [v.tolist() for v in found if v is not None]
     assert 2.0 in values
     assert [1.0, 2.0] in values
+
+
+def test_a_place_in_a_notebook_has_no_temporary_name():
+    code = compile("def cell(x):\n    return x + 1\n", "/tmp/ipykernel_4711/2247696637.py", "exec")
+    names = {}
+    exec(code, names)
+    (eqn,) = jax.make_jaxpr(names["cell"])(1.0).eqns
+    assert str(jaxprs.place(eqn)) == "<cell>:2 (cell)"

@@ -146,3 +146,11 @@ def test_the_lines_of_a_file_are_written_again_with_tags(write):
     rows = "# text = don't\n1-2\tdon't" + "\t_" * 8 + "\n1\tdo\tdo\tAUX" + "\t_" * 6 + "\n2\tn't\tnot\tPART" + "\t_" * 6
     (sentence,) = read_conllu(write(rows, "a.conllu"), column=None, target="upos")
     assert sentence.frame.with_tags(["X", "Y"]) == rows.replace("AUX", "X").replace("PART", "Y") + "\n\n"
+
+
+def test_byte_order_marks_where_files_were_joined_are_no_part_of_a_token(write):
+    joined = "\ufeffAda\tB-PER\n\n\ufeffBob\tB-PER\n"
+    assert [sentence.tokens for sentence in read_conll(write(joined, "a.conll"))] == [["Ada"], ["Bob"]]
+    row = "\ufeff1\t{}" + "\t_" * 8 + "\n\n"
+    found = read_conllu(write(row.format("a") + row.format("b"), "a.conllu"), column=None)
+    assert [sentence.tokens for sentence in found] == [["a"], ["b"]]
