@@ -63,6 +63,6 @@ def child(rng: Rng | None, name: str | int) -> Rng | None:
 jax.tree_util.register_pytree_with_keys(
     Rng,
     lambda rng: (((jax.tree_util.GetAttrKey("base"), rng.base),), rng.path),
-    lambda path, children: Rng(*children, path),
+    lambda path, children: Rng(next(iter(children)), path),
     lambda rng: ((rng.base,), rng.path),
 )
