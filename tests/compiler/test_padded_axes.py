@@ -51,6 +51,7 @@ MOVED = {
     "in a scan": (lambda x, n: lax.scan(lambda c, row: (c, row * 2), 0.0, x.swapaxes(0, 1)[::-1])[1], "puts it first"),
     "in a branch": (lambda x, n: lax.cond(n[0] > 1, lambda x: x[:, ::-1], lambda x: x, x), "puts it first"),
     "in a checkpoint": (jax.checkpoint(lambda x, n: jnp.sin(x[:, ::-1])), "puts it first"),
+    "masked": (lambda x, n: jnp.where(mask(x, n)[..., None], x[:, ::-1], 0), "puts it first"),
     "added to itself": (lambda x, n: x + x[:, ::-1], "puts it first"),
     "quarter turn": (lambda x, n: jnp.rot90(x[0], 3), "puts it first"),
 }  # fmt: skip
@@ -102,6 +103,9 @@ FINE = {
         jnp.where(mask(x, n)[:, None], x @ x.swapaxes(1, 2), -1e9), -1) @ x,
     "zeros behind zeros": lambda x, n: jnp.pad(x * 2, ((0, 0), (0, 1), (0, 0))),
     "an end mark by length": lambda x, n: jnp.concatenate([x, jnp.zeros((2, 1, 3))], 1).at[jnp.arange(2), n].set(1.0),
+    "neighbors, the last by length": lambda x, n: jnp.where(
+        (jnp.arange(x.shape[1]) == n.max() - 1)[:, None], 9.0,
+        jnp.concatenate([x[:, 1:], jnp.ones((2, 1, 3))], 1)),
     "positions": lambda x, n: x + jnp.sin(jnp.arange(x.shape[1])[:, None]),
     "a flipped sum": lambda x, n: jnp.flip(x, 1).sum(1),
     "stacked": lambda x, n: jnp.stack([x, x + 1], 1),

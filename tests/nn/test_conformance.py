@@ -281,6 +281,26 @@ def test_integers_are_taken_as_the_floats_that_they_are(entry, dtype):
         compare(sj.partition(gradients(model, *whole))[0], sj.partition(gradients(model, *same))[0])
 
 
+@entries(padded)
+def test_buckets_take_it(entry):
+    """Nothing in a layer with lengths moves the padding from the end of an axis, as buckets see it."""
+    model, inputs, expected = case(entry)
+    names = [f"x{place}" for place in range(len(inputs))]
+    arrays = ", ".join(names)
+    call = f"lambda model, {arrays}, lengths: entry.run(model, {arrays}, lengths=lengths)"
+    specs = [sj.spec(name, str(one)) for name, (one, _) in zip(names, entry.specs(), strict=True)]
+    longer = entry.name != "gated_mlp"  # made for so many steps
+    buckets = sj.Buckets(batch=(BATCH + 1,), **({"time": (TIME + 3,)} if longer else {}))
+    program = sj.compile(
+        eval(call, {"entry": entry}),  # buckets bind by name
+        *specs,
+        sj.spec("lengths", "i32[batch]"),
+        buckets=buckets,
+    )
+    found = program(model, *inputs, LENGTHS)
+    compare(_within(entry, found), _within(entry, entry.run(model, *inputs, lengths=LENGTHS)), 1e-4)
+
+
 @entries(stepwise)
 def test_the_state_before_the_first_step_holds_floats_for_integers_too(entry):
     model, _, _ = case(entry)

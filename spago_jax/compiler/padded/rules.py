@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spago_jax.compiler.padded.states import END, FRONT, INSIDE, UNIFORM, Axis, State, changed, combined
+from spago_jax.compiler.padded.states import END, FRONT, INSIDE, UNIFORM, Along, Axis, State, changed, combined
 from spago_jax.compiler.primitives import COMPARISONS, CUMULATIVE, ELEMENTWISE, TRANSCENDENTAL, UNCOUNTED, words
 
 PER_NUMBER = ELEMENTWISE | TRANSCENDENTAL | UNCOUNTED
@@ -62,12 +62,20 @@ def per_number(case: Case) -> list[State]:
             zero = _zero(axis) and case.params["y"] > 0
         else:
             zero = name in _KEEP_ZERO and scalars_zero and _zero(axis)
-        positional = {"positional": False} if name == "select_n" else {}
-        axes.append(changed(axis, zero=zero, **positional))
+        axis = changed(axis, zero=zero)
+        if name == "select_n":
+            axis = changed(axis, positional=False)
+            if case.eqn.invars[0].aval.shape:  # what was appended is put where it belongs by a mask
+                axis = tuple((size, along and _settled(along)) for size, along in axis)
+        axes.append(axis)
     number = None
     if name in ("convert_element_type", "copy", "copy_p"):
         number = case.given[0].number
     return case.output(axes, number=number, masked=any(state.masked for state in case.given))
+
+
+def _settled(along: Along) -> Along:
+    return dataclasses.replace(along, side=END, cause="", behind=None) if along.behind is not None else along
 
 
 def _zero(axis: Axis) -> bool:

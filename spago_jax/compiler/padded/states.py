@@ -92,7 +92,7 @@ def joined(several: Sequence[Along | None]) -> Along | None:
         moved.cause if moved else "",
         all(along.zero for along in known),
         all(along.positional for along in placed),
-        moved.behind if moved and len(placed) == 1 else None,
+        moved.behind if moved and [a.side for a in placed if a.side != END] == [moved.side] else None,
     )
 
 
