@@ -80,6 +80,10 @@ def predict(
 
     source = InputFile(input, None if input_format is None else input_format.value)
     trained = open_run(run)
+    known = trained.task.input_formats
+    if input_format is not None and input_format.value not in known:
+        listed = f"it reads {', '.join(known)}" if known else "the end of a file's name says what it is"
+        raise InputError(f"--input-format {input_format.value}: not read by {trained.task.name}; {listed}")
     named = {"top_k": top_k, "threshold": threshold}
     given = [*(options or ()), *(f"{key}={value}" for key, value in named.items() if value is not None)]
     chosen = _options(trained.task, given)

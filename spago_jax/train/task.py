@@ -107,6 +107,7 @@ class Task(abc.ABC):
         TrainConfig: the schema of the `train` section.
         Options: what a user may set when predicting.
         scores: all scores that it may compute, with their directions.
+        input_formats: how a user's input may be written, where the name of its file does not say it.
         growing: patterns of the arrays that get more rows when a trained model learns new words and labels.
     """
 
@@ -117,6 +118,7 @@ class Task(abc.ABC):
     Options: ClassVar[type[Section]] = Section
     scores: ClassVar[tuple[Score, ...]]
     growing: ClassVar[tuple[str, ...]] = ()
+    input_formats: ClassVar[tuple[str, ...]] = ("lines",)
     processor_class: ClassVar[type[Processor]]
 
     def __init__(self, experiment: Experiment, processor: Any):

@@ -120,3 +120,13 @@ def test_what_arrives_slowly_is_not_waited_for():
     assert arriving.arrived(5) == [2]
     with pytest.raises(ValueError, match="broken"):
         arriving.arrived(5)
+
+
+def test_an_input_format_that_the_task_does_not_read_is_refused(trained, letters, pictures, capsys):
+    for folder, message in (
+        (trained[1], "not read by token-classification; it reads lines, tokens, conll, conllu"),
+        (letters[1], "not read by text-generation; it reads lines"),
+        (pictures[1], "not read by image-classification; the end of a file's name says what it is"),
+    ):
+        assert run(["predict", str(folder), "--input-format", "csv"]) == 2
+        assert f"--input-format csv: {message}" in capsys.readouterr().err

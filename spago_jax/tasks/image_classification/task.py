@@ -35,6 +35,7 @@ class ImageClassification(Task):
     TrainConfig = ClassTrainConfig
     scores: ClassVar[tuple[Score, ...]] = (Score("accuracy"), Score("macro_f1"), Score("loss", "min"))
     Options = AnswerOptions
+    input_formats = ()
     processor_class = PictureProcessor
 
     @classmethod

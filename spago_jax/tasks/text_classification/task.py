@@ -54,6 +54,7 @@ class TextClassification(Task):
         Score("spearman"),
         Score("loss", "min"),
     )
+    input_formats = ("lines", *dict.fromkeys(FILE_FORMATS.values()), "label-text")
     growing = (*GROWING, "output.weight", "output.bias")
     processor_class = TextProcessor
 

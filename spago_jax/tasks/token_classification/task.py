@@ -45,6 +45,7 @@ class TokenClassification(Task):
         Score("macro_f1"),
         Score("loss", "min"),
     )
+    input_formats = ("lines", "tokens", "conll", "conllu")
     growing = (*GROWING, "scorer.weight", "scorer.bias", "crf.*")
     processor_class = TokenProcessor
 
