@@ -14,11 +14,11 @@ class Section(BaseModel):
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path)) if path else path
+    return os.path.abspath(os.path.expanduser(path))
 
 
 PositiveInt = Annotated[int, Field(ge=1)]
-DataPath = Annotated[str, AfterValidator(_absolute)]
+DataPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 """A path that is made absolute when a config is read, so that a run finds its data from any folder."""
 
 

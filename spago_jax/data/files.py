@@ -16,7 +16,7 @@ import numpy as np
 from spago_jax.core import disk
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["find_file", "load_array", "new_file", "new_folder", "open_binary", "open_text", "text_lines"]
+__all__ = ["find_file", "load_array", "new_file", "new_folder", "open_binary", "open_text", "read_up_to", "text_lines"]
 
 _BUFFER = 1 << 20
 _MARK = b"\xef\xbb\xbf"  # U+FEFF, the byte-order mark, in UTF-8
@@ -30,11 +30,11 @@ def find_file(path: str | Path) -> Path:
         InputError: it is missing (suggests the nearest name beside it), is a folder, or may not be read.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike the methods of a Path also for names that no file can have
         raise InputError(f"is a folder, expected a file; {_contents(path)}", path=path)
-    if not path.exists():
+    if not os.path.exists(path):
         parent = path.parent
-        if not parent.is_dir():
+        if not os.path.isdir(parent):
             raise InputError(f"no such file: the folder {str(parent)!r} does not exist", path=path)
         names = sorted(entry.name for entry in parent.iterdir() if entry.is_file())
         hint = did_you_mean(path.name, names, known="beside it") if names else "its folder holds no files"
@@ -66,6 +66,19 @@ def open_binary(path: str | Path) -> Iterator[BinaryIO]:
         raise InputError("the compressed data end too early: the file is cut off", path=path) from None
     except (gzip.BadGzipFile, zlib.error) as problem:
         raise InputError(f"not valid gzip data ({problem})", path=path) from None
+
+
+def read_up_to(file: BinaryIO, count: int) -> bytes:
+    """Reads so many bytes, or those that there are: a count that a damaged file gives takes no memory of its own.
+
+    >>> read_up_to(io.BytesIO(b"abc"), 1 << 60)
+    b'abc'
+    """
+    blocks = []
+    while count > 0 and (block := file.read(min(count, _BUFFER))):
+        blocks.append(block)
+        count -= len(block)
+    return b"".join(blocks)
 
 
 @contextmanager

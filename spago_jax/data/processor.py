@@ -7,7 +7,8 @@ exported folder can carry its source.
 
 import abc
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -160,11 +161,28 @@ def load_settings(folder: Path) -> dict[str, Any]:
     path = folder / "processor.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"the processor's assets cannot be read: {error}", path=path) from None
     if not isinstance(found, dict):
         raise InputError(f"a {type(found).__name__}, expected the settings of a processor", path=path)
     return found
+
+
+@contextmanager
+def restoring(folder: Path, what: str) -> Iterator[None]:
+    """Turns whatever wrong settings of a processor bring about into an InputError that names their file.
+
+    Args:
+        folder: that of the assets.
+        what: the kind of processor, with an article, for the message.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        why = f"{error.args[0]!r} is missing" if type(error) is KeyError else str(error)
+        raise InputError(f"not the settings of {what}: {why}", path=folder / "processor.json") from None
 
 
 def padded_length(longest: int, lengths: Sequence[int]) -> int:

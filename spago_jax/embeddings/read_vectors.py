@@ -16,6 +16,8 @@ __all__ = ["read_word_vectors"]
 
 _FORMATS = ("glove", "word2vec", "word2vec-binary")
 _LONGEST_WORD = 1 << 16
+_DIGITS = 12  # of a number in a header
+_MOST_DIMENSIONS = 1 << 20  # in a binary file, whose header alone says where a word ends
 _BLOCK = 1 << 22  # bytes of a binary file read at a time
 
 
@@ -72,6 +74,8 @@ def read_word_vectors(
             shown = repr(first[:60].decode("utf-8", "replace").rstrip())
             raise InputError(f"{shown}, expected the two numbers of a header, words and dimensions", path=path, line=1)
         if format == "word2vec-binary" and header is not None:
+            if header[1] > _MOST_DIMENSIONS:
+                raise InputError(f"the header says {header[1]:,} dimensions: is it damaged?", path=path, line=1)
             _read_binary(path, file, *header, keep)
         else:
             _read_text(path, file, first, header if format == "word2vec" else None, keep)
@@ -80,7 +84,8 @@ def read_word_vectors(
 
 def _header(line: bytes) -> tuple[int, int] | None:
     fields = line.split()
-    if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit() and int(fields[1]) > 0:
+    numbers = len(fields) == 2 and all(field.isdigit() and len(field) <= _DIGITS for field in fields)
+    if numbers and int(fields[1]) > 0:
         return int(fields[0]), int(fields[1])
     return None
 

@@ -153,5 +153,5 @@ def load_settings(folder: Path, name: str) -> dict:
     path = folder / f"{name}.settings.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"the assets cannot be read: {error}", path=path) from None

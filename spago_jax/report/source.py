@@ -65,7 +65,7 @@ def read_run(run: RunFolder) -> RunData:
     def whole(name: str, kind: type, *, expected: bool = True) -> Any:
         try:
             value = json.loads((run / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             if expected:
                 missing.append(name)
             return kind()
@@ -73,8 +73,8 @@ def read_run(run: RunFolder) -> RunData:
 
     def lines(name: str, *, expected: bool = True) -> tuple[Record, ...]:
         try:
-            found = [r for r in run.lines(name) if isinstance(r, dict) and isinstance(r.get("step"), int)]
-        except (OSError, ValueError):
+            found = list(run.lines(name))
+        except OSError:
             found = []
         if not found and expected:
             missing.append(name)
@@ -86,7 +86,7 @@ def read_run(run: RunFolder) -> RunData:
         parsed = yaml.safe_load(written)
     except (OSError, ValueError):
         missing.append("config.yaml")
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         pass  # shown as it is written
     return RunData(
         folder=run.path.resolve().name,

@@ -2,13 +2,14 @@
 """Scores a trained run on data."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from spago_jax.core import Precision
 from spago_jax.core.devices import Devices
-from spago_jax.core.disk import replace_file
+from spago_jax.data.files import find_file, new_file
 from spago_jax.errors import InputError
 from spago_jax.tasks.load import TrainedRun, open_run
 from spago_jax.train.data_record import refuse_changed
@@ -36,9 +37,12 @@ def evaluate_run(
         say: takes remarks about the data, such as labels that the model lacks.
 
     Raises:
-        InputError: for a missing or bad file, or where the config names neither dev nor test.
+        InputError: for a missing or bad file, where the config names neither dev nor test, or where the mistakes cannot
+            be written.
         CheckpointError: where the checkpoint cannot be read.
     """
+    if mistakes is not None and (os.path.isdir(mistakes) or not Path(mistakes).absolute().parent.is_dir()):
+        raise InputError("cannot be written: it is a folder, or its folder does not exist", path=mistakes)
     trained = open_run(path, step=step)
     splits = _read_own(trained, path) if data is None else _read_given(trained, data)
     for line in trained.task.remarks():
@@ -66,11 +70,12 @@ def evaluate_run(
 
 def _read_given(trained: TrainedRun, data: str) -> list[str]:
     reader = trained.experiment.data
-    names = [data] if Path(data).exists() else data.split(",")  # IMAGES,LABELS
+    if not data:
+        raise InputError("no data: the name of the file is empty")
+    names = [data] if os.path.exists(data) else data.split(",")  # IMAGES,LABELS
     files = [file for name in names for file in reader.expand(name)]
     for path in files:
-        if not path.exists():
-            raise InputError("no such file", path=path)
+        find_file(path)
     try:
         trained.task.read("data", files)
     except InputError as error:
@@ -99,4 +104,5 @@ def _write_mistakes(path: Path, scores: dict[str, Scores]) -> None:
         for sample in found.details.get("samples", ())
         if sample.get("gold") != sample.get("predicted")
     ]
-    replace_file(path, "".join(lines))
+    with new_file(path) as file:
+        file.write("".join(lines).encode("utf-8"))

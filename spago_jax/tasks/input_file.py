@@ -59,8 +59,8 @@ class InputFile:
 
     @property
     def suffix(self) -> str:
-        """The end of the name, without a last ``.gz``; empty for standard input."""
-        return "" if self.is_stdin else Path(self.name.removesuffix(".gz")).suffix
+        """The end of the name in small letters, without a last ``.gz``; empty for standard input."""
+        return "" if self.is_stdin else Path(self.name.removesuffix(".gz")).suffix.lower()
 
     def lines(self) -> Iterator[str]:
         """The lines as they come, without their ends and byte-order marks.

@@ -75,7 +75,7 @@ def load_task(name: str, source: str | Path, *, step: int | None = None) -> Pred
 
     Raises:
         InputError: for an unknown task, a folder that is neither, or one of another task.
-        CheckpointError: for a checkpoint that cannot be read.
+        CheckpointError: for a checkpoint or an exported program that cannot be read.
     """
     task_class = TASKS.find(name)
     folder = Path(source)
@@ -162,9 +162,12 @@ class DeviceEngine:
 
 
 def _exported(task_class: type[Task], folder: Path) -> Predictor:
-    from spago_jax.compiler.ship import load_program
+    from spago_jax.compiler.ship import ProgramError, load_program
 
-    program = load_program(folder)
+    try:
+        program = load_program(folder)
+    except ProgramError as error:
+        raise CheckpointError(str(error)) from None
     _refuse_other(task_class.name, program.metadata.get("task"), folder)
     processor = task_class.processor_class.load(folder / "assets")
     if processor.generates:

@@ -61,6 +61,8 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
         return f"{at}{name} = {error['input']!r}: should be a mapping{_such_as(_classes_at(schema, tree, location))}"
     if error["type"] in ("tuple_type", "list_type"):
         return f"{at}{name} = {error['input']!r}: should be a list{_list_such_as(schema, tree, location)}"
+    if error["type"] == "missing" and isinstance(error["loc"][-1], int):
+        return f"{at}{name} = {list(error['input'])!r}: should have more items than {error['loc'][-1]}"
     if error["type"] == "missing":
         return f"{at}key {name!r} is missing"
     message = error["msg"][0].lower() + error["msg"][1:]
@@ -90,7 +92,7 @@ def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...
         if isinstance(node, dict) and (key in node or last_missing):
             node = node.get(key)
             kept.append(key)
-        elif isinstance(node, list) and isinstance(key, int):
+        elif isinstance(node, list) and isinstance(key, int) and key < len(node):
             node = node[key]
             kept.append(key)
     return tuple(kept)

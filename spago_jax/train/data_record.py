@@ -27,9 +27,15 @@ def refuse_changed(run: RunFolder, data: Reader, split: str, why: str) -> None:
         why: the consequence, for the message.
 
     Raises:
-        InputError: for the first file that changed or is not there any more; nothing for a run without a record.
+        InputError: for the first file that changed or is not there any more, and for a damaged record; nothing for
+            a run without a record.
     """
-    before = {Path(entry["path"]): entry for entry in run.read_json("data.json", {}).get(split, ())}
+    try:
+        before = {Path(entry["path"]): entry for entry in run.read_json("data.json", {}).get(split, ())}
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            "the record of the data is damaged; restore it, or delete it", path=run / "data.json"
+        ) from None
     if not before:
         return
     files = data.sources(split)

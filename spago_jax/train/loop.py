@@ -218,7 +218,7 @@ class _Training:
     def _take_rules(self) -> None:
         """Lets a resumed run go on by its own rules of early stopping, and says if there is nothing left to do."""
         stopping = self.config.early_stopping
-        records = (record for record in self.run.lines("metrics.jsonl") if record["kind"] == "dev")
+        records = (record for record in self.run.lines("metrics.jsonl") if record.get("kind") == "dev")
         self.history.go_on(records, self.metric, stopping.patience if stopping else None, self._min_delta)
         if self.history.stopped == "patience":
             more = "give more train.early_stopping.patience to go on"
@@ -419,7 +419,7 @@ class _Training:
             baseline = self.task.baseline(split)
             if baseline is not None:
                 baselines[split] = baseline
-        written = {(r["kind"], r["step"]) for r in self.run.lines("metrics.jsonl")}
+        written = {(r.get("kind"), r["step"]) for r in self.run.lines("metrics.jsonl")}
         if "test" in scores and ("test", best) not in written:
             self.events.write({"step": best, "kind": "test", **scores["test"].values})
         self.run.write_json("details.json", {split: score.details for split, score in scores.items()})

@@ -126,7 +126,7 @@ class RunFolder:
             InputError: when there is no run at that path.
         """
         run = cls(path)
-        if not (run / "config.yaml").is_file():
+        if not os.path.isfile(run / "config.yaml"):  # unlike is_file() also for names that no file can have
             raise InputError(f"{path} is not the folder of a run (it has no config.yaml)")
         return run
 
@@ -169,7 +169,7 @@ class RunFolder:
         """Reads a JSON file; ``default`` where it is missing or damaged."""
         try:
             return json.loads((self / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return default
 
     def append(self, name: str, record: dict[str, Any]) -> None:
@@ -182,15 +182,18 @@ class RunFolder:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def lines(self, name: str) -> Iterator[dict[str, Any]]:
-        """Yields the records of a JSON-lines file; a last line that a crash cut off is skipped."""
+        """Yields the records of a JSON-lines file, each with its ``step``, up to a line that a crash cut off."""
         path = self / name
-        if not path.exists():
+        if not path.is_file():
             return
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_bytes().split(b"\n"):  # not at all the ends of lines that a text may have
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
                 return
+            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+                return
+            yield record
 
     def keep_until(self, name: str, step: int) -> None:
         """Drops the records after a step, which a resumed run writes again."""
@@ -217,9 +220,10 @@ class RunFolder:
             command: the command line as it was given.
             scores: ``max`` or ``min`` by name of the score, the deciding one first.
         """
-        path = self / "about.json"
-        about = json.loads(path.read_text()) if path.exists() else {"commands": []}
-        about["commands"].append(command)
+        about = self.read_json("about.json", {})
+        before = about.get("commands") if isinstance(about, dict) else None
+        about = about if isinstance(about, dict) else {}
+        about["commands"] = [*(before if isinstance(before, list) else ()), command]
         about |= {"versions": versions(), "machine": machine(), "scores": dict(scores)}
         self.write_json("about.json", about)
 

@@ -2,6 +2,7 @@
 """Initial weights (``init:`` of a config), from a run or an exported folder."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
@@ -57,7 +58,7 @@ def assets_of(config: InitConfig) -> Path:
         InputError: for a folder that is neither a run nor an exported program.
     """
     folder = Path(config.source)
-    if not any((folder / name).is_file() for name in ("config.yaml", "manifest.json")):
+    if not any(os.path.isfile(folder / name) for name in ("config.yaml", "manifest.json")):
         raise InputError("init.from: neither the folder of a run nor an exported folder", path=folder)
     return folder / "assets"
 
@@ -67,14 +68,17 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
 
     Raises:
         InputError: for a folder that is neither of them.
-        CheckpointError: for a checkpoint that is missing or cannot be read.
+        CheckpointError: for a checkpoint, or weights, that are missing or cannot be read.
     """
     folder = assets_of(config).parent
     if not (folder / "config.yaml").is_file():
-        from spago_jax.compiler.ship.load import read_safetensors
+        from spago_jax.compiler.ship.load import ProgramError, read_safetensors
 
         prefix = "model."
-        found = read_safetensors(folder / "weights.safetensors")
+        try:
+            found = read_safetensors(folder / "weights.safetensors")
+        except ProgramError as error:
+            raise CheckpointError(str(error)) from None
         return {path.removeprefix(prefix): np.asarray(array) for path, array in found.items()}
     with closing(Checkpoints(folder / "checkpoints", read_only=True)) as checkpoints:
         step = config.step if config.step is not None else _best_step(folder) or checkpoints.latest()

@@ -74,7 +74,10 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def _read_into(source: Source, path: Path, seen: tuple[Path, ...]) -> None:
-    resolved = path.resolve()
+    try:
+        resolved = path.resolve()
+    except (OSError, ValueError) as error:  # a zero byte in the name, a link to itself
+        raise InputError(f"cannot read the config: {error}", path=repr(str(path))) from None
     if resolved in seen:
         raise InputError(f"extends goes round in a circle: {' -> '.join(p.name for p in (*seen, resolved))}", path=path)
     try:

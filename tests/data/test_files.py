@@ -168,3 +168,8 @@ def test_bytes(tmp_path):
     path.write_bytes(gzip.compress(b"\0\1"))
     with open_binary(path) as file:
         assert file.read() == b"\0\1"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/a", "a\0b"])
+def test_a_name_that_no_file_can_have_is_a_missing_file(name):
+    assert "no such file" in refused(find_file, name)

@@ -197,3 +197,9 @@ def test_published_files(shared_data):
     text = read_word_vectors(folder / "EN.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt")
     assert text.matrix.shape == (20, 300)
     assert text["one"][0] == np.float32(-1.671300083398818970e-02)
+
+
+@pytest.mark.parametrize("dimensions", ["9" * 12, "9" * 30, "9" * 5000])
+def test_a_header_that_memory_cannot_hold_is_refused(file, dimensions):
+    for name, settings in (("a.bin", {}), ("a.vec", {"format": "word2vec"}), ("b.bin", {"format": "word2vec-binary"})):
+        refused(file(f"2 {dimensions}\na 1 2\n", name), **settings)

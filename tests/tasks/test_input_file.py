@@ -69,3 +69,9 @@ def test_source_from_a_file_and_from_standard_input(tmp_path, stdin):
     stdin(b"a = 1\nb = 2\nc = '\xff'\n")
     with pytest.raises(ValueError, match=r"^-:3: cannot decode the source: 'utf-8' codec can't decode byte 0xff"):
         InputFile("-").source_text()
+
+
+def test_the_end_of_a_name_may_have_capital_letters(tmp_path):
+    for name in ("A.CSV", "A.Csv.gz"):
+        (tmp_path / name).write_bytes(b"")
+        assert InputFile(str(tmp_path / name)).suffix == ".csv"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,11 @@ from tiny_runs import images, sentences, texts
 import spago_jax as sj
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.tasks.evaluate import evaluate_run
+from spago_jax.tasks.export import export_run
 from spago_jax.tasks.load import open_run
+from spago_jax.tasks.text_classification.processor import TextProcessor
+from spago_jax.train.schema import InitConfig
+from spago_jax.train.start import read_weights
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +341,54 @@ def test_load_task_refuses_another_task_and_other_folders(trained, tmp_path):
         sj.load_task("token-clasification", trained[1])
     with pytest.raises(InputError, match="is not the folder of a run"):
         sj.load_task("token-classification", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("manifest.json", b"{", "damaged, or no manifest"),
+        ("weights.safetensors", b"", "truncated"),
+        ("assets/tags.json", None, "is a directory; the folder is not complete"),
+        ("weights.safetensors", None, "is a directory; the folder is not complete"),
+    ],
+)
+def test_a_damaged_export_is_a_checkpoint_that_cannot_be_read(exported, tmp_path, name, damage, message):
+    folder = tmp_path / "copy"
+    shutil.copytree(exported, folder)
+    (folder / name).unlink()
+    if damage is None:
+        (folder / name).mkdir()
+    else:
+        (folder / name).write_bytes(damage)
+    with pytest.raises(CheckpointError, match=message):
+        sj.load_task("token-classification", folder)
+    if name == "weights.safetensors":
+        with pytest.raises(CheckpointError, match=message):
+            read_weights(InitConfig.model_validate({"from": str(folder)}))
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """The tagger as an exported folder."""
+    return export_run(open_run(trained[1]), tmp_path_factory.mktemp("exported") / "tagger", platforms=("cpu",))
+
+
+def test_mistakes_that_cannot_be_written_are_refused_before_the_work(trained, tmp_path):
+    for path in (tmp_path, tmp_path / "no" / "a.jsonl"):
+        with pytest.raises(InputError, match="cannot be written: it is a folder, or its folder does not exist"):
+            evaluate_run(trained[1], mistakes=path)
+    with pytest.raises(InputError, match="no data: the name of the file is empty"):
+        evaluate_run(trained[1], data="")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("tokenizer", 3), ("tokenizer", {}), ("scale", [0.5]), ("scale", ["x", 1]), ("max_length", "x"), ("embeddings", 3),
+     ("embeddings", [{"kind": "words"}]), ("classes", None), ("counts", 3)],
+)  # fmt: skip
+def test_damaged_settings_of_a_processor_are_refused_by_name(mood, tmp_path, key, value):
+    shutil.copytree(mood[1] / "assets", tmp_path / "assets")
+    path = tmp_path / "assets" / "processor.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(InputError, match=r"processor\.json: not the settings of a classifier: "):
+        TextProcessor.load(tmp_path / "assets")

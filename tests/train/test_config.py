@@ -4,6 +4,7 @@ import yaml
 from spago_jax.errors import InputError
 from spago_jax.train import load_experiment
 from spago_jax.train.config import dump
+from spago_jax.train.start import assets_of
 from spago_jax.train.yaml_source import read
 
 
@@ -240,3 +241,41 @@ def test_what_should_be_a_mapping_or_a_list_shows_one(config, override, message)
     with pytest.raises(InputError) as error:
         load_experiment(config, [override])
     assert str(error.value).endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.betas=[0.9]", r"optimizer\.betas = \[0\.9\]: should have more items than 1"),
+        (f"data.train={'x' * 300}", "data.train: no such file"),
+        (f"data.train=[{'x' * 300}/a]", "data.train: no such file"),
+        ("data.train=''", "at least 1 character"),
+        (f"init={{from: {'x' * 300}}}", None),
+    ],
+)
+def test_values_that_cannot_be_are_refused(config, override, message):
+    if message is None:  # looked at when training starts
+        with pytest.raises(InputError, match="neither the folder of a run nor an exported folder"):
+            assets_of(load_experiment(config, [override]).init)
+        return
+    with pytest.raises(InputError, match=message):
+        load_experiment(config, [override])
+
+
+@pytest.mark.parametrize("name", ["a\\0b", "x" * 300])
+def test_a_name_that_no_config_can_have_is_refused(tmp_path, name):
+    (tmp_path / "a.yaml").write_text(f'extends: "{name}"\n')
+    with pytest.raises(InputError, match="cannot read the config"):
+        read(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("task", "keys"),
+    [("text-generation", ["train"]), ("image-classification", ["train_images", "train_labels"])],
+)
+def test_the_paths_of_every_format_are_made_absolute(corpus, monkeypatch, task, keys):
+    monkeypatch.chdir(corpus)
+    names = {"text-generation": ["letters.txt"], "image-classification": ["images.idx", "labels.idx"]}[task]
+    config = {"text-generation": "letters.yaml", "image-classification": "images.yaml"}[task]
+    data = load_experiment(config, [f"data.{key}={name}" for key, name in zip(keys, names, strict=True)]).data
+    assert [getattr(data, key) for key in keys] == [str(corpus / name) for name in names]

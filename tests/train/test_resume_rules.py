@@ -234,3 +234,26 @@ def test_a_kill_while_an_old_checkpoint_is_cut_down_leaves_it_usable(copied, con
     assert open_run(copied, step=steps[0]).step == steps[0]
     run(config, copied, "train.epochs=5", resume=True)
     assert not list((copied / "checkpoints").glob("*/training.deleted"))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"train": [{}]}', '{"train": 3}', '{"train": [[]]}'])
+def test_a_damaged_record_of_the_data_is_refused(copied, config, content):
+    (copied / "data.json").write_text(content)
+    with pytest.raises(InputError, match=r"data\.json: the record of the data is damaged"):
+        run(config, copied, resume=True)
+
+
+def test_resume_goes_on_after_damage_to_what_it_only_adds_to(copied, config):
+    (copied / "about.json").write_text('{"commands": ')
+    lines = (copied / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (copied / "metrics.jsonl").write_bytes(b"".join(lines[:3]) + b"[1]\n\xff\n" + b"".join(lines[3:]))
+    run(config, copied, resume=True)
+    assert len(json.loads((copied / "about.json").read_text())["commands"]) == 1
+    assert (copied / "metrics.jsonl").read_bytes().startswith(b"".join(lines[:3]))
+
+
+def test_a_line_end_of_unicode_ends_no_record(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.append("a.jsonl", {"step": 1, "place": "a\u2028b\x85c"})
+    folder.append("a.jsonl", {"step": 2})
+    assert [record["step"] for record in folder.lines("a.jsonl")] == [1, 2]

@@ -323,8 +323,7 @@ def read_manifest(folder, *, check=True):
         raise ProgramError(f"{folder}: no such folder")
     try:
         manifest = json.loads(_read(path).decode("utf-8"))
-        version = manifest["format_version"]
-        kind = manifest["format"]
+        version, kind = manifest["format_version"], manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise ProgramError(f"{path}: damaged, or no manifest of an exported program ({_first_line(error)})") from None
     if kind != "stablehlo":
@@ -390,8 +389,9 @@ _CODES = {
 def _read(path):
     try:
         return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ProgramError(f"{path}: no such file; the folder is not complete") from None
+    except OSError as error:
+        why = str(error.strerror).lower().removesuffix(" or directory")
+        raise ProgramError(f"{path}: {why}; the folder is not complete") from None
 
 
 def _check_file(path, facts):

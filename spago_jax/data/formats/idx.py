@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from spago_jax.core.section import DataPath
 from spago_jax.data.examples import Picture
-from spago_jax.data.files import find_file, new_file, open_binary
+from spago_jax.data.files import find_file, new_file, open_binary, read_up_to
 from spago_jax.data.formats.reader import Reader, as_files, refuse_missing
 from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
@@ -24,10 +25,10 @@ class Idx(Reader):
     """Pictures and labels in IDX files, the format of MNIST."""
 
     format: Literal["idx"]
-    train_images: str = Field(description="IDX file of images (.gz is read too)")
-    train_labels: str = Field(description="IDX file of labels")
-    test_images: str | None = Field(default=None, description="IDX file of test images")
-    test_labels: str | None = Field(default=None, description="IDX file of test labels")
+    train_images: DataPath = Field(description="IDX file of images (.gz is read too)")
+    train_labels: DataPath = Field(description="IDX file of labels")
+    test_images: DataPath | None = Field(default=None, description="IDX file of test images")
+    test_labels: DataPath | None = Field(default=None, description="IDX file of test labels")
     dev_examples: int = Field(default=0, ge=0, description="the last so many training images become dev")
 
     def files(self, split: str) -> list[Path]:
@@ -117,7 +118,7 @@ def read_idx(path: str | Path, *, native: bool = True) -> np.ndarray:
         offset = 4 + 4 * start[3]
         expected = math.prod(shape) * dtype.itemsize
         mapped = path.suffix != ".gz" and expected > 0 and path.is_file()
-        data = b"" if mapped else file.read(expected + 1)
+        data = b"" if mapped else read_up_to(file, expected + 1)
         found = path.stat().st_size - offset if mapped else len(data)
         if found != expected:
             state = "cut off" if found < expected else "too long"

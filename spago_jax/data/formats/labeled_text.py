@@ -2,15 +2,16 @@
 """Labeled texts in tables (CSV, TSV), JSON files, and lines that begin with their labels."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
-from spago_jax.data.formats.records import Key, Record, delimiter_of, json_records, table_records
+from spago_jax.data.formats.records import Key, Record, delimiter_of, json_records, refuse_delimiter, table_records
 from spago_jax.data.formats.split_files import SplitFiles
 from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError, did_you_mean
@@ -24,7 +25,9 @@ FILE_FORMATS: dict[str, FileFormat] = {
     ".fasttext": "fasttext", ".ft": "fasttext",
 }  # fmt: skip
 """The format of a file by the end of its name."""
+LINE_FORMATS = ("fasttext", "label-text", "lines")
 FASTTEXT = "__label__"
+_BLANKS = re.compile(r"[ \t\v\f\r\0]+")  # what ends a word for fastText
 
 
 class LabeledText(SplitFiles):
@@ -55,6 +58,24 @@ class LabeledText(SplitFiles):
     @classmethod
     def _several_fields(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("text_field")
+    @classmethod
+    def _some_field(cls, value: Any) -> Any:
+        if value == ():
+            raise ValueError("expected at least one column or key")
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_mark(cls, value: str | None) -> str | None:
+        return refuse_delimiter(value)
+
+    @model_validator(mode="after")
+    def _pairs_have_columns(self) -> "LabeledText":
+        if self.pair_field is not None and self.file_format in LINE_FORMATS:
+            raise ValueError(f"data.pair_field needs columns or keys, which data.file_format: {self.file_format} lacks")
+        return self
 
     def read_files(self, files: Sequence[Path], notes: Notes) -> Iterator[Labeled]:
         """Yields the texts of some files."""
@@ -133,11 +154,13 @@ def read_labeled(
     >>> list(read_labeled(file))
     [Labeled(text='Hello, you', label='greeting', line=2)]
     """
-    path = find_file(path)
+    path, delimiter = find_file(path), refuse_delimiter(delimiter)
     fields = Fields(text_field, label_field, pair_field, label_separator)
     bad = bad or BadRows()
     kind = format or _format_of(path)
-    if kind in ("fasttext", "label-text", "lines"):
+    if kind in LINE_FORMATS:
+        if pair_field is not None:
+            raise InputError(f"pairs of texts are read from a table or from JSON, not from {kind}", path=path)
         return _from_lines(path, kind, fields, comment, bad)
     if kind in ("json", "jsonl"):
         records: Iterator[Record] = json_records(path, lines=kind == "jsonl", bad=bad)
@@ -183,14 +206,14 @@ class Fields:
 def _text(record: Record, key: Key) -> str:
     text = record.value(key)
     if not isinstance(text, str):
-        raise ValueError(f"{key!r} is {json.dumps(text)[:60]}, expected a string")
+        raise ValueError(f"expected a string: {key!r} is {json.dumps(text)[:60]}")
     return refuse_surrogates(text, f"{key!r}: ")
 
 
 def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tuple[str, ...] | None]:
     """Returns the one label, or the several labels where there may be several."""
     if isinstance(value, list) or separator is not None:
-        parts = value if isinstance(value, list) else str(value).split(separator)
+        parts = value.split(separator) if isinstance(value, str) else value if isinstance(value, list) else [value]
         return None, tuple(dict.fromkeys(name for part in parts if (name := _name(part, key, empty=True))))
     return _name(value, key), None
 
@@ -241,9 +264,9 @@ def _from_lines(path: Path, kind: str, fields: Fields, comment: str | None, bad:
             labels, text = [], line
             if kind == "fasttext":
                 while text.startswith(FASTTEXT):
-                    name, _, text = text.partition(" ")
+                    name, *rest = _BLANKS.split(text, maxsplit=1)
                     labels.append(name.removeprefix(FASTTEXT))
-                    text = text.lstrip()
+                    text = rest[0] if rest else ""
             elif kind == "label-text":
                 first = text.split(maxsplit=1)
                 labels, text = first[:1], first[1] if len(first) > 1 else ""

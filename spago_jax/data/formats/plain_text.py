@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spago_jax.core.section import DataPath
 from spago_jax.data.examples import Text
 from spago_jax.data.files import find_file, open_binary, open_text, text_lines
 from spago_jax.data.formats.reader import Reader, as_files
@@ -19,9 +20,9 @@ class PlainText(Reader):
     """Plain text: one file cut into parts, or one file per part."""
 
     format: Literal["text"]
-    train: str = Field(description="text file; its end is cut off for dev and test where these have no file")
-    dev: str | None = Field(default=None, description="text file that picks the best checkpoint")
-    test: str | None = Field(default=None, description="text file for the final scores")
+    train: DataPath = Field(description="text file; its end is cut off for dev and test where these have no file")
+    dev: DataPath | None = Field(default=None, description="text file that picks the best checkpoint")
+    test: DataPath | None = Field(default=None, description="text file for the final scores")
     dev_fraction: float = Field(default=0.1, ge=0, lt=1, description="share of `train` that becomes dev")
     test_fraction: float = Field(default=0.0, ge=0, lt=1, description="share of `train`, after dev, that becomes test")
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The source of Python's standard library, which every Python has, as a tagged corpus."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from spago_jax.core.section import PositiveInt
+from spago_jax.core.section import DataPath, PositiveInt
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.reader import SPLITS, Reader
 from spago_jax.data.notes import Notes
@@ -19,7 +20,7 @@ class PythonSource(Reader):
     """The source of Python's own standard library, each token tagged with its role in the syntax tree."""
 
     format: Literal["python-source"]
-    folder: str | None = Field(default=None, description="a folder of .py files; default: the standard library")
+    folder: DataPath | None = Field(default=None, description="a folder of .py files; default: the standard library")
     train_tokens: PositiveInt | None = Field(default=None, description="use at most this many tokens for training")
     eval_tokens: PositiveInt | None = Field(default=None, description="use at most this many tokens of dev and of test")
     window: PositiveInt = Field(default=64, description="tokens of whole lines that are read together")
@@ -56,7 +57,7 @@ class PythonSource(Reader):
 
     def check(self) -> None:
         """Refuses a missing folder."""
-        if self.folder is not None and not Path(self.folder).is_dir():
+        if self.folder is not None and not os.path.isdir(self.folder):
             raise InputError("data.folder is not a folder", path=self.folder)
 
     def _limit(self, split: str) -> int | None:

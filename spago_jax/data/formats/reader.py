@@ -2,6 +2,7 @@
 """Reader: a file format, its keys in the `data` section of a config, and how its files become examples."""
 
 import abc
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -87,9 +88,9 @@ def refuse_missing(named: Mapping[str, Iterable[Path]]) -> None:
     """Raises InputError for the first of these files that does not exist, and names its key."""
     for key, paths in named.items():
         for path in paths:
-            if Path(path).is_dir():
+            if os.path.isdir(path):
                 raise InputError(f"{key}: is a folder, expected a file", path=path)
-            if not Path(path).exists():
+            if not os.path.exists(path):
                 raise InputError(f"{key}: no such file{_hint(path)}", path=path)
 
 

@@ -4,6 +4,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,10 +12,11 @@ from spago_jax.data.files import open_text
 from spago_jax.data.notes import BadRows
 from spago_jax.errors import InputError, did_you_mean
 
-__all__ = ["Key", "Record", "json_records", "table_records"]
+__all__ = ["Key", "Record", "json_records", "refuse_delimiter", "table_records"]
 
 Key = str | int
 _LONGEST = 1 << 26  # characters per field; the csv module's own limit, 131072, is too small for documents
+_LOOKED_AT = 64  # lines at the beginning of a file that show how its columns are separated
 
 
 class Record(Protocol):
@@ -77,7 +79,7 @@ class JsonObject:
         for part in str(key).split("."):
             if isinstance(found, Mapping) and part in found:
                 found = found[part]
-            elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+            elif isinstance(found, list) and part.isascii() and part.isdigit() and int(part) < len(found):
                 found = found[int(part)]
             else:
                 raise KeyError(missing("key", str(key), list(self.fields)))
@@ -102,71 +104,106 @@ def table_records(
     Raises:
         InputError: an empty file; a column that is wanted and not there, or there twice; text after a closing quote.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     with open_text(path, newline="") as file:
-        rows = csv.reader(_without_comments(file, comment), delimiter=delimiter, quoting=quoting, strict=True)
-        line, names, width, found = 1, None, 0, False
+        rows = _Rows(file, delimiter, comment, strict=True)
+        names, width, found = None, 0, False
         try:
             if header:
-                row = next((row for row in rows if row), None)
+                row = next(rows, None)
                 if row is None:
                     raise InputError("empty, expected a header line", path=path)
-                names, width = _header(path, row, keys), len(row)
-                line = rows.line_num + 1
+                names, width = _header(path, row, keys, rows.line), len(row)
             for row in rows:
-                if row:  # the csv module returns blank lines as empty rows
-                    width = width or len(row)
-                    if len(row) == width:
-                        found = True
-                        yield TableRow(row, names, line)
-                    else:
-                        place = f"in the header ({', '.join(names)})" if names else "in the first row"
-                        count = f"{len(row)} field{'s' * (len(row) != 1)}"
-                        bad.add(f"{count}, expected {width} as {place}", path=path, line=line)
-                line = rows.line_num + 1
+                width = width or len(row)
+                if len(row) == width:
+                    found = True
+                    yield TableRow(row, names, rows.line)
+                else:
+                    place = f"in the header ({', '.join(names)})" if names else "in the first row"
+                    count = f"{len(row)} field{'s' * (len(row) != 1)}"
+                    bad.add(f"{count}, expected {width} as {place}", path=path, line=rows.line)
         except csv.Error as problem:
-            raise InputError(f"malformed: {problem}", path=path, line=line) from None
+            raise InputError(f"malformed: {problem}", path=path, line=rows.line) from None
         bad.finish()
         if not found:
             raise InputError("no records below the header" if header else "no records", path=path)
 
 
-def _header(path: Path, row: Sequence[str], keys: Iterable[Key]) -> dict[str, int]:
+class _Rows:
+    """The rows of a table that are neither blank nor comments, with the line that the last one begins in."""
+
+    def __init__(self, lines: Iterable[str], delimiter: str, comment: str | None, *, strict: bool = False):
+        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST))
+        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+        self._lines, self._comment, self._begins, self.line = iter(lines), comment, True, 1
+        self._rows = csv.reader(self._fed(), delimiter=delimiter, quoting=quoting, strict=strict)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        row: list[str] = []
+        while not row:  # the csv module returns blank lines as empty rows
+            self._begins, self.line = True, self._rows.line_num + 1
+            row = next(self._rows)
+        return row
+
+    def _fed(self) -> Iterator[str]:
+        # A comment becomes a blank line, so that line numbers stay right; within quotes there are none.
+        for line in self._lines:
+            remark = self._begins and self._comment is not None and line.startswith(self._comment)
+            self._begins = False
+            yield "\n" if remark else line
+
+
+def _header(path: Path, row: Sequence[str], keys: Iterable[Key], line: int) -> dict[str, int]:
     row = [name.strip() for name in row]
     for key in keys:
         if isinstance(key, str) and row.count(key) > 1:
             raise InputError(
-                f"column {key!r} is there {row.count(key)} times: give its number, from 0", path=path, line=1
+                f"column {key!r} is there {row.count(key)} times: give its number, from 0", path=path, line=line
             )
         if isinstance(key, str) and key not in row:
-            raise InputError(missing("column", key, row), path=path, line=1)
+            raise InputError(missing("column", key, row), path=path, line=line)
     return {name: number for number, name in enumerate(row)}
 
 
-def _without_comments(lines: Iterable[str], comment: str | None) -> Iterator[str]:
-    # A comment becomes a blank line, so that line numbers stay right.
-    return ("\n" if comment is not None and line.startswith(comment) else line for line in lines)
+def refuse_delimiter(delimiter: str | None) -> str | None:
+    """Returns the separator of a table's columns, which must be one character, and no quotation mark or line end.
+
+    Raises:
+        InputError: for another one.
+    """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise InputError(f"delimiter {delimiter!r}: expected one character, and no quotation mark or line end")
+    return delimiter
 
 
 def delimiter_of(path: Path, keys: Sequence[Key], default: str, comment: str | None = None) -> str:
-    """Returns the separator of a CSV file: the one among ``,``, ``;``, tab and ``|`` that its first line is cut by.
+    """Returns the separator of a CSV file: the one among ``,``, ``;``, tab and ``|`` that its first rows are cut by.
 
-    It is the one that gives the columns that are wanted by name, otherwise the one that cuts the line most often.
+    It is the one that gives the columns that are wanted by name; otherwise the one that cuts every row into as many
+    fields, and into the most.
 
     Raises:
         InputError: the file is missing or is not UTF-8.
     """
     with open_text(path, newline="") as file:
-        first = next((line for line in _without_comments(file, comment) if line.strip()), "").rstrip("\r\n")
+        lines = list(islice(file, _LOOKED_AT))
+        whole = next(file, None) is None
     named = {key for key in keys if isinstance(key, str)}
-    best, most = default, 0
+    best, most = default, (False, 1)
     for candidate in dict.fromkeys((default, ",", ";", "\t", "|")):
-        cells = [cell.strip() for cell in next(csv.reader([first], delimiter=candidate), [])]
-        if named and named <= set(cells):
+        try:
+            rows = list(_Rows(lines, candidate, comment))
+        except csv.Error:  # a field beyond all limits, as it is cut here
+            continue
+        if rows and named and named <= {cell.strip() for cell in rows[0]}:
             return candidate
-        if len(cells) > most:
-            best, most = candidate, len(cells)
+        widths = [len(row) for row in (rows if whole else rows[:-1])]  # the last one may have been cut off
+        found = (len(set(widths)) == 1, widths[0]) if widths and widths[0] > 1 else most
+        if found > most:
+            best, most = candidate, found
     return best
 
 

@@ -3,6 +3,7 @@
 
 import abc
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ class SplitFiles(Reader, abc.ABC):
                     f"data.{split} names files and data.{split}_fraction = {share:g} draws from data.train; "
                     "leave one of them away"
                 )
+        if self.dev_fraction + self.test_fraction >= 1:
+            share = self.dev_fraction + self.test_fraction
+            raise ValueError(f"data.dev_fraction + data.test_fraction = {share:g} leaves nothing to train on")
         if self.fold is not None and (self.test is not None or self.test_fraction):
             raise ValueError("data.fold draws test from data.train; leave data.test and data.test_fraction away")
         return self
@@ -79,9 +83,9 @@ class SplitFiles(Reader, abc.ABC):
         A file whose own name has brackets or stars in it is that file.
         """
         path = Path(name)
-        if path.is_dir():
+        if os.path.isdir(name):  # unlike the methods of a Path also for names that no file can have
             found = [file for file in path.iterdir() if file.is_file() and self._is_mine(file)]
-        elif not path.exists() and glob.has_magic(name):
+        elif not os.path.exists(name) and glob.has_magic(name):
             found = [file for file in map(Path, glob.glob(name, recursive=True)) if file.is_file()]
         else:
             found = []

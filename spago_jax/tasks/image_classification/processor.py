@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from spago_jax.data.examples import Picture
-from spago_jax.data.processor import Processor, Rows, load_settings, save_settings
+from spago_jax.data.processor import Processor, Rows, load_settings, restoring, save_settings
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Classification, ranked
 
@@ -117,7 +117,5 @@ class PictureProcessor(Processor[Picture, Classification]):
     def load(cls, folder: Path) -> Self:
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
-        try:
+        with restoring(folder, "a classifier"):
             return cls(settings["shape"], settings["counts"], settings["dtype"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the settings of a classifier: {error}", path=folder / "processor.json") from None

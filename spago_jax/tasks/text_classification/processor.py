@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.data.encoded_examples import EncodedExamples
 from spago_jax.data.examples import Labeled
-from spago_jax.data.processor import Answer, Processor, load_settings, save_settings
+from spago_jax.data.processor import Answer, Processor, load_settings, restoring, save_settings
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
 from spago_jax.errors import InputError
@@ -191,7 +191,7 @@ class TextProcessor(Processor[Labeled, Answer]):
     def load(cls, folder: Path) -> Self:
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
-        try:
+        with restoring(folder, "a classifier"):
             indexers = load_indexers(settings["embeddings"], folder)
             tokenizer = tokenizer_from(settings["tokenizer"])
             return cls(
@@ -199,8 +199,6 @@ class TextProcessor(Processor[Labeled, Answer]):
                 problem=settings["problem"], paired=settings["paired"], counts=settings["counts"],
                 scale=(float(settings["scale"][0]), float(settings["scale"][1])),
             )  # fmt: skip
-        except (KeyError, TypeError) as error:
-            raise InputError(f"not the settings of a classifier: {error}", path=folder / "processor.json") from None
 
     def components(self) -> list[Any]:
         """The processor, its tokenizer and the host halves of its embeddings."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from spago_jax.data.examples import Text
-from spago_jax.data.processor import Answer, Paint, Processor, Rows, load_settings, save_settings
+from spago_jax.data.processor import Answer, Paint, Processor, Rows, load_settings, restoring, save_settings
 from spago_jax.data.text_chunks import gather_windows
 from spago_jax.errors import InputError
 from spago_jax.text.alphabet import Alphabet, ByteAlphabet, alphabet_from
@@ -126,4 +126,5 @@ class CharacterProcessor(Processor[Text, Continuation]):
         alphabet = settings.get("alphabet")
         if not isinstance(alphabet, list) and alphabet != "bytes":
             raise InputError("not the settings of a language model: no alphabet", path=folder / "processor.json")
-        return cls(alphabet_from(alphabet))
+        with restoring(folder, "a language model"):
+            return cls(alphabet_from(alphabet))

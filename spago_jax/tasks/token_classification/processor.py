@@ -10,7 +10,7 @@ import numpy as np
 
 from spago_jax.data.encoded import EncodedSentences
 from spago_jax.data.examples import Tokens
-from spago_jax.data.processor import Processor, Rows, load_settings, save_settings
+from spago_jax.data.processor import Processor, Rows, load_settings, restoring, save_settings
 from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
 from spago_jax.errors import InputError
 from spago_jax.tasks.token_classification.answer import Entity, TaggedText
@@ -166,12 +166,10 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
     def load(cls, folder: Path) -> Self:
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
-        try:
+        with restoring(folder, "a tagger"):
             indexers = load_indexers(settings["embeddings"], folder)
             tokenizer = tokenizer_from(settings["tokenizer"])
             return cls(tokenizer, indexers, TagSet.load(folder), int(settings["max_length"]))
-        except (KeyError, TypeError) as error:
-            raise InputError(f"not the settings of a tagger: {error}", path=folder / "processor.json") from None
 
     def components(self) -> list[Any]:
         """The processor, its tokenizer and the host halves of its embeddings."""

@@ -50,5 +50,5 @@ class TagSet:
         try:
             read = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
             return cls(tuple(read["names"]), read["scheme"], read["written"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"the run's tags cannot be read: {error}", path=folder / "tags.json") from None

@@ -97,3 +97,9 @@ def test_mnist(shared_data, part, n, counts):
     assert np.bincount(labels).tolist() == counts
     if part == "t10k":
         assert read_idx(shared_data / "mnist" / f"{part}-images-idx3-ubyte.gz").shape == (n, 28, 28)
+
+
+def test_sizes_that_memory_cannot_hold_are_refused(tmp_path):
+    data = struct.pack(">BBBBII", 0, 0, 0x0E, 2, 2**32 - 1, 2**32 - 1)
+    assert refused(tmp_path / "a.gz", gzip.compress(data + b"1234")).startswith(": cut off: 4 bytes of data, expected")
+    assert refused(tmp_path / "a", data).startswith(": cut off: 0 bytes of data, expected")

@@ -154,3 +154,83 @@ def test_byte_order_marks_where_files_were_joined_are_no_part_of_a_token(write):
     row = "\ufeff1\t{}" + "\t_" * 8 + "\n\n"
     found = read_conllu(write(row.format("a") + row.format("b"), "a.conllu"), column=None)
     assert [sentence.tokens for sentence in found] == [["a"], ["b"]]
+
+
+def test_a_header_of_several_lines_is_read(write):
+    path = write('"the\ntext";label\n"one, two";x\n', "a.csv")
+    assert list(read_labeled(path, text_field="the\ntext")) == [Labeled("one, two", "x", 3)]
+    assert list(read_labeled(path, text_field=0)) == [Labeled("one, two", "x", 3)]
+
+
+def test_rows_without_names_show_the_separator_by_their_widths(write):
+    path = write("one, two, three;x\nfour;y\n", "a.csv")
+    assert pairs(path, text_field=0, label_field=1, header=False) == [("one, two, three", "x"), ("four", "y")]
+
+
+def test_a_long_header_is_read(write):
+    path = write(f"text,label,{'x' * 200_000}\na,b,c\n", "a.csv")
+    assert pairs(path) == [("a", "b")]
+
+
+def test_a_comment_mark_within_quotes_is_text(write):
+    path = write('# by hand\ntext,label\n"one\n# two",x\n# three,y\n', "a.csv")
+    assert list(read_labeled(path, comment="#")) == [Labeled("one\n# two", "x", 3)]
+
+
+def test_a_wrong_header_is_refused_by_its_line(write):
+    with pytest.raises(InputError, match=r"a\.csv:3: no column 'label'"):
+        list(read_labeled(write("# by hand\n\ntext,lab\na,b\n", "a.csv"), comment="#"))
+
+
+def test_several_labels_are_one_text_and_no_null(write):
+    path = write('{"text": "a", "label": true}\n{"text": "b", "label": "x|y"}\n', "a.jsonl")
+    assert [example.labels for example in read_labeled(path, label_separator="|")] == [("true",), ("x", "y")]
+    for value in ("null", '{"a": 1}', "[null]"):
+        with pytest.raises(InputError, match="expected a label"):
+            list(read_labeled(write(f'{{"text": "a", "label": {value}}}\n', "b.jsonl"), label_separator="|"))
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\v", "  "])
+def test_any_blank_ends_the_label_of_a_fasttext_line(write, blank):
+    assert pairs(write(f"__label__x{blank}some words\n", "a.fasttext")) == [("some words", "x")]
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "\r", ",,"])
+def test_a_delimiter_that_cannot_be_is_refused(write, delimiter):
+    path = write("text,label\na,b\n", "a.csv")
+    with pytest.raises(InputError, match="delimiter .* expected one character"):
+        list(read_labeled(path, delimiter=delimiter))
+    with pytest.raises(ValueError, match="delimiter"):
+        LabeledText.model_validate({"format": "labeled-text", "train": str(path), "delimiter": delimiter})
+
+
+def test_pairs_are_not_read_from_lines(write):
+    with pytest.raises(InputError, match="pairs of texts are read from a table or from JSON, not from fasttext"):
+        list(read_labeled(write("__label__x a\n", "a.fasttext"), pair_field="pair"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text_field": []}, "at least one column"),
+        ({"train": ""}, "at least 1 character"),
+        ({"train": ["a.csv", ""]}, "at least 1 character"),
+        ({"dev_fraction": 0.5, "test_fraction": 0.5}, "leaves nothing to train on"),
+        ({"pair_field": "pair", "file_format": "lines"}, "data.pair_field needs columns or keys"),
+    ],
+)
+def test_settings_that_read_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        LabeledText.model_validate({"format": "labeled-text", **settings})
+
+
+def test_a_digit_that_is_no_number_is_a_key(write):
+    with pytest.raises(InputError, match=r"no key 'text\.²'"):
+        list(read_labeled(write('{"text": ["a"], "label": "x"}\n', "a.jsonl"), text_field="text.²"))
+
+
+def test_rows_skipped_for_one_reason_are_one_remark(write):
+    notes = Notes()
+    path = write('{"text": 1, "label": "x"}\n{"text": 2, "label": "x"}\n{"text": "a", "label": "x"}\n', "a.jsonl")
+    assert len(list(read_labeled(path, bad=BadRows(skip=True, notes=notes)))) == 1
+    assert len(notes.lines()) == 1

@@ -91,7 +91,7 @@ def test_jsonl_errors(table):
         ":1: no key 'label'; did you mean 'lable'? (found: text, lable)"
     )
     assert refused(table("{}", name)) == ":1: no key 'text'; none found"
-    assert refused(table('{"text": 3, "label": "a"}', name)) == ":1: 'text' is 3, expected a string"
+    assert refused(table('{"text": 3, "label": "a"}', name)) == ":1: expected a string: 'text' is 3"
     assert refused(table('{"text": "a", "label": null}', name)) == ":1: expected a label: 'label' is null"
     assert refused(table('{"text": "a", "label": ""}', name)) == ":1: the label is empty: 'label' is \"\""
 
