@@ -1,4 +1,4 @@
-"""Some 3,000 damaged inputs of every kind: each is read, or refused by one of the library's own errors.
+"""Some 4,000 damaged inputs of every kind: each is read, or refused by one of the library's own errors.
 
 A failing case prints its seed and the input.
 """
