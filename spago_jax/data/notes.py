@@ -73,16 +73,30 @@ class BadRows:
     def __init__(self, what: str = "rows", *, skip: bool = False, notes: Notes | None = None):
         self._what, self._skip, self._notes = what, skip, notes or Notes()
         self._errors: list[InputError] = []
+        self._first: InputError | None = None
         self._count = 0
 
     def add(self, message: str, *, path: Path, line: int) -> None:
         """Takes one bad row, with a message that says what is wrong with it."""
         self._count += 1
+        self._first = self._first or InputError(message, path=path, line=line)
         if self._skip:
             kind = message.split(":")[0]
             self._notes.add(f"{self._what} skipped: {kind}", path=path, line=line)
         elif len(self._errors) < _SHOWN:
             self._errors.append(InputError(message, path=path, line=line))
+
+    def nothing_left(self, otherwise: str, *, path: Path) -> InputError:
+        """Returns the error for a file of which nothing was read.
+
+        Args:
+            otherwise: the message where no row was skipped.
+            path: the file.
+        """
+        if self._first is None:
+            return InputError(otherwise, path=path)
+        skipped = f"{self._count} {self._what} were skipped"
+        return InputError(f"nothing is left: {skipped}, the first for this:\n{self._first}")
 
     def finish(self) -> None:
         """Raises one InputError for all bad rows of the file, unless they are skipped.

@@ -40,7 +40,8 @@ class RunData:
     @property
     def finished(self) -> bool:
         """Whether the run got as far as its final scores."""
-        return bool(self.scores.get("scores"))
+        scores = self.scores.get("scores")
+        return isinstance(scores, dict) and bool(scores)
 
     @property
     def best_step(self) -> int | None:

@@ -62,7 +62,7 @@ def refused_training(refused, config, tmp_path):
         ({"model": {"encoder": {"kind": "rnn"}}}, "x.yaml:2: model.encoder.kind = 'rnn': did you mean 'birnn'?"),
         ({"data": {"train": "/nowhere/a.conll"}}, "/nowhere/a.conll: data.train: no such file"),
         ({"data": {"train": ["/nowhere/b.conll"]}}, "/nowhere/b.conll: data.train: no such file"),
-        ({"data": {"train": []}}, "data.train is missing: there is nothing to train on"),
+        ({"data": {"train": []}}, "data.train = []: an empty list names no file"),
         ({"data": {"train": "/tmp"}}, "/tmp: data.train: is a folder, expected a file"),
         (
             {"model": {"embeddings": [{"kind": "words", "vectors": "/nowhere/v.txt"}]}},
@@ -122,13 +122,14 @@ def test_an_override_below_a_number(refused, corpus, tmp_path):
 
 
 def test_texts_that_are_no_unicode_are_refused_before_training(refused, corpus, tmp_path):
+    place = f"spago-jax: {tmp_path}/a.jsonl"
     half = "is half of a surrogate pair (U+{}), which is not a character: the text was cut within one, or was not UTF-8"
     first = '{"text": "it was", "label": "happy"}\n'
     (tmp_path / "a.jsonl").write_text(first + '{"text": "a day \\ud83d", "label": "sad"}\n')
     arguments = ["train", corpus / "moods-mean.yaml", f"data.train={tmp_path}/a.jsonl", "--out", tmp_path / "run"]
-    assert refused(2, *arguments) == f"spago-jax: {tmp_path}/a.jsonl:2: character 6 {half.format('D83D')}\n"
+    assert refused(2, *arguments) == f"{place}:2: not Unicode: 'text': character 6 {half.format('D83D')}\n"
     (tmp_path / "a.jsonl").write_text('{"text": "it was", "label": "happy\\udc00"}\n')
-    assert refused(2, *arguments) == f"spago-jax: {tmp_path}/a.jsonl:1: character 5 {half.format('DC00')}\n"
+    assert refused(2, *arguments) == f"{place}:1: not Unicode: 'label': character 5 {half.format('DC00')}\n"
     # an argument that is not UTF-8, as Python hands it over
     message = refused(2, "train", corpus / "moods-mean.yaml", "--out", f"{tmp_path}/run\udcff")
     assert message.endswith(f": character {len(str(tmp_path)) + 4} {half.format('DCFF')}\n")

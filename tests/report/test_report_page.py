@@ -11,6 +11,7 @@ import pytest
 
 from spago_jax.drawing.html import VOID
 from spago_jax.report import read_run, render, write_report
+from spago_jax.report.compare import read_summary
 from spago_jax.train.run_folder import RunFolder
 
 KINDS = ["entities", "roles", "images", "texts", "language", "interrupted"]
@@ -316,3 +317,11 @@ def test_control_characters_and_halves_of_characters_do_not_break_the_page(runs)
     run = runs.folder("odd-characters")
     (run / "details.json").write_text('{"dev": {"samples": [{"kind": "text", "text": "a\\u0000b\\ud800c"}]}}')
     assert page_of(run).texts("span", "sample") == ["a\ufffdb\ufffdc"]
+
+
+@pytest.mark.parametrize("scores", ["x", 3, [1], {}])
+def test_final_scores_that_are_none_are_those_of_a_run_that_did_not_end(runs, scores):
+    run = runs.language()
+    run.write_json("scores.json", {"scores": scores})
+    assert not read_run(run).finished
+    assert read_summary(run.path).test == {}

@@ -16,6 +16,7 @@ import spago_jax as sj
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.tasks.evaluate import evaluate_run
 from spago_jax.tasks.export import export_run
+from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.load import open_run
 from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.train.schema import InitConfig
@@ -392,3 +393,12 @@ def test_damaged_settings_of_a_processor_are_refused_by_name(mood, tmp_path, key
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(InputError, match=r"processor\.json: not the settings of a classifier: "):
         TextProcessor.load(tmp_path / "assets")
+
+
+def test_no_row_is_left_without_an_answer(mood, tmp_path):
+    task = open_run(mood[1]).task
+    data = task.experiment.data.model_copy(update={"skip_bad_rows": True})
+    task.experiment = task.experiment.model_copy(update={"data": data})
+    (tmp_path / "a.csv").write_text("text,label\na,happy\nb\n")
+    with pytest.raises(InputError, match=r"a\.csv:3: 1 field, expected 2"):
+        list(task.examples(InputFile(str(tmp_path / "a.csv"))))

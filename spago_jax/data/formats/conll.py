@@ -127,7 +127,7 @@ def _read(
     tagged = tag_column is not None
     layout: _Layout | None = None
     separator, width, token_at, tag_at = "\t", -1, 0, 0
-    found = broken = False
+    found = broken = left = False
     start = number = 0
 
     def sentence() -> Tokens:
@@ -142,6 +142,7 @@ def _read(
             if remark or line.startswith(_DOCUMENT) or not line.strip(" \t\r"):
                 if tokens and not remark:
                     if not broken:
+                        left = True
                         yield sentence()
                     tokens, tags, kept, rows, broken = [], [], [], [], False
                 if frames and line.strip():
@@ -170,9 +171,12 @@ def _read(
                 rows.append(len(kept))
                 kept.append(line)
     if tokens and not broken:
+        left = True
         yield sentence()
     if bad is not None:
         bad.finish()
+        if found and not left:
+            raise bad.nothing_left("empty: no line has a token", path=path)
     if not found:
         raise InputError("empty: no line has a token", path=path)
 

@@ -76,15 +76,14 @@ def _read(path: Path, at: int | None, target: int | None, bad: BadRows | None) -
                 if bad is None:
                     raise InputError(str(error), path=path, line=error.line) from None
                 bad.add(str(error), path=path, line=error.line)
-                found = True
                 continue
             if sentence is not None:
                 found = True
                 yield sentence
-    if bad is not None:
-        bad.finish()
+    bad = bad or BadRows()
+    bad.finish()
     if not found:
-        raise InputError("empty: no line has a word", path=path)
+        raise bad.nothing_left("empty: no line has a word", path=path)
 
 
 def _blocks(file: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
@@ -128,8 +127,8 @@ def _sentence(block: list[tuple[int, str]], at: int | None, target: int | None) 
             if _passed_over(identity):
                 continue
             raise _BadLine(
-                f"word id {identity!r}, expected '{len(tokens) + 1}' (or a range such as 1-2, or an empty node"
-                " such as 8.1)",
+                f"the word id is out of order: {identity!r}, expected '{len(tokens) + 1}'"
+                " (or a range such as 1-2, or an empty node such as 8.1)",
                 number,
             )
         tag = fields[1 if at is None else at]

@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
@@ -30,15 +30,26 @@ FASTTEXT = "__label__"
 _BLANKS = re.compile(r"[ \t\v\f\r\0]+")  # what ends a word for fastText
 
 
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool | float):  # `yes` and `1.0` would become the number 1
+        raise ValueError("expected a name, or a number from 0")
+    return value
+
+
+Column = Annotated[Key, BeforeValidator(_no_truth)]
+
+
 class LabeledText(SplitFiles):
     """Labeled texts in CSV, TSV, JSON and JSONL files, fastText's format, or lines of a label and a text."""
 
     format: Literal["labeled-text"]
-    text_field: Key | tuple[Key, ...] = Field(
+    text_field: Column | tuple[Column, ...] = Field(
         default="text", description="column or key of the text, by name or number from 0; several are joined by a blank"
     )
-    pair_field: Key | None = Field(default=None, description="column or key of a second text, compared with the first")
-    label_field: Key = Field(default="label", description="column or key of the label, by name or number")
+    pair_field: Column | None = Field(
+        default=None, description="column or key of a second text, compared with the first"
+    )
+    label_field: Column = Field(default="label", description="column or key of the label, by name or number")
     label_separator: str | None = Field(
         default=None, min_length=1, description="separates several labels of one text, such as '|'"
     )
@@ -116,7 +127,7 @@ def read_labeled(
     *,
     text_field: Key | Sequence[Key] = "text",
     label_field: Key | None = "label",
-    pair_field: Key | None = None,
+    pair_field: Column | None = None,
     label_separator: str | None = None,
     format: str | None = None,
     delimiter: str | None = None,
@@ -207,7 +218,7 @@ def _text(record: Record, key: Key) -> str:
     text = record.value(key)
     if not isinstance(text, str):
         raise ValueError(f"expected a string: {key!r} is {json.dumps(text)[:60]}")
-    return refuse_surrogates(text, f"{key!r}: ")
+    return refuse_surrogates(text, f"not Unicode: {key!r}: ")
 
 
 def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tuple[str, ...] | None]:
@@ -221,7 +232,7 @@ def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tup
 def _name(value: Any, key: Key, *, empty: bool = False) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    name = refuse_surrogates(value, f"{key!r}: ").strip() if isinstance(value, str) else ""
+    name = refuse_surrogates(value, f"not Unicode: {key!r}: ").strip() if isinstance(value, str) else ""
     if not isinstance(value, str) or not (name or empty):
         what = "the label is empty" if value == "" or (isinstance(value, str) and not name) else "expected a label"
         raise ValueError(f"{what}: {key!r} is {json.dumps(value)[:60]}")
@@ -243,14 +254,18 @@ def _format_of(path: Path) -> str:
 
 
 def _from_records(path: Path, records: Iterator[Record], fields: Fields, bad: BadRows) -> Iterator[Labeled]:
+    found = False
     for record in records:
         try:
             example = fields.example(record)
         except ValueError as error:
             bad.add(str(error), path=path, line=record.line)
             continue
+        found = True
         yield example
     bad.finish()
+    if not found:
+        raise bad.nothing_left("no records", path=path)
 
 
 def _from_lines(path: Path, kind: str, fields: Fields, comment: str | None, bad: BadRows) -> Iterator[Labeled]:
@@ -260,7 +275,6 @@ def _from_lines(path: Path, kind: str, fields: Fields, comment: str | None, bad:
             line = line.rstrip("\r\n")
             if (not line.strip() and kind != "lines") or (comment is not None and line.startswith(comment)):
                 continue
-            found = True
             labels, text = [], line
             if kind == "fasttext":
                 while text.startswith(FASTTEXT):
@@ -274,11 +288,13 @@ def _from_lines(path: Path, kind: str, fields: Fields, comment: str | None, bad:
                 yield Labeled(text, None, number)
             elif not labels or not all(labels):
                 bad.add(f"the label is missing: {line[:60]!r}", path=path, line=number)
+                continue
             elif fields.separator is None and len(labels) == 1:
                 yield Labeled(text, labels[0], number)
             else:
                 several = [part.strip() for label in labels for part in label.split(fields.separator or "\0")]
                 yield Labeled(text, None, number, None, tuple(dict.fromkeys(filter(None, several))))
+            found = True
     bad.finish()
     if not found:
-        raise InputError("empty: there is no line with a text", path=path)
+        raise bad.nothing_left("empty: there is no line with a text", path=path)

@@ -126,7 +126,7 @@ def table_records(
             raise InputError(f"malformed: {problem}", path=path, line=rows.line) from None
         bad.finish()
         if not found:
-            raise InputError("no records below the header" if header else "no records", path=path)
+            raise bad.nothing_left("no records below the header" if header else "no records", path=path)
 
 
 class _Rows:
@@ -215,15 +215,15 @@ def json_records(path: Path, *, lines: bool, bad: BadRows) -> Iterator[JsonObjec
     """
     found = False
     for number, value in _lines(path, bad) if lines else _array(path):
-        found = True
         if isinstance(value, dict):
+            found = True
             yield JsonObject(value, number)
         else:
             bad.add(f"a {type(value).__name__}, expected an object", path=path, line=number)
     bad.finish()
     if not found:
         what = "one JSON object per line" if lines else "an array of JSON objects"
-        raise InputError(f"empty, expected {what}", path=path)
+        raise bad.nothing_left(f"empty, expected {what}", path=path)
 
 
 def _lines(path: Path, bad: BadRows) -> Iterator[tuple[int, Any]]:

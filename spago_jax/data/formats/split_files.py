@@ -54,6 +54,8 @@ class SplitFiles(Reader, abc.ABC):
     @field_validator("train", "dev", "test", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
+        if isinstance(value, list) and not value:
+            raise ValueError("an empty list names no file; leave the key away")
         return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")

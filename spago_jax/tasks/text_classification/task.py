@@ -185,7 +185,8 @@ class TextClassification(Task):
                 raise InputError("pairs of texts are read from a table or from JSON: --input-format csv, tsv, jsonl")
             yield from (Labeled(line, line=number) for number, line in enumerate(source.lines(), 1))
         else:
-            yield from self.experiment.data.read_one(source.path, Notes(), labels=False, file_format=kind)
+            strict = self.experiment.data.model_copy(update={"skip_bad_rows": False})  # each row has its answer
+            yield from strict.read_one(source.path, Notes(), labels=False, file_format=kind)
 
     def labels(self) -> Sequence[str]:
         """The classes."""

@@ -66,10 +66,10 @@ ROW = "\ta\ta\tX\t_\t_\t_\t_\t_\t_\n"
 def test_errors_name_the_line(conllu):
     assert refused(conllu("1" + ROW + "2\tb\n")) == (":2: 2 tab-separated columns, expected the 10 of CoNLL-U: '2\\tb'")
     assert refused(conllu("1" + ROW + "3" + ROW)) == (
-        ":2: word id '3', expected '2' (or a range such as 1-2, or an empty node such as 8.1)"
+        ":2: the word id is out of order: '3', expected '2' (or a range such as 1-2, or an empty node such as 8.1)"
     )
-    assert refused(conllu("x" + ROW)).startswith(":1: word id 'x', expected '1'")
-    assert refused(conllu("1-x" + ROW)).startswith(":1: word id '1-x', expected '1'")
+    assert refused(conllu("x" + ROW)).startswith(":1: the word id is out of order: 'x', expected '1'")
+    assert refused(conllu("1-x" + ROW)).startswith(":1: the word id is out of order: '1-x', expected '1'")
     assert refused(conllu("1\t\ta\tX" + "\t_" * 6)) == ":1: the form is empty; CoNLL-U writes '_' for nothing"
     assert refused(conllu("1\ta\ta\t" + "\t_" * 6)) == ":1: the upos is empty; CoNLL-U writes '_' for nothing"
     assert refused(conllu("# nothing\n\n")) == ": empty: no line has a word"

@@ -126,14 +126,14 @@ def test_bad_sentences_of_conllu_are_skipped_on_request(write):
     notes = Notes()
     found = read_conllu(path, column=None, bad=BadRows("sentences", skip=True, notes=notes))
     assert [sentence.tokens for sentence in found] == [["a"], ["c"]]
-    assert notes.lines()[0].startswith("1 sentences skipped: word id '7'")
-    with pytest.raises(InputError, match=r"a\.conllu:3: word id '7', expected '1'"):
+    assert notes.lines()[0].startswith("1 sentences skipped: the word id is out of order")
+    with pytest.raises(InputError, match=r"a\.conllu:3: the word id is out of order: '7', expected '1'"):
         list(read_conllu(path, column=None))
 
 
 def test_half_a_character_is_a_bad_row(write):
     path = write('{"text": "a \\ud83d", "label": "x"}\n', "a.jsonl")
-    with pytest.raises(InputError, match=r"a\.jsonl:1: 'text': character 2 is half of a surrogate pair"):
+    with pytest.raises(InputError, match=r"a\.jsonl:1: not Unicode: 'text': character 2 is half of a surrogate pair"):
         pairs(path)
 
 
@@ -234,3 +234,34 @@ def test_rows_skipped_for_one_reason_are_one_remark(write):
     path = write('{"text": 1, "label": "x"}\n{"text": 2, "label": "x"}\n{"text": "a", "label": "x"}\n', "a.jsonl")
     assert len(list(read_labeled(path, bad=BadRows(skip=True, notes=notes)))) == 1
     assert len(notes.lines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.csv", "text,label\na,b,c\nd\n", "a.csv:2: 3 fields, expected 2"),
+        ("a.csv", "text,label\na,\nd,\n", "a.csv:2: the label is empty"),
+        ("a.jsonl", "3\n{\n", "a.jsonl:1: a int, expected an object"),
+        ("a.jsonl", '{"text": 1, "label": "x"}\n{"text": "a"}\n', "a.jsonl:1: expected a string"),
+        ("a.fasttext", "some words\nmore\n", "a.fasttext:1: the label is missing"),
+        ("a.conll", "a b\nc b d\n\nc\n", "a.conll:2: 3 columns, expected 2"),
+        ("a.conllu", "7\ta" + "\t_" * 8 + "\n\n8\ta" + "\t_" * 8 + "\n", "a.conllu:1: the word id is out of order"),
+    ],
+)
+def test_a_file_whose_every_row_is_skipped_is_refused_with_the_first_reason(write, name, text, why):
+    path, bad = write(text, name), BadRows(skip=True)
+    read = {"conll": read_conll, "conllu": read_conllu}.get(name.partition(".")[2], read_labeled)
+    with pytest.raises(InputError, match=rf"nothing is left: 2 rows were skipped, the first for this:\n.*{why}"):
+        list(read(path, bad=bad))
+
+
+@pytest.mark.parametrize("value", [True, 1.0, ["text", False]])
+def test_a_truth_value_is_no_column(value):
+    with pytest.raises(ValueError, match="expected a name, or a number from 0"):
+        LabeledText.model_validate({"format": "labeled-text", "train": "a.csv", "text_field": value})
+
+
+def test_a_list_of_no_files_is_refused():
+    for data in (LabeledText, Conll):
+        with pytest.raises(ValueError, match="an empty list names no file"):
+            data.model_validate({"format": "labeled-text" if data is LabeledText else "conll", "train": []})
