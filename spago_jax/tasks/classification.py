@@ -45,8 +45,24 @@ class Given:
 Ranking = tuple[tuple[str, float], ...]
 
 
+class ClassifierAnswer(Answer):
+    """An answer that can be laid beside the text that it is about."""
+
+    given: Given
+
+    @property
+    def text(self) -> str | None:
+        """The text as it was given; None for a picture."""
+        return self.given.text
+
+    @property
+    def line(self) -> int:
+        """The line that the text begins in, where it came from a file."""
+        return self.given.line
+
+
 @dataclasses.dataclass(frozen=True)
-class Classification(Answer):
+class Classification(ClassifierAnswer):
     """The most probable class, and the probabilities of the best ones.
 
     Attributes:
@@ -72,7 +88,7 @@ class Classification(Answer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Labels(Answer):
+class Labels(ClassifierAnswer):
     """The labels whose probability reaches a threshold; there may be none.
 
     Attributes:
@@ -95,7 +111,7 @@ class Labels(Answer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Value(Answer):
+class Value(ClassifierAnswer):
     """A number.
 
     Attributes:

@@ -62,6 +62,7 @@ CASES = {
     "sequence_score": ((n(2, 3, 3), TAGS, n(4, 4)), {"lengths": L}),
     "log_likelihood": ((n(2, 3, 3), TAGS, n(4, 4)), {"lengths": L}),
     "marginals": ((n(2, 3, 3), n(4, 4)), {"lengths": L}),
+    "path_probabilities": ((n(2, 3, 3), TAGS, n(4, 4)), {"lengths": L}),
     "viterbi": ((n(2, 3, 3), n(4, 4)), {"lengths": L}),  # the score of the best path
     "dropout": ((n(2, 3),), {"rate": 0.5, "rng": Rng.seed(0)}),
     "take_rows": ((n(4, 3), IDS), {}),

@@ -195,4 +195,6 @@ def test_a_base_without_dev_data(write, config, tmp_path):
     file = load_sweep(write(text=SWEEP.replace("{base}", "nodev.yaml")))
     with pytest.raises(InputError) as error:
         chosen_metric(file, base_experiment(file))
-    assert str(error.value).endswith("nodev.yaml: a sweep ranks its trials by a dev score, and data.dev is missing")
+    assert "nodev.yaml: a sweep ranks its trials by a dev score, and data.dev is missing; name a file" in str(
+        error.value
+    )
