@@ -10,6 +10,7 @@ import numpy as np
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.word_index import load_settings, save_settings
+from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
 
 
@@ -81,4 +82,8 @@ class CharacterIndexer(TokenIndexer):
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        return cls(name, Vocabulary.load(folder / f"{name}.json"), **load_settings(folder, name))
+        settings = load_settings(folder, name, max_length=int)
+        if settings["max_length"] < 1:
+            path = folder / f"{name}.settings.json"
+            raise InputError(f"max_length = {settings['max_length']}, expected 1 or more", path=path)
+        return cls(name, Vocabulary.load(folder / f"{name}.json"), **settings)

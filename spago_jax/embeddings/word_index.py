@@ -136,7 +136,7 @@ class WordIndexer(TokenIndexer):
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        return cls(name, Vocabulary.load(folder / f"{name}.json"), **load_settings(folder, name))
+        return cls(name, Vocabulary.load(folder / f"{name}.json"), **load_settings(folder, name, lowercase=bool))
 
 
 def save_settings(folder: Path, name: str, **settings: object) -> None:
@@ -144,14 +144,18 @@ def save_settings(folder: Path, name: str, **settings: object) -> None:
     (folder / f"{name}.settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 
-def load_settings(folder: Path, name: str) -> dict:
-    """Reads the settings of an indexer.
+def load_settings(folder: Path, name: str, **kinds: type) -> dict:
+    """Reads the settings of an indexer, each of which has to be of its type.
 
     Raises:
         InputError: where they are missing or damaged.
     """
     path = folder / f"{name}.settings.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"the assets cannot be read: {error}", path=path) from None
+    if {key: type(value) for key, value in found.items()} != kinds:
+        wanted = ", ".join(f"{key}: {kind.__name__}" for key, kind in kinds.items())
+        raise InputError(f"the assets cannot be read: {found}, expected {wanted}", path=path)
+    return found

@@ -142,3 +142,15 @@ def test_vectors_of_another_length(tmp_path):
     (tmp_path / "v.txt").write_text("a 1 2 3\n")
     with pytest.raises(InputError, match=r"model.embeddings.words.size = 4, but these vectors have 3 numbers each"):
         Words(kind="words", size=4, vectors=str(tmp_path / "v.txt")).fit("words", lexicon("a"))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"max_length": "20"}', '{"max_length": true}', '{"max_length": 0}', "{}", '{"x": 1}', "[]"]
+)
+def test_damaged_settings_are_refused(tmp_path, text):
+    made = CharacterIndexer("chars", Vocabulary(("<pad>", "<unk>"), "<unk>", "<pad>"), 5)
+    made.save(tmp_path)
+    assert CharacterIndexer.load(tmp_path, "chars").max_length == 5
+    (tmp_path / "chars.settings.json").write_text(text)
+    with pytest.raises(InputError, match=r"chars\.settings\.json: "):
+        CharacterIndexer.load(tmp_path, "chars")
