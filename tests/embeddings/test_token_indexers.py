@@ -13,6 +13,7 @@ from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.embeddings.words import Words
 from spago_jax.errors import InputError
+from spago_jax.text.vocabulary import Vocabulary
 
 
 def lexicon(*tokens: str):
