@@ -13,6 +13,8 @@ from spago_jax.embeddings.word_index import load_settings, save_settings
 from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
 
+_LONGEST = 1 << 16  # characters per word, at most
+
 
 class CharacterIndexer(TokenIndexer):
     """The ids of a token's characters; of a long word the first two thirds and the last third of the room.
@@ -83,7 +85,7 @@ class CharacterIndexer(TokenIndexer):
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
         settings = load_settings(folder, name, max_length=int)
-        if settings["max_length"] < 1:
+        if not 1 <= settings["max_length"] <= _LONGEST:
             path = folder / f"{name}.settings.json"
-            raise InputError(f"max_length = {settings['max_length']}, expected 1 or more", path=path)
+            raise InputError(f"max_length = {settings['max_length']}, expected 1 to {_LONGEST:,}", path=path)
         return cls(name, Vocabulary.load(folder / f"{name}.json"), **settings)

@@ -146,7 +146,16 @@ def test_vectors_of_another_length(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"max_length": "20"}', '{"max_length": true}', '{"max_length": 0}', "{}", '{"x": 1}', "[]"]
+    "text",
+    [
+        '{"max_length": "20"}',
+        '{"max_length": true}',
+        '{"max_length": 0}',
+        '{"max_length": 99999999999}',
+        "{}",
+        '{"x": 1}',
+        "[]",
+    ],
 )
 def test_damaged_settings_are_refused(tmp_path, text):
     made = CharacterIndexer("chars", Vocabulary(("<pad>", "<unk>"), "<unk>", "<pad>"), 5)
