@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,11 +75,14 @@ class Checkpoints:
         return sign * score, -int(metrics["order"])
 
     def _score(self, metrics: Any) -> float | None:
-        scores = {name: value for name, value in (metrics or {}).items() if name != "order"}
+        """The score of a checkpoint; None where it has none, or its record is damaged."""
+        found = metrics if isinstance(metrics, Mapping) else {}
+        scores = {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+        if scores.pop("order", None) is None:
+            return None
         if self.metric is None:
-            return float(next(iter(scores.values()))) if scores else None
-        found = scores.get(self.metric.name, scores.get("score"))  # "score" in runs of versions up to 0.1
-        return None if found is None else float(found)
+            return next(iter(scores.values()), None)
+        return scores.get(self.metric.name, scores.get("score"))  # "score" in runs of versions up to 0.1
 
     def save(self, step: int, state: Any, about: dict[str, Any], score: float | None = None) -> None:
         """Starts writing a checkpoint; returns once the arrays are copied, before they are on disk.

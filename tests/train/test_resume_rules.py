@@ -257,3 +257,10 @@ def test_a_line_end_of_unicode_ends_no_record(tmp_path):
     folder.append("a.jsonl", {"step": 1, "place": "a\u2028b\x85c"})
     folder.append("a.jsonl", {"step": 2})
     assert [record["step"] for record in folder.lines("a.jsonl")] == [1, 2]
+
+
+@pytest.mark.parametrize("content", ['{"f1": 0.9}', '{"f1": "0.9", "order": 1}', '{"order": null}'])
+def test_a_checkpoint_whose_score_is_damaged_is_one_without_a_score(copied, content):
+    first, *others = sorted(int(path.name) for path in (copied / "checkpoints").iterdir())
+    (copied / "checkpoints" / str(first) / "metrics" / "metrics").write_text(content)
+    assert open_run(copied).step in others
