@@ -8,16 +8,18 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from spago_jax.core.machine import cache_root
 from spago_jax.data.files import find_file
+from spago_jax.data.formats.reader import Reader
+from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
 
-__all__ = ["FORMAT_VERSION", "cached", "fingerprint"]
+__all__ = ["FORMAT_VERSION", "cached", "cached_corpus", "fingerprint"]
 
 FORMAT_VERSION = 2  # raise it when the output of the encoders changes: older folders are then ignored
 _PART = ".building-"
@@ -82,6 +84,38 @@ def cached(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def cached_corpus(
+    reader: Reader,
+    split: str,
+    files: Sequence[Path] | None,
+    kind: str,
+    settings: Mapping[str, Any],
+    encode: Callable[[Iterator[Any], Path], object],
+) -> tuple[Path, Notes]:
+    """Returns the folder of a part of the data, encoded once, and the remarks that were made as it was read.
+
+    Args:
+        reader: the ``data`` section.
+        split: the part.
+        files: other files, read whole, instead of the part's own.
+        kind: as for ``cached``.
+        settings: what the encoding depends on beside the reader's settings, as plain values.
+        encode: writes the examples into an empty folder.
+
+    Raises:
+        InputError: as for ``cached``, and for bad data.
+    """
+    sources = reader.sources(split) if files is None else list(files)
+
+    def build(folder: Path) -> None:
+        notes = Notes()
+        encode(reader.read(split, files, notes=notes), folder)
+        notes.save(folder)
+
+    folder = cached(kind, sources, {**reader.settings(split), **settings, "whole": files is not None}, build)
+    return folder, Notes.load(folder)
 
 
 def _writable(root: Path, name: str) -> Path:

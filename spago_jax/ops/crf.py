@@ -69,9 +69,7 @@ def log_partition(
     mask = length_mask(lengths, emissions.shape[0]).T[..., None]
 
     def body(alpha, inputs):
-        emission, real = inputs
-        new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow[None], axis=1)
-        return jnp.where(real, new, alpha), None
+        return _advance(alpha, follow, *inputs), None
 
     alpha, _ = lax.scan(body, over(start, emissions[0]) + emissions[0], (emissions, _after_first(mask)))
     total = jax.nn.logsumexp(alpha + over(end, alpha), axis=-1)
@@ -254,16 +252,18 @@ def path_probabilities(
     >>> single, link
     (Array([0.5, 0.5, 0.5], dtype=float32), Array([0.5, 0.5, 0.5], dtype=float32))
     """
+    given = emissions
     emissions, lengths, lead = _fold(emissions, transitions, lengths)
     time, batch, count = emissions.shape
     start, follow, end = _scores(transitions, allowed, emissions.dtype)
+    if given.shape[-2] == 0:
+        nothing = jnp.zeros((*lead, 0), emissions.dtype)
+        return nothing, nothing
     real = length_mask(lengths, time).T[..., None]
     inner = _after_first(real)
 
     def forward(alpha, inputs):
-        emission, here = inputs
-        new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow[None], axis=1)
-        alpha = jnp.where(here, new, alpha)
+        alpha = _advance(alpha, follow, *inputs)
         return alpha, alpha
 
     def backward(beta, inputs):  # from beta of this step to that of the step before
@@ -275,19 +275,24 @@ def path_probabilities(
     _, betas = lax.scan(backward, jnp.broadcast_to(end, (batch, count)), (emissions, inner), reverse=True)
     total = jax.nn.logsumexp(last + over(end, last), axis=-1)
     path = jnp.where(real[..., 0], tags.reshape(batch, time).T, -1)
-    hot = path[..., None] == jnp.arange(count)
+    hot = (path[..., None] == over(jnp.arange(count), path[..., None])).astype(emissions.dtype)
 
     def chosen(scores: jax.Array) -> jax.Array:
-        return jnp.where(hot, scores, 0).sum(-1)
+        return (hot * scores).sum(-1)
 
     single = jnp.exp(chosen(alphas + betas) - total)
-    before = jnp.roll(hot, 1, axis=0)
-    steps = jnp.where(before[..., None] & hot[..., None, :], follow, 0).sum((-2, -1))
+    steps = chosen(jnp.roll(_choose(hot, follow), 1, axis=0))
     past = jnp.roll(chosen(betas), 1, axis=0)
     link = jnp.where(inner[..., 0], jnp.exp(steps + chosen(emissions + betas) - past), single)
     ends = real[..., 0]
     single, link = (jnp.where(ends, values, 0).T.reshape(*lead, time) for values in (single, link))
     return single, link
+
+
+def _advance(alpha: jax.Array, follow: jax.Array, emission: jax.Array, here: jax.Array) -> jax.Array:
+    """One step of the forward algorithm in log space, for the sequences whose step is real."""
+    new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow[None], axis=1)
+    return jnp.where(here, new, alpha)
 
 
 def _after_first(mask: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The files that a run was trained and scored on, by their contents, so that a change does not pass unnoticed."""
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,16 @@ def refuse_changed(run: RunFolder, data: Reader, split: str, why: str) -> None:
 
 
 def _entry(path: Path) -> dict[str, Any]:
+    state = path.stat()
+    digest = _digest(str(path), state.st_size, state.st_mtime_ns)
+    return {"path": str(path), "bytes": state.st_size, "sha256": digest}
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(path: str, size: int, changed: int) -> str:
+    """The SHA-256 of a file; read once, for drawn parts have the training files, and a resume checks and records."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+    return digest.hexdigest()

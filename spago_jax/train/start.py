@@ -14,7 +14,10 @@ import numpy as np
 
 from spago_jax.core import flat, unflat
 from spago_jax.core.paths import match_paths
+from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
+from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.embeddings.stacked import extend, fit
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import GroupConfig
@@ -131,6 +134,22 @@ def _grown(own: np.ndarray, old: np.ndarray) -> np.ndarray | None:
     grown = own.copy()
     grown[tuple(slice(size) for size in old.shape)] = old
     return grown
+
+
+def indexers_of(experiment: Experiment, lexicon: Lexicon, start: Any) -> Sequence[TokenIndexer]:
+    """Returns the host halves of an experiment's embeddings.
+
+    Args:
+        experiment: the experiment, whose model has ``embeddings``.
+        lexicon: the forms of the training data.
+        start: the processor of the weights that training starts from, or None: its forms are kept, and extended unless
+            ``init.extend`` is false.
+    """
+    configs = experiment.model.embeddings
+    if start is None:
+        return fit(configs, lexicon)
+    extended = experiment.init is not None and experiment.init.extend
+    return extend(configs, start.indexers, lexicon) if extended else start.indexers
 
 
 def is_fresh(experiment: Experiment, path: str) -> bool:

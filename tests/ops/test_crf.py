@@ -302,3 +302,8 @@ def test_an_impossible_gold_path_gives_an_infinite_loss_and_no_nan_in_the_gradie
     assert float(loss) == np.inf
     assert np.isfinite(gradients[0].transitions).all()
     np.testing.assert_array_equal(gradients[1][1], 0)
+
+
+def test_a_path_without_steps_has_no_probabilities():
+    single, link = crf.path_probabilities(np.zeros((2, 0, 3)), np.zeros((2, 0), int), np.zeros((4, 4)))
+    assert single.shape == link.shape == (2, 0)

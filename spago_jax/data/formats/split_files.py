@@ -2,16 +2,19 @@
 """The parts of a corpus: each one or several files, or drawn from the training files."""
 
 import abc
+import functools
 import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from spago_jax.core.section import DataPath, PositiveInt, Section
 from spago_jax.data.draw import draw_parts
+from spago_jax.data.files import find_file
 from spago_jax.data.formats.reader import SPLITS, Reader
 from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
@@ -127,21 +130,25 @@ class SplitFiles(Reader, abc.ABC):
             yield from self.read_files(self.sources(split) if files is None else files, notes or Notes())
             return
         train = self.files("train")
-        strata = [self.stratum(example) for example in self.read_files(train, Notes())]
-        known = [name for name in strata if name is not None]
-        fold = None if self.fold is None else (self.fold.index - 1, self.fold.of)
-        shares = {name: getattr(self, f"{name}_fraction") for name in ("dev", "test") if not self.files(name)}
-        parts = draw_parts(
-            len(strata),
-            seed=self.split_seed,
-            strata=known if len(known) == len(strata) else None,
-            fold=fold,
-            **shares,
-        )
-        chosen = set(parts[split].tolist())
+        stamp = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in map(find_file, train))
+        # A frozen section has a hash, which pyright does not see.
+        chosen = set(_parts_of(self, stamp)[split].tolist())  # pyright: ignore[reportArgumentType]
         for number, example in enumerate(self.read_files(train, notes or Notes())):
             if number in chosen:
                 yield example
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Draws the parts: which examples of the training files, by number, belong to each."""
+        strata = [self.stratum(example) for example in self.read_files(self.files("train"), Notes())]
+        known = [name for name in strata if name is not None]
+        shares = {name: getattr(self, f"{name}_fraction") for name in ("dev", "test") if not self.files(name)}
+        return draw_parts(
+            len(strata),
+            seed=self.split_seed,
+            strata=known if len(known) == len(strata) else None,
+            fold=None if self.fold is None else (self.fold.index - 1, self.fold.of),
+            **shares,
+        )
 
     def _drawing(self) -> dict[str, Any]:
         """Returns the settings by which parts are drawn; empty if none is."""
@@ -172,3 +179,9 @@ class SplitFiles(Reader, abc.ABC):
         super().check()
         if self.fold is not None and not self.files("train"):
             raise InputError("data.fold needs data.train")
+
+
+@functools.lru_cache(maxsize=8)
+def _parts_of(reader: SplitFiles, stamp: tuple[tuple[str, int, int], ...]) -> dict[str, np.ndarray]:
+    """The parts that a section draws, once for all of them, as long as the training files have the same stamp."""
+    return reader.draw()

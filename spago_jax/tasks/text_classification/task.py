@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spago_jax.data.batching import Block, LengthBatches
-from spago_jax.data.cache import cached
+from spago_jax.data.cache import cached_corpus
 from spago_jax.data.encoded import name_table
 from spago_jax.data.encoded_examples import EncodedExamples, encode_labeled
 from spago_jax.data.examples import Labeled
@@ -16,7 +16,7 @@ from spago_jax.data.formats.labeled_text import FILE_FORMATS, LabeledText
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.notes import Notes
 from spago_jax.embeddings.coverage import say_coverage
-from spago_jax.embeddings.stacked import GROWING, check_embeddings, extend, fit
+from spago_jax.embeddings.stacked import GROWING, check_embeddings
 from spago_jax.errors import InputError
 from spago_jax.tasks.class_options import AnswerOptions
 from spago_jax.tasks.class_scores import ClassScorer, MultiLabelScorer, ValueScorer
@@ -27,7 +27,7 @@ from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextClassTrainConfig
-from spago_jax.train.start import is_fresh
+from spago_jax.train.start import indexers_of, is_fresh
 from spago_jax.train.task import Score, Scorer, Scores, Task, balancing_weights, batches_by_length
 
 _SCORES = {
@@ -83,13 +83,9 @@ class TextClassification(Task):
         if train.labels is None:
             raise InputError("the training texts have no labels", path=data.files("train")[0])
         classes, scale = sorted(train.label_names), (0.0, 1.0)
-        if start is None:
-            indexers = fit(config.embeddings, train.lexicon)
-        else:
-            extended = experiment.init is not None and experiment.init.extend
-            indexers = extend(config.embeddings, start.indexers, train.lexicon) if extended else start.indexers
-            if not is_fresh(experiment, "output.weight"):
-                classes = list(dict.fromkeys((*start.classes, *classes)))
+        indexers = indexers_of(experiment, train.lexicon, start)
+        if start is not None and not is_fresh(experiment, "output.weight"):
+            classes = list(dict.fromkeys((*start.classes, *classes)))
         if config.problem == "regression":
             values = targets_of(train, (), "regression")
             assert values is not None
@@ -196,14 +192,8 @@ class TextClassification(Task):
 def _corpus(
     data: LabeledText, split: str, tokenizer: Any, files: Sequence[Path] | None = None
 ) -> tuple[EncodedExamples, Notes]:
-    sources = data.sources(split) if files is None else list(files)
-    settings = {**data.settings(split), "tokenizer": tokenizer.saved(), "whole": files is not None}
-
-    def build(folder: Path) -> None:
-        notes = Notes()
-        examples = data.read(split, files, notes=notes)
+    def encode(examples: Iterator[Labeled], folder: Path) -> None:
         encode_labeled(examples, folder, lambda text: tokenizer.encode(text).tokens)
-        notes.save(folder)
 
-    folder = cached("labeled", sources, settings, build)
-    return EncodedExamples.open(folder), Notes.load(folder)
+    folder, notes = cached_corpus(data, split, files, "labeled", {"tokenizer": tokenizer.saved()}, encode)
+    return EncodedExamples.open(folder), notes

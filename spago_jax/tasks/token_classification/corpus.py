@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from spago_jax.data.cache import cached
+from spago_jax.data.cache import cached_corpus
 from spago_jax.data.encoded import EncodedSentences, encode_sentences
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.reader import Reader
@@ -82,13 +82,11 @@ def read_corpus(
     data: Reader, split: str, written: str, wanted: str, max_length: int, files: Sequence[Path] | None = None
 ) -> tuple[EncodedSentences, Notes]:
     """Reads one part of the data, encoded once: spans in the model's scheme, long sentences in windows."""
-    sources = data.sources(split) if files is None else list(files)
-    if not sources:
+    if files is None and not data.is_drawn(split):
         refuse_no_files(data, split)
-    settings = {**data.settings(split), "written": written, "wanted": wanted, "max_length": max_length}
 
-    def sentences(notes: Notes) -> Iterator[Tokens]:
-        for sentence in data.read(split, files, notes=notes):
+    def rows(sentences: Iterable[Tokens]) -> Iterator[Tokens]:
+        for sentence in sentences:
             # Also within one scheme: an I- after O, which a CRF may be forbidden to give, becomes the B- that it means.
             if sentence.tags is not None and written != "plain":
                 try:
@@ -98,10 +96,8 @@ def read_corpus(
                     raise InputError(f"in the sentence from here: {error}", **place) from None
             yield from windows(sentence, max_length, wanted)
 
-    def build(folder: Path) -> None:
-        notes = Notes()
-        encode_sentences(sentences(notes), folder)
-        notes.save(folder)
-
-    folder = cached(f"tokens-{data.format}", sources, {**settings, "whole": files is not None}, build)
-    return EncodedSentences.open(folder), Notes.load(folder)
+    settings = {"written": written, "wanted": wanted, "max_length": max_length}
+    folder, notes = cached_corpus(
+        data, split, files, f"tokens-{data.format}", settings, lambda found, into: encode_sentences(rows(found), into)
+    )
+    return EncodedSentences.open(folder), notes

@@ -14,7 +14,7 @@ from spago_jax.data.formats.conllu import Conllu, read_conllu
 from spago_jax.data.formats.python_source import PythonSource
 from spago_jax.data.formats.reader import Reader
 from spago_jax.embeddings.coverage import say_coverage
-from spago_jax.embeddings.stacked import GROWING, check_embeddings, extend, fit
+from spago_jax.embeddings.stacked import GROWING, check_embeddings
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.token_classification.config import TaggerConfig, TaggingOptions
@@ -25,7 +25,7 @@ from spago_jax.tasks.token_classification.scores import TagScorer, majority_scor
 from spago_jax.tasks.token_classification.tag_set import TagSet
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextTrainConfig
-from spago_jax.train.start import is_fresh
+from spago_jax.train.start import indexers_of, is_fresh
 from spago_jax.train.task import Score, Scores, Task, batches_by_length
 
 
@@ -73,12 +73,7 @@ class TokenClassification(Task):
         tags = TagSet(names, wanted, written)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
-        if start is None:
-            indexers = fit(config.embeddings, train.lexicon)
-        else:
-            extended = experiment.init is not None and experiment.init.extend
-            indexers = extend(config.embeddings, start.indexers, train.lexicon) if extended else start.indexers
-        return TokenProcessor(tokenizer, indexers, tags, max_length)
+        return TokenProcessor(tokenizer, indexers_of(experiment, train.lexicon, start), tags, max_length)
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
         """Reads one part of the data, or other files in its format."""
