@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.data.batching import LengthBatches, shared_buckets
+from spago_jax.embeddings.coverage import coverage
 from spago_jax.errors import InputError
 from spago_jax.train.schema import Experiment, StreamTrainConfig, TextTrainConfig
 from spago_jax.train.task import Task
@@ -58,7 +59,7 @@ def examine_data(experiment: Experiment) -> Iterator[str]:
             low, middle, high, most = (int(np.quantile(part.lengths, q)) for q in (0, 0.5, 0.95, 1))
             line += f"; tokens per text: {low} to {most}, median {middle}, 95% up to {high}"
         yield line
-    found = list(advice(experiment, parts, list(coverage(experiment, task))))
+    found = list(advice(experiment, parts, list(covered_words(experiment, task))))
     yield ""
     yield from (f"* {line}" for line in found) if found else ["nothing that speaks against these settings was found"]
 
@@ -81,19 +82,15 @@ def _parts(task: Task, experiment: Experiment) -> Iterator[Part]:
         yield Part(name, examples, sum(block.steps for block in blocks), lengths)
 
 
-def coverage(experiment: Experiment, task: Task) -> Iterator[tuple[str, float, float]]:
+def covered_words(experiment: Experiment, task: Task) -> Iterator[tuple[str, float, float]]:
     """Yields, per file of word vectors, the share of the training words and of the training tokens with a vector."""
     configs = getattr(experiment.model, "embeddings", None) or ()
-    indexers = getattr(task.processor, "indexers", ())
     corpus = getattr(task.parts.get("train"), "corpus", None)
-    for config, indexer in zip(configs, indexers, strict=False):
-        vectors = getattr(indexer, "vectors", None)
-        if corpus is None or vectors is None:
-            continue
-        given = set(vectors.words)
-        counts = corpus.lexicon.counts
-        held = np.array([indexer.vocabulary.term(indexer.id(form)) in given for form in corpus.lexicon], bool)
-        yield config.vectors, float(held.mean()), float(counts[held].sum() / max(counts.sum(), 1))
+    for config, indexer in zip(configs, getattr(task.processor, "indexers", ()), strict=False):
+        found = None if corpus is None else coverage(indexer, corpus.lexicon)
+        if found is not None:
+            tokens, words = (1.0 - counts.none / max(counts.total, 1) for counts in found)
+            yield config.vectors, words, tokens
 
 
 def advice(
@@ -104,7 +101,7 @@ def advice(
     Args:
         experiment: the experiment.
         parts: the parts of its data.
-        covered: what ``coverage`` yields.
+        covered: what ``covered_words`` yields.
     """
     train: Any = experiment.train
     by_name = {part.name: part for part in parts}

@@ -5,7 +5,7 @@ import pytest
 
 from spago_jax.cli.main import run
 from spago_jax.errors import InputError
-from spago_jax.tasks.doctor_data import Part, advice, coverage, examine_data
+from spago_jax.tasks.doctor_data import Part, advice, covered_words, examine_data
 from spago_jax.train import load_experiment
 
 ROOMY = np.full(4000, 10)
@@ -46,7 +46,7 @@ def test_vectors_of_another_language(config, tmp_path):
     words = f"model.embeddings=[{{kind: words, size: 2, vectors: {tmp_path}/v.txt}}]"
     experiment = load_experiment(config, [words])
     task = experiment.task_class.prepare(experiment)
-    ((file, forms, tokens),) = coverage(experiment, task)
+    ((file, forms, tokens),) = covered_words(experiment, task)
     corpus = task.parts["train"].corpus.lexicon
     counts = dict(zip(corpus, corpus.counts.tolist(), strict=True))
     assert file == f"{tmp_path}/v.txt"

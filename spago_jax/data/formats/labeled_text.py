@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -17,7 +17,7 @@ from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.text.unicode import refuse_surrogates
 
-__all__ = ["FILE_FORMATS", "Fields", "LabeledText", "read_labeled"]
+__all__ = ["FILE_FORMATS", "Fields", "FileFormat", "LabeledText", "read_labeled"]
 
 FileFormat = Literal["csv", "tsv", "json", "jsonl", "fasttext", "label-text", "lines"]
 FILE_FORMATS: dict[str, FileFormat] = {
@@ -179,8 +179,7 @@ def read_labeled(
         cut = delimiter or ("\t" if kind == "tsv" else delimiter_of(path, fields.keys(), ",", comment))
         records = table_records(path, delimiter=cut, header=header, keys=fields.keys(), comment=comment, bad=bad)
     else:
-        known = sorted({*FILE_FORMATS.values(), "label-text", "lines"})
-        raise InputError(f"format {kind!r} is unknown: {did_you_mean(kind, known)}", path=path)
+        raise InputError(f"format {kind!r} is unknown: {did_you_mean(kind, get_args(FileFormat))}", path=path)
     return _from_records(path, records, fields, bad)
 
 
@@ -234,7 +233,7 @@ def _name(value: Any, key: Key, *, empty: bool = False) -> str:
         return json.dumps(value)
     name = refuse_surrogates(value, f"not Unicode: {key!r}: ").strip() if isinstance(value, str) else ""
     if not isinstance(value, str) or not (name or empty):
-        what = "the label is empty" if value == "" or (isinstance(value, str) and not name) else "expected a label"
+        what = "the label is empty" if isinstance(value, str) else "expected a label"
         raise ValueError(f"{what}: {key!r} is {json.dumps(value)[:60]}")
     return name
 

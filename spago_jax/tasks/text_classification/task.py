@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from spago_jax.data.cache import cached_corpus
 from spago_jax.data.encoded import name_table
 from spago_jax.data.encoded_examples import EncodedExamples, encode_labeled
 from spago_jax.data.examples import Labeled
-from spago_jax.data.formats.labeled_text import FILE_FORMATS, LabeledText
+from spago_jax.data.formats.labeled_text import FILE_FORMATS, FileFormat, LabeledText
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.notes import Notes
 from spago_jax.embeddings.coverage import say_coverage
@@ -54,7 +54,7 @@ class TextClassification(Task):
         Score("spearman"),
         Score("loss", "min"),
     )
-    input_formats = ("lines", *dict.fromkeys(FILE_FORMATS.values()), "label-text")
+    input_formats = get_args(FileFormat)
     growing = (*GROWING, "output.weight", "output.bias")
     processor_class = TextProcessor
 
