@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import close
-from tiny_models import MASK, ids_for, sizes, their_output, transformers_model, write_tiny, write_vocabulary
+from tiny_pretrained import MASK, ids_for, sizes, their_output, transformers_model, write_tiny, write_vocabulary
 
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
