@@ -140,6 +140,28 @@ def test_the_files_of_another_library_are_named(changed):
     refused("lacks model.safetensors; there is tf_model.h5 (TensorFlow), which is not read", folder)
 
 
+def test_quantized_tensors_are_refused(changed):
+    name = "bert.encoder.layer.0.output.dense.weight"
+    folder = changed(lambda tensors: {**tensors, name: tensors[name].astype(np.int8)})
+    refused([name, "int8", "quantized"], folder)
+
+
+def test_the_classifiers_that_other_pre_trainings_add_are_kept(tmp_path):
+    tensors = write_tiny(tmp_path / "model", head="pretraining")
+    tensors |= {"cls.species.weight": np.ones((6, 8), np.float32), "cls.species.bias": np.zeros(6, np.float32)}
+    write_safetensors(tmp_path / "model/model.safetensors", tensors, {"format": "pt"})
+    found = load_pretrained(tmp_path / "model")
+    assert {name: layer.weight.shape for name, layer in found.model.head.classifiers.items()} == {
+        "seq_relationship": (2, 8),
+        "species": (6, 8),
+    }
+    found.save(tmp_path / "again")
+    files = [tmp_path / folder / "model.safetensors" for folder in ("again", "model")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    write_safetensors(files[1], {**tensors, "cls.species.weight": np.float32(1.0)})
+    refused("head.classifiers.species.weight", tmp_path / "model")
+
+
 def test_surplus_tensors_are_listed(changed):
     folder = changed(
         lambda tensors: {**tensors, "extra.weight": np.ones(2), "bert.embeddings.position_ids": np.arange(3)}

@@ -136,7 +136,13 @@ def _read(
     table = weight_table(config.encoder, head, classifiers=classifiers or None)
 
     def read(name: str) -> np.ndarray:
-        return tensors.copy(name, dtype if jnp.issubdtype(tensors.dtype(name), jnp.floating) else None)
+        if not jnp.issubdtype(tensors.dtype(name), jnp.floating):
+            raise InputError(
+                f"tensor {name!r} has dtype {tensors.dtype(name).name}, expected floating-point numbers: quantized "
+                "models are not read",
+                path=tensors.path,
+            )
+        return tensors.copy(name, dtype)
 
     found = read_weights(table, names, read, path=str(tensors.path))
     _refuse_missing(found, table, head, allow_missing, tensors.path)
@@ -146,7 +152,8 @@ def _read(
         encoder = dataclasses.replace(encoder, tied=False)
         config = dataclasses.replace(config, encoder=encoder)
 
-    sizes = {name: len(found.arrays[f"head.classifiers.{name}.weight"]) for name in classifiers} or None
+    weights = {name: found.arrays[f"head.classifiers.{name}.weight"] for name in classifiers}
+    sizes = {name: array.shape[0] if array.ndim else 1 for name, array in weights.items()} or None
 
     def init(key: jax.Array) -> EncoderModel:
         return EncoderModel.init(key, encoder, head=head, labels=len(config.labels), classifiers=sizes)
