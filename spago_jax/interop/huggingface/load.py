@@ -2,7 +2,7 @@
 """From a folder, or a name, to a pre-trained model."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,21 @@ def read_config(folder: Path, head: str | None = None) -> tuple[PretrainedConfig
     return config, head or config.head
 
 
+def weights_reader(tensors: TensorFile, dtype: np.dtype) -> Callable[[str], np.ndarray]:
+    """Returns a function that copies a tensor of floating-point numbers, in ``dtype``; it refuses any other."""
+
+    def read(name: str) -> np.ndarray:
+        if not jnp.issubdtype(tensors.dtype(name), jnp.floating):
+            raise InputError(
+                f"tensor {name!r} has dtype {tensors.dtype(name).name}, expected floating-point numbers: quantized "
+                "models are not read",
+                path=tensors.path,
+            )
+        return tensors.copy(name, dtype)
+
+    return read
+
+
 def _head(head: str | None, config: PretrainedConfig, tensors: TensorFile) -> str:
     """A class without a head, such as BertModel, may be saved with its pooler or without."""
     pooled = any(".pooler." in f".{name}" for name in tensors.names())
@@ -135,16 +150,7 @@ def _read(
     classifiers = named_classifiers(names) if (config.encoder.architecture, head) == ("bert", "pretraining") else ()
     table = weight_table(config.encoder, head, classifiers=classifiers or None)
 
-    def read(name: str) -> np.ndarray:
-        if not jnp.issubdtype(tensors.dtype(name), jnp.floating):
-            raise InputError(
-                f"tensor {name!r} has dtype {tensors.dtype(name).name}, expected floating-point numbers: quantized "
-                "models are not read",
-                path=tensors.path,
-            )
-        return tensors.copy(name, dtype)
-
-    found = read_weights(table, names, read, path=str(tensors.path))
+    found = read_weights(table, names, weights_reader(tensors, dtype), path=str(tensors.path))
     _refuse_missing(found, table, head, allow_missing, tensors.path)
     config = _labeled(config, head, found.arrays, tensors.path)
     encoder = config.encoder
