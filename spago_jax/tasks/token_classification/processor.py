@@ -13,7 +13,7 @@ from spago_jax.data.examples import Tokens
 from spago_jax.data.processor import Processor, Rows, load_settings, restoring, save_settings
 from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
 from spago_jax.errors import InputError
-from spago_jax.tasks.token_classification.answer import Entity, TaggedText
+from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
 from spago_jax.tasks.token_classification.tag_set import TagSet
 from spago_jax.text.tags import convert, spans, tags_from_spans
 from spago_jax.text.tokenizers.tokenizer import Tokenizer, tokenizer_from
@@ -127,11 +127,10 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
             text, offsets = _joined(example.tokens)
         tokens = tuple(text[start:end] for start, end in offsets)
         if self.tags.scheme == "plain":
-            probabilities = tuple(single)
             return TaggedText(
-                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, probabilities, example.frame
+                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, tuple(single), example.frame
             )
-        entities, kept = [], []
+        found, kept = [], []
         for span in spans(tags, self.tags.scheme):
             probability = single[span.start] * math.prod(link[span.start + 1 : span.end])
             if probability < threshold:
@@ -139,10 +138,10 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
             kept.append(span)
             start, end = offsets[span.start][0], offsets[span.end - 1][1]
             place = (span.start, span.end)
-            entities.append(Entity(span.label, start, end, text[start:end], place, probability))
+            found.append(LabeledSpan(span.label, start, end, text[start:end], place, probability))
         written = tags_from_spans(kept, len(tags), self.tags.written)
         return TaggedText(
-            text, tokens, tuple(offsets), tuple(written), tuple(entities), False, example.line, tuple(single),
+            text, tokens, tuple(offsets), tuple(written), tuple(found), False, example.line, tuple(single),
             example.frame,
         )  # fmt: skip
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""PretrainedPredictor: a task answered by a pre-trained encoder with a head."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from spago_jax.compiler import compile
+from spago_jax.core import Array
+from spago_jax.core.section import Section
+from spago_jax.interop.huggingface import Pretrained, load_pretrained
+from spago_jax.tasks.predictor import BatchPredictor
+from spago_jax.tasks.pretrained.pieces import PieceProcessor
+
+LONGEST = 512
+"""The most pieces of a row where neither the tokenizer nor the encoder says."""
+
+
+class PretrainedPredictor(BatchPredictor, abc.ABC):
+    """Answers by a pre-trained encoder with a head, on a Program per padded shape.
+
+    Args:
+        pretrained: the encoder with its tokenizer.
+        settings: of the processor, such as ``max_length``.
+
+    Attributes:
+        head: the head that the task needs.
+        Options: what a user may set when predicting.
+    """
+
+    name: ClassVar[str]
+    head: ClassVar[str]
+    Options: ClassVar[type[Section]] = Section
+
+    def __init__(self, pretrained: Pretrained, **settings: Any):
+        self.pretrained = pretrained
+        program = compile(self.outputs, name=f"predict {self.name}")
+        processor = self.make_processor(pretrained, **settings)
+        super().__init__(self.name, processor, lambda batch: program(pretrained.model, batch), freeze=program.freeze)
+
+    @classmethod
+    def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
+        """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
+        return cls(load_pretrained(source, head=cls.head, dtype=dtype, download=download), **settings)
+
+    @classmethod
+    @abc.abstractmethod
+    def make_processor(cls, pretrained: Pretrained, **settings: Any) -> PieceProcessor:
+        """Makes the processor, with settings of the folder and of the user."""
+
+    @abc.abstractmethod
+    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Returns the arrays that answers are made from: the traced half."""
+
+
+def longest(pretrained: Pretrained, wanted: int | None = None) -> int:
+    """Returns the most pieces of a row: as many as are wanted, and the tokenizer and the positions allow."""
+    limits = (wanted, pretrained.tokenizer.max_length, pretrained.model.config.max_length)
+    return min((limit for limit in limits if limit is not None), default=LONGEST)

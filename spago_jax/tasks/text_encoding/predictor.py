@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""TextEncoding: the predictor of ``text-encoding``."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from spago_jax.compiler import Program, compile
+from spago_jax.core import Array
+from spago_jax.core.section import Section, Texts
+from spago_jax.interop.huggingface import Pretrained
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.text_encoding.processor import EncodingProcessor, TextVector
+
+
+class EncodingOptions(Section):
+    """How the states of a text's pieces become its vector."""
+
+    pooling: Texts | None = Field(default=None, description="cls, pooler, mean, max, ...; several are joined")
+    normalize: bool | None = Field(default=None, description="scale vectors to length 1 (default: as the folder says)")
+
+
+class TextEncoding(PretrainedPredictor):
+    """Gives a vector for each text (Reimers and Gurevych, 2019).
+
+    ``v = normalize(dense(pool(states)))``, as the folder says; the mean of the states where it says nothing.
+    """
+
+    name: ClassVar[str] = "text-encoding"
+    head: ClassVar[str] = "none"
+    Options = EncodingOptions
+
+    def __init__(self, pretrained: Pretrained, **settings: Any):
+        super().__init__(pretrained, **settings)
+        self._programs: dict[tuple[tuple[str, ...] | None, bool | None], Program] = {}
+
+    @classmethod
+    def make_processor(
+        cls, pretrained: Pretrained, max_length: int | None = None, prompt: str | None = None
+    ) -> EncodingProcessor:
+        """Texts are cut at what the folder says, and its default prompt stands before them."""
+        pipeline = pretrained.pipeline
+        size = longest(pretrained, max_length or pipeline.max_length)
+        return EncodingProcessor(pretrained.tokenizer, size, pipeline.lowercase, pipeline.prompt(prompt))
+
+    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """The ``vector`` [batch, features] by the folder's own pooling."""
+        return self._pooled(model, batch, None, None)
+
+    def _pooled(
+        self, model: Any, batch: Mapping[str, Array], pooling: tuple[str, ...] | None, normalize: bool | None
+    ) -> dict[str, Array]:
+        states = model.encoder(batch["ids"], lengths=batch["lengths"], types=batch["types"])
+        pipeline = self.pretrained.pipeline.changed(pooling, normalize)
+        return {"vector": pipeline(states, batch["lengths"], model)}
+
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[TextVector]:
+        """The vectors with their texts, as they come; options ``pooling`` and ``normalize``."""
+        pooling, normalize = options.pop("pooling", None), options.pop("normalize", None)
+        if pooling is None and normalize is None:
+            return super().stream(inputs, at_once=at_once, **options)
+        modes = (pooling,) if isinstance(pooling, str) else None if pooling is None else tuple(pooling)
+        return self._with(modes, normalize).stream(inputs, at_once=at_once, **options)
+
+    def _with(self, pooling: tuple[str, ...] | None, normalize: bool | None) -> Any:
+        """A predictor with another pooling, on a program of its own."""
+        from spago_jax.tasks.predictor import BatchPredictor
+
+        key = (pooling, normalize)
+        if key not in self._programs:
+
+            def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+                return self._pooled(model, batch, *key)
+
+            self._programs[key] = compile(outputs, name=f"predict {self.name}")
+        program = self._programs[key]
+        return BatchPredictor(self.name, self.processor, lambda batch: program(self.pretrained.model, batch))
+
+    def __call__(
+        self, texts: str | list[str], pooling: Any = None, normalize: bool | None = None, **options: Any
+    ) -> Any:
+        """The vector of a text [features], or those of a list of texts [texts, features].
+
+        Args:
+            texts: one text, or a list of them.
+            pooling: ``cls``, ``pooler``, ``mean``, ``max``, ``mean_sqrt``, ``weighted``, ``last``, or several of them,
+                which are joined; as the folder says by default.
+            normalize: scale vectors to length 1; as the folder says by default.
+            options: none.
+        """
+        options |= {"pooling": pooling, "normalize": normalize}
+        if isinstance(texts, str):
+            (found,) = self.stream([texts], **options)
+            return found.vector
+        vectors = [found.vector for found in self.stream(texts, **options)]
+        return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
