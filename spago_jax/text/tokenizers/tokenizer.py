@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from spago_jax.errors import InputError, did_you_mean
@@ -18,6 +19,7 @@ TOKENIZERS = Registry(
         "french": "spago_jax.text.tokenizers.elision:FrenchTokenizer",
         "general": "spago_jax.text.tokenizers.general:GeneralTokenizer",
         "italian": "spago_jax.text.tokenizers.elision:ItalianTokenizer",
+        "subword": "spago_jax.text.tokenizers.load:restore_tokenizer",
         "words": "spago_jax.text.tokenizers.words:WordTokenizer",
         "whitespace": "spago_jax.text.tokenizers.whitespace:WhitespaceTokenizer",
         "python": "spago_jax.data.python.tokenizer:PythonTokenizer",
@@ -32,16 +34,26 @@ class Encoding:
     Attributes:
         tokens: the forms that a model reads; a form may differ from the text at its place (lower case, marks).
         offsets: the place of each token in the text, in code points, half-open.
+            Of a pair of texts each token has its place in its own text, of words that were given one by one its place
+            in its word; special tokens have (0, 0).
         breaks: the tokens (indices) at which to cut the text if it has to be read in windows.
-        ids: the id of each token, if the tokenizer has a vocabulary of its own.
-        word_ids: the word of each token (None for special tokens), if tokens are pieces of words.
+        ids: the id of each token; this and what follows is empty unless the tokenizer has a vocabulary of its own.
+        word_ids: the word that each token is a piece of, counted from 0 in each text; None for special tokens.
+        special_mask: whether each token was added to the text by the tokenizer, as [CLS] is.
+        type_ids: the number of the segment that a model is told each token belongs to.
+        sequence_ids: the text of a pair that each token comes from, 0 or 1; None for special tokens.
+        dropped: how many tokens of the texts were cut off, to fit a length.
     """
 
     tokens: list[str]
     offsets: list[tuple[int, int]]
     breaks: tuple[int, ...] = ()
-    ids: list[int] | None = None
-    word_ids: list[int | None] | None = None
+    ids: list[int] = dataclasses.field(default_factory=list)
+    word_ids: list[int | None] = dataclasses.field(default_factory=list)
+    special_mask: list[bool] = dataclasses.field(default_factory=list)
+    type_ids: list[int] = dataclasses.field(default_factory=list)
+    sequence_ids: list[int | None] = dataclasses.field(default_factory=list)
+    dropped: int = 0
 
 
 class Tokenizer(abc.ABC):
@@ -66,14 +78,18 @@ class Tokenizer(abc.ABC):
         return {}
 
 
-def tokenizer_from(settings: Mapping[str, Any]) -> Tokenizer:
+def tokenizer_from(settings: Mapping[str, Any], folder: Path | None = None) -> Tokenizer:
     """Makes a tokenizer from ``{"kind": NAME, ...}``, as a processor saves it.
+
+    Args:
+        settings: the kind and the settings.
+        folder: the folder of the assets, in which a tokenizer that has files of its own finds them.
 
     >>> tokenizer_from({"kind": "whitespace"}).encode("Ada  coded").offsets
     [(0, 3), (5, 10)]
 
     Raises:
-        InputError: for an unknown kind, or a setting that it does not have.
+        InputError: for an unknown kind, a setting that it does not have, or one that it needs.
     """
     rest = {key: value for key, value in settings.items() if key != "kind"}
     found = TOKENIZERS.find(settings["kind"])
@@ -81,6 +97,11 @@ def tokenizer_from(settings: Mapping[str, Any]) -> Tokenizer:
     for key in rest:
         if key not in known:
             raise InputError(f"the tokenizer {settings['kind']!r} has no setting {key!r}; {did_you_mean(key, known)}")
+    for key, parameter in known.items():
+        if parameter.default is parameter.empty and key not in rest:
+            raise InputError(f"the tokenizer {settings['kind']!r} needs the setting {key!r}")
+    if folder is not None and "path" in rest:
+        rest["path"] = folder / rest["path"]
     return found(**rest)
 
 

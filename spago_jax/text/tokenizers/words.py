@@ -11,8 +11,9 @@ from spago_jax.text.words import WORDS
 class WordTokenizer(PatternTokenizer):
     """Cuts a text into words and marks as ``text.words.tokenize`` does, in lower case if requested.
 
-    >>> WordTokenizer(lowercase=True).encode("Don't!")
-    Encoding(tokens=['do', "n't", '!'], offsets=[(0, 2), (2, 5), (5, 6)], breaks=(), ids=None, word_ids=None)
+    >>> found = WordTokenizer(lowercase=True).encode("Don't!")
+    >>> found.tokens, found.offsets
+    (['do', "n't", '!'], [(0, 2), (2, 5), (5, 6)])
     """
 
     kind: ClassVar[str] = "words"

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The files beside a model that say how its texts are cut: names of special tokens, lengths, classes."""
+
+import json
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spago_jax.errors import InputError
+
+__all__ = ["ModelFiles"]
+
+_ROLES = {
+    "unk_token": "unknown",
+    "pad_token": "pad",
+    "bos_token": "begin",
+    "eos_token": "end",
+    "cls_token": "cls",
+    "sep_token": "sep",
+    "mask_token": "mask",
+}
+# What special tokens are called where no file says which is which.
+_USUAL = {
+    "unknown": ("[UNK]", "<unk>"),
+    "pad": ("[PAD]", "<pad>"),
+    "begin": ("<s>",),
+    "end": ("</s>",),
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_UNLIMITED = 10**9  # a model_max_length beyond it (1e30 is usual) says that there is none
+
+
+class ModelFiles:
+    """The files of a folder, or one file of it and the settings beside it.
+
+    Args:
+        path: the folder, or a file.
+
+    Raises:
+        InputError: there is nothing at the path.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if not self.path.exists():
+            raise InputError("no such file or folder, expected a tokenizer's", path=self.path)
+        self._only = self.path.name if self.path.is_file() else None
+        self.folder = self.path.parent if self._only else self.path
+        self.read: dict[str, bytes] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether a vocabulary file is to be used: it is in the folder, or is the file that was named."""
+        return name == self._only if self._only else (self.folder / name).is_file()
+
+    def named(self, suffixes: Collection[str]) -> list[str]:
+        """Returns the names of the vocabulary files with one of these endings, sorted."""
+        names = [self._only] if self._only else sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        return [name for name in names if name.endswith(tuple(suffixes))]
+
+    def content(self, name: str) -> bytes:
+        """Returns the bytes of a file, which then belongs to the tokenizer.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if name not in self.read:
+            path = self.folder / name
+            try:
+                self.read[name] = path.read_bytes()
+            except OSError as error:
+                raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+        return self.read[name]
+
+    def text(self, name: str) -> str:
+        """Returns the text of a file in UTF-8."""
+        try:
+            return self.content(name).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"not UTF-8: {error.reason} at byte {error.start}", path=self.folder / name) from None
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Returns the JSON object in a file; an empty one if there is no such file."""
+        if not (self.folder / name).is_file():
+            return {}
+        try:
+            found = json.loads(self.text(name))
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"not JSON: {error}", path=self.folder / name) from None
+        if not isinstance(found, dict):
+            raise InputError(f"a JSON {type(found).__name__}, expected an object", path=self.folder / name)
+        return found
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The content of ``tokenizer_config.json``."""
+        return self.json("tokenizer_config.json")
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The special tokens by role, as ``special_tokens_map.json`` and ``tokenizer_config.json`` name them.
+
+        Raises:
+            InputError: a name is neither a string nor an object with a ``content``; the files contradict each other.
+        """
+        found: dict[str, str] = {}
+        for file in ("special_tokens_map.json", "tokenizer_config.json"):
+            for key, role in _ROLES.items():
+                value = self.json(file).get(key)
+                if isinstance(value, Mapping):
+                    value = value.get("content")
+                if value is None:
+                    continue
+                if not isinstance(value, str):
+                    expected = "a string, or an object with a string as its content"
+                    raise InputError(f"{key}: {value!r}, expected {expected}", path=self.folder / file)
+                if found.setdefault(role, value) != value:
+                    raise InputError(
+                        f"{key}: {value!r}, and special_tokens_map.json says {found[role]!r}: correct one of them",
+                        path=self.folder / file,
+                    )
+        return found
+
+    @cached_property
+    def added(self) -> dict[str, int]:
+        """The ids of the tokens in ``added_tokens.json``."""
+        found = self.json("added_tokens.json")
+        for token, id in found.items():
+            if not isinstance(id, int) or isinstance(id, bool) or id < 0:
+                raise InputError(
+                    f"token {token!r}: id {id!r}, expected a number from 0", path=self.folder / "added_tokens.json"
+                )
+        return found
+
+    @property
+    def max_length(self) -> int | None:
+        """The ``model_max_length`` of ``tokenizer_config.json``; None if it is missing or beyond all models."""
+        found = self.config.get("model_max_length")
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not found > 0:
+            raise InputError(
+                f"model_max_length: {found!r}, expected a number of tokens", path=self.folder / "tokenizer_config.json"
+            )
+        return int(found) if found < _UNLIMITED else None
+
+    def special_ids(self, id_of: Any, special: Collection[str]) -> dict[str, int]:
+        """Returns the ids of special tokens by role.
+
+        Args:
+            id_of: gives the id of a token, or None.
+            special: the tokens that are known to be special, among which those with usual names have their usual roles
+                where the files do not name any.
+
+        Raises:
+            InputError: a file names a token that the vocabulary does not have.
+        """
+        found: dict[str, int] = {}
+        for role, token in self.names.items():
+            id = id_of(token)
+            if id is None:
+                file = next(name for name in reversed(_SETTINGS[:2]) if token in self.text_or_empty(name))
+                raise InputError(
+                    f"names {token!r} as the {role} token, which the vocabulary does not have", path=self.folder / file
+                )
+            found[role] = id
+        named = bool(found)
+        for role, usual in _USUAL.items():
+            token = next((token for token in usual if token in special), None)
+            if token is not None and (not named or role == "unknown"):
+                found.setdefault(role, id_of(token))
+        for role, other in (("begin", "cls"), ("end", "sep")):
+            if role not in found and other in found:
+                found[role] = found[other]
+        return found
+
+    def text_or_empty(self, name: str) -> str:
+        """Returns the text of a file, or nothing if there is no such file."""
+        return self.text(name) if (self.folder / name).is_file() else ""
+
+    def files(self) -> dict[str, bytes]:
+        """Returns what was read, and the settings beside it: the files that make the same tokenizer again."""
+        for name in _SETTINGS:
+            if (self.folder / name).is_file():
+                self.content(name)
+        return self.read

@@ -1,0 +1,107 @@
+"""Tokenizers from the files of models. Oracle: ids that the packages tokenizers and sentencepiece gave."""
+
+import json
+
+import pytest
+from helpers import refuses
+from subwords import wordpiece_folder
+
+from spago_jax.errors import InputError
+from spago_jax.text.tokenizers.load import load_tokenizer
+
+pytest.importorskip("tokenizers", reason="needs tokenizers")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def same(tokenizer, rows, **options):
+    """Asserts that texts, or pairs of them, give the ids, tokens, offsets and types of these rows."""
+    assert rows
+    pairs = [(row["text"], row["pair"]) if "pair" in row else row["text"] for row in rows]
+    for row, found in zip(rows, tokenizer.encode_batch(pairs, **options), strict=True):
+        assert found.ids == row["ids"], row["text"]
+        assert found.tokens == row.get("tokens", found.tokens)
+        assert [list(span) for span in found.offsets] == row.get("offsets", [list(span) for span in found.offsets])
+        assert found.type_ids == row.get("type_ids", found.type_ids)
+        if "decoded" in row:
+            assert tokenizer.decode(found.ids) == row["decoded"]
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("tok-bert-uncased", "reference.jsonl"), ("tok-bert-uncased", "reference_pairs.jsonl"),
+        ("tok-bart-roberta", "reference_tokenizer_json.jsonl"), ("tok-bart-roberta", "reference_pairs.jsonl"),
+    ],
+)  # fmt: skip
+def test_tokenizer_json_gives_the_reference(shared_data, name, reference):
+    same(load_tokenizer(shared_data / name), lines(shared_data / name / reference))
+
+
+@pytest.mark.shared_data
+def test_a_length_and_a_padding_in_the_file_are_switched_off(shared_data):
+    tokenizer = load_tokenizer(shared_data / "tok-bert-uncased" / "tokenizer.json")  # Fixed(128), max_length 128
+    assert len(tokenizer.encode("a").ids) == 3
+    assert len(tokenizer.encode("a " * 200).ids) == 202
+    assert tokenizer.max_length == 512  # from the config beside it
+
+
+def test_special_tokens_are_strings_or_objects(tmp_path):
+    folder = wordpiece_folder(tmp_path, mask_token={"content": "the", "lstrip": True})
+    assert load_tokenizer(folder).special_ids["mask"] == 5
+
+
+def test_special_tokens_have_their_usual_roles_where_no_file_names_them(tmp_path):
+    folder = wordpiece_folder(tmp_path)
+    (folder / "tokenizer_config.json").unlink()
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.special_ids == {"unknown": 1, "pad": 0, "cls": 2, "sep": 3, "mask": 4, "begin": 2, "end": 3}
+    assert tokenizer.max_length is None
+
+
+@pytest.mark.parametrize(("length", "expected"), [(512, 512), (1e30, None), (10**30, None), (None, None), (128.0, 128)])
+def test_the_length_that_files_name(tmp_path, length, expected):
+    assert load_tokenizer(wordpiece_folder(tmp_path, model_max_length=length)).max_length == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_max_length": "512"}, "model_max_length: '512', expected a number of tokens"),
+        ({"model_max_length": 0}, "model_max_length: 0, expected a number of tokens"),
+        ({"pad_token": 0}, "pad_token: 0, expected a string, or an object with a string as its content"),
+        ({"pad_token": "<pad>"}, "names '<pad>' as the pad token, which the vocabulary does not have"),
+    ],
+)
+def test_a_config_that_cannot_be_right_is_refused(tmp_path, changes, message):
+    with refuses(f"{tmp_path / 'tokenizer_config.json'}: {message}"):
+        load_tokenizer(wordpiece_folder(tmp_path, **changes))
+
+
+def test_files_that_contradict_each_other_are_refused(tmp_path):
+    folder = wordpiece_folder(tmp_path)
+    (folder / "special_tokens_map.json").write_text('{"mask_token": "cat"}')
+    with refuses(
+        f"{folder / 'tokenizer_config.json'}: mask_token: '[MASK]', and special_tokens_map.json says 'cat': correct one"
+        " of them"
+    ):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"{}", b'{"model_type": "bert"}', b"[1]"])
+def test_a_damaged_tokenizer_json_is_refused(tmp_path, content):
+    folder = wordpiece_folder(tmp_path)
+    (folder / "tokenizer.json").write_bytes(content)
+    with pytest.raises(InputError, match="tokenizer.json: not a tokenizer.json of the tokenizers package"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize(("content", "why"), [(b"{", "not JSON"), (b"\xff", "not UTF-8"), (b"[]", "a JSON list")])
+def test_a_damaged_config_is_refused(tmp_path, content, why):
+    folder = wordpiece_folder(tmp_path)
+    (folder / "tokenizer_config.json").write_bytes(content)
+    with pytest.raises(InputError, match=f"tokenizer_config.json: {why}"):
+        load_tokenizer(folder)
