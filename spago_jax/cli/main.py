@@ -39,8 +39,10 @@ def run(arguments: list[str]) -> int:
         inspect,
         layers,
         predict,
+        run,
         runs,
         sweep,
+        tasks,
         train,
     )
 

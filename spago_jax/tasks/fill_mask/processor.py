@@ -3,13 +3,13 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from spago_jax.errors import InputError
 from spago_jax.tasks.fill_mask.answer import FilledText, Filling
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -48,7 +48,9 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
             raise InputError("the tokenizer has no mask token: the model was not trained to fill masks")
         self.mask = tokenizer.token(tokenizer.special_ids["mask"])
 
-    def example(self, value: str | MaskedText, *, targets: Sequence[str] | None = None) -> MaskedText:
+    def example(
+        self, value: str | MaskedText | Mapping[str, Any], *, targets: Sequence[str] | None = None
+    ) -> MaskedText:
         """A text with at least one mask, and the words to choose from.
 
         Raises:
@@ -56,6 +58,9 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
         """
         if isinstance(targets, str):
             raise InputError(f"targets = {targets!r}: expected a list of words")
+        if isinstance(value, Mapping):
+            record = fields(value, "text", optional=["targets"])
+            value, targets = record["text"], record.get("targets", targets)
         chosen = None if targets is None else tuple(targets)
         found = value if isinstance(value, MaskedText) else MaskedText(text_of(value), chosen)
         if self.mask not in found.text:

@@ -4,10 +4,19 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from spago_jax.core import Array
+from spago_jax.core.section import Section
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.next_sentence.processor import PairProcessor
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+
+
+class PairOptions(Section):
+    """The second text."""
+
+    second: str | None = Field(default=None, description="the text that may follow")
 
 
 class NextSentencePrediction(PretrainedPredictor):
@@ -15,6 +24,7 @@ class NextSentencePrediction(PretrainedPredictor):
 
     name: ClassVar[str] = "next-sentence"
     head: ClassVar[str] = "next-sentence"
+    Options = PairOptions
 
     @classmethod
     def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> PairProcessor:

@@ -10,7 +10,7 @@ import numpy as np
 from spago_jax.data.examples import Labeled
 from spago_jax.data.processor import Answer, Paint
 from spago_jax.errors import InputError
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
 
@@ -45,13 +45,19 @@ class PairProcessor(PieceProcessor[Labeled, NextSentence]):
     """Pairs of texts to rows, and two logits to a probability."""
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    example_options: ClassVar[tuple[str, ...]] = ("second",)
 
-    def example(self, value: Any) -> Labeled:
-        """A pair of texts.
+    def example(self, value: Any, *, second: str | None = None) -> Labeled:
+        """A pair of texts: ``(first, second)``, a dict with these keys, or both arguments.
 
         Raises:
             InputError: for anything else.
         """
+        if isinstance(value, Mapping):
+            record = fields({"second": second, **value} if second is not None else value, "first", "second")
+            value = (record["first"], record["second"])
+        elif isinstance(value, str) and second is not None:
+            value = (value, second)
         if isinstance(value, tuple | list) and len(value) == 2:
             value = Labeled(text_of(value[0]), pair=text_of(value[1]))
         if not isinstance(value, Labeled) or value.pair is None:

@@ -16,7 +16,7 @@ from spago_jax.tasks.passage_search.index import Backend, Passage, PassageIndex,
 from spago_jax.tasks.predictor import Predictor, written
 from spago_jax.tasks.question_answering.answer import AnswerSpan
 from spago_jax.tasks.question_answering.predictor import QuestionAnswering
-from spago_jax.tasks.text_encoding.predictor import TextEncoding
+from spago_jax.tasks.text_encoding.predictor import EncodingSettings, TextEncoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +73,13 @@ class SearchOptions(Section):
     top_k: PositiveInt = Field(default=5, description="how many passages are listed")
 
 
+class SearchSettings(EncodingSettings):
+    """What is searched."""
+
+    passages: str | None = Field(default=None, description="a file of passages (.csv, .jsonl, ...), or a saved index")
+    reader: str | None = Field(default=None, description="a model of question answering")
+
+
 class PassageSearch(Predictor):
     """Finds the passages whose vectors are nearest to a question's, and reads answers from them.
 
@@ -86,6 +93,7 @@ class PassageSearch(Predictor):
 
     name: ClassVar[str] = "passage-search"
     Options = SearchOptions
+    Settings = SearchSettings
 
     def __init__(self, encoder: TextEncoding, reader: QuestionAnswering | None = None, source: str = ""):
         self.encoder, self.reader, self.source = encoder, reader, source

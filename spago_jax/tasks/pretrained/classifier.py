@@ -9,7 +9,7 @@ import numpy as np
 from spago_jax.data.examples import Labeled
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.classification import Classification, ClassScore, Given
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -32,6 +32,7 @@ class SequenceProcessor(PieceProcessor[Labeled, Classification]):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    example_options: ClassVar[tuple[str, ...]] = ("pair",)
 
     def __init__(
         self, tokenizer: SubwordTokenizer, max_length: int, classes: Sequence[str], problem: str | None = None
@@ -44,12 +45,17 @@ class SequenceProcessor(PieceProcessor[Labeled, Classification]):
             raise InputError(f"problem_type = {problem!r}: {did_you_mean(problem, ACTIVATIONS)}")
         self.activation = ACTIVATIONS[problem]
 
-    def example(self, value: Any) -> Labeled:
-        """A text, or a pair of texts as a tuple.
+    def example(self, value: Any, *, pair: str | None = None) -> Labeled:
+        """A text, or a pair of texts: a tuple, a dict with ``text`` and ``pair``, or both arguments.
 
         Raises:
             InputError: for anything else.
         """
+        if isinstance(value, Mapping):
+            record = fields(value, "text", optional=["pair"])
+            value, pair = record["text"], record.get("pair", pair)
+        if isinstance(value, str) and pair is not None:
+            value = (value, pair)
         if isinstance(value, tuple) and len(value) == 2:
             return Labeled(text_of(value[0]), pair=text_of(value[1]))
         return value if isinstance(value, Labeled) else Labeled(text_of(value, "a text, or a pair of texts (a tuple)"))

@@ -2,7 +2,7 @@
 """The processor of pre-trained encoders: texts to the ids of their pieces, one row or several windows each."""
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from spago_jax.data.processor import Answer, Processor, Rows, load_settings, restoring, save_settings
 from spago_jax.data.ragged import RaggedArray
-from spago_jax.errors import InputError
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.pretrained.windows import shared
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
@@ -124,6 +124,25 @@ class WindowProcessor(PieceProcessor[Example, AnswerType], abc.ABC, Generic[Exam
     def settings(self) -> dict[str, Any]:
         """The size of a window, and how much the next one repeats."""
         return {"max_length": self.max_length, "stride": self.stride}
+
+
+def fields(value: Mapping[str, Any], *needed: str, optional: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns the fields of a record, a JSON object of a user's file.
+
+    Raises:
+        InputError: for a field that is missing, or one that is not known.
+
+    >>> fields({"text": "a", "pair": "b"}, "text", optional=["pair"])
+    {'text': 'a', 'pair': 'b'}
+    """
+    known = (*needed, *optional, "id", "line")
+    for name in needed:
+        if name not in value:
+            raise InputError(f"the record has no {name!r}, but {', '.join(value) or 'nothing'}")
+    for name in value:
+        if name not in known:
+            raise InputError(f"the record has an unknown field {name!r}: {did_you_mean(name, known)}")
+    return {name: value[name] for name in known if name in value}
 
 
 def text_of(value: Any, what: str = "a text") -> str:

@@ -5,15 +5,29 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from pydantic import Field
+
 from spago_jax.compiler import compile
 from spago_jax.core import Array
-from spago_jax.core.section import Section
+from spago_jax.core.section import PositiveInt, Section
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.tasks.predictor import BatchPredictor
 from spago_jax.tasks.pretrained.pieces import PieceProcessor
 
 LONGEST = 512
 """The most pieces of a row where neither the tokenizer nor the encoder says."""
+
+
+class RowSettings(Section):
+    """How texts are read."""
+
+    max_length: PositiveInt | None = Field(default=None, description="the most pieces that are read at once")
+
+
+class WindowSettings(RowSettings):
+    """How long texts are read."""
+
+    stride: int | None = Field(default=None, ge=0, description="how many pieces of a window the next one repeats")
 
 
 class PretrainedPredictor(BatchPredictor, abc.ABC):
@@ -26,11 +40,13 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
     Attributes:
         head: the head that the task needs.
         Options: what a user may set when predicting.
+        Settings: what a user may set when opening.
     """
 
     name: ClassVar[str]
     head: ClassVar[str]
     Options: ClassVar[type[Section]] = Section
+    Settings: ClassVar[type[Section]] = RowSettings
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         self.pretrained = pretrained

@@ -9,7 +9,7 @@ import numpy as np
 from spago_jax.data.examples import Tokens
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.pretrained.classifier import activated
-from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor
+from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields
 from spago_jax.tasks.pretrained.windows import merged, pieces_of, whole, words_of
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
 from spago_jax.text.tags import OUTSIDE, Scheme, Span, detect_scheme, spans
@@ -37,12 +37,14 @@ class PieceTagProcessor(WindowProcessor[Tokens, TaggedText]):
         self.classes = tuple(classes)
         self.scheme = scheme_of(self.classes)
 
-    def example(self, value: str | Sequence[str] | Tokens) -> Tokens:
+    def example(self, value: str | Sequence[str] | Tokens | Mapping[str, Any]) -> Tokens:
         """A text, or its tokens.
 
         Raises:
             InputError: for anything else.
         """
+        if isinstance(value, Mapping):
+            value = fields(value, "tokens")["tokens"] if "tokens" in value else fields(value, "text")["text"]
         if isinstance(value, Tokens):
             return value
         if isinstance(value, str):

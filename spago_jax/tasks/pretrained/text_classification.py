@@ -16,6 +16,7 @@ from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
 class SequenceOptions(Section):
     """Which classes are given, with which scores."""
 
+    pair: str | None = Field(default=None, description="the second text of a pair")
     top_k: PositiveInt | None = Field(default=None, description="how many classes are listed (default: all)")
     activation: Activation | None = Field(default=None, description="scores (default: as the model's problem wants)")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from spago_jax.core import Array
 from spago_jax.core.section import Section
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
 from spago_jax.tasks.pretrained.tagger import Aggregation, PieceTagProcessor
 
 
@@ -26,13 +26,16 @@ class PretrainedTokenClassification(PretrainedPredictor):
     name: ClassVar[str] = "token-classification"
     head: ClassVar[str] = "token-classification"
     Options = PieceTagOptions
+    Settings = WindowSettings
 
     @classmethod
     def make_processor(
-        cls, pretrained: Pretrained, max_length: int | None = None, stride: int = 64
+        cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
     ) -> PieceTagProcessor:
         """Long texts are read in windows that share 64 pieces."""
-        return PieceTagProcessor(pretrained.tokenizer, longest(pretrained, max_length), pretrained.labels, stride)
+        return PieceTagProcessor(
+            pretrained.tokenizer, longest(pretrained, max_length), pretrained.labels, 64 if stride is None else stride
+        )
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time, tags]."""

@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
 from spago_jax.tasks.question_answering.processor import QuestionProcessor
 
 WINDOW, STRIDE = 384, 128
@@ -19,6 +19,7 @@ WINDOW, STRIDE = 384, 128
 class QuestionOptions(Section):
     """Which spans are given."""
 
+    passage: str | None = Field(default=None, description="the passage of all questions")
     top_k: PositiveInt = Field(default=3, description="how many answers are listed")
     max_answer_length: PositiveInt = Field(default=20, description="the most pieces of an answer")
     min_score: float | None = Field(default=None, ge=0, le=1, description="less probable answers are left out")
@@ -31,13 +32,16 @@ class QuestionAnswering(PretrainedPredictor):
     name: ClassVar[str] = "question-answering"
     head: ClassVar[str] = "question-answering"
     Options = QuestionOptions
+    Settings = WindowSettings
 
     @classmethod
     def make_processor(
-        cls, pretrained: Pretrained, max_length: int | None = None, stride: int = STRIDE
+        cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
     ) -> QuestionProcessor:
         """Windows of 384 pieces, or as many as the encoder reads, that share 128."""
-        return QuestionProcessor(pretrained.tokenizer, longest(pretrained, max_length or WINDOW), stride)
+        return QuestionProcessor(
+            pretrained.tokenizer, longest(pretrained, max_length or WINDOW), STRIDE if stride is None else stride
+        )
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``start`` and ``end`` logits [batch, time]."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from spago_jax.data.examples import Question
 from spago_jax.errors import InputError
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
 from spago_jax.tasks.pretrained.windows import pieces_of, shared, whole
 from spago_jax.tasks.question_answering.answer import Answers, AnswerSpan
 from spago_jax.tasks.question_answering.spans import Window, best_spans
@@ -26,21 +26,26 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("start", "end")
+    example_options: ClassVar[tuple[str, ...]] = ("passage",)
 
     def __init__(self, tokenizer: SubwordTokenizer, max_length: int, stride: int = 128):
         super().__init__(tokenizer, max_length)
         self.stride = stride
 
-    def example(self, value: Any) -> Question:
-        """A question with its passage: ``(question, passage)``, or a dict with these keys.
+    def example(self, value: Any, *, passage: str | None = None) -> Question:
+        """A question with its passage: ``(question, passage)``, a dict with these keys, or both arguments.
 
         Raises:
             InputError: for anything else, or a question without words.
         """
-        if isinstance(value, Mapping) and {"question", "passage"} <= value.keys():
-            value = Question(str(value.get("id", "")), value["question"], value["passage"])
+        if isinstance(value, Mapping):
+            given = {} if passage is None else {"passage": passage}
+            record = fields({**given, **value}, "question", "passage")
+            value = Question(str(record.get("id", "")), record["question"], record["passage"])
         elif isinstance(value, tuple | list) and len(value) == 2:
             value = Question("", value[0], value[1])
+        elif isinstance(value, str) and passage is not None:
+            value = Question("", value, passage)
         if not isinstance(value, Question):
             raise InputError(f"a {type(value).__name__}, expected a question and a passage")
         text_of(value.passage, "a passage, which is a text")

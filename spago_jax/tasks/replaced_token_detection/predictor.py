@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from spago_jax.core import Array
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
 from spago_jax.tasks.replaced_token_detection.processor import DetectionProcessor
 
 
@@ -18,11 +18,16 @@ class ReplacedTokenDetection(PretrainedPredictor):
 
     name: ClassVar[str] = "replaced-token-detection"
     head: ClassVar[str] = "replaced-token-detection"
+    Settings = WindowSettings
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> DetectionProcessor:
+    def make_processor(
+        cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
+    ) -> DetectionProcessor:
         """Long texts are read in windows."""
-        return DetectionProcessor(pretrained.tokenizer, longest(pretrained, max_length))
+        return DetectionProcessor(
+            pretrained.tokenizer, longest(pretrained, max_length), 64 if stride is None else stride
+        )
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time]."""

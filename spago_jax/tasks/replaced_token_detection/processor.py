@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Findings, Paint
-from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, text_of
+from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields, text_of
 from spago_jax.tasks.pretrained.windows import merged, pieces_of, whole, words_of
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -66,8 +66,10 @@ class DetectionProcessor(WindowProcessor[Text, JudgedText]):
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def example(self, value: str | Text) -> Text:
+    def example(self, value: str | Text | Mapping[str, Any]) -> Text:
         """A text."""
+        if isinstance(value, Mapping):
+            value = fields(value, "text")["text"]
         return value if isinstance(value, Text) else Text(text_of(value))
 
     def encodings(self, examples: Sequence[Text]) -> list[list[Encoding]]:

@@ -11,7 +11,8 @@ from spago_jax.compiler import Program, compile
 from spago_jax.core import Array
 from spago_jax.core.section import Section, Texts
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.predictor import BatchPredictor
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, longest
 from spago_jax.tasks.text_encoding.processor import EncodingProcessor, TextVector
 
 
@@ -20,6 +21,12 @@ class EncodingOptions(Section):
 
     pooling: Texts | None = Field(default=None, description="cls, pooler, mean, max, ...; several are joined")
     normalize: bool | None = Field(default=None, description="scale vectors to length 1 (default: as the folder says)")
+
+
+class EncodingSettings(RowSettings):
+    """How texts are read."""
+
+    prompt: str | None = Field(default=None, description="the name of a prompt of the folder, or a prompt")
 
 
 class TextEncoding(PretrainedPredictor):
@@ -31,6 +38,7 @@ class TextEncoding(PretrainedPredictor):
     name: ClassVar[str] = "text-encoding"
     head: ClassVar[str] = "none"
     Options = EncodingOptions
+    Settings = EncodingSettings
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         super().__init__(pretrained, **settings)
@@ -66,8 +74,6 @@ class TextEncoding(PretrainedPredictor):
 
     def _with(self, pooling: tuple[str, ...] | None, normalize: bool | None) -> Any:
         """A predictor with another pooling, on a program of its own."""
-        from spago_jax.tasks.predictor import BatchPredictor
-
         key = (pooling, normalize)
         if key not in self._programs:
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Paint
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -56,8 +56,10 @@ class EncodingProcessor(PieceProcessor[Text, TextVector]):
         super().__init__(tokenizer, max_length)
         self.lowercase, self.prompt = lowercase, prompt
 
-    def example(self, value: str | Text) -> Text:
+    def example(self, value: str | Text | Mapping[str, Any]) -> Text:
         """A text."""
+        if isinstance(value, Mapping):
+            value = fields(value, "text")["text"]
         return value if isinstance(value, Text) else Text(text_of(value))
 
     def encodings(self, examples: Sequence[Text]) -> list[list[Encoding]]:

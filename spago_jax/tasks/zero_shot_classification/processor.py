@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Classification, ClassScore, Given
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -70,6 +70,10 @@ class ZeroShotProcessor(PieceProcessor[Candidates, Classification]):
         Raises:
             InputError: for a template without ``{}``, no labels, a label that is not a text or empty.
         """
+        if isinstance(value, Mapping):
+            given = {"labels": labels, "template": template, "multi_label": multi_label}
+            record = fields({**given, **value}, "text", *given)
+            value, labels, template, multi_label = (record[name] for name in ("text", *given))
         if isinstance(labels, str):
             raise InputError(f"labels = {labels!r}: expected a list of labels, one text each")
         if not isinstance(value, Candidates):
