@@ -12,7 +12,7 @@ import numpy as np
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Precision
-from spago_jax.errors import CheckpointError, InputError
+from spago_jax.errors import CheckpointError, InputError, did_you_mean
 from spago_jax.generation.choice import Choice
 from spago_jax.generation.sampling import sample
 from spago_jax.tasks.experiment import run_experiment
@@ -83,6 +83,9 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
     is_run, is_exported = (folder / "config.yaml").is_file(), (folder / "manifest.json").is_file()
     if not is_run and not is_exported and name in PRETRAINED.names():
         return PRETRAINED.find(name).open(source, **settings)
+    if name not in TASKS.names():
+        known = sorted({*TASKS.names(), *PRETRAINED.names()})
+        raise InputError(f"unknown task {name!r}: {did_you_mean(name, known)}")
     task_class = TASKS.find(name)
     if settings:
         raise InputError(f"{', '.join(settings)}: only a pre-trained model can be opened with settings", path=folder)

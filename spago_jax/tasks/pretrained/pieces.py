@@ -106,12 +106,12 @@ class WindowProcessor(PieceProcessor[Example, AnswerType], abc.ABC, Generic[Exam
     Args:
         tokenizer: that of the encoder.
         max_length: the most pieces of a window, special ones among them.
-        stride: how many pieces the next window repeats, if there is room for them.
+        stride: how many pieces the next window repeats, if there is room for them; 64 by default.
     """
 
-    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, stride: int = 64):
+    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, stride: int | None = None):
         super().__init__(tokenizer, max_length)
-        self.stride = stride
+        self.stride = 64 if stride is None else stride
 
     def windows(self, text: str | Sequence[str]) -> list[Encoding]:
         """Returns the windows of a text, or of its tokens."""

@@ -32,7 +32,7 @@ class PieceTagProcessor(WindowProcessor[Tokens, TaggedText]):
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, classes: Sequence[str], stride: int = 64):
+    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, classes: Sequence[str], stride: int | None = None):
         super().__init__(tokenizer, max_length, stride)
         self.classes = tuple(classes)
         self.scheme = scheme_of(self.classes)

@@ -33,9 +33,7 @@ class PretrainedTokenClassification(PretrainedPredictor):
         cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
     ) -> PieceTagProcessor:
         """Long texts are read in windows that share 64 pieces."""
-        return PieceTagProcessor(
-            pretrained.tokenizer, longest(pretrained, max_length), pretrained.labels, 64 if stride is None else stride
-        )
+        return PieceTagProcessor(pretrained.tokenizer, longest(pretrained, max_length), pretrained.labels, stride)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time, tags]."""

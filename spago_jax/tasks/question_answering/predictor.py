@@ -13,7 +13,7 @@ from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
 from spago_jax.tasks.question_answering.processor import QuestionProcessor
 
-WINDOW, STRIDE = 384, 128
+WINDOW = 384
 
 
 class QuestionOptions(Section):
@@ -39,9 +39,7 @@ class QuestionAnswering(PretrainedPredictor):
         cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
     ) -> QuestionProcessor:
         """Windows of 384 pieces, or as many as the encoder reads, that share 128."""
-        return QuestionProcessor(
-            pretrained.tokenizer, longest(pretrained, max_length or WINDOW), STRIDE if stride is None else stride
-        )
+        return QuestionProcessor(pretrained.tokenizer, longest(pretrained, max_length or WINDOW), stride)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``start`` and ``end`` logits [batch, time]."""

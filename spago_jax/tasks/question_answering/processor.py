@@ -22,15 +22,15 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
     Args:
         tokenizer: that of the encoder.
         max_length: the most pieces of a window, question and marks among them.
-        stride: how many pieces of the passage the next window repeats.
+        stride: how many pieces of the passage the next window repeats; 128 by default.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("start", "end")
     example_options: ClassVar[tuple[str, ...]] = ("passage",)
 
-    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, stride: int = 128):
+    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, stride: int | None = None):
         super().__init__(tokenizer, max_length)
-        self.stride = stride
+        self.stride = 128 if stride is None else stride
 
     def example(self, value: Any, *, passage: str | None = None) -> Question:
         """A question with its passage: ``(question, passage)``, a dict with these keys, or both arguments.

@@ -25,9 +25,7 @@ class ReplacedTokenDetection(PretrainedPredictor):
         cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
     ) -> DetectionProcessor:
         """Long texts are read in windows."""
-        return DetectionProcessor(
-            pretrained.tokenizer, longest(pretrained, max_length), 64 if stride is None else stride
-        )
+        return DetectionProcessor(pretrained.tokenizer, longest(pretrained, max_length), stride)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time]."""
