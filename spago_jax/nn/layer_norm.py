@@ -16,25 +16,25 @@ class LayerNorm(Module):
     """``y = (x - mean) / sqrt(var + eps) * weight + bias`` over the last axis: [..., features], kept.
 
     Mean and variance are taken in float32 at least. Source: Ba et al. (2016); spaGO nn/normalization/layernorm, which
-    fixes eps at 1e-12 in v0.7.0.
+    fixes eps at 1e-12 in v0.7.0. The bias may be None, as in ModernBERT.
 
     >>> LayerNorm.init(2)(jnp.array([1.0, 3.0])).round(3)
     Array([-1.,  1.], dtype=float32)
     """
 
     weight: Array = param(decay=False)
-    bias: Array = param(decay=False)
+    bias: Array | None = param(decay=False, default=None)
     eps: float = static(default=1e-5)
 
     @classmethod
-    def init(cls, features: int, *, eps: float = 1e-5) -> "LayerNorm":
-        """A gain of ones and a bias of zeros.
+    def init(cls, features: int, *, eps: float = 1e-5, bias: bool = True) -> "LayerNorm":
+        """A gain of ones and a bias of zeros, or none.
 
         Raises:
             InputError: for a size below 1.
         """
         check_sizes("LayerNorm", features=features)
-        return cls(weight=jnp.ones(features), bias=jnp.zeros(features), eps=eps)
+        return cls(weight=jnp.ones(features), bias=jnp.zeros(features) if bias else None, eps=eps)
 
     def __call__(self, x: Array) -> Array:
         """[..., features], kept."""
@@ -42,7 +42,8 @@ class LayerNorm(Module):
         wide = x.astype(accumulation_dtype(x.dtype))
         centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
         scale = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.eps)
-        return (centred * scale * over(self.weight, x) + over(self.bias, x)).astype(x.dtype)
+        y = centred * scale * over(self.weight, x)
+        return (y if self.bias is None else y + over(self.bias, x)).astype(x.dtype)
 
 
 class LayerNormSimple(Module):

@@ -24,6 +24,33 @@ def gelu_tanh(x: jax.Array) -> jax.Array:
     return jax.nn.gelu(x, approximate=True)
 
 
+def gelu_10(x: jax.Array) -> jax.Array:
+    """The exact GELU clipped to [-10, 10], for integer arithmetic (Wu et al., 2020).
+
+    >>> gelu_10(jnp.array([0.0, 20.0]))
+    Array([ 0., 10.], dtype=float32)
+    """
+    return jnp.clip(gelu(x), -10.0, 10.0)
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """``x sigmoid(1.702 x)``, the first approximation of Hendrycks and Gimpel (2016).
+
+    >>> quick_gelu(jnp.array([0.0, 100.0]))
+    Array([  0., 100.], dtype=float32)
+    """
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+def relu_squared(x: jax.Array) -> jax.Array:
+    """``relu(x)`` squared (So et al., 2021).
+
+    >>> relu_squared(jnp.array([-2.0, 3.0]))
+    Array([0., 9.], dtype=float32)
+    """
+    return jnp.square(jax.nn.relu(x))
+
+
 def identity(x: jax.Array) -> jax.Array:
     """``x`` itself."""
     return x

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from spago_jax.core.rng import Rng
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.ops.activations import positive_elu
+from spago_jax.ops.attention_band import band, band_pays, unband
 from spago_jax.ops.dropout import dropout
 from spago_jax.ops.linear import accumulation_dtype
 
@@ -25,8 +26,12 @@ def attention_mask(
     offset: jax.Array | int | None = None,
     lengths: jax.Array | None = None,
     mask: jax.Array | None = None,
+    segments: jax.Array | None = None,
+    window: int | None = None,
 ) -> jax.Array | None:
     """What each query sees: bool[..., query, key] in the rank of the scores, or None where it sees everything.
+
+    The arguments are those of ``scaled_dot_product_attention``.
 
     >>> attention_mask(jnp.zeros((2, 1)), jnp.zeros((3, 1)), causal=True)
     Array([[ True,  True, False],
@@ -39,8 +44,17 @@ def attention_mask(
         first = _lead(key.shape[-2] - query.shape[-2] if offset is None else offset, rank)
         rows = jnp.arange(query.shape[-2]).reshape((1,) * (rank - 2) + (-1, 1))
         parts.append(places <= rows + first)
+    if window is not None:
+        first = key.shape[-2] - query.shape[-2] if offset is None else _lead(offset, rank)
+        rows = jnp.arange(query.shape[-2]).reshape((1,) * (rank - 2) + (-1, 1)) + first
+        parts.append(jnp.abs(places - rows) <= window)
     if lengths is not None:
         parts.append(places < _lead(lengths, rank))
+    if segments is not None:
+        segments = jnp.asarray(segments)
+        ones = (1,) * (rank - 1 - segments.ndim)
+        of_keys = segments.reshape(*segments.shape[:-1], *ones, 1, segments.shape[-1])
+        parts.append((of_keys == of_keys.swapaxes(-1, -2)) & (of_keys != 0))
     if mask is not None:
         parts.append(jnp.asarray(mask).reshape((1,) * (rank - jnp.ndim(mask)) + jnp.shape(mask)))
     if not parts:
@@ -74,11 +88,15 @@ def attention_weights(
     return weights if seen is None else jnp.where(seen, weights, jnp.zeros((), scores.dtype))
 
 
-def _scores(query: jax.Array, key: jax.Array, scale: float | None, seen: jax.Array | None) -> jax.Array:
-    """``scale q k'`` in the accumulation dtype, its least number where nothing is seen."""
+def _scores(
+    query: jax.Array, key: jax.Array, scale: float | None, seen: jax.Array | None, bias: jax.Array | None = None
+) -> jax.Array:
+    """``scale q k' + bias`` in the accumulation dtype, its least number where nothing is seen."""
     wide = accumulation_dtype(query.dtype)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     scores = jnp.einsum("...qd,...kd->...qk", query, key.astype(query.dtype), preferred_element_type=wide) * factor
+    if bias is not None:
+        scores = scores + bias.astype(wide)
     return scores if seen is None else jnp.where(seen, scores, jnp.asarray(jnp.finfo(wide).min, wide))
 
 
@@ -92,11 +110,14 @@ def scaled_dot_product_attention(
     offset: jax.Array | int | None = None,
     lengths: jax.Array | None = None,
     mask: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    segments: jax.Array | None = None,
+    window: int | None = None,
     rate: float = 0.0,
     rng: Rng | None = None,
     implementation: str | None = None,
 ) -> jax.Array:
-    """``softmax(scale q k' + mask) v``: each query's mean of the values, weighted by its likeness to their keys.
+    """``softmax(scale q k' + bias + mask) v``: each query's mean of the values, weighted by its likeness to their keys.
 
     Args:
         query: [..., query, features].
@@ -110,6 +131,11 @@ def scaled_dot_product_attention(
         lengths: int[...], how many keys are real, for the first of the leading axes: int[batch] for queries
             [batch, heads, query, features].
         mask: bool, broadcastable to [..., query, key]: what may be seen.
+        bias: added to the scores, broadcastable to [..., query, key] (relative positions).
+        segments: int[..., time], which text of a packed row each step belongs to, 0 for padding, for the first of the
+            leading axes; a step sees the steps of its own text. Queries and keys are the same steps.
+        window: how far a query sees to each side. Where the window is small beside the steps the plain path computes
+            a band of blocks, whose memory grows with the steps and not with their square.
         rate: the share of weights that dropout sets to zero, with ``rng``.
         rng: randomness of the dropout, or None for none.
         implementation: ``plain``, ``xla`` (``jax.nn.dot_product_attention``), ``cudnn`` (its flash kernel: 16-bit
@@ -133,19 +159,34 @@ def scaled_dot_product_attention(
         return jnp.zeros(
             (*jnp.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], value.shape[-1]), query.dtype
         )
-    simple = mask is None and (rng is None or rate == 0.0) and value.shape[-1] == key.shape[-1]
+    if segments is not None and query.shape[-2] != key.shape[-2]:
+        raise InputError(
+            f"segments need queries and keys of the same steps, got {query.shape[-2]} queries, {key.shape[-2]} keys"
+        )
+    masks = {"causal": causal, "offset": offset, "lengths": lengths, "mask": mask, "segments": segments}
+    if window is not None and bias is None and not causal and band_pays(query, key, mask, window):
+        banded = band(query, key, value, lengths=lengths, mask=mask, segments=segments, window=window)
+        y = scaled_dot_product_attention(
+            banded.query, banded.key, banded.value, scale=scale, mask=banded.mask,
+            rate=rate, rng=rng, implementation=implementation,
+        )  # fmt: skip
+        return unband(y, query.shape[-2])
+    simple = (rng is None or rate == 0.0) and value.shape[-1] == key.shape[-1]
     square = not causal or (offset is None and query.shape[-2] == key.shape[-2])
     if implementation is None:
         implementation = "cudnn" if simple and square and flash_fits(query, key) else "plain"
     if implementation != "plain":
         if not (simple and square):
             raise InputError(
-                f"implementation {implementation!r} takes no mask, no dropout, values of the keys' size, and a causal "
-                "mask without a cache alone; use 'plain', or None to choose"
+                f"implementation {implementation!r} takes no dropout, values of the keys' size, and a causal mask "
+                "without a cache alone; use 'plain', or None to choose"
             )
-        return _by_jax(query, key, value, scale, causal, lengths, implementation)
-    seen = attention_mask(query, key, causal=causal, offset=offset, lengths=lengths, mask=mask)
-    scores = _scores(query, key, scale, seen)
+        if mask is None and segments is None and window is None:
+            return _by_jax(query, key, value, scale, causal, lengths, None, bias, implementation)
+        seen = attention_mask(query, key, window=window, **masks)
+        return _by_jax(query, key, value, scale, False, None, seen, bias, implementation)
+    seen = attention_mask(query, key, window=window, **masks)
+    scores = _scores(query, key, scale, seen, bias)
     # Divided by its sum after the product: [query, out] numbers instead of [query, key], and on a CPU a training step
     # of the whole function takes two thirds of the time. The maximum cancels, so it needs no gradient.
     raised = jnp.exp(scores - jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True)))
@@ -175,7 +216,7 @@ def flash_fits(query: jax.Array, key: jax.Array) -> bool:
     )
 
 
-def _by_jax(query, key, value, scale, causal: bool, lengths, implementation: Any) -> jax.Array:
+def _by_jax(query, key, value, scale, causal: bool, lengths, seen, bias, implementation: Any) -> jax.Array:
     """``jax.nn.dot_product_attention``, which has time before heads and one batch axis."""
     lead = query.shape[:-2]
     heads = lead[-1] if len(lead) > 1 else 1
@@ -183,6 +224,20 @@ def _by_jax(query, key, value, scale, causal: bool, lengths, implementation: Any
 
     def laid(x: jax.Array) -> jax.Array:
         return x.astype(query.dtype).reshape(batch, heads, *x.shape[-2:]).swapaxes(1, 2)
+
+    def scores_like(x: jax.Array | None) -> jax.Array | None:
+        """[batch or 1, heads or 1, query, key] of what broadcasts to [..., query, key]."""
+        if x is None:
+            return None
+        x = x.reshape((1,) * (query.ndim - x.ndim) + x.shape)
+        of_heads = x.shape[-3] if len(lead) > 1 else 1
+        shared = all(size == 1 for size in x.shape[: -3 if len(lead) > 1 else -2])
+        outer = lead[:-1] if len(lead) > 1 else lead
+        whole = x if shared else jnp.broadcast_to(x, (*outer, *x.shape[len(outer) :]))
+        return jnp.broadcast_to(
+            whole.reshape(1 if shared else batch, of_heads, *x.shape[-2:]),
+            (1 if shared else batch, of_heads, query.shape[-2], key.shape[-2]),
+        )
 
     options: dict[str, Any] = {}
     if lengths is not None:
@@ -195,12 +250,16 @@ def _by_jax(query, key, value, scale, causal: bool, lengths, implementation: Any
         laid(query),
         laid(key),
         laid(value),
+        scores_like(bias if bias is None else bias.astype(query.dtype)),
+        scores_like(seen),
         scale=scale,
         is_causal=causal,
         implementation=implementation,
         **options,
     )
     y = y.swapaxes(1, 2).reshape(*lead, query.shape[-2], value.shape[-1])
+    if seen is not None:
+        return jnp.where(jnp.any(seen, axis=-1, keepdims=True), y, jnp.zeros((), y.dtype))
     if lengths is None:
         return y
     return jnp.where(_lead(lengths, query.ndim) > 0, y, jnp.zeros((), y.dtype))

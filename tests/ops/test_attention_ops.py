@@ -148,5 +148,5 @@ def test_errors_name_what_does_not_fit(arrays):
         scaled_dot_product_attention(query, key, value, implementation="cuddn")
     with pytest.raises(InputError, match=r"query \(3, 2, 4, 8\), key \(3, 2, 5, 7\)"):
         scaled_dot_product_attention(query, key[..., :7], value)
-    with pytest.raises(InputError, match="implementation 'xla' takes no mask"):
+    with pytest.raises(InputError, match="implementation 'xla' takes no dropout"):
         scaled_dot_product_attention(query, key, value, causal=True, implementation="xla")
