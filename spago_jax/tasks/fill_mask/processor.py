@@ -119,13 +119,13 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
     def batch(
         self, rows: PieceRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
-        """Ids, types, lengths, and the ``positions`` [batch, 1] that are asked for."""
+        """Ids, types, lengths, and the places ``at`` [batch, 1] that are asked for."""
         found = super().batch(rows, indices, length, targets=targets)
-        return found | {"positions": np.where(indices < 0, 0, rows.places[indices])[..., None].astype(np.int32)}
+        return found | {"at": np.where(indices < 0, 0, rows.places[indices])[..., None].astype(np.int32)}
 
     def specs(self) -> dict[str, str]:
-        """Ids, types, lengths and positions."""
-        return super().specs() | {"positions": "i32[batch, asked]"}
+        """Ids, types, lengths and places."""
+        return super().specs() | {"at": "i32[batch, asked]"}
 
     def sizes(self) -> dict[str, int]:
         """One place per row."""

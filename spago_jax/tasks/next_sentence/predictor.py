@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import Section
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.next_sentence.processor import PairProcessor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
 
 
 class PairOptions(Section):
@@ -33,7 +33,7 @@ class NextSentencePrediction(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, 2]."""
-        return {"logits": model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"])}
+        return {"logits": model.logits(**inputs(model, batch))}
 
     def __call__(self, first: Any, second: str | None = None, **options: Any) -> Any:
         """The probability that the second text follows the first; of a list of pairs, that of each.

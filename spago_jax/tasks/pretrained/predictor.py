@@ -69,7 +69,13 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
         """Returns the arrays that answers are made from: the traced half."""
 
 
+def inputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns the arguments of ``EncoderModel.logits`` for a batch: token types where the encoder has some."""
+    found = {"ids": batch["ids"], "lengths": batch["lengths"]}
+    return found | ({"types": batch["types"]} if getattr(model.config, "types", 0) > 1 else {})
+
+
 def longest(pretrained: Pretrained, wanted: int | None = None) -> int:
     """Returns the most pieces of a row: as many as are wanted, and the tokenizer and the positions allow."""
-    limits = (wanted, pretrained.tokenizer.max_length, pretrained.model.config.max_length)
+    limits = (wanted, pretrained.tokenizer.max_length, pretrained.model.config.longest)
     return min((limit for limit in limits if limit is not None), default=LONGEST)

@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.pretrained.classifier import Activation, SequenceProcessor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
 
 
 class SequenceOptions(Section):
@@ -36,7 +36,7 @@ class PretrainedTextClassification(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, classes]."""
-        return {"logits": model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"])}
+        return {"logits": model.logits(**inputs(model, batch))}
 
     def __call__(self, text: Any, pair: Any = None, **options: Any) -> Any:
         """The classes of a text, or of each text of a list, the best first.

@@ -9,7 +9,7 @@ from pydantic import Field
 from spago_jax.core import Array
 from spago_jax.core.section import Section
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, inputs, longest
 from spago_jax.tasks.pretrained.tagger import Aggregation, PieceTagProcessor
 
 
@@ -37,7 +37,7 @@ class PretrainedTokenClassification(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time, tags]."""
-        return {"logits": model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"])}
+        return {"logits": model.logits(**inputs(model, batch))}
 
     def __call__(self, text: Any = None, *, tokens: Any = None, **options: Any) -> Any:
         """The spans of a text, or of each text of a list.

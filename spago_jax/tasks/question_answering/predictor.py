@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, inputs, longest
 from spago_jax.tasks.question_answering.processor import QuestionProcessor
 
 WINDOW = 384
@@ -43,8 +43,8 @@ class QuestionAnswering(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``start`` and ``end`` logits [batch, time]."""
-        start, end = model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"])
-        return {"start": start, "end": end}
+        found = model.logits(**inputs(model, batch))
+        return {"start": found[..., 0], "end": found[..., 1]}
 
     def __call__(self, question: Any = None, passage: Any = None, **options: Any) -> Any:
         """The answers to a question, or to each of a list of questions.

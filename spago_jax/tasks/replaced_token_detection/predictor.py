@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from spago_jax.core import Array
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, inputs, longest
 from spago_jax.tasks.replaced_token_detection.processor import DetectionProcessor
 
 
@@ -17,7 +17,7 @@ class ReplacedTokenDetection(PretrainedPredictor):
     """
 
     name: ClassVar[str] = "replaced-token-detection"
-    head: ClassVar[str] = "replaced-token-detection"
+    head: ClassVar[str] = "replaced-tokens"
     Settings = WindowSettings
 
     @classmethod
@@ -29,4 +29,4 @@ class ReplacedTokenDetection(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time]."""
-        return {"logits": model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"])}
+        return {"logits": model.logits(**inputs(model, batch))}

@@ -12,7 +12,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import Section, Texts
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.predictor import BatchPredictor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 from spago_jax.tasks.text_encoding.processor import EncodingProcessor, TextVector
 
 
@@ -36,7 +36,7 @@ class TextEncoding(PretrainedPredictor):
     """
 
     name: ClassVar[str] = "text-encoding"
-    head: ClassVar[str] = "none"
+    head: ClassVar[str] = "states"
     Options = EncodingOptions
     Settings = EncodingSettings
 
@@ -60,7 +60,7 @@ class TextEncoding(PretrainedPredictor):
     def _pooled(
         self, model: Any, batch: Mapping[str, Array], pooling: tuple[str, ...] | None, normalize: bool | None
     ) -> dict[str, Array]:
-        states = model.encoder(batch["ids"], lengths=batch["lengths"], types=batch["types"])
+        states = model.states(**inputs(model, batch))
         pipeline = self.pretrained.pipeline.changed(pooling, normalize)
         return {"vector": pipeline(states, batch["lengths"], model)}
 

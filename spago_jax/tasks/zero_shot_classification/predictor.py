@@ -9,7 +9,7 @@ from pydantic import Field
 from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section, Texts
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
 from spago_jax.tasks.zero_shot_classification.processor import TEMPLATE, ZeroShotProcessor
 
 
@@ -39,7 +39,7 @@ class ZeroShotClassification(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, classes]."""
-        return {"logits": model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"])}
+        return {"logits": model.logits(**inputs(model, batch))}
 
     def __call__(
         self,
