@@ -12,6 +12,7 @@ import numpy as np
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Precision
+from spago_jax.data.processor import load_settings
 from spago_jax.errors import CheckpointError, InputError, did_you_mean
 from spago_jax.generation.choice import Choice
 from spago_jax.generation.sampling import sample
@@ -179,7 +180,7 @@ def _exported(task_class: type[Task], folder: Path) -> Predictor:
     except ProgramError as error:
         raise CheckpointError(str(error)) from None
     _refuse_other(task_class.name, program.metadata.get("task"), folder)
-    processor = task_class.processor_class.load(folder / "assets")
+    processor = task_class.variant(load_settings(folder / "assets")).processor_class.load(folder / "assets")
     if processor.generates:
         return Generator(task_class.name, processor, ExportedEngine(program))
     return BatchPredictor(task_class.name, processor, program)

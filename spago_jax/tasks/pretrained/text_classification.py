@@ -32,7 +32,7 @@ class PretrainedTextClassification(PretrainedPredictor):
     def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> SequenceProcessor:
         """The classes and the kind of problem are those of the config."""
         size = longest(pretrained, max_length)
-        return SequenceProcessor(pretrained.tokenizer, size, pretrained.labels, pretrained.problem_type)
+        return SequenceProcessor(pretrained.tokenizer, size, pretrained.labels, pretrained.config.problem)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, classes]."""

@@ -124,12 +124,17 @@ class TextProcessor(Processor[Labeled, Answer]):
             pairs = rows.corpus.pairs if rows.corpus.pairs is not None else rows.corpus.forms  # none: no rows at all
             second = self._arrays(rows, pairs, rows.pair_ngrams or rows.ngrams, indices, length)
             arrays |= {f"{PAIR}{name}": array for name, array in second.items()}
-        if targets and rows.targets is not None:
-            held = indices >= 0
-            labels = np.zeros(indices.shape + rows.targets.shape[1:], rows.targets.dtype)
-            labels[held] = rows.targets[indices[held]]
-            arrays["labels"], arrays["weight"] = labels, held.astype(np.float32)
-        return arrays
+        return arrays | self.target_arrays(rows, indices) if targets else arrays
+
+    @staticmethod
+    def target_arrays(rows: TextRows, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """The ``labels`` of some rows and their ``weight``, 0 for an empty one; nothing without labels."""
+        if rows.targets is None:
+            return {}
+        held = indices >= 0
+        labels = np.zeros(indices.shape + rows.targets.shape[1:], rows.targets.dtype)
+        labels[held] = rows.targets[indices[held]]
+        return {"labels": labels, "weight": held.astype(np.float32)}
 
     def _arrays(
         self, rows: TextRows, forms: RaggedArray, ngrams: RaggedArray | None, indices: np.ndarray, length: int

@@ -11,6 +11,8 @@ from spago_jax.compiler import Program, compile
 from spago_jax.core import Array
 from spago_jax.core.section import Section, Texts
 from spago_jax.interop.huggingface import Pretrained
+from spago_jax.interop.huggingface.sentence import Normalize, Pooling, SentencePipeline
+from spago_jax.ops.masks import length_mask
 from spago_jax.tasks.predictor import BatchPredictor
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 from spago_jax.tasks.text_encoding.processor import EncodingProcessor, TextVector
@@ -44,14 +46,22 @@ class TextEncoding(PretrainedPredictor):
         super().__init__(pretrained, **settings)
         self._programs: dict[tuple[tuple[str, ...] | None, bool | None], Program] = {}
 
+    @property
+    def pipeline(self) -> SentencePipeline:
+        """What the folder says of pooling and normalization; the mean where it says nothing."""
+        return self.pretrained.pooling or SentencePipeline()
+
     @classmethod
     def make_processor(
         cls, pretrained: Pretrained, max_length: int | None = None, prompt: str | None = None
     ) -> EncodingProcessor:
         """Texts are cut at what the folder says, and its default prompt stands before them."""
-        pipeline = pretrained.pipeline
+        pipeline = pretrained.pooling or SentencePipeline()
         size = longest(pretrained, max_length or pipeline.max_length)
-        return EncodingProcessor(pretrained.tokenizer, size, pipeline.lowercase, pipeline.prompt(prompt))
+        prompts = dict(pipeline.prompts)
+        name = pipeline.default_prompt if prompt is None else prompt
+        text = prompts.get(name, name) if name else ""
+        return EncodingProcessor(pretrained.tokenizer, size, pipeline.lowercase, text)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``vector`` [batch, features] by the folder's own pooling."""
@@ -60,9 +70,10 @@ class TextEncoding(PretrainedPredictor):
     def _pooled(
         self, model: Any, batch: Mapping[str, Array], pooling: tuple[str, ...] | None, normalize: bool | None
     ) -> dict[str, Array]:
+        pipeline = changed(self.pipeline, pooling, normalize)
         states = model.states(**inputs(model, batch))
-        pipeline = self.pretrained.pipeline.changed(pooling, normalize)
-        return {"vector": pipeline(states, batch["lengths"], model)}
+        mask = length_mask(batch["lengths"], states.shape[-2])
+        return {"vector": pipeline.pool(states, mask, self.processor.prompt_pieces)}
 
     def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[TextVector]:
         """The vectors with their texts, as they come; options ``pooling`` and ``normalize``."""
@@ -102,3 +113,13 @@ class TextEncoding(PretrainedPredictor):
             return found.vector
         vectors = [found.vector for found in self.stream(texts, **options)]
         return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+
+
+def changed(pipeline: SentencePipeline, pooling: tuple[str, ...] | None, normalize: bool | None) -> SentencePipeline:
+    """Returns a pipeline with another pooling, with or without a last scaling to length 1; None keeps what there is."""
+    if pooling is not None:
+        pipeline = pipeline.replace(pooling=Pooling(modes=pooling))
+    if normalize is not None:
+        layers = tuple(layer for layer in pipeline.layers if not isinstance(layer, Normalize))
+        pipeline = pipeline.replace(layers=(*layers, Normalize()) if normalize else layers)
+    return pipeline

@@ -55,6 +55,8 @@ class EncodingProcessor(PieceProcessor[Text, TextVector]):
     def __init__(self, tokenizer: SubwordTokenizer, max_length: int, lowercase: bool = False, prompt: str = ""):
         super().__init__(tokenizer, max_length)
         self.lowercase, self.prompt = lowercase, prompt
+        # The mark at the end belongs to the text.
+        self.prompt_pieces = len(tokenizer.encode(prompt).ids) - 1 if prompt else 0
 
     def example(self, value: str | Text | Mapping[str, Any]) -> Text:
         """A text."""
