@@ -27,3 +27,37 @@ def wordpiece_folder(folder, **changes):
     config = {"model_max_length": 64, **SPECIAL, **changes}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return folder
+
+
+TEXTS = [
+    "Hello, my dog is cute and the cats sat on the mats.",
+    "It cost 1,000.50 dollars, or 5.975,74 euros, in 2019, 2020,",
+    "  two  spaces\tand a tab\nand a line ",
+    "Caffè à la carte, naïve façade, Straße",
+    "e\u0301 combining cafe\u0301s",
+    "😀 emoji 👩\u200d👩\u200d👧 in the middle",
+    "你好，世界! 日本語のテスト",
+    "don't can't won't it's \"quoted\" ''twice''",
+    "ﬁne ligature № 5 ½ ™",
+    "",
+    " ",
+    "UPPER lower MiXeD",
+    "http://www.example.com/path?x=1&y=2#frag",
+    "a_b ▁under",
+    "x\u00a0y\u3000z",
+]
+
+
+def sentencepiece_model(size=140, **options):
+    """Trains a tiny SentencePiece model on these texts, and returns the content of its file."""
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    given = {"character_coverage": 0.98, "hard_vocab_limit": False, "minloglevel": 2, **options}
+    # Most of it English, so that other letters are unknown to the model.
+    lines = [text for text in TEXTS if text.strip()] + TEXTS[:2] * 30
+    trainer = sentencepiece.SentencePieceTrainer
+    trainer.train(sentence_iterator=iter(lines), model_writer=model, vocab_size=size, **given)
+    return model.getvalue()

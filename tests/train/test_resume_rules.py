@@ -98,8 +98,8 @@ def test_another_min_delta_judges_the_scores_so_far_anew():
 # -- places ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a[1]", "what?*", "[[x]"])
-def test_a_path_is_not_a_pattern(config, tmp_path, name):
+def test_a_path_is_not_a_pattern(config, tmp_path):
+    name = "a[1] what?* [[x]"  # each would be one for a glob
     run(config, tmp_path / name, "train.epochs=1")
     assert open_run(tmp_path / name).step == 8
     run(config, tmp_path / name, "train.epochs=2", resume=True)

@@ -108,33 +108,64 @@ class ModelFiles:
         Raises:
             InputError: a name is neither a string nor an object with a ``content``; the files contradict each other.
         """
+        found = self._named_in("special_tokens_map.json")
+        for role, value in self._named_in("tokenizer_config.json").items():
+            if found.setdefault(role, value) != value:
+                key = next(key for key, known in _ROLES.items() if known == role)
+                raise InputError(
+                    f"{key}: {value!r}, and special_tokens_map.json says {found[role]!r}: correct one of them",
+                    path=self.folder / "tokenizer_config.json",
+                )
+        return found
+
+    def _named_in(self, file: str) -> dict[str, str]:
         found: dict[str, str] = {}
-        for file in ("special_tokens_map.json", "tokenizer_config.json"):
-            for key, role in _ROLES.items():
-                value = self.json(file).get(key)
-                if isinstance(value, Mapping):
-                    value = value.get("content")
-                if value is None:
-                    continue
-                if not isinstance(value, str):
-                    expected = "a string, or an object with a string as its content"
-                    raise InputError(f"{key}: {value!r}, expected {expected}", path=self.folder / file)
-                if found.setdefault(role, value) != value:
-                    raise InputError(
-                        f"{key}: {value!r}, and special_tokens_map.json says {found[role]!r}: correct one of them",
-                        path=self.folder / file,
-                    )
+        for key, role in _ROLES.items():
+            value = self.json(file).get(key)
+            value = value.get("content") if isinstance(value, Mapping) else value
+            if value is not None and not isinstance(value, str):
+                expected = "a string, or an object with a string as its content"
+                raise InputError(f"{key}: {value!r}, expected {expected}", path=self.folder / file)
+            if value is not None:
+                found[role] = value
         return found
 
     @cached_property
-    def added(self) -> dict[str, int]:
-        """The ids of the tokens in ``added_tokens.json``."""
-        found = self.json("added_tokens.json")
-        for token, id in found.items():
-            if not isinstance(id, int) or isinstance(id, bool) or id < 0:
+    def added(self) -> dict[str, dict[str, Any]]:
+        """The tokens that were added to the vocabulary, with their ``id``, by ``added_tokens.json`` and the config.
+
+        Whatever else the config says of them (``special``, ``lstrip``) stands beside the id.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for token, id in self.json("added_tokens.json").items():
+            found[token] = {"id": self._id(token, id, "added_tokens.json")}
+        decoder = self.config.get("added_tokens_decoder") or {}
+        for number, about in decoder.items():
+            if not isinstance(about, Mapping) or not isinstance(about.get("content"), str):
                 raise InputError(
-                    f"token {token!r}: id {id!r}, expected a number from 0", path=self.folder / "added_tokens.json"
+                    f"added_tokens_decoder.{number}: {about!r}, expected an object with a content",
+                    path=self.folder / "tokenizer_config.json",
                 )
+            id = int(number) if str(number).isdecimal() else number
+            found[about["content"]] = {**about, "id": self._id(about["content"], id, "tokenizer_config.json")}
+        return found
+
+    def _id(self, token: str, id: Any, file: str) -> int:
+        if not isinstance(id, int) or isinstance(id, bool) or id < 0:
+            raise InputError(f"token {token!r}: id {id!r}, expected a number from 0", path=self.folder / file)
+        return id
+
+    def flag(self, key: str, default: bool | None) -> bool | None:
+        """Returns a setting of ``tokenizer_config.json`` that is true or false (or null, where that is the default).
+
+        Raises:
+            InputError: it is something else.
+        """
+        found = self.config.get(key, default)
+        if found is None:
+            return default
+        if not isinstance(found, bool):
+            raise InputError(f"{key}: {found!r}, expected true or false", path=self.folder / "tokenizer_config.json")
         return found
 
     @property
@@ -164,7 +195,7 @@ class ModelFiles:
         for role, token in self.names.items():
             id = id_of(token)
             if id is None:
-                file = next(name for name in reversed(_SETTINGS[:2]) if token in self.text_or_empty(name))
+                file = next(name for name in _SETTINGS[:2] if role in self._named_in(name))
                 raise InputError(
                     f"names {token!r} as the {role} token, which the vocabulary does not have", path=self.folder / file
                 )
@@ -178,10 +209,6 @@ class ModelFiles:
             if role not in found and other in found:
                 found[role] = found[other]
         return found
-
-    def text_or_empty(self, name: str) -> str:
-        """Returns the text of a file, or nothing if there is no such file."""
-        return self.text(name) if (self.folder / name).is_file() else ""
 
     def files(self) -> dict[str, bytes]:
         """Returns what was read, and the settings beside it: the files that make the same tokenizer again."""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How a stack of layers runs: a choice of the caller, never part of a model's configuration."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from spago_jax.core import Array
+from spago_jax.errors import InputError, did_you_mean
+
+LAYERS = ("unroll", "scan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How the layers of a stack are traced; the numbers are the same up to the order of sums.
+
+    Args:
+        layers: ``unroll`` writes every layer into the program, which is the fastest; ``scan`` writes one layer, which
+            compiles in a time that does not grow with the layers.
+        remat: whether a training step computes the inside of each layer again in its backward pass instead of keeping
+            it: about a third more work, and the memory of one layer.
+        barriers: whether each layer norm, activation and residual sum is computed once and stored. Without them XLA's
+            CPU backend computes it anew in every consumer; other backends fuse better alone. None: on the CPU.
+        attention: the ``implementation`` of ``ops.attention``; None chooses.
+
+    Raises:
+        InputError: for another way to run the layers.
+
+    >>> Execution(layers="scan", remat=True)
+    Execution(layers='scan', remat=True, barriers=None, attention=None)
+    """
+
+    layers: str = "unroll"
+    remat: bool = False
+    barriers: bool | None = None
+    attention: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.layers not in LAYERS:
+            raise InputError(f"execution: layers is {self.layers!r}, {did_you_mean(self.layers, LAYERS)}")
+
+    def settle(self, x: Array) -> Array:
+        """Returns ``x``, computed once and stored where barriers are on."""
+        on = jax.default_backend() == "cpu" if self.barriers is None else self.barriers
+        return lax.optimization_barrier(x) if on else x
+
+
+_DEFAULT = Execution()
+_chosen: ContextVar[Execution] = ContextVar("execution")
+
+
+@contextmanager
+def execution(chosen: Execution) -> Iterator[None]:
+    """Runs the models that are traced inside the block in this way.
+
+    A program that ``jax.jit`` has compiled before is not traced again, and keeps its own.
+
+    >>> with execution(Execution(layers="scan")):
+    ...     current_execution().layers
+    'scan'
+    """
+    token = _chosen.set(chosen)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def current_execution(given: Execution | None = None) -> Execution:
+    """Returns the way that was given, else that of the block around."""
+    return _chosen.get(_DEFAULT) if given is None else given
+
+
+def run_layers(
+    step: Callable[[Any, Array, Any], Array],
+    stack: Any,
+    x: Array,
+    order: Sequence[Sequence[int]],
+    how: Execution,
+    *,
+    collect: bool = False,
+) -> tuple[Array, Array | None]:
+    """Runs ``x`` through layers whose parameters are stacked along a leading axis.
+
+    Args:
+        step: from one layer's parameters, its input and the number of the run (for randomness) to its output.
+        stack: a tree of arrays [layers, ...], or a tuple of trees, one per layer.
+        x: the input of the first layer.
+        order: the layers' runs, each one or more rows of the stack, one after the other; layers that share parameters
+            name the same row.
+        how: unrolled or scanned.
+        collect: whether the output of each run is wanted too.
+
+    Returns:
+        The last output, and [runs, ...] of all of them, or None.
+    """
+    step = jax.checkpoint(step, static_argnums=(2,) if how.layers == "unroll" else ()) if how.remat else step
+    separate = isinstance(stack, tuple)
+    if how.layers == "scan" and not separate and len({len(rows) for rows in order}) == 1:
+        return _scanned(step, stack, x, order, collect)
+    found, count = [], 0
+    for rows in order:
+        for row in rows:
+            layer = stack[row] if separate else jax.tree.map(lambda a, row=row: a[row], stack)
+            x, count = step(layer, x, count), count + 1
+        found.append(x)
+    return x, jnp.stack(found) if collect else None
+
+
+def _scanned(step, stack, x: Array, order, collect: bool) -> tuple[Array, Array | None]:
+    rows = [row for run in order for row in run]
+    inner = len(rows) // max(len(order), 1)
+    size = jax.tree.leaves(stack)[0].shape[0]
+    in_order = rows == list(range(size)) and inner == 1
+    numbers = jnp.arange(len(rows)).reshape(len(order), inner)
+
+    def body(x: Array, given: Any) -> tuple[Array, Array | None]:
+        layers, number = given
+        for place in range(inner):
+            if in_order:
+                layer = layers
+            elif size == 1:
+                layer = jax.tree.map(lambda a: a[0], stack)
+            else:
+                layer = jax.tree.map(lambda a, row=layers[place]: a[row], stack)
+            x = step(layer, x, number[place])
+        return x, x if collect else None
+
+    return lax.scan(body, x, (stack if in_order else jnp.asarray(order), numbers))
