@@ -14,7 +14,8 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model, load_pretrained
-from spago_jax.models.encoder import AnyEncoder, config_from_huggingface, config_to_huggingface, init_encoder
+from spago_jax.models.encoder import Encoder, EncoderModel, config_from_huggingface, config_to_huggingface
+from spago_jax.models.modernbert.encoder import ModernBert
 
 Pooling = Literal["first", "last", "first_last", "mean"]
 
@@ -42,16 +43,16 @@ class Transformer(Section):
         """The tokenizer and the config of the encoder; nothing is learned from the forms."""
         found = load_pretrained(self.source, head="states")
         longest = min(found.model.config.longest, self.max_pieces or found.model.config.longest)
-        return TransformerIndexer(name, found.tokenizer, config_to_huggingface(found.model.config, "states"), longest)
+        return TransformerIndexer(name, found.tokenizer, config_to_huggingface(found.config, "states"), longest)
 
     def init(self, key: Array, indexer: TransformerIndexer) -> "TransformerEmbedding":
         """An encoder of the right shape; ``from_data`` puts its weights in."""
-        config = config_from_huggingface(indexer.config)
+        config = config_from_huggingface(indexer.config).encoder
         for layer in self.layers:
             if not -config.layers - 1 <= layer <= config.layers:
                 raise InputError(f"layers: there is no layer {layer} of {config.layers}")
         return TransformerEmbedding(
-            encoder=init_encoder(key, config),
+            encoder=EncoderModel.init(key, config).encoder,
             name=indexer.name,
             layers=tuple(layer % (config.layers + 1) for layer in self.layers),
             pooling=self.pooling,
@@ -71,7 +72,7 @@ class TransformerEmbedding(Module):
     A batch has the ids of the pieces, how many there are, and where the pieces of each token are among them.
     """
 
-    encoder: AnyEncoder
+    encoder: Encoder | ModernBert
     name: str = static(default="transformer")
     layers: tuple[int, ...] = static(default=(-1,))
     pooling: str = static(default="first")

@@ -19,7 +19,7 @@ from spago_jax.data.processor import load_settings
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import extend, fit
 from spago_jax.errors import CheckpointError, InputError
-from spago_jax.interop.huggingface import pretrained_arrays
+from spago_jax.interop.huggingface.arrays import pretrained_arrays
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import GroupConfig
 from spago_jax.train.checkpoint import Checkpoints

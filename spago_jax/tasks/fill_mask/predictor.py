@@ -10,7 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section, Texts
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.fill_mask.processor import FillMaskProcessor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, longest
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
 
 
 class FillMaskOptions(Section):
@@ -34,7 +34,7 @@ class FillMask(PretrainedPredictor):
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, 1, vocabulary] at the place that each row asks for."""
-        found = model.logits(batch["ids"], lengths=batch["lengths"], types=batch["types"], positions=batch["positions"])
+        found = model.logits(**inputs(model, batch), at=batch["at"])
         return {"logits": found}
 
     def __call__(

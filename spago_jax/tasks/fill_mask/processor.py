@@ -158,7 +158,9 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
     ) -> Filling:
         log = sum(float(logs[_Row(mask, len(pieces), place)][piece]) for place, piece in enumerate(pieces))
         parts = example.text.split(self.mask)
-        filled = self.mask.join(parts[: mask + 1]) + word + self.mask.join(parts[mask + 1 :])
+        before, after = self.mask.join(parts[: mask + 1]), self.mask.join(parts[mask + 1 :])
+        continues = word.startswith("##") and len(word) > 2  # a piece that goes on with the word before
+        filled = before.rstrip() + word[2:] + after if continues else before + word + after
         return Filling(word, float(np.exp(log)), filled, pieces[0] if len(pieces) == 1 else None)
 
 

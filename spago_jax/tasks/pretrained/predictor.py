@@ -50,6 +50,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         self.pretrained = pretrained
+        self.dtype = pretrained.model.encoder.embeddings.words.dtype.name
         program = compile(self.outputs, name=f"predict {self.name}")
         processor = self.make_processor(pretrained, **settings)
         super().__init__(self.name, processor, lambda batch: program(pretrained.model, batch), freeze=program.freeze)

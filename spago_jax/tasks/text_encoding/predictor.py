@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TextEncoding: the predictor of ``text-encoding``."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from spago_jax.compiler import Program, compile
+from spago_jax.compiler import compile
 from spago_jax.core import Array
 from spago_jax.core.section import Section, Texts
-from spago_jax.interop.huggingface import Pretrained
+from spago_jax.errors import InputError, did_you_mean
+from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.interop.huggingface.sentence import Normalize, Pooling, SentencePipeline
 from spago_jax.ops.masks import length_mask
+from spago_jax.ops.pooling_modes import POOLING_MODES
 from spago_jax.tasks.predictor import BatchPredictor
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 from spago_jax.tasks.text_encoding.processor import EncodingProcessor, TextVector
+
+POOLER = "pooler"
+ALIASES = {"weighted": "weightedmean", "last": "lasttoken", "mean_sqrt": "mean_sqrt_len_tokens"}
 
 
 class EncodingOptions(Section):
@@ -44,7 +49,7 @@ class TextEncoding(PretrainedPredictor):
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         super().__init__(pretrained, **settings)
-        self._programs: dict[tuple[tuple[str, ...] | None, bool | None], Program] = {}
+        self._others: dict[tuple[tuple[str, ...] | None, bool | None], BatchPredictor] = {}
 
     @property
     def pipeline(self) -> SentencePipeline:
@@ -80,20 +85,25 @@ class TextEncoding(PretrainedPredictor):
         pooling, normalize = options.pop("pooling", None), options.pop("normalize", None)
         if pooling is None and normalize is None:
             return super().stream(inputs, at_once=at_once, **options)
-        modes = (pooling,) if isinstance(pooling, str) else None if pooling is None else tuple(pooling)
-        return self._with(modes, normalize).stream(inputs, at_once=at_once, **options)
+        key = (None if pooling is None else modes_of(pooling), normalize)
+        if key not in self._others:
+            self._others[key] = self._with(*key)
+        return self._others[key].stream(inputs, at_once=at_once, **options)
 
-    def _with(self, pooling: tuple[str, ...] | None, normalize: bool | None) -> Any:
+    def _with(self, pooling: tuple[str, ...] | None, normalize: bool | None) -> BatchPredictor:
         """A predictor with another pooling, on a program of its own."""
-        key = (pooling, normalize)
-        if key not in self._programs:
+        model = self.pretrained.model
+        if pooling == (POOLER,):
+            model = load_pretrained(self.pretrained.folder, head=POOLER, dtype=self.dtype).model
 
-            def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
-                return self._pooled(model, batch, *key)
+        def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+            if pooling != (POOLER,):
+                return self._pooled(model, batch, pooling, normalize)
+            vector = model.logits(**inputs(model, batch))
+            return {"vector": Normalize()(vector) if normalize else vector}
 
-            self._programs[key] = compile(outputs, name=f"predict {self.name}")
-        program = self._programs[key]
-        return BatchPredictor(self.name, self.processor, lambda batch: program(self.pretrained.model, batch))
+        program = compile(outputs, name=f"predict {self.name}")
+        return BatchPredictor(self.name, self.processor, lambda batch: program(model, batch))
 
     def __call__(
         self, texts: str | list[str], pooling: Any = None, normalize: bool | None = None, **options: Any
@@ -102,8 +112,8 @@ class TextEncoding(PretrainedPredictor):
 
         Args:
             texts: one text, or a list of them.
-            pooling: ``cls``, ``pooler``, ``mean``, ``max``, ``mean_sqrt``, ``weighted``, ``last``, or several of them,
-                which are joined; as the folder says by default.
+            pooling: ``cls``, ``pooler``, ``mean``, ``max``, ``mean_sqrt``, ``weighted``, ``last``, or several, a
+                list or ``mean+max``, which are joined; as the folder says by default.
             normalize: scale vectors to length 1; as the folder says by default.
             options: none.
         """
@@ -113,6 +123,26 @@ class TextEncoding(PretrainedPredictor):
             return found.vector
         vectors = [found.vector for found in self.stream(texts, **options)]
         return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+
+
+def modes_of(pooling: str | Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of poolings as sentence-transformers has them.
+
+    Raises:
+        InputError: for an unknown one, or the pooler beside others.
+
+    >>> modes_of("mean+max"), modes_of(["cls", "weighted"])
+    (('mean', 'max'), ('cls', 'weightedmean'))
+    """
+    names = pooling.split("+") if isinstance(pooling, str) else pooling
+    found = tuple(ALIASES.get(name, name) for name in names)
+    for name in found:
+        if name not in POOLING_MODES and name != POOLER:
+            known = [POOLER, *POOLING_MODES, *ALIASES]
+            raise InputError(f"pooling = {name!r}: {did_you_mean(str(name), known)}")
+    if POOLER in found and len(found) > 1:
+        raise InputError("pooling: the pooler's vector is not joined with others; ask for it alone")
+    return found
 
 
 def changed(pipeline: SentencePipeline, pooling: tuple[str, ...] | None, normalize: bool | None) -> SentencePipeline:
