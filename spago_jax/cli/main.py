@@ -41,6 +41,7 @@ def run(arguments: list[str]) -> int:
         predict,
         runs,
         sweep,
+        tokenizer,
         train,
     )
 
