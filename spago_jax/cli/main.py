@@ -43,6 +43,7 @@ def run(arguments: list[str]) -> int:
         runs,
         sweep,
         tasks,
+        tokenizer,
         train,
     )
 

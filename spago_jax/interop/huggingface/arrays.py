@@ -5,9 +5,9 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+from spago_jax.interop.huggingface.load import read_config
 
 from spago_jax.interop.checkpoints import open_checkpoint
-from spago_jax.interop.huggingface.load import read_config
 from spago_jax.interop.huggingface.locate import find_model
 from spago_jax.models.encoder import weight_table
 from spago_jax.models.weight_table import read_weights
@@ -27,6 +27,8 @@ def pretrained_arrays(source: str | Path, head: str) -> dict[str, np.ndarray]:
     with open_checkpoint(folder) as tensors:
 
         def read(name: str) -> np.ndarray:
-            return tensors.copy(name, np.dtype(np.float32) if jnp.issubdtype(tensors.dtype(name), jnp.floating) else None)
+            return tensors.copy(
+                name, np.dtype(np.float32) if jnp.issubdtype(tensors.dtype(name), jnp.floating) else None
+            )
 
         return dict(read_weights(table, tensors.names(), read, path=str(tensors.path)).arrays)

@@ -19,6 +19,7 @@ TOKENIZERS = Registry(
         "french": "spago_jax.text.tokenizers.elision:FrenchTokenizer",
         "general": "spago_jax.text.tokenizers.general:GeneralTokenizer",
         "italian": "spago_jax.text.tokenizers.elision:ItalianTokenizer",
+        "spago": "spago_jax.text.tokenizers.spago:SpagoTokenizer",
         "subword": "spago_jax.text.tokenizers.load:restore_tokenizer",
         "words": "spago_jax.text.tokenizers.words:WordTokenizer",
         "whitespace": "spago_jax.text.tokenizers.whitespace:WhitespaceTokenizer",
