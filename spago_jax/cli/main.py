@@ -35,6 +35,7 @@ def run(arguments: list[str]) -> int:
         export,
         find_lr,
         graph,
+        import_model,
         init,
         inspect,
         layers,

@@ -216,6 +216,13 @@ def test_a_missing_shard_is_named(tmp_path):
     assert "1 of 3 shards are missing: model-00002-of-00003.safetensors" in refused(index)
 
 
+def test_a_shard_of_an_absurd_name_is_missing(tmp_path):
+    index = tmp_path / "model.safetensors.index.json"
+    for name in ("x" * 5000, "\ud800"):
+        index.write_text(json.dumps({"weight_map": {"x": name}}))
+        refused(index, "shards are missing")
+
+
 def test_a_tensor_that_is_not_where_the_index_says_is_named(tmp_path):
     index, places = shards(tmp_path)
     index.write_text(json.dumps({"weight_map": {**places, "a.weight": places["a.bias"]}}))

@@ -102,7 +102,10 @@ def test_what_is_not_there_is_refused_with_the_way_out(home, tmp_path):
     refused("revision v2", "org/tiny", revision="v2")
     refused("no such folder", tmp_path / "nothing")
     refused("no such folder", "a/b/c")
-    refused("no such folder", "../x")
+    for name in ("../x", "~nobody-of-this-name/x", "a\0b", "org/" + "y" * 300 + "/z"):
+        refused("no such folder", name)
+    for name in ("x" * 5000, "org/" + "y" * 300):
+        refused("no model of this name", name)
     (tmp_path / "file").touch()
     refused("give the folder", tmp_path / "file")
     refused("did you mean 'never'", "org/tiny", download="neve")

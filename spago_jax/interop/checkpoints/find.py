@@ -2,6 +2,7 @@
 """Opens the tensors of a file or of a folder, by what is there."""
 
 import mmap
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def find_checkpoint(folder: str | Path) -> Path | None:
     """Returns the file of a model's tensors in a folder, or the index of its shards; None where there is neither."""
     for name in CHECKPOINTS:
         for path in (Path(folder) / name, Path(folder) / f"{name}{INDEX}"):
-            if path.is_file():
+            if os.path.isfile(path):
                 return path
     return None
 
@@ -53,10 +54,10 @@ def open_checkpoint(path: str | Path) -> TensorFile:
     ('bias',) (2,) [1. 2.]
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         found = find_checkpoint(path)
         if found is None:
-            foreign = [f"{name} ({of})" for name, of in _FOREIGN.items() if (path / name).exists()]
+            foreign = [f"{name} ({of})" for name, of in _FOREIGN.items() if os.path.exists(path / name)]
             there = (
                 f"; there is {', '.join(foreign)}, which is not read: convert it with transformers" if foreign else ""
             )

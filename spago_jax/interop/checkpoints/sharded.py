@@ -2,6 +2,7 @@
 """A model whose tensors are spread over several files, with an index that says which is where."""
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +20,7 @@ class ShardedFile(TensorFile):
     def __init__(self, index: Path, open_shard: Callable[[Path], TensorFile], rename: Callable[[str], str]):
         self.path = index
         places = read_index(index)
-        missing = sorted(name for name in set(places.values()) if not (index.parent / name).is_file())
+        missing = sorted(name for name in set(places.values()) if not os.path.isfile(index.parent / name))
         if missing:
             raise InputError(
                 f"{len(missing)} of {len(set(places.values()))} shards are missing: {', '.join(missing[:5])}; "

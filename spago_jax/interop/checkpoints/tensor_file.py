@@ -13,10 +13,10 @@ from typing import Self
 
 import numpy as np
 
+from spago_jax.core.host_arrays import aligned
 from spago_jax.errors import InputError, did_you_mean
 
 RANK = 32  # axes; more than any model has, fewer than NumPy takes
-_ALIGNED = 64  # bytes; JAX takes over an array in host memory without a copy if it lies at a multiple
 _PIECE = 4 << 20  # bytes that are copied before the pages they came from are given back
 
 
@@ -165,18 +165,6 @@ class MappedFile(TensorFile):
             first = start // mmap.PAGESIZE * mmap.PAGESIZE
             if size:
                 self._data.madvise(mmap.MADV_DONTNEED, first, start + size - first)
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Returns an array without values that begins where JAX needs it to be, to take it over without a copy.
-
-    >>> aligned((2, 3), np.dtype("float32")).ctypes.data % 64
-    0
-    """
-    size = prod(shape) * dtype.itemsize
-    room = np.empty(size + _ALIGNED, np.uint8)
-    skip = -room.ctypes.data % _ALIGNED
-    return room[skip : skip + size].view(dtype).reshape(shape)
 
 
 def _near(name: str, names: Mapping[str, Stored]) -> str:

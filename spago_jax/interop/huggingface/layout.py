@@ -2,6 +2,7 @@
 """The files of a model in Hugging Face's layout, and which of them are needed."""
 
 import fnmatch
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -79,12 +80,12 @@ def missing_files(folder: Path) -> list[str]:
     Raises:
         InputError: for an index of shards that is damaged.
     """
-    missing = [] if (folder / CONFIG).is_file() else [CONFIG]
+    missing = [] if os.path.isfile(folder / CONFIG) else [CONFIG]
     checkpoint = find_checkpoint(folder)
     if checkpoint is None:
         return [*missing, CHECKPOINTS[0]]
     if checkpoint.name.endswith(INDEX):
-        missing += sorted({name for name in read_index(checkpoint).values() if not (folder / name).is_file()})
+        missing += sorted({name for name in read_index(checkpoint).values() if not os.path.isfile(folder / name)})
     return missing
 
 

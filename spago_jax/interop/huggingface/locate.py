@@ -35,10 +35,10 @@ def find_model(
     if download not in get_args(Download):
         raise InputError(f"download={download!r}, {did_you_mean(str(download), get_args(Download))}")
     name = str(source)
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(source))
+    if os.path.isdir(folder):  # unlike the methods of Path, it takes names that are too long
         return check_complete(folder)
-    if folder.exists():
+    if os.path.exists(folder):
         raise InputError("a file; give the folder of the model", path=folder)
     if isinstance(source, Path) or not _NAME.fullmatch(name) or ".." in name:
         raise InputError("there is no such folder, and it is not the name of a model on the hub either", path=source)
@@ -81,10 +81,10 @@ def find_cached(name: str, revision: str | None = None) -> Path | None:
     revision = revision or "main"
     reference = home / "refs" / revision
     try:
-        commit = reference.read_text("utf-8").strip() if reference.is_file() else revision
+        commit = reference.read_text("utf-8").strip() if os.path.isfile(reference) else revision
     except (OSError, UnicodeDecodeError):
         return None
     if not re.fullmatch(r"[\w.-]+", commit) or ".." in commit:  # nothing but a folder of snapshots
         return None
     snapshot = home / "snapshots" / commit
-    return snapshot if snapshot.is_dir() else None
+    return snapshot if os.path.isdir(snapshot) else None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The pipeline that a folder of sentence-transformers describes: from the states of a text to its vector."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,14 @@ def read_pipeline(folder: Path) -> SentencePipeline | None:
     Raises:
         InputError: for a file that is damaged, and for a part or a setting that is not known, naming it.
     """
-    if not (folder / MODULES).is_file():
+    if not os.path.isfile(folder / MODULES):
         return None
     pooling: Pooling | None = None
     layers: list[Dense | Normalize] = []
     settings: dict[str, Any] = {}
     for kind, part in _parts(folder):
         if kind == "Transformer":
-            settings |= _transformer(part if (part / _TRANSFORMER).is_file() else folder)
+            settings |= _transformer(part if os.path.isfile(part / _TRANSFORMER) else folder)
         elif kind == "Pooling" and pooling is None:
             pooling, settings["include_prompt"] = _pooling(part / "config.json")
         elif pooling is None and kind in ("Dense", "Normalize"):

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A pre-trained model in memory: its config, its arrays, its tokenizer, and how it is written again."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spago_jax.compiler.ship.safetensors import write_safetensors
+from spago_jax.core import flat
+from spago_jax.core.disk import new_folder, replace_file
+from spago_jax.errors import InputError
+from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
+from spago_jax.interop.huggingface.sentence import SentencePipeline
+from spago_jax.models.encoder import EncoderModel, PretrainedConfig, config_to_huggingface, weight_table
+from spago_jax.models.weight_table import write_weights
+
+if TYPE_CHECKING:
+    from spago_jax.text.tokenizers.subword import SubwordTokenizer
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What was found in a model's file.
+
+    Attributes:
+        file: of the tensors, or of the index of their shards.
+        tensors: how many of the file are in the model.
+        parameters: numbers of the model, tied ones once.
+        nbytes: bytes that they take in memory.
+        fresh: our paths of arrays that the file lacks and that are drawn at random.
+        surplus: names in the file that the model has no place for.
+        untied: our paths of arrays that the architecture ties and the file does not.
+    """
+
+    file: Path
+    tensors: int
+    parameters: int
+    nbytes: int
+    fresh: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+    untied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model of Hugging Face's layout, opened by ``load_pretrained``.
+
+    Attributes:
+        folder: where it was read from.
+        config: of the encoder, with the labels and the keys that are only kept.
+        head: the name of the head.
+        model: an ``EncoderModel``; ``model.logits(ids, mask)`` gives what the head says.
+        pooling: the pipeline of a folder of sentence-transformers; None where there is none.
+        generation: the settings of ``generation_config.json``; None where there is none.
+        report: what was found in the file.
+    """
+
+    folder: Path
+    config: PretrainedConfig
+    head: str
+    model: EncoderModel
+    pooling: SentencePipeline | None
+    generation: Mapping[str, Any] | None
+    report: LoadReport
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of a classifier, in the order of its outputs."""
+        return self.config.labels
+
+    @cached_property
+    def tokenizer(self) -> "SubwordTokenizer":
+        """The tokenizer of the folder, read when it is first asked for.
+
+        Raises:
+            InputError: where the folder has none, or it is damaged.
+        """
+        from spago_jax.text.tokenizers.load import load_tokenizer
+
+        return load_tokenizer(self.folder)
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether the folder has files of a tokenizer."""
+        return any((self.folder / name).is_file() for name in TOKENIZER)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Writes the model in Hugging Face's layout, whole or not at all, and returns its folder.
+
+        ``config.json`` and ``model.safetensors`` are made from the model, with one member of each group of tied
+        tensors; the files of the tokenizer and of a pipeline of sentence-transformers are copied as they are.
+
+        Raises:
+            InputError: where something is in the way; a model is only replaced with ``overwrite``.
+            OSError: where the folder cannot be written.
+        """
+        folder = Path(folder)
+        check_free(folder, overwrite=overwrite)
+        arrays = flat(self.model)
+        facts = config_to_huggingface(self.config, self.head)
+        facts.pop("torch_dtype", None)  # the older name of the same key
+        facts["dtype"] = arrays["encoder.embeddings.words"].dtype.name
+        tensors = dict(
+            write_weights(weight_table(self.model.config, self.head, classifiers=self._classifiers()), arrays)
+        )
+        names = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+        with new_folder(folder, replace=True) as beside:
+            for name in [*small_files(names), *sentence_weights(names)]:
+                if name != CONFIG:
+                    (beside / name).parent.mkdir(exist_ok=True)
+                    shutil.copyfile(self.folder / name, beside / name)
+            replace_file(beside / CONFIG, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+            write_safetensors(beside / WEIGHTS, tensors, {"format": "pt"})
+        return folder
+
+    def _classifiers(self) -> tuple[str, ...] | None:
+        if (self.model.config.architecture, self.head) != ("bert", "pretraining"):
+            return None  # the architecture's own
+        return tuple(self.model.head.classifiers)  # type: ignore[union-attr]
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuses a folder that is in the way, before any work is done.
+
+    Raises:
+        InputError: for a file, for a folder of other things than a model, and for a model without ``overwrite``.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError("exists and is not a folder; choose another place", path=folder)
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / CONFIG).is_file():
+        raise InputError("the folder holds other things than a model; choose another one", path=folder)
+    if not overwrite:
+        raise InputError("the folder exists; choose another one, or replace it with --overwrite", path=folder)
+
+
+def read_generation(folder: Path) -> Mapping[str, Any] | None:
+    """Returns the settings of ``generation_config.json``; None where there is none.
+
+    Raises:
+        InputError: where it is damaged.
+    """
+    from spago_jax.interop.huggingface.json_files import read_object
+
+    path = folder / GENERATION
+    return read_object(path) if path.is_file() else None
