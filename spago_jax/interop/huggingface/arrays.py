@@ -5,9 +5,9 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from spago_jax.interop.huggingface.load import read_config
 
 from spago_jax.interop.checkpoints import open_checkpoint
+from spago_jax.interop.huggingface.load import read_config
 from spago_jax.interop.huggingface.locate import find_model
 from spago_jax.models.encoder import weight_table
 from spago_jax.models.weight_table import read_weights
