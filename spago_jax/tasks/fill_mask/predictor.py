@@ -28,9 +28,9 @@ class FillMask(PretrainedPredictor):
     Options = FillMaskOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> FillMaskProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> FillMaskProcessor:
         """Texts over the limit are refused: their masks could be in the part that is cut."""
-        return FillMaskProcessor(pretrained.tokenizer, longest(pretrained, max_length))
+        return FillMaskProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length))
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, 1, vocabulary] at the place that each row asks for."""

@@ -27,9 +27,9 @@ class NextSentencePrediction(PretrainedPredictor):
     Options = PairOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> PairProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PairProcessor:
         """Pairs of texts."""
-        return PairProcessor(pretrained.tokenizer, longest(pretrained, max_length))
+        return PairProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length))
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, 2]."""

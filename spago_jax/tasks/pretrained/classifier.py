@@ -43,7 +43,7 @@ class SequenceProcessor(PieceProcessor[Labeled, Classification]):
             problem = "regression" if len(self.classes) == 1 else "single_label_classification"
         if problem not in ACTIVATIONS:
             raise InputError(f"problem_type = {problem!r}: {did_you_mean(problem, ACTIVATIONS)}")
-        self.activation = ACTIVATIONS[problem]
+        self.activation: Activation = ACTIVATIONS[problem]
 
     def example(self, value: Any, *, pair: str | None = None) -> Labeled:
         """A text, or a pair of texts: a tuple, a dict with ``text`` and ``pair``, or both arguments.

@@ -116,10 +116,10 @@ class WindowProcessor(PieceProcessor[Example, AnswerType], abc.ABC, Generic[Exam
     def windows(self, text: str | Sequence[str]) -> list[Encoding]:
         """Returns the windows of a text, or of its tokens."""
         room = self.max_length - self.tokenizer.special_count()
-        size = {"max_length": self.max_length, "stride": shared(room, self.stride)}
+        stride = shared(room, self.stride)
         if isinstance(text, str):
-            return self.tokenizer.windows(text, **size)
-        return self.tokenizer.windows_of_words(text, **size)
+            return self.tokenizer.windows(text, max_length=self.max_length, stride=stride)
+        return self.tokenizer.windows_of_words(text, max_length=self.max_length, stride=stride)
 
     def settings(self) -> dict[str, Any]:
         """The size of a window, and how much the next one repeats."""

@@ -5,11 +5,12 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from spago_jax.compiler import compile
 from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.tasks.predictor import BatchPredictor
 from spago_jax.tasks.pretrained.pieces import PieceProcessor
@@ -35,7 +36,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
 
     Args:
         pretrained: the encoder with its tokenizer.
-        settings: of the processor, such as ``max_length``.
+        settings: the fields of ``Settings``, such as ``max_length``.
 
     Attributes:
         head: the head that the task needs.
@@ -52,7 +53,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
         self.pretrained = pretrained
         self.dtype = pretrained.model.encoder.embeddings.words.dtype.name
         program = compile(self.outputs, name=f"predict {self.name}")
-        processor = self.make_processor(pretrained, **settings)
+        processor = self.make_processor(pretrained, checked(self.Settings, settings, self.name))
         super().__init__(self.name, processor, lambda batch: program(pretrained.model, batch), freeze=program.freeze)
 
     @classmethod
@@ -62,12 +63,31 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def make_processor(cls, pretrained: Pretrained, **settings: Any) -> PieceProcessor:
-        """Makes the processor, with settings of the folder and of the user."""
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PieceProcessor:
+        """Makes the processor, with what the folder says and the user's ``Settings``."""
 
     @abc.abstractmethod
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """Returns the arrays that answers are made from: the traced half."""
+
+
+def checked(section: type[Section], settings: Mapping[str, Any], where: str) -> Any:
+    """Returns a section of these settings.
+
+    Raises:
+        InputError: for an unknown setting, or one of the wrong type.
+
+    >>> checked(RowSettings, {"max_length": 64}, "fill-mask").max_length
+    64
+    """
+    for name in settings:
+        if name not in section.model_fields:
+            raise InputError(f"{where} has no setting {name!r}: {did_you_mean(name, section.model_fields)}")
+    try:
+        return section.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{where}: {first['loc'][0]} = {first['input']!r}: {first['msg']}") from None
 
 
 def inputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:

@@ -29,9 +29,9 @@ class PretrainedTextClassification(PretrainedPredictor):
     Options = SequenceOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> SequenceProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> SequenceProcessor:
         """The classes and the kind of problem are those of the config."""
-        size = longest(pretrained, max_length)
+        size = longest(pretrained, settings.max_length)
         return SequenceProcessor(pretrained.tokenizer, size, pretrained.labels, pretrained.config.problem)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:

@@ -29,11 +29,11 @@ class PretrainedTokenClassification(PretrainedPredictor):
     Settings = WindowSettings
 
     @classmethod
-    def make_processor(
-        cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
-    ) -> PieceTagProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PieceTagProcessor:
         """Long texts are read in windows that share 64 pieces."""
-        return PieceTagProcessor(pretrained.tokenizer, longest(pretrained, max_length), pretrained.labels, stride)
+        return PieceTagProcessor(
+            pretrained.tokenizer, longest(pretrained, settings.max_length), pretrained.labels, settings.stride
+        )
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time, tags]."""

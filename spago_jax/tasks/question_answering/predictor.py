@@ -35,11 +35,11 @@ class QuestionAnswering(PretrainedPredictor):
     Settings = WindowSettings
 
     @classmethod
-    def make_processor(
-        cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
-    ) -> QuestionProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> QuestionProcessor:
         """Windows of 384 pieces, or as many as the encoder reads, that share 128."""
-        return QuestionProcessor(pretrained.tokenizer, longest(pretrained, max_length or WINDOW), stride)
+        return QuestionProcessor(
+            pretrained.tokenizer, longest(pretrained, settings.max_length or WINDOW), settings.stride
+        )
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``start`` and ``end`` logits [batch, time]."""

@@ -21,11 +21,9 @@ class ReplacedTokenDetection(PretrainedPredictor):
     Settings = WindowSettings
 
     @classmethod
-    def make_processor(
-        cls, pretrained: Pretrained, max_length: int | None = None, stride: int | None = None
-    ) -> DetectionProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> DetectionProcessor:
         """Long texts are read in windows."""
-        return DetectionProcessor(pretrained.tokenizer, longest(pretrained, max_length), stride)
+        return DetectionProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length), settings.stride)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time]."""

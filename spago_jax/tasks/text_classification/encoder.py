@@ -12,6 +12,7 @@ from spago_jax.tasks.pretrained.origin import check_origin, origin_of, row_lengt
 from spago_jax.tasks.text_classification.encoder_config import EncoderClassifierConfig
 from spago_jax.tasks.text_classification.encoder_processor import EncoderTextProcessor
 from spago_jax.tasks.text_classification.objective import ClassifierLoss
+from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.tasks.text_classification.task import TextClassification
 from spago_jax.train.schema import Experiment
 from spago_jax.train.task import Batch
@@ -38,12 +39,10 @@ class EncoderClassification(TextClassification):
         cls.check_problem(experiment)
 
     @classmethod
-    def make_processor(
-        cls, experiment: Experiment, *, start: EncoderTextProcessor | None = None
-    ) -> EncoderTextProcessor:
+    def make_processor(cls, experiment: Experiment, *, start: TextProcessor | None = None) -> EncoderTextProcessor:
         """The tokenizer of the encoder, and the classes of the training texts."""
         origin, problem = origin_of(experiment), experiment.model.problem
-        tokenizer = origin.tokenizer if start is None else start.tokenizer
+        tokenizer = origin.tokenizer if not isinstance(start, EncoderTextProcessor) else start.tokenizer
         max_length = row_length(experiment, origin) if start is None else start.max_length
         classes, counts, scale = cls.classes_of(experiment, tokenizer, start)
         config = saved_config(origin.config, "sequence-classification", classes or ["LABEL_0"], PROBLEMS[problem])

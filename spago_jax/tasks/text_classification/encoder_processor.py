@@ -81,9 +81,10 @@ class EncoderTextProcessor(TextProcessor):
         return self.tokenizer.special_ids.get("unknown", 0) if found is None else found
 
     def batch(
-        self, rows: EncoderTextRows, indices: np.ndarray, length: int, *, targets: bool = False
+        self, rows: TextRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
         """The ``ids``, ``types`` and ``lengths``; as targets ``labels``, and ``weight`` 0 for an empty row."""
+        assert isinstance(rows, EncoderTextRows)
         texts = rows.texts if len(rows.texts) == 1 + self.paired else rows.texts * 2  # no rows at all
         arrays = self.layout.arrays(texts, indices, length)
         return arrays | self.target_arrays(rows, indices) if targets else arrays

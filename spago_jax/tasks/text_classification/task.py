@@ -28,7 +28,7 @@ from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, Tokenizer, tokenizer_from
 from spago_jax.train.schema import Experiment, TextClassTrainConfig
 from spago_jax.train.start import indexers_of, is_fresh
-from spago_jax.train.task import Score, Scorer, Scores, Task, balancing_weights, batches_by_length
+from spago_jax.train.task import Objective, Score, Scorer, Scores, Task, balancing_weights, batches_by_length
 
 _SCORES = {
     "single-label": ("accuracy", "macro_f1", "loss"),
@@ -130,7 +130,7 @@ class TextClassification(Task):
         )
         return classes, counts[1:].tolist(), scale
 
-    def make_objective(self) -> TextClassificationObjective:
+    def make_objective(self) -> Objective[Any]:
         """The loss of the problem."""
         return TextClassificationObjective(self.experiment.model, self.processor)
 

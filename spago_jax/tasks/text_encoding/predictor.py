@@ -17,7 +17,7 @@ from spago_jax.ops.masks import length_mask
 from spago_jax.ops.pooling_modes import POOLING_MODES
 from spago_jax.tasks.predictor import BatchPredictor
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
-from spago_jax.tasks.text_encoding.processor import EncodingProcessor, TextVector
+from spago_jax.tasks.text_encoding.processor import EncodingProcessor
 
 POOLER = "pooler"
 ALIASES = {"weighted": "weightedmean", "last": "lasttoken", "mean_sqrt": "mean_sqrt_len_tokens"}
@@ -57,14 +57,12 @@ class TextEncoding(PretrainedPredictor):
         return self.pretrained.pooling or SentencePipeline()
 
     @classmethod
-    def make_processor(
-        cls, pretrained: Pretrained, max_length: int | None = None, prompt: str | None = None
-    ) -> EncodingProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> EncodingProcessor:
         """Texts are cut at what the folder says, and its default prompt stands before them."""
         pipeline = pretrained.pooling or SentencePipeline()
-        size = longest(pretrained, max_length or pipeline.max_length)
+        size = longest(pretrained, settings.max_length or pipeline.max_length)
         prompts = dict(pipeline.prompts)
-        name = pipeline.default_prompt if prompt is None else prompt
+        name = pipeline.default_prompt if settings.prompt is None else settings.prompt
         text = prompts.get(name, name) if name else ""
         return EncodingProcessor(pretrained.tokenizer, size, pipeline.lowercase, text)
 
@@ -80,7 +78,7 @@ class TextEncoding(PretrainedPredictor):
         mask = length_mask(batch["lengths"], states.shape[-2])
         return {"vector": pipeline.pool(states, mask, self.processor.prompt_pieces)}
 
-    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[TextVector]:
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Any]:
         """The vectors with their texts, as they come; options ``pooling`` and ``normalize``."""
         pooling, normalize = options.pop("pooling", None), options.pop("normalize", None)
         if pooling is None and normalize is None:

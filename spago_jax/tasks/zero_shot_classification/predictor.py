@@ -33,9 +33,9 @@ class ZeroShotClassification(PretrainedPredictor):
     Options = ZeroShotOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, max_length: int | None = None) -> ZeroShotProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> ZeroShotProcessor:
         """The classes are those of the config."""
-        return ZeroShotProcessor(pretrained.tokenizer, longest(pretrained, max_length), pretrained.labels)
+        return ZeroShotProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length), pretrained.labels)
 
     def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, classes]."""
