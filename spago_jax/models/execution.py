@@ -95,8 +95,8 @@ def run_layers(
         step: from one layer's parameters, its input and the number of the run (for randomness) to its output.
         stack: a tree of arrays [layers, ...], or a tuple of trees, one per layer.
         x: the input of the first layer.
-        order: the layers' runs, each of one or more rows of the stack (as many in all), one after the other; layers that
-            share parameters name the same row.
+        order: the layers' runs, each of one or more rows of the stack (as many in all), one after the other; layers
+            that share parameters name the same row.
         how: unrolled or scanned.
         collect: whether the output of each run is wanted too.
 

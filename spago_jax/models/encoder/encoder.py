@@ -65,8 +65,8 @@ class Encoder(Module):
             mask: bool or int[..., time] instead: which tokens are real, wherever they stand.
             types: int[..., time], token types; zeros if None.
             positions: int[..., time]; by default those of the architecture.
-            segments: int[..., time], which text of a packed row each token belongs to, 0 for padding: a token sees its own
-                text alone, and positions start again with each.
+            segments: int[..., time], which text of a packed row each token belongs to, 0 for padding: a token sees its
+                own text alone, and positions start again with each.
             rng: randomness of the dropout, or None for none.
             execution: how the layers run; by default as the block around says.
 
