@@ -30,6 +30,7 @@ class TransformerIndexer(TokenIndexer):
     """
 
     kind: ClassVar[str] = "transformer"
+    longest: int  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, name: str, tokenizer: SubwordTokenizer, config: Mapping[str, Any], longest: int):
         self.name, self.tokenizer, self.config, self.longest = name, tokenizer, dict(config), longest
@@ -83,7 +84,7 @@ class TransformerIndexer(TokenIndexer):
         flat = pieces.reshape(-1, *pieces.shape[-2:])
         ids = np.full((len(flat), length), self.tokenizer.special_ids.get("pad", 0), np.int32)
         lengths = np.zeros(len(flat), np.int32)
-        starts, counts = np.zeros((2, *flat.shape[:2]), np.int32)
+        starts, counts = np.zeros(flat.shape[:2], np.int32), np.zeros(flat.shape[:2], np.int32)
         before, room = len(self._before), min(length, self.longest) - self.marks
         for row, words in enumerate(flat):
             held = self._fitting(words >= 0, room)

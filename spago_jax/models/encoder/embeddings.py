@@ -33,7 +33,7 @@ class Embeddings(Module):
     def init(cls, key: Array, config: EncoderConfig) -> "Embeddings":
         """Normal numbers of the config's range, zeros for the pad's rows."""
         keys = jax.random.split(key, 4)
-        std, size = config.initializer_range, config.embedding
+        std, size = config.initializer_range, config.word_size
         words = normal(keys[0], (config.vocabulary, size), std)
         positions = normal(keys[1], (config.positions, size), std)
         if config.padding is not None:
@@ -109,7 +109,7 @@ def places(ids: Array, count_from: int | None = None, segments: Array | None = N
         ids: int[..., time].
         count_from: None to count from 0 by place; a pad id to count the tokens that are not pads from one above it, and
             to give pads the id itself.
-        segments: int[..., time], which text of a packed row a token belongs to.
+        segments: int[..., time], which text of a packed row each token belongs to.
 
     >>> places(jnp.array([5, 6, 7, 8]), segments=jnp.array([1, 1, 2, 0]))
     Array([0, 1, 0, 0], dtype=int32)

@@ -4,7 +4,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from pydantic import Field
@@ -91,12 +91,11 @@ class PassageSearch(Predictor):
         reader: finds answers in passages.
     """
 
-    name: ClassVar[str] = "passage-search"
     Options = SearchOptions
     Settings = SearchSettings
 
     def __init__(self, encoder: TextEncoding, reader: QuestionAnswering | None = None, source: str = ""):
-        self.encoder, self.reader, self.source = encoder, reader, source
+        self.name, self.encoder, self.reader, self.source = "passage-search", encoder, reader, source
         self.processor = encoder.processor
         self.passages: PassageIndex | None = None
 
