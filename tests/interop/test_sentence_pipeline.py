@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import close, normal
+from tiny_pretrained import write_tiny, write_vocabulary
 
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.errors import InputError
+from spago_jax.interop.huggingface import load_pretrained
 from spago_jax.interop.huggingface.sentence import SentencePipeline, read_pipeline
 
 STATES = normal(2, 4, 3, dtype=np.float64)
@@ -164,10 +166,51 @@ def test_what_is_damaged_or_unknown_is_refused(tmp_path, files, parts, words):
     assert str(tmp_path) in str(caught.value)
 
 
+MODES = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", ["lasttoken", "mean", "cls", "max"])
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_the_vectors_are_those_of_sentence_transformers(tmp_path, mode):
+    """What it writes is read, gives its vectors, and is read by it again after we have written it."""
+    pytest.importorskip("sentence_transformers", reason="needs sentence-transformers 6")
+    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    write_tiny(tmp_path / "encoder", head="pooler")
+    write_vocabulary(tmp_path / "encoder")
+    settings = {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "model_max_length": 20}
+    (tmp_path / "encoder/tokenizer_config.json").write_text(json.dumps(settings))
+    count = 1 if isinstance(mode, str) else len(mode)
+    parts = [
+        modules.Transformer(str(tmp_path / "encoder")),
+        modules.Pooling(8, pooling_mode=mode),
+        modules.Dense(8 * count, 5, activation_function=torch.nn.GELU()),
+        modules.Normalize(),
+    ]
+    theirs = SentenceTransformer(modules=parts, prompts={"query": "a b "}, similarity_fn_name="dot", device="cpu")
+    theirs.save(str(tmp_path / "theirs"))
+    texts = ["a b c", "d", "e f g h i"]
+    expected = theirs.encode(texts)
+    found = load_pretrained(tmp_path / "theirs")
+    assert (found.pooling.similarity, dict(found.pooling.prompts)["query"]) == ("dot", "a b ")
+    encoded = [list(found.tokenizer.encode(text).ids) for text in texts]
+    longest = max(map(len, encoded))
+    ids = np.array([row + [0] * (longest - len(row)) for row in encoded])
+    mask = np.array([[1] * len(row) + [0] * (longest - len(row)) for row in encoded])
+    close(found.pooling.pool(found.model.states(ids, mask), mask), expected)
+    found.save(tmp_path / "ours")
+    np.testing.assert_array_equal(SentenceTransformer(str(tmp_path / "ours"), device="cpu").encode(texts), expected)
+
+
 def test_a_dense_layer_of_another_shape_is_refused(tmp_path):
     parts = ("Transformer", "Pooling", "Dense")
     folder = write(tmp_path, {POOLING: {}, "2_Dense/config.json": {"activation_function": "x.Tahn"}}, parts)
     with pytest.raises(InputError, match="did you mean 'Tanh'"):
+        read_pipeline(folder)
+    (folder / "2_Dense/config.json").write_text('{"module_input_name": "token_embeddings"}')
+    with pytest.raises(InputError, match="module_input_name is 'token_embeddings'"):
         read_pipeline(folder)
     (folder / "2_Dense/config.json").write_text("{}")
     write_safetensors(folder / "2_Dense/model.safetensors", {"linear.weight": WEIGHT, "linear.bias": BIAS[:2]})

@@ -245,7 +245,9 @@ def test_a_hostile_pickle_in_front_of_a_legacy_file_is_refused(tmp_path):
     "code",
     [
         named("system", "os", (b"X\x04\x00\x00\x00true",)),
-        named("OrderedDict", "collections", (b"]",)),  # a known name with arguments
+        named("OrderedDict", "collections", (b"]", b"N")),  # a known name with other arguments
+        named("OrderedDict", "collections", (b"](]Nae",)),
+        named("OrderedDict", "collections", (b"](](](eNeee",)),
         named("_rebuild_tensor_v2", "torch._utils"),
         named("FloatStorage", "torch"),
         b"(X\x02\x00\x00\x00osX\x06\x00\x00\x00systemios\nsystem\n",  # INST
@@ -350,6 +352,9 @@ def test_plain_values_are_read_as_the_standard_library_reads_them():
         data = pickle.dumps(plain, protocol)
         assert read_pickle(data + b"more", Path("m")) == (plain, len(data))
     assert read_pickle(b"(dp0\nS'a'\np1\nI3\nsS'b'\n(lp2\nF2.5\nas.", Path("m"))[0] == {"a": 3, "b": [2.5]}
+    pairs = b"](](X\x01\x00\x00\x00aK\x01e](X\x01\x00\x00\x00bK\x02ee"
+    python2 = b"\x80\x02" + named("OrderedDict", "collections", (pairs,)) + b"."
+    assert read_pickle(python2, Path("m"))[0] == {"a": 1, "b": 2}
     shared = io.BytesIO()
     pickle.Pickler(shared, 2).dump([(twice := ["x"]), twice])
     found = read_pickle(shared.getvalue(), Path("m"))[0]

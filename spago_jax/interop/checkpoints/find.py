@@ -37,6 +37,12 @@ def find_checkpoint(folder: str | Path) -> Path | None:
     return None
 
 
+def other_files(folder: Path) -> str:
+    """Returns the end of a message about a folder without a checkpoint: the files of other libraries that it has."""
+    found = [f"{name} ({of})" for name, of in _FOREIGN.items() if os.path.exists(folder / name)]
+    return f"; there is {', '.join(found)}, which is not read: convert it with transformers" if found else ""
+
+
 def open_checkpoint(path: str | Path) -> TensorFile:
     """Opens a file of tensors, an index of shards, or the first of ``CHECKPOINTS`` in a folder.
 
@@ -57,11 +63,7 @@ def open_checkpoint(path: str | Path) -> TensorFile:
     if os.path.isdir(path):
         found = find_checkpoint(path)
         if found is None:
-            foreign = [f"{name} ({of})" for name, of in _FOREIGN.items() if os.path.exists(path / name)]
-            there = (
-                f"; there is {', '.join(foreign)}, which is not read: convert it with transformers" if foreign else ""
-            )
-            raise InputError(f"no {', '.join(CHECKPOINTS)}, or an index of one{there}", path=path)
+            raise InputError(f"no {', '.join(CHECKPOINTS)}, or an index of one{other_files(path)}", path=path)
         path = found
     if path.name.endswith(INDEX):
         return ShardedFile(path, _open_file, torch_name if ".msgpack" in path.name else str)

@@ -206,8 +206,9 @@ class _Machine:
         del self.stack[-2:]
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
             self._refuse("a call of something other than a known name")
-        if function.text == _DICT and not arguments:
+        if function.text == _DICT and (not arguments or _pairs(arguments)):
             self.stack.append({})
+            self._put([each for pair in (arguments[0] if arguments else ()) for each in pair])
         elif function.text == _PARAMETER and arguments and isinstance(arguments[0], Tensor):
             self.stack.append(arguments[0])
         elif function.text == _TENSOR and len(arguments) >= 4:
@@ -223,6 +224,12 @@ class _Machine:
 
     def _binpersid(self, _: Any) -> None:
         self.stack.append(_storage(self.stack.pop()))
+
+
+def _pairs(arguments: tuple[Any, ...]) -> bool:
+    """Whether a call has the one argument with which Python 2 wrote an OrderedDict."""
+    (first, *rest) = arguments
+    return not rest and isinstance(first, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in first)
 
 
 def _storage(given: Any) -> Storage:

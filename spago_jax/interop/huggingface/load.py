@@ -65,6 +65,11 @@ def load_pretrained(
     Raises:
         InputError: where there is no such model, where a file is damaged, for an architecture or a setting that is not
             supported, and for tensors that are missing; each is named.
+
+    >>> load_pretrained("someone/no-such-model")
+    Traceback (most recent call last):
+    ...
+    spago_jax.errors.InputError: there is no folder 'someone/no-such-model', and no model of this name ...
     """
     wanted = _dtype(dtype)
     folder = find_model(source, download=download, revision=revision, token=token)
@@ -88,11 +93,12 @@ def read_config(folder: Path, head: str | None = None) -> tuple[PretrainedConfig
     if facts.get("auto_map") or facts.get("trust_remote_code"):
         raise InputError(
             f"the model brings Python code of its own (auto_map: {_short(facts.get('auto_map'))}), which is never run; "
-            f"supported are {', '.join(PLANS)}",
+            f"supported are {', '.join(sorted(PLANS))}",
             path=path,
         )
     if not isinstance(kind, str) or kind not in PLANS:
-        raise InputError(f"model_type is {kind!r}: {did_you_mean(str(kind), PLANS, known='supported')}", path=path)
+        # no nearest name: BART is another architecture than BERT, and not a misspelling of it
+        raise InputError(f"model_type is {kind!r}; supported are {', '.join(sorted(PLANS))}", path=path)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise InputError(f"architectures is {_short(classes)}, expected a list of names", path=path)
     plans = PLANS[kind]
@@ -167,14 +173,18 @@ def _dtype(name: str) -> np.dtype:
 
 def _refuse_missing(found: Weights, table: WeightTable, head: str, allow: str | Sequence[str], path: Path) -> None:
     patterns = [allow] if isinstance(allow, str) else list(allow)
-    missing = set(found.missing)
-    refused = [
-        name
-        for weight in table
-        if not any(matches(weight.path, pattern) for pattern in patterns)
-        for name in weight.names()
-        if name in missing and not any(matches(name, pattern) for pattern in patterns)
-    ]
+    refused: list[str] = []
+    for weight in table:
+        missing = sorted(set(weight.names()) & set(found.missing))
+        named = [name for name in missing if any(matches(each, p) for p in patterns for each in (name, weight.path))]
+        refused += [name for name in missing if name not in named]
+        if named and len(missing) < len(weight.names()):
+            # our array of all layers is drawn as a whole, and what the file has of it would be lost without a word
+            raise InputError(
+                f"has some layers' tensors and lacks those of others: {', '.join(missing[:_SHOWN])}; they can only "
+                "start at random all together",
+                path=path,
+            )
     if refused:
         more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
         raise InputError(

@@ -13,6 +13,7 @@ from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
 from spago_jax.core.disk import new_folder, replace_file
 from spago_jax.errors import InputError
+from spago_jax.interop.huggingface.json_files import read_object
 from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
 from spago_jax.interop.huggingface.sentence import SentencePipeline
 from spago_jax.models.encoder import EncoderModel, PretrainedConfig, config_to_huggingface, weight_table
@@ -47,7 +48,7 @@ class LoadReport:
     untied: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pretrained:
     """A model of Hugging Face's layout, opened by ``load_pretrained``.
 
@@ -109,7 +110,8 @@ class Pretrained:
         tensors = dict(
             write_weights(weight_table(self.model.config, self.head, classifiers=self._classifiers()), arrays)
         )
-        names = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+        there = (path for pattern in ("*", "[0-9]_*/*") for path in self.folder.glob(pattern) if path.is_file())
+        names = [path.relative_to(self.folder).as_posix() for path in there]
         with new_folder(folder, replace=True) as beside:
             for name in [*small_files(names), *sentence_weights(names)]:
                 if name != CONFIG:
@@ -147,7 +149,5 @@ def read_generation(folder: Path) -> Mapping[str, Any] | None:
     Raises:
         InputError: where it is damaged.
     """
-    from spago_jax.interop.huggingface.json_files import read_object
-
     path = folder / GENERATION
     return read_object(path) if path.is_file() else None

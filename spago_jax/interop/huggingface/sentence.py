@@ -212,6 +212,9 @@ def _dense(folder: Path) -> Dense:
     name = _get(facts, "activation_function", str, path, "torch.nn.modules.activation.Tanh").rpartition(".")[2]
     if name not in _ACTIVATIONS:
         raise InputError(f"activation_function {name!r} is not known: {did_you_mean(name, _ACTIVATIONS)}", path=path)
+    for key in ("module_input_name", "module_output_name"):
+        if facts.get(key) not in (None, "sentence_embedding"):
+            raise InputError(f"{key} is {facts[key]!r}, expected 'sentence_embedding'", path=path)
     with open_checkpoint(folder) as tensors:
         weight = jnp.asarray(tensors.copy("linear.weight"))
         bias = jnp.asarray(tensors.copy("linear.bias")) if "linear.bias" in tensors else None
