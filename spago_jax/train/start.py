@@ -18,6 +18,7 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import extend, fit
+from spago_jax.embeddings.transformer import frozen_paths
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.interop.huggingface.arrays import pretrained_arrays
 from spago_jax.optim import OptimizerConfig
@@ -177,11 +178,13 @@ def is_fresh(experiment: Experiment, path: str) -> bool:
 
 
 def optimizer_config(experiment: Experiment) -> OptimizerConfig:
-    """Returns the optimizer's settings, with the arrays that ``init.freeze`` names frozen."""
+    """Returns the optimizer's settings, with the arrays frozen that ``init.freeze`` names or an embedding keeps."""
     config = experiment.optimizer
-    if experiment.init is None or not experiment.init.freeze:
+    paths = [] if experiment.init is None else list(experiment.init.freeze)
+    paths += frozen_paths(getattr(experiment.model, "embeddings", ()))
+    if not paths:
         return config
-    frozen = GroupConfig.model_validate({"match": experiment.init.freeze, "freeze": True})
+    frozen = GroupConfig.model_validate({"match": paths, "freeze": True})
     return config.model_copy(update={"groups": (frozen, *config.groups)})
 
 
