@@ -61,10 +61,6 @@ class EncoderTextProcessor(TextProcessor):
         self.config = dict(config)
         self.layout = Layout(tokenizer, paired, max_length)
 
-    def tokens(self, text: str) -> list[str]:
-        """The pieces of a text, without special tokens."""
-        return self.tokenizer.encode(text, special_tokens=False).tokens
-
     def rows(self, corpus: EncodedExamples) -> EncoderTextRows:
         """Encoded texts as ids."""
         ids = np.array([self._id(form) for form in corpus.lexicon], np.int32)

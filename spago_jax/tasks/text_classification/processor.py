@@ -86,7 +86,7 @@ class TextProcessor(Processor[Labeled, Answer]):
 
     def tokens(self, text: str) -> list[str]:
         """The tokens of a text."""
-        return self.tokenizer.encode(text).tokens
+        return self.tokenizer.tokens(text)
 
     def encode(self, examples: Iterable[Labeled]) -> TextRows:
         """Some texts."""

@@ -225,7 +225,7 @@ def _corpus(
     data: LabeledText, split: str, tokenizer: Any, files: Sequence[Path] | None = None
 ) -> tuple[EncodedExamples, Notes]:
     def encode(examples: Iterator[Labeled], folder: Path) -> None:
-        encode_labeled(examples, folder, lambda text: tokenizer.encode(text).tokens)
+        encode_labeled(examples, folder, tokenizer.tokens)
 
     folder, notes = cached_corpus(data, split, files, "labeled", {"tokenizer": tokenizer.saved()}, encode)
     return EncodedExamples.open(folder), notes

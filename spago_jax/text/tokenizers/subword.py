@@ -117,6 +117,10 @@ class SubwordTokenizer(Tokenizer):
         texts = self.cut(_texts(text, pair))
         return self._fitted(texts, special_tokens, max_length, truncation, side)
 
+    def tokens(self, text: str) -> list[str]:
+        """Returns the forms of a text's pieces, without special tokens."""
+        return self.encode(text, special_tokens=False).tokens
+
     def encode_words(
         self,
         words: Sequence[str],

@@ -70,6 +70,10 @@ class Tokenizer(abc.ABC):
     def encode(self, text: str) -> Encoding:
         """Returns the tokens of a text, with their places in it."""
 
+    def tokens(self, text: str) -> list[str]:
+        """Returns the forms of a text's tokens, without special ones."""
+        return self.encode(text).tokens
+
     def saved(self) -> dict[str, Any]:
         """The kind and the settings, from which ``tokenizer_from`` makes it again."""
         return {"kind": self.kind, **self.settings()}
