@@ -186,7 +186,7 @@ class ModelFiles:
         Args:
             id_of: gives the id of a token, or None.
             special: the tokens that are known to be special, among which those with usual names have their usual roles
-                where the files do not name any.
+                where the files name no other.
 
         Raises:
             InputError: a file names a token that the vocabulary does not have.
@@ -200,10 +200,9 @@ class ModelFiles:
                     f"names {token!r} as the {role} token, which the vocabulary does not have", path=self.folder / file
                 )
             found[role] = id
-        named = bool(found)
         for role, usual in _USUAL.items():
             token = next((token for token in usual if token in special), None)
-            if token is not None and (not named or role == "unknown"):
+            if token is not None:
                 found.setdefault(role, id_of(token))
         for role, other in (("begin", "cls"), ("end", "sep")):
             if role not in found and other in found:

@@ -178,6 +178,24 @@ def test_wordpiece_forms_are_those_of_transformers(shared_data, tmp_path, name, 
     assert tokenizer.encode("the <mask> sat").ids == oracle("the <mask> sat")["input_ids"]
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("form", ["bert", "xlm-roberta", "t5"])
+def test_words_are_those_of_transformers(shared_data, tmp_path, form):
+    transformers = pytest.importorskip("transformers", reason="needs transformers")
+    if form == "bert":
+        copied(shared_data / "tok-bert-uncased", tmp_path, ["vocab.txt"], tokenizer_class="BertTokenizer")
+    else:
+        folder_of(tmp_path, form)
+    oracle = getattr(transformers, {**CLASSES, "bert": "BertTokenizer"}[form]).from_pretrained(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    for text in TEXTS:
+        words = text.split()
+        expected = oracle(words, ["the", "cats"], is_split_into_words=True, return_offsets_mapping=True)
+        found = tokenizer.encode_words(words, ["the", "cats"])
+        assert (found.ids, found.word_ids) == (expected["input_ids"], expected.word_ids())
+        assert (found.offsets, found.sequence_ids) == (expected["offset_mapping"], expected.sequence_ids())
+
+
 @pytest.mark.parametrize("form", ["xlm-roberta", "mbart", "mbart50"])
 def test_ids_are_sentencepieces_own_one_further_on(tmp_path, form):
     sentencepiece = pytest.importorskip("sentencepiece", reason="needs sentencepiece")

@@ -1,12 +1,15 @@
 """Tokenizers from the files of models. Oracle: ids that the packages tokenizers and sentencepiece gave."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from helpers import refuses
 from subwords import wordpiece_folder
 
 from spago_jax.errors import InputError
+from spago_jax.tasks.carried_source import carried_source
 from spago_jax.text.tokenizers.load import load_tokenizer
 
 pytest.importorskip("tokenizers", reason="needs tokenizers")
@@ -60,6 +63,30 @@ def test_special_tokens_have_their_usual_roles_where_no_file_names_them(tmp_path
     tokenizer = load_tokenizer(folder)
     assert tokenizer.special_ids == {"unknown": 1, "pad": 0, "cls": 2, "sep": 3, "mask": 4, "begin": 2, "end": 3}
     assert tokenizer.max_length is None
+
+
+def test_roles_that_the_files_do_not_name_are_the_usual_ones(tmp_path):
+    folder = wordpiece_folder(tmp_path)
+    (folder / "tokenizer_config.json").write_text('{"mask_token": "the"}')
+    found = load_tokenizer(folder).special_ids
+    assert found == {"unknown": 1, "pad": 0, "cls": 2, "sep": 3, "mask": 5, "begin": 2, "end": 3}
+
+
+def test_an_exported_folder_can_read_its_tokenizer_again(tmp_path):
+    tokenizer = load_tokenizer(wordpiece_folder(tmp_path))
+    tokenizer.save(tmp_path / "assets" / "tokenizer")
+    for name, content in carried_source([type(tokenizer).__module__]).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    code = f"""
+import sys
+from pathlib import Path
+from processor.text.tokenizers.tokenizer import tokenizer_from
+print(tokenizer_from({tokenizer.saved()!r}, Path("assets")).encode("the mats").ids)
+print({{name.partition(".")[0] for name in sys.modules}} & {{"spago_jax", "jax", "numpy"}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [str(tokenizer.encode("the mats").ids), "set()"], done.stderr
 
 
 @pytest.mark.parametrize(("length", "expected"), [(512, 512), (1e30, None), (10**30, None), (None, None), (128.0, 128)])
