@@ -13,8 +13,8 @@ from spago_jax.text.tokenizers.sentencepiece_file import read_sentencepieces
 __all__ = ["build_engine", "ids_of_vocab_json"]
 
 
-def build_engine(files: ModelFiles, name: str, model: str, language: str | None) -> tuple[Any, dict[str, str]]:
-    """Returns the engine of a bare vocabulary, and its special tokens by role.
+def build_engine(files: ModelFiles, name: str, model: str, language: str | None) -> Any:
+    """Returns the engine of a bare vocabulary.
 
     Args:
         files: the files of the model.
@@ -38,9 +38,7 @@ def build_engine(files: ModelFiles, name: str, model: str, language: str | None)
     if form.languages and language not in form.languages:
         raise InputError(f"unknown language {language!r}: {did_you_mean(language, form.languages)}", path=files.path)
     engine.post_processor = _post_processor(engine, files, form, {**names, "language": language})
-    if form.vocabulary != "merges.txt" or name == "roberta":
-        return engine, names
-    return engine, {role: token for role, token in names.items() if engine.token_to_id(token) is not None}
+    return engine
 
 
 def _wordpiece(files: ModelFiles, names: dict[str, str]) -> Any:

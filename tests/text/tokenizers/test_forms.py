@@ -14,7 +14,6 @@ from spago_jax.text.tokenizers.forms import FORMS
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.sentencepiece_file import read_sentencepieces
 
-pytest.importorskip("tokenizers", reason="needs tokenizers")
 # The vocabularies of these families are in this order.
 ORDER = {"t5": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}}
 ORDER["pegasus"] = ORDER["t5"]
@@ -357,6 +356,8 @@ def test_added_tokens_have_their_ids(tmp_path):
          "/merges.txt:3: token 'e' is not in vocab.json"),
         ({"merges.txt": "t h x", "vocab.json": ROBERTA}, {},
          "/merges.txt:1: 't h x': expected two tokens with a space between them"),
+        ({"vocab.txt": PIECES, "special_tokens_map.json": {"pad_token": "<pad>"}}, {},
+         "/special_tokens_map.json: names '<pad>' as the pad token, which the vocabulary does not have"),
         ({"source.spm": "?", "target.spm": "?"}, {}, ": no vocab.json beside it"),
         ({"source.spm": "?", "vocab.json": ROBERTA}, {}, ": no target.spm beside it"),
     ],

@@ -12,8 +12,6 @@ from spago_jax.errors import InputError
 from spago_jax.tasks.carried_source import carried_source
 from spago_jax.text.tokenizers.load import load_tokenizer
 
-pytest.importorskip("tokenizers", reason="needs tokenizers")
-
 
 def lines(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -124,6 +122,29 @@ def test_a_damaged_tokenizer_json_is_refused(tmp_path, content):
     (folder / "tokenizer.json").write_bytes(content)
     with pytest.raises(InputError, match="tokenizer.json: not a tokenizer.json of the tokenizers package"):
         load_tokenizer(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["model"].update(unk_token="[NONE]"),
+         "a tokenizer.json that cannot be used: WordPiece error: Missing"),
+        (lambda d: d["post_processor"].update(special_tokens={}),
+         "a tokenizer.json that cannot be used: no entry found"),
+        (lambda d: d["added_tokens"][2].update(content="the"),
+         "the added token 'the' is said to have the id 2, and has 5"),
+        (lambda d: d["model"].update(vocab={"[UNK]": 1}, unk_token="[UNK]"),
+         "the added token '[PAD]' is said to have the id 0, and has 1"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_json_that_contradicts_itself_is_refused(tmp_path, change, message):
+    folder = wordpiece_folder(tmp_path)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    change(content)
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(InputError) as caught:
+        load_tokenizer(folder).encode("unbelievable dogs")
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(("content", "why"), [(b"{", "not JSON"), (b"\xff", "not UTF-8"), (b"[]", "a JSON list")])

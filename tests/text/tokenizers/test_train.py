@@ -10,7 +10,6 @@ from spago_jax.errors import InputError
 from spago_jax.text.tokenizers import load_tokenizer, train_tokenizer
 from spago_jax.text.tokenizers.train import KINDS
 
-pytest.importorskip("tokenizers", reason="needs tokenizers")
 SIZES = {"wordpiece": 120, "bpe": 300, "unigram": 150}
 
 
