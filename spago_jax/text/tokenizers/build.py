@@ -164,7 +164,7 @@ def _add_tokens(engine: Any, files: ModelFiles, form: Form, names: dict[str, str
         flags = {flag: bool(about.get(flag, False)) for flag in ("rstrip", "single_word", "normalized")}
         return added(content, lstrip=bool(about.get("lstrip", wide)), **flags)
 
-    special = [*names.values(), *form.languages, *form.extra]
+    special = [*names.values(), *form.languages, *form.extra, *files.further]
     special += [content for content, about in files.added.items() if about.get("special") and content not in special]
     known = [content for content in special if engine.token_to_id(content) is not None]
     engine.add_special_tokens([token(content, files.added.get(content, {})) for content in known])
@@ -176,6 +176,13 @@ def _add_tokens(engine: Any, files: ModelFiles, form: Form, names: dict[str, str
             raise InputError(
                 f"the added token {content!r} is said to have the id {about['id']}, and would have"
                 f" {engine.token_to_id(content)}: the vocabulary is another one",
+                path=files.path,
+            )
+    for content in files.further:
+        if engine.token_to_id(content) is None:
+            raise InputError(
+                f"the special token {content!r} (additional_special_tokens) is neither in the vocabulary nor in"
+                " added_tokens.json",
                 path=files.path,
             )
 

@@ -14,6 +14,8 @@ from spago_jax.text.tokenizers.subword import SubwordTokenizer
 
 __all__ = ["HuggingFaceTokenizer"]
 
+_SPACE = "\u2581"  # SentencePiece's
+
 
 class HuggingFaceTokenizer(SubwordTokenizer):
     """A tokenizer whose engine is a ``tokenizers.Tokenizer``.
@@ -65,8 +67,10 @@ class HuggingFaceTokenizer(SubwordTokenizer):
     def cut(self, texts: Sequence[str]) -> list[Pieces]:
         """Returns the pieces of each text."""
         if len(texts) == 1:
-            return [_pieces(self._engine.encode(texts[0], add_special_tokens=False))]
-        return [_pieces(found) for found in self._engine.encode_batch(list(texts), add_special_tokens=False)]
+            found = [self._engine.encode(texts[0], add_special_tokens=False)]
+        else:
+            found = self._engine.encode_batch(list(texts), add_special_tokens=False)
+        return [_pieces(item, text) for item, text in zip(found, texts, strict=True)]
 
     def cut_words(self, words: Sequence[str]) -> Pieces:
         """Returns the pieces of words."""
@@ -105,8 +109,14 @@ class HuggingFaceTokenizer(SubwordTokenizer):
         raise InputError("its vocabulary gives no token for any text")
 
 
-def _pieces(found: Any) -> Pieces:
-    return Pieces(found.ids, found.tokens, found.offsets, found.word_ids)
+def _pieces(found: Any, text: str = "") -> Pieces:
+    offsets = found.offsets
+    if _SPACE in "".join(found.tokens):
+        # Some engines of this kind place the space before a word in it, others do not: here words begin at a letter.
+        for i, (token, (start, end)) in enumerate(zip(found.tokens, offsets, strict=True)):
+            if token.startswith(_SPACE) and start < end and text[start : start + 1].isspace():
+                offsets[i] = (start + 1, end)
+    return Pieces(found.ids, found.tokens, offsets, found.word_ids)
 
 
 def _by_word(found: Pieces, count: int) -> Iterable[Pieces]:

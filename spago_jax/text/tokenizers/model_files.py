@@ -160,6 +160,21 @@ class ModelFiles:
             found[about["content"]] = {**about, "id": self._id(about["content"], id, "tokenizer_config.json")}
         return found
 
+    @cached_property
+    def further(self) -> list[str]:
+        """The special tokens without a role: the ``additional_special_tokens`` of either file."""
+        found: dict[str, None] = {}
+        for file in ("special_tokens_map.json", "tokenizer_config.json"):
+            for value in self.json(file).get("additional_special_tokens") or ():
+                token = value.get("content") if isinstance(value, Mapping) else value
+                if not isinstance(token, str):
+                    raise InputError(
+                        f"additional_special_tokens: {value!r}, expected a string, or an object with a content",
+                        path=self.folder / file,
+                    )
+                found[token] = None
+        return list(found)
+
     def _id(self, token: str, id: Any, file: str) -> int:
         if not isinstance(id, int) or isinstance(id, bool) or id < 0:
             raise InputError(f"token {token!r}: id {id!r}, expected a number from 0", path=self.folder / file)

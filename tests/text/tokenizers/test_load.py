@@ -50,6 +50,15 @@ def test_a_length_and_a_padding_in_the_file_are_switched_off(shared_data):
     assert tokenizer.max_length == 512  # from the config beside it
 
 
+def test_the_file_is_the_truth_whatever_the_config_says(tmp_path):
+    """transformers 5 lower-cases here: it builds the tokenizer anew, as the class in the config has it."""
+    folder = wordpiece_folder(tmp_path, tokenizer_class="BertTokenizer", do_lower_case=True)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    assert load_tokenizer(folder).encode("The the").tokens == ["[CLS]", "[UNK]", "the", "[SEP]"]
+
+
 def test_special_tokens_are_strings_or_objects(tmp_path):
     folder = wordpiece_folder(tmp_path, mask_token={"content": "the", "lstrip": True})
     assert load_tokenizer(folder).special_ids["mask"] == 5
