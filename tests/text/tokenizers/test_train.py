@@ -33,12 +33,16 @@ def test_transformers_reads_it(learned, tmp_path):
     transformers = pytest.importorskip("transformers", reason="needs transformers")
     learned.save(tmp_path)
     oracle = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    unigram = learned.encode("a").tokens[1].startswith("▁")
     wanted = {"return_offsets_mapping": True, "return_token_type_ids": True}
     for text in TEXTS:
         expected, found = oracle(text, "the", **wanted), learned.encode(text, "the")
-        first = expected.sequence_ids().index(1)  # of the second text
         assert found.ids == expected["input_ids"]
-        assert found.offsets[:first] == at_letters(text, expected["offset_mapping"][:first])
+        if unigram:
+            first = expected.sequence_ids().index(1)  # of the second text
+            assert found.offsets[:first] == at_letters(text, expected["offset_mapping"][:first])
+        else:
+            assert found.offsets == expected["offset_mapping"]
         assert found.type_ids == expected["token_type_ids"]
     assert (oracle.mask_token_id, oracle.pad_token_id) == (learned.special_ids["mask"], learned.special_ids["pad"])
     assert oracle.model_max_length == 64
