@@ -7,8 +7,6 @@ import pytest
 from spago_jax.cli.main import run
 from spago_jax.text.tokenizers import load_tokenizer
 
-pytest.importorskip("tokenizers", reason="needs tokenizers")
-
 
 @pytest.fixture
 def texts(tmp_path):

@@ -261,3 +261,8 @@ def _texts(text: str, pair: str | None = None) -> list[str]:
             raise InputError(f"a text of type {type(part).__name__}, expected a string")
         refuse_surrogates(part, "text: ")
     return given
+
+
+# Exported folders carry the modules that those of a processor import: whoever holds such a tokenizer has to be able to
+# read it again. It stands at the end, for that module imports this one.
+import spago_jax.text.tokenizers.load  # noqa: E402, F401
