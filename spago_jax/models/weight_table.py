@@ -214,7 +214,8 @@ def _stacked(names: list[str], read: Callable[[str], Any], path: str | None) -> 
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and a.tobytes() == b.tobytes()
+    """Whether two arrays have the same bytes, row by row: a copy of a vocabulary's table would be large."""
+    return a.shape == b.shape and all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
 
 
 def _place(path: str | None) -> str:
