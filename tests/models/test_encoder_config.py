@@ -81,6 +81,7 @@ def test_the_usable_length_leaves_out_the_pads_positions():
         ("hidden_size", "8", "hidden_size is '8', expected a whole number"),
         ("num_hidden_layers", 0, "layers is 0, expected a whole number of at least 1"),
         ("num_attention_heads", 3, "3 heads do not divide 8 hidden features"),
+        ("pad_token_id", 30522, "the pad id is 30522, expected a row of a vocabulary of 30522"),
         ("layer_norm_eps", None, "layer_norm_eps is None, expected a number"),
         ("tie_word_embeddings", 1, "tie_word_embeddings is 1, expected true or false"),
         ("hidden_siz", 8, "unknown key 'hidden_siz' of a bert config.*did you mean 'hidden_size'"),
@@ -89,7 +90,6 @@ def test_the_usable_length_leaves_out_the_pads_positions():
         ("problem_type", "regresion", "problem_type is 'regresion', did you mean 'regression'"),
         ("id2label", {"0": "A", "2": "B"}, r"id2label has the numbers \[0, 2\], expected 0 to 1"),
         ("id2label", ["A"], "expected a mapping of numbers to labels"),
-        ("architectures", ["BertLMHeadModel"], "'BertLMHeadModel', which is not supported"),
         ("model_type", "deberta", "model_type is 'deberta'"),
     ],
 )
@@ -106,7 +106,10 @@ def test_what_would_compute_something_else_is_refused_by_name(key, value, messag
         ("layer_types", ["chunked_attention"], "layer_types holds 'chunked_attention'"),
         ("layer_types", ["full_attention"], "layer_types has 1 entries, and there are 22 layers"),
         ("global_attn_every_n_layers", 0, "global_attn_every_n_layers is 0"),
+        ("vocab_size", 100, "the pad id is 50283, expected a row of a vocabulary of 100"),
         ("rope_scaling", {"factor": 2}, "rope_scaling is"),
+        ("hidden_activation", "gelu_nw", "activation is 'gelu_nw', did you mean 'gelu_new'"),
+        ("classifier_activation", "geglu", "classifier_activation is 'geglu'"),
         ("classifier_pooling", "max", "pooling is 'max'"),
     ],
 )
@@ -139,6 +142,13 @@ def test_classes_name_their_heads():
             assert PLANS[architecture][found].class_name == plan.class_name
             if head not in ("states", "pooler", "sentence-order"):
                 assert found == head
+
+
+def test_a_class_of_somebodys_own_may_have_any_head():
+    config = config_from_huggingface({**BERT, "architectures": ["AntiBERTy"]})
+    assert (config.class_name, config.head) == ("AntiBERTy", None)
+    with pytest.raises(InputError, match="architectures names 'BertForMaskedLm', .* did you mean 'BertForMaskedLM'"):
+        head_of_class("bert", "BertForMaskedLm")
 
 
 def test_a_config_is_small_and_hashable():

@@ -7,10 +7,10 @@ from encoder_oracle import PAIRS, compare, make
 from spago_jax.models.encoder.plans import PLANS
 
 pytestmark = pytest.mark.oracle
-every = pytest.mark.parametrize(("architecture", "head"), PAIRS)
+LIKE_ROBERTA = ("xlm-roberta", "camembert")  # in all but the defaults: with the many configs below
 
 
-@every
+@pytest.mark.parametrize(("architecture", "head"), [pair for pair in PAIRS if pair[0] not in LIKE_ROBERTA])
 def test_float64_outputs_and_gradients_are_those_of_transformers(architecture, head):
     with jax.enable_x64(True):
         compare(make(architecture, head), 0, atol=1e-10, gradients=1e-8)

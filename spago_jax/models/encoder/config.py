@@ -47,6 +47,16 @@ def check_activation(name: str, where: str) -> None:
         raise InputError(f"{where} is {name!r}, {did_you_mean(str(name), ACTIVATIONS)}")
 
 
+def check_padding(architecture: str, padding: int | None, vocabulary: int) -> None:
+    """Refuses a pad id that is not in the vocabulary.
+
+    Raises:
+        InputError: with both numbers.
+    """
+    if padding is not None and not 0 <= padding < vocabulary:
+        raise InputError(f"{architecture}: the pad id is {padding}, expected a row of a vocabulary of {vocabulary}")
+
+
 @dataclasses.dataclass(frozen=True)
 class EncoderConfig:
     """The sizes and switches of BERT and of the architectures that differ from it in details.
@@ -118,6 +128,12 @@ class EncoderConfig:
         check_sizes(self.architecture, **{name: getattr(self, name) for name in sizes})
         if self.hidden % self.heads:
             raise InputError(f"{self.architecture}: {self.heads} heads do not divide {self.hidden} hidden features")
+        check_padding(self.architecture, self.padding, self.vocabulary)
+        if self.longest < 1:
+            raise InputError(
+                f"{self.architecture}: positions is {self.positions}, and they are counted from the pad id "
+                f"{self.count_from}; expected at least {(self.count_from or 0) + 2}"
+            )
         if self.groups and self.groups > self.layers:
             raise InputError(f"{self.architecture}: {self.groups} groups of layers for {self.layers} layers")
         if self.word_size != self.hidden and not self.projects:
@@ -126,6 +142,8 @@ class EncoderConfig:
                 "the embeddings are projected (ELECTRA, ALBERT)"
             )
         check_activation(self.activation, f"{self.architecture}: activation")
+        if self.summary_activation:
+            check_activation(self.summary_activation, f"{self.architecture}: summary_activation")
 
     @property
     def word_size(self) -> int:

@@ -90,7 +90,8 @@ class Embeddings(Module):
                 "in windows"
             )
         if positions is None and segments is None and first is None:
-            return self.positions[:time]
+            # The size of an export is not known, and cannot be compared with the table's.
+            return self.positions[:time] if isinstance(time, int) else take_rows(self.positions, jnp.arange(time))
         if positions is None:
             positions = places(ids, first, segments)
         return rows_of(self.positions, positions, first)

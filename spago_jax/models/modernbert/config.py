@@ -4,6 +4,7 @@
 import dataclasses
 
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.models.encoder.config import check_activation, check_padding
 from spago_jax.nn.sizes import check_sizes
 
 POOLINGS = {"cls": "first", "mean": "mean"}
@@ -81,6 +82,9 @@ class ModernBertConfig:
     def __post_init__(self) -> None:
         sizes = ("vocabulary", "hidden", "layers", "heads", "intermediate", "positions")
         check_sizes("modernbert", **{name: getattr(self, name) for name in sizes})
+        check_padding("modernbert", self.padding, self.vocabulary)
+        check_activation(self.activation, "modernbert: activation")
+        check_activation(self.classifier_activation, "modernbert: classifier_activation")
         if self.hidden % self.heads or (self.hidden // self.heads) % 2:
             raise InputError(
                 f"modernbert: {self.heads} heads of {self.hidden} hidden features; expected heads of an even size"
