@@ -19,11 +19,13 @@ LEVELS = (
     {"core", "ops"},
     {"compiler"},
     {"drawing", "nn", "optim", "eager"},
-    {"flow", "text", "data", "embeddings", "generation"},
-    {"models"},
-    # Tasks start from pre-trained models, so what opens those comes before them; the rest of interop turns what tasks
-    # have trained into other systems' files, and comes after them.
+    {"flow", "text", "data", "generation"},
+    # A pre-trained encoder is an embedding of tokens, and tasks start from pre-trained models, so what opens those
+    # comes before them; the rest of interop turns what tasks have trained into other systems' files, and comes after.
+    {"models.encoder", "models.modernbert", "models.execution", "models.weight_table"},
     {"interop.checkpoints", "interop.huggingface"},
+    {"embeddings"},
+    {"models"},
     {"report", "train"},
     {"tasks"},
     {"sweep", "serve", "interop"},

@@ -40,8 +40,11 @@ def run(arguments: list[str]) -> int:
         inspect,
         layers,
         predict,
+        run,
         runs,
         sweep,
+        tasks,
+        tokenizer,
         train,
     )
 

@@ -99,7 +99,7 @@ def predict(
         examples = Arriving(examples)
     at_once = 1 if source.interactive else batch_size
     pieces = predictor(trained.task, trained.model).written(examples, format.value, painter, at_once=at_once, **chosen)
-    with _opened(output) as write:
+    with opened(output) as write:
         for piece in pieces:
             write(piece)
         if painter is not None and whole:
@@ -107,7 +107,7 @@ def predict(
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[Callable[[str], object]]:
+def opened(output: Path | None) -> Iterator[Callable[[str], object]]:
     """Gives a function that writes a piece: to standard output at once, or to a file that appears when all is done."""
     if output is None:
 

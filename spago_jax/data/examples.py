@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Frame", "Labeled", "Picture", "Text", "Tokens"]
+__all__ = ["Frame", "Labeled", "Picture", "Question", "Text", "Tokens"]
 
 
 @dataclass(slots=True)
@@ -97,6 +97,30 @@ class Labeled:
     line: int = 0
     pair: str | None = field(default=None, repr=False)
     labels: tuple[str, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Question:
+    """A question about a passage, with the pieces of the passage that answer it.
+
+    Attributes:
+        id: the name of the question, by which answers are matched with it.
+        question: the question.
+        passage: the text that the answer stands in.
+        answers: the right answers, each with the place where it begins, in code points:
+            ``passage[start : start + len(text)] == text``.
+        impossible: whether the passage is known to hold no answer.
+        line: the number of the question in its file, counted from 1 (0: not from a file).
+        title: the title of the document, if the file has one.
+    """
+
+    id: str
+    question: str
+    passage: str
+    answers: tuple[tuple[str, int], ...] = ()
+    impossible: bool = False
+    line: int = 0
+    title: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)

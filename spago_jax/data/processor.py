@@ -27,8 +27,8 @@ class Answer(abc.ABC):
     """The answer to one input, which it can be laid beside."""
 
     @abc.abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """Returns the answer as plain JSON; offsets are code points, half-open."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the answer as a plain dict, ready for JSON; offsets are code points, half-open."""
 
     @abc.abstractmethod
     def to_text(self, paint: Paint | None = None) -> str:
@@ -37,6 +37,30 @@ class Answer(abc.ABC):
     def to_columns(self) -> str | None:
         """Returns the answer as CoNLL columns, or None if it has none."""
         return None
+
+
+Finding = TypeVar("Finding", covariant=True)
+
+
+class Findings(Generic[Finding]):
+    """A mixin for answers that are a sequence of findings: they can be counted, indexed and iterated over."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, best or first one first."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __getitem__(self, place: int) -> Finding:
+        return self.findings[place]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __bool__(self) -> bool:
+        return True  # an answer without findings is an answer
 
 
 class Rows(abc.ABC):
@@ -62,12 +86,14 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         unit: the unit that throughput counts.
         whole: whether a user's file is one input, rather than each of its lines.
         generates: whether an answer is written step by step, each step reading the one before.
+        example_options: what a user may set when predicting that ``example`` takes, rather than ``decode``.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
     unit: str = "examples"
     whole: bool = False
     generates: ClassVar[bool] = False
+    example_options: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def example(self, value: Any) -> Example:

@@ -62,6 +62,18 @@ class RaggedArray:
         """The length of each row: int32 [n]."""
         return np.diff(self.offsets).astype(np.int32)
 
+    def cut(self, length: int) -> "RaggedArray":
+        """Returns the same rows without what lies beyond a length; itself where nothing does.
+
+        >>> RaggedArray([7, 8, 9, 5], [0, 3, 4]).cut(2).values.tolist()
+        [7, 8, 5]
+        """
+        lengths = self.lengths
+        if not lengths.size or lengths.max() <= length:
+            return self
+        places = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], lengths)
+        return RaggedArray.from_lengths(self.values[places < length], np.minimum(lengths, length))
+
     def gather(
         self, indices: ArrayLike, length: int, *, pad: int | float = 0, truncate: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.data.ragged import RaggedArray
 from spago_jax.registry import Registry
 
 INDEXERS = Registry(
@@ -17,6 +18,7 @@ INDEXERS = Registry(
         "words": "spago_jax.embeddings.word_index:WordIndexer",
         "characters": "spago_jax.embeddings.character_index:CharacterIndexer",
         "shapes": "spago_jax.embeddings.shape_index:ShapeIndexer",
+        "transformer": "spago_jax.embeddings.transformer_index:TransformerIndexer",
     },
 )
 
@@ -27,10 +29,12 @@ class TokenIndexer(abc.ABC):
     Attributes:
         kind: its name in configs.
         name: the name of its arrays in a batch.
+        longest: the most positions that it reads; None for any number.
     """
 
     kind: ClassVar[str]
     name: str
+    longest: int | None = None
 
     def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "TokenIndexer":
         """Returns an indexer that knows the forms of more data too; every id stays what it was."""
@@ -39,6 +43,20 @@ class TokenIndexer(abc.ABC):
     @abc.abstractmethod
     def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
         """The arrays of each form, one row per form and a last row for padding, by their names in a batch."""
+
+    def arrays(self, tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int) -> dict[str, np.ndarray]:
+        """The arrays of a batch.
+
+        Args:
+            tables: those of the lexicon, of all embeddings.
+            forms: the forms of the batch, int [..., length]; -1 beyond the end of a sentence.
+            length: the length that sentences are padded to.
+        """
+        return {name: tables[name][forms] for name in self.specs()}
+
+    def positions(self, tables: Mapping[str, np.ndarray], forms: RaggedArray) -> np.ndarray:
+        """How many positions each sentence takes, int [n]: its tokens, unless it reads them in pieces."""
+        return forms.lengths
 
     @abc.abstractmethod
     def specs(self) -> dict[str, str]:
@@ -66,6 +84,25 @@ class TokenIndexer(abc.ABC):
 def merged_tables(indexers: Sequence[TokenIndexer], lexicon: Lexicon) -> dict[str, np.ndarray]:
     """The tables of several embeddings together."""
     return {name: table for indexer in indexers for name, table in indexer.tables(lexicon).items()}
+
+
+def merged_arrays(
+    indexers: Sequence[TokenIndexer], tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int
+) -> dict[str, np.ndarray]:
+    """The arrays of a batch of several embeddings together."""
+    return {name: array for indexer in indexers for name, array in indexer.arrays(tables, forms, length).items()}
+
+
+def most_positions(
+    indexers: Sequence[TokenIndexer], tables: Mapping[str, np.ndarray], forms: RaggedArray
+) -> np.ndarray:
+    """How many positions each sentence takes in the embedding that needs most, int [n]."""
+    return np.max([forms.lengths, *(indexer.positions(tables, forms) for indexer in indexers)], axis=0)
+
+
+def longest_of(indexers: Sequence[TokenIndexer], tokens: int) -> int:
+    """The most positions of a row of so many tokens at most."""
+    return max([tokens, *(indexer.longest for indexer in indexers if indexer.longest is not None)])
 
 
 def merged_specs(indexers: Sequence[TokenIndexer]) -> dict[str, str]:

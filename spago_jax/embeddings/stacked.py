@@ -13,9 +13,10 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.characters import Characters
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.shapes import Shapes
+from spago_jax.embeddings.transformer import Transformer
 from spago_jax.embeddings.words import Words
 
-EmbeddingConfig = Annotated[Words | Characters | Shapes, Field(discriminator="kind")]
+EmbeddingConfig = Annotated[Words | Characters | Shapes | Transformer, Field(discriminator="kind")]
 
 
 def names_of(configs: Sequence[Any]) -> list[str]:

@@ -22,8 +22,10 @@ class Execution:
     """How the layers of a stack are traced; the numbers are the same up to the order of sums.
 
     Args:
-        layers: ``unroll`` writes every layer into the program, which is the fastest; ``scan`` writes one layer, which
-            compiles in a time that does not grow with the layers.
+        layers: ``scan`` writes one layer into the program and runs it over the stacked parameters; its compilation does
+            not grow with the layers. ``unroll`` writes every layer, which is for export and for separate parameters:
+            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again. None:
+            ``scan`` for stacked parameters, ``unroll`` for separate ones.
         remat: whether a training step computes the inside of each layer again in its backward pass instead of keeping
             it: about a third more work, and the memory of one layer.
         barriers: whether each layer norm, activation and residual sum is computed once and stored. Without them XLA's
@@ -37,13 +39,13 @@ class Execution:
     Execution(layers='scan', remat=True, barriers=None, attention=None)
     """
 
-    layers: str = "unroll"
+    layers: str | None = None
     remat: bool = False
     barriers: bool | None = None
     attention: str | None = None
 
     def __post_init__(self) -> None:
-        if self.layers not in LAYERS:
+        if self.layers is not None and self.layers not in LAYERS:
             raise InputError(f"execution: layers is {self.layers!r}, {did_you_mean(self.layers, LAYERS)}")
 
     def settle(self, x: Array) -> Array:
@@ -93,18 +95,18 @@ def run_layers(
         step: from one layer's parameters, its input and the number of the run (for randomness) to its output.
         stack: a tree of arrays [layers, ...], or a tuple of trees, one per layer.
         x: the input of the first layer.
-        order: the layers' runs, each one or more rows of the stack, one after the other; layers that share parameters
-            name the same row.
+        order: the layers' runs, each of one or more rows of the stack (as many in all), one after the other; layers
+            that share parameters name the same row.
         how: unrolled or scanned.
         collect: whether the output of each run is wanted too.
 
     Returns:
         The last output, and [runs, ...] of all of them, or None.
     """
-    step = jax.checkpoint(step, static_argnums=(2,) if how.layers == "unroll" else ()) if how.remat else step
     separate = isinstance(stack, tuple)
-    if how.layers == "scan" and not separate and len({len(rows) for rows in order}) == 1:
-        return _scanned(step, stack, x, order, collect)
+    if how.layers != "unroll" and not separate:
+        return _scanned(jax.checkpoint(step) if how.remat else step, stack, x, order, collect)
+    step = jax.checkpoint(step, static_argnums=2) if how.remat else step
     found, count = [], 0
     for rows in order:
         for row in rows:
@@ -116,7 +118,7 @@ def run_layers(
 
 def _scanned(step, stack, x: Array, order, collect: bool) -> tuple[Array, Array | None]:
     rows = [row for run in order for row in run]
-    inner = len(rows) // max(len(order), 1)
+    inner = len(rows) // len(order)
     size = jax.tree.leaves(stack)[0].shape[0]
     in_order = rows == list(range(size)) and inner == 1
     numbers = jnp.arange(len(rows)).reshape(len(order), inner)

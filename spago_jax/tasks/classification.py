@@ -3,11 +3,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from spago_jax.data.processor import Answer, Paint
+from spago_jax.data.processor import Answer, Findings, Paint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Given:
     line: int = 0
     cut: int = 0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the fields that say something."""
         if self.text is None:
             return {}
@@ -42,7 +42,14 @@ class Given:
         return "".join(f"\t{text}" for text in (self.text, self.pair) if text is not None)
 
 
-Ranking = tuple[tuple[str, float], ...]
+class ClassScore(NamedTuple):
+    """A class with its score."""
+
+    label: str
+    score: float
+
+
+Ranking = tuple[ClassScore, ...]
 
 
 class ClassifierAnswer(Answer):
@@ -62,29 +69,34 @@ class ClassifierAnswer(Answer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification(ClassifierAnswer):
-    """The most probable class, and the probabilities of the best ones.
+class Classification(ClassifierAnswer, Findings[ClassScore]):
+    """The best class, and the scores of the best ones, which it is a sequence of.
 
     Attributes:
-        label: the most probable class.
-        probability: its probability.
-        ranking: classes and probabilities, best first.
+        label: the best class.
+        score: its score, a probability unless the model says otherwise.
+        ranking: classes and scores, best first.
         given: what was classified.
     """
 
     label: str
-    probability: float
+    score: float
     ranking: Ranking
     given: Given = Given()
 
-    def to_json(self) -> dict[str, Any]:
-        """Text, line, label, probability and ranking."""
-        found = {"label": self.label, "probability": round(self.probability, 6), "ranking": _rounded(self.ranking)}
-        return self.given.to_json() | found
+    @property
+    def findings(self) -> Ranking:
+        """The ranking."""
+        return self.ranking
+
+    def to_dict(self) -> dict[str, Any]:
+        """Text, line, label, score and ranking."""
+        found = {"label": self.label, "score": round(self.score, 6), "ranking": _rounded(self.ranking)}
+        return self.given.to_dict() | found
 
     def to_text(self, paint: Paint | None = None) -> str:
-        """Label, probability and text, apart by tabs."""
-        return f"{self.label}\t{self.probability:.4f}{self.given.to_text()}\n"
+        """Label, score and text, apart by tabs."""
+        return f"{self.label}\t{self.score:.4f}{self.given.to_text()}\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +113,9 @@ class Labels(ClassifierAnswer):
     ranking: Ranking
     given: Given = Given()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Text, line, labels and ranking."""
-        return self.given.to_json() | {"labels": list(self.labels), "ranking": _rounded(self.ranking)}
+        return self.given.to_dict() | {"labels": list(self.labels), "ranking": _rounded(self.ranking)}
 
     def to_text(self, paint: Paint | None = None) -> str:
         """The labels, apart by blanks, and the text, apart by a tab."""
@@ -122,9 +134,9 @@ class Value(ClassifierAnswer):
     value: float
     given: Given = Given()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Text, line and value."""
-        return self.given.to_json() | {"value": round(self.value, 6)}
+        return self.given.to_dict() | {"value": round(self.value, 6)}
 
     def to_text(self, paint: Paint | None = None) -> str:
         """The value and the text, apart by a tab."""
@@ -154,7 +166,7 @@ def ranked(
         otherwise: the label where no class reaches the threshold.
         given: what was classified.
 
-    >>> ranked(np.log(np.array([0.25, 0.75])), ["no", "yes"]).to_json()["ranking"]
+    >>> ranked(np.log(np.array([0.25, 0.75])), ["no", "yes"]).to_dict()["ranking"]
     {'yes': 0.75, 'no': 0.25}
     """
     shifted = np.exp(np.asarray(logits, np.float64) - np.max(logits))
@@ -185,4 +197,4 @@ def labeled(
 
 def _best(probabilities: np.ndarray, labels: Sequence[str], top_k: int) -> Ranking:
     best = np.argsort(-probabilities, kind="stable")[:top_k]
-    return tuple((str(labels[i]), float(probabilities[i])) for i in best.tolist())
+    return tuple(ClassScore(str(labels[i]), float(probabilities[i])) for i in best.tolist())

@@ -73,7 +73,8 @@ def run_experiment(run: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
 def _named_task(source: Source, path: str | Path | None) -> type[Task]:
     if not isinstance(source.tree, dict) or "task" not in source.tree:
         raise InputError(f"key 'task' is missing: one of {', '.join(TASKS.names())}", path=path)
+    model = source.tree.get("model")
     try:
-        return TASKS.find(str(source.tree["task"]))
+        return TASKS.find(str(source.tree["task"])).variant(model if isinstance(model, Mapping) else {})
     except InputError as error:
         raise InputError(f"{where(source, ('task',))}{error}") from None

@@ -12,13 +12,15 @@ import numpy as np
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Precision
-from spago_jax.errors import CheckpointError, InputError
+from spago_jax.data.processor import load_settings
+from spago_jax.errors import CheckpointError, InputError, did_you_mean
 from spago_jax.generation.choice import Choice
 from spago_jax.generation.sampling import sample
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
+from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.registry import TASKS
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
@@ -65,21 +67,30 @@ def open_run(path: str | Path, *, step: int | None = None, task: Task | None = N
     return TrainedRun(run, experiment, task, jax.device_put(model), chosen)
 
 
-def load_task(name: str, source: str | Path, *, step: int | None = None) -> Predictor:
-    """A task with a trained model, ready to answer: from a run folder, or from an exported folder.
+def load_task(name: str, source: str | Path, *, step: int | None = None, **settings: Any) -> Predictor:
+    """A task with a trained model, ready to answer.
 
     Args:
         name: of the task, such as ``token-classification``.
-        source: a run folder or an exported folder.
+        source: a run folder, an exported folder, or a folder or a name in Hugging Face's layout.
         step: which checkpoint of a run; the best one by default.
+        settings: how a pre-trained model is opened: ``dtype``, ``download``, ``max_length``, and what the task has.
 
     Raises:
-        InputError: for an unknown task, a folder that is neither, or one of another task.
+        InputError: for an unknown task, a folder that is none of these, or one of another task.
         CheckpointError: for a checkpoint or an exported program that cannot be read.
     """
-    task_class = TASKS.find(name)
     folder = Path(source)
-    if not (folder / "config.yaml").is_file() and (folder / "manifest.json").is_file():
+    is_run, is_exported = (folder / "config.yaml").is_file(), (folder / "manifest.json").is_file()
+    if not is_run and not is_exported and name in PRETRAINED.names():
+        return PRETRAINED.find(name).open(source, **settings)
+    if name not in TASKS.names():
+        known = sorted({*TASKS.names(), *PRETRAINED.names()})
+        raise InputError(f"unknown task {name!r}: {did_you_mean(name, known)}")
+    task_class = TASKS.find(name)
+    if settings:
+        raise InputError(f"{', '.join(settings)}: only a pre-trained model can be opened with settings", path=folder)
+    if is_exported and not is_run:
         return _exported(task_class, folder)
     trained = open_run(folder, step=step)
     _refuse_other(name, trained.task.name, folder)
@@ -169,7 +180,7 @@ def _exported(task_class: type[Task], folder: Path) -> Predictor:
     except ProgramError as error:
         raise CheckpointError(str(error)) from None
     _refuse_other(task_class.name, program.metadata.get("task"), folder)
-    processor = task_class.processor_class.load(folder / "assets")
+    processor = task_class.variant(load_settings(folder / "assets")).processor_class.load(folder / "assets")
     if processor.generates:
         return Generator(task_class.name, processor, ExportedEngine(program))
     return BatchPredictor(task_class.name, processor, program)

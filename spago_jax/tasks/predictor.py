@@ -87,7 +87,7 @@ class Predictor(abc.ABC):
             InputError: for a form that the answers do not have.
         """
 
-    def _example(self, value: Any) -> Any:
+    def _example(self, value: Any, **options: Any) -> Any:
         """An input as an example of the task.
 
         Raises:
@@ -99,7 +99,7 @@ class Predictor(abc.ABC):
             for number, piece in enumerate(value):
                 if isinstance(piece, str):
                     refuse_surrogates(piece, f"token {number}: ")
-        return self.processor.example(value)
+        return self.processor.example(value, **options)
 
 
 class BatchPredictor(Predictor):
@@ -133,10 +133,11 @@ class BatchPredictor(Predictor):
 
         Of inputs with a method ``arrived(count)``, as many as are there are answered together.
         """
+        asked = {name: options.pop(name) for name in self.processor.example_options if name in options}
         iterator = iter(inputs)
         arrived = getattr(inputs, "arrived", lambda count: list(islice(iterator, count)))
         while chunk := arrived(at_once or self.waiting):
-            yield from self._answers([self._example(value) for value in chunk], options)
+            yield from self._answers([self._example(value, **asked) for value in chunk], options)
 
     def written(
         self,
@@ -209,7 +210,7 @@ def written(task: str, answer: Answer, form: str, paint: Paint | None = None) ->
         InputError: for columns of an answer that has none.
     """
     if form == "json":
-        return json.dumps(answer.to_json(), ensure_ascii=False) + "\n"
+        return json.dumps(answer.to_dict(), ensure_ascii=False) + "\n"
     if form == "conll":
         columns = answer.to_columns()
         if columns is None:

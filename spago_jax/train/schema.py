@@ -22,7 +22,9 @@ class EarlyStopping(Section):
 class InitConfig(Section):
     """The weights that training starts from, instead of random ones."""
 
-    source: str = Field(alias="from", description="a run folder or an exported folder")
+    source: str = Field(
+        alias="from", description="a run folder, an exported folder, or a pre-trained model in Hugging Face's layout"
+    )
     step: int | None = Field(default=None, ge=0, description="checkpoint of a run (default: its best one)")
     allow_missing: Texts = Field(
         default=(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Initial weights (``init:`` of a config), from a run or an exported folder."""
+"""Initial weights (``init:`` of a config), from a run, an exported folder or a pre-trained model."""
 
 import json
 import os
@@ -18,7 +18,9 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import extend, fit
+from spago_jax.embeddings.transformer import frozen_paths
 from spago_jax.errors import CheckpointError, InputError
+from spago_jax.interop.huggingface.arrays import pretrained_arrays
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import GroupConfig
 from spago_jax.train.checkpoint import Checkpoints
@@ -47,11 +49,26 @@ def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[T
         return task_class.prepare(experiment, processor=task_class.processor_class.load(resumed.assets)), None
     if experiment.init is None:
         return task_class.prepare(experiment), None
+    if not is_own_folder(experiment.init.source):
+        task = task_class.prepare(experiment)
+        head = getattr(task.objective, "head", None)
+        if head is None:
+            raise InputError(
+                "init.from names a pre-trained model, which is for model.kind: encoder; here it goes into "
+                "model.embeddings: [{kind: transformer, from: ...}]",
+                path=experiment.init.source,
+            )
+        return task, task.usable(pretrained_arrays(experiment.init.source, head))
     weights = read_weights(experiment.init)
     assets = assets_of(experiment.init)
     same = load_settings(assets).get("task") == task_class.name
     start = task_class.processor_class.load(assets) if same else None
     return task_class.prepare(experiment, start=start), weights
+
+
+def is_own_folder(source: str) -> bool:
+    """Whether a folder is a run or an exported program, rather than a model in Hugging Face's layout."""
+    return any(os.path.isfile(os.path.join(source, name)) for name in ("config.yaml", "manifest.json"))
 
 
 def assets_of(config: InitConfig) -> Path:
@@ -61,7 +78,7 @@ def assets_of(config: InitConfig) -> Path:
         InputError: for a folder that is neither a run nor an exported program.
     """
     folder = Path(config.source)
-    if not any(os.path.isfile(folder / name) for name in ("config.yaml", "manifest.json")):
+    if not is_own_folder(config.source):
         raise InputError("init.from: neither the folder of a run nor an exported folder", path=folder)
     return folder / "assets"
 
@@ -108,7 +125,7 @@ def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConf
     match_paths(model, config.freeze, where="init.freeze")
     allowed = match_paths(model, config.allow_missing, where="init.allow_missing")
     new = {path: weights[path] for path, leaf in own.items() if path in weights and weights[path].shape == leaf.shape}
-    if config.extend:
+    if config.extend and is_own_folder(config.source):
         for path in own.keys() & weights.keys() - new.keys() - allowed:
             if any(fnmatchcase(path, pattern) for pattern in growing):
                 grown = _grown(np.asarray(own[path]), weights[path])
@@ -161,11 +178,13 @@ def is_fresh(experiment: Experiment, path: str) -> bool:
 
 
 def optimizer_config(experiment: Experiment) -> OptimizerConfig:
-    """Returns the optimizer's settings, with the arrays that ``init.freeze`` names frozen."""
+    """Returns the optimizer's settings, with the arrays frozen that ``init.freeze`` names or an embedding keeps."""
     config = experiment.optimizer
-    if experiment.init is None or not experiment.init.freeze:
+    paths = [] if experiment.init is None else list(experiment.init.freeze)
+    paths += frozen_paths(getattr(experiment.model, "embeddings", ()))
+    if not paths:
         return config
-    frozen = GroupConfig.model_validate({"match": experiment.init.freeze, "freeze": True})
+    frozen = GroupConfig.model_validate({"match": paths, "freeze": True})
     return config.model_copy(update={"groups": (frozen, *config.groups)})
 
 

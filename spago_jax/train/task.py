@@ -128,6 +128,11 @@ class Task(abc.ABC):
         self.notes: dict[str, Notes] = {}
         self.objective = self.make_objective()
 
+    @classmethod
+    def variant(cls, model: Mapping[str, Any]) -> "type[Task]":
+        """Returns the class that a `model` section asks for: itself, unless the section has kinds."""
+        return cls
+
     # -- making one ------------------------------------------------------------------------------------------------
 
     @classmethod
@@ -186,6 +191,10 @@ class Task(abc.ABC):
     def from_data(self, model: Any) -> Any:
         """Returns a fresh model with values from the data filled in (word vectors, the mean of the pixels)."""
         return model
+
+    def usable(self, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns what of a pre-trained model's arrays means the same here: a classifier's output may not."""
+        return weights
 
     @abc.abstractmethod
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:

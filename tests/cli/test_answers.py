@@ -74,9 +74,9 @@ def test_top_k_and_threshold(says, mood, trained, tmp_path):
     (tmp_path / "b.txt").write_text("Ann visits Rome .\n")
     arguments = ("predict", trained[1], "--input", tmp_path / "b.txt", "--format", "json", "--threshold")
     every, none = json.loads(says(*arguments, 0)), json.loads(says(*arguments, 1))
-    assert [entity["text"] for entity in every["entities"]] == ["Ann", "Rome"]
-    assert all(0 < entity["probability"] <= 1 for entity in every["entities"])
-    assert (none["entities"], none["tags"]) == ([], ["O"] * 4)
+    assert [entity["text"] for entity in every["spans"]] == ["Ann", "Rome"]
+    assert all(0 < entity["score"] <= 1 for entity in every["spans"])
+    assert (none["spans"], none["tags"]) == ([], ["O"] * 4)
 
 
 def test_tokens_apart_by_blanks_stay_tokens(says, trained, tmp_path):

@@ -171,8 +171,8 @@ def test_the_three_formats_say_the_same(says, trained, corpus):
     assert [[line.split("\t")[1] for line in block] for block in columns] == [record["tags"] for record in records]
     for record, line in zip(records, says(*arguments, "text").splitlines(), strict=True):
         marked = re.findall(r"\[(.*?)\]\((\w+)\)", line)
-        assert marked == [(found["text"], found["label"]) for found in record["entities"]]
-        for found in record["entities"]:
+        assert marked == [(found["text"], found["label"]) for found in record["spans"]]
+        for found in record["spans"]:
             assert record["text"][found["start"] : found["end"]] == found["text"]
         assert re.sub(r"\[(.*?)\]\(\w+\)", r"\1", line) == " ".join(record["tokens"])
 
@@ -211,13 +211,13 @@ def test_texts(says, mood, stdin):
     records = [json.loads(line) for line in says("predict", mood[1], "--format", "json").splitlines()]
     assert [record["text"] for record in records] == lines
     for record in records:
-        assert record["ranking"][record["label"]] == pytest.approx(record["probability"], abs=1e-5)
+        assert record["ranking"][record["label"]] == pytest.approx(record["score"], abs=1e-5)
         assert sum(record["ranking"].values()) == pytest.approx(1, abs=1e-5)
     stdin("\n".join(lines).encode())
     for line, record in zip(says("predict", mood[1]).splitlines(), records, strict=True):
         label, probability, text = line.split("\t")
         assert (label, text) == (record["label"], record["text"])
-        assert float(probability) == pytest.approx(record["probability"], abs=1e-4)
+        assert float(probability) == pytest.approx(record["score"], abs=1e-4)
 
 
 def test_images(says, pictures, tmp_path):

@@ -120,7 +120,8 @@ def make(architecture: str, head: str, seed: int = 0, *, double: bool = True, le
 
     keys = random_config(architecture, head, seed)
     config = AutoConfig.for_model(architecture, **keys)
-    config._attn_implementation = "sdpa"  # eager rounds ModernBERT to float32
+    # Without it ModernBERT takes its softmax in float32, and MPNet does not know it.
+    config._attn_implementation = "sdpa" if architecture == "modernbert" else "eager"
     torch.manual_seed(seed)
     plan = PLANS[architecture][head]
     kind = getattr(transformers, plan.class_name)

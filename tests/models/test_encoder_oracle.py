@@ -4,11 +4,25 @@ import jax
 import pytest
 from encoder_oracle import PAIRS, compare, make
 
+from spago_jax.models.encoder.plans import PLANS
+
 pytestmark = pytest.mark.oracle
-every = pytest.mark.parametrize(("architecture", "head"), PAIRS)
+LIKE_ROBERTA = ("xlm-roberta", "camembert")  # in all but the defaults: with the many configs below
 
 
-@every
+@pytest.mark.parametrize(("architecture", "head"), [pair for pair in PAIRS if pair[0] not in LIKE_ROBERTA])
 def test_float64_outputs_and_gradients_are_those_of_transformers(architecture, head):
     with jax.enable_x64(True):
         compare(make(architecture, head), 0, atol=1e-10, gradients=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 22))
+@pytest.mark.parametrize("architecture", PLANS)
+def test_twenty_configs_in_float64_and_in_float32(architecture, seed):
+    """Varied sizes, activations, labels, groups, projections, windows, padding; over the heads in turn."""
+    heads = [head for kind, head in PAIRS if kind == architecture]
+    head = heads[seed % len(heads)]
+    with jax.enable_x64(True):
+        compare(make(architecture, head, seed), seed, atol=1e-10, gradients=1e-8)
+    compare(make(architecture, head, seed, double=False), seed, atol=1e-5)

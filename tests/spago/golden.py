@@ -24,7 +24,7 @@ class Case:
         id: inside the file.
         status: ``ok``, ``forward_only``, ``spago_quirk`` or ``spago_bug``.
         config: hyper-parameters.
-        params: trained parameters by spaGO's name.
+        params: trained parameters by spaGO's name; the vector of a BERT's word by ``word`` and itself.
         buffers: other tensors of the model by name.
         inputs: ``(name, array)`` in call order.
         outputs: in return order.
@@ -126,20 +126,25 @@ def _case(file: str, version: str, document: dict[str, Any], entry: dict[str, An
     output_grads = tuple(
         np.zeros_like(outputs[i]) if _absent(e) else array(e) for i, e in enumerate(entry.get("output_grads") or ())
     )
+    extra = entry.get("extra") or {}
+    params, param_grads = named("params"), named("param_grads")
+    for key, held in (("words", params), ("word_grads", param_grads)):  # BERT keeps its words' vectors elsewhere
+        if file.startswith("nlp.bert"):
+            held |= {f"word {word}": np.array(numbers, np.float64)[:, None] for word, numbers in extra[key].items()}
     return Case(
         file=file,
         version=version,
         id=str(entry["id"]),
         status=entry["status"],
         config=entry.get("config") or {},
-        params=named("params"),
+        params=params,
         buffers=named("buffers"),
         inputs=inputs,
         outputs=outputs,
         output_grads=output_grads,
         input_grads=input_grads,
-        param_grads=named("param_grads"),
-        extra=entry.get("extra") or {},
+        param_grads=param_grads,
+        extra=extra,
         notes=" ".join(filter(None, (document.get("notes"), entry.get("notes")))),
     )
 

@@ -69,4 +69,4 @@ def test_a_server_is_ready_for_texts_of_long_words(mood):
     classifier.max_tokens = 64  # few programs
     classifier.warm_up()
     for text in (LONG, " ".join([LONG] * 100)):
-        assert np.isfinite(classifier(text).probability)
+        assert np.isfinite(classifier(text).score)

@@ -53,13 +53,13 @@ def assert_alike(found, expected):
     """The same answers; their probabilities up to the rounding that another padding brings."""
     assert list(map(strip, found)) == list(map(strip, expected))
     for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-5)
-        np.testing.assert_allclose([e.probability for e in a.entities], [e.probability for e in b.entities], atol=1e-5)
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-5)
+        np.testing.assert_allclose([e.score for e in a.spans], [e.score for e in b.spans], atol=1e-5)
 
 
 def strip(tagged):
-    entities = tuple(dataclasses.replace(entity, probability=1.0) for entity in tagged.entities)
-    return dataclasses.replace(tagged, probabilities=(), entities=entities)
+    spans = tuple(dataclasses.replace(span, score=1.0) for span in tagged.spans)
+    return dataclasses.replace(tagged, scores=(), spans=spans)
 
 
 def test_neighbours_and_order_change_no_tags(tagger, tokens):
@@ -72,7 +72,7 @@ def test_neighbours_and_order_change_no_tags(tagger, tokens):
 
 def test_empty_sentences_have_no_tags(tagger, tokens):
     (alone,) = tagger.stream([[]])
-    assert (alone.tokens, alone.tags, alone.entities) == ((), (), ())
+    assert (alone.tokens, alone.tags, alone.spans) == ((), (), ())
     between = list(tagger.stream([[], tokens[0], [], tokens[1]]))
     assert [len(t.tags) for t in between] == [0, len(tokens[0]), 0, len(tokens[1])]
     assert_alike(between[1:2], list(tagger.stream([tokens[0]])))
@@ -99,13 +99,13 @@ def test_halves_of_surrogate_pairs_are_refused(tagger, writer, mood):
 def test_entities_are_those_of_the_tags(tagger, tokens):
     labels = set()
     for tagged in tagger.stream(tokens):
-        for entity in tagged.entities:
-            start, end = entity.tokens
-            assert tagged.tags[start] == f"B-{entity.label}"  # written as the training file writes them: IOB2
-            assert set(tagged.tags[start + 1 : end]) <= {f"I-{entity.label}"}
-            assert entity.text == tagged.text[entity.start : entity.end] == " ".join(tagged.tokens[start:end])
-            labels.add(entity.label)
-        covered = sum(entity.tokens[1] - entity.tokens[0] for entity in tagged.entities)
+        for span in tagged.spans:
+            start, end = span.tokens
+            assert tagged.tags[start] == f"B-{span.label}"  # written as the training file writes them: IOB2
+            assert set(tagged.tags[start + 1 : end]) <= {f"I-{span.label}"}
+            assert span.text == tagged.text[span.start : span.end] == " ".join(tagged.tokens[start:end])
+            labels.add(span.label)
+        covered = sum(span.tokens[1] - span.tokens[0] for span in tagged.spans)
         assert sum(tag != "O" for tag in tagged.tags) == covered
     assert labels == {"PER", "LOC"}
 
@@ -115,7 +115,7 @@ def test_a_text_keeps_its_blanks_and_offsets_are_code_points(tagger):
     tagged = tagger(text)
     assert tagged.text == text
     assert [text[start:end] for start, end in tagged.offsets] == list(tagged.tokens)
-    assert [(e.label, e.text, text[e.start : e.end]) for e in tagged.entities if e.label == "LOC"] == [
+    assert [(e.label, e.text, text[e.start : e.end]) for e in tagged.spans if e.label == "LOC"] == [
         ("LOC", "Paris", "Paris")
     ]
     assert "[Paris](LOC) .  " in tagged.to_text()
@@ -178,7 +178,7 @@ def test_empty_texts(moods):
     labeler = sj.load_task("text-classification", moods[1])
     assert list(labeler.stream([])) == []
     (alone,) = labeler.stream([""])
-    assert np.isfinite(alone.probability)
+    assert np.isfinite(alone.score)
     found = list(labeler.stream(["it was a sunshine day", "", "crying"]))
     assert ranking(found[1]) == pytest.approx(ranking(alone), abs=2e-6)
     assert [found[0].label, found[2].label] == ["happy", "sad"]

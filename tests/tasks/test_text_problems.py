@@ -82,7 +82,7 @@ def test_pairs_of_texts(tmp_path):
     predictor = sj.load_task("text-classification", tmp_path / "run")
     answers = predictor([("in rome", "near rome now"), ("in rome", "near oslo now")])
     assert [answer.label for answer in answers] == ["same", "other"]
-    assert answers[0].to_json()["pair"] == "near rome now"
+    assert answers[0].to_dict()["pair"] == "near rome now"
     with pytest.raises(InputError, match="one text, expected a pair of texts"):
         predictor("in rome")
 
@@ -161,4 +161,4 @@ def test_texts_that_are_cut_are_counted_and_marked(mood, tmp_path):
     evaluate_run(folder, data=str(tmp_path / "a.csv"), say=said.append)
     assert any("1 of 2 texts are longer than train.max_length = 128 tokens and are cut there" in line for line in said)
     answer = sj.load_task("text-classification", folder)("day " * 200)
-    assert answer.to_json()["cut"] == 72
+    assert answer.to_dict()["cut"] == 72

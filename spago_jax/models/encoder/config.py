@@ -47,6 +47,16 @@ def check_activation(name: str, where: str) -> None:
         raise InputError(f"{where} is {name!r}, {did_you_mean(str(name), ACTIVATIONS)}")
 
 
+def check_padding(architecture: str, padding: int | None, vocabulary: int) -> None:
+    """Refuses a pad id that is not in the vocabulary.
+
+    Raises:
+        InputError: with both numbers.
+    """
+    if padding is not None and not 0 <= padding < vocabulary:
+        raise InputError(f"{architecture}: the pad id is {padding}, expected a row of a vocabulary of {vocabulary}")
+
+
 @dataclasses.dataclass(frozen=True)
 class EncoderConfig:
     """The sizes and switches of BERT and of the architectures that differ from it in details.
@@ -61,7 +71,7 @@ class EncoderConfig:
         intermediate: the size inside the feed-forward block.
         positions: rows of the position table.
         types: rows of the token-type table; 0: there is none.
-        embedding: the size of a word's vector.
+        embedding: the size of a word's vector; 0: that of a state.
         projects: whether a word's vector is mapped to the size of a state.
         activation: by transformers' name.
         eps: of the layer norms.
@@ -79,6 +89,9 @@ class EncoderConfig:
         summary_activation: of ELECTRA's multiple-choice head; None: none.
         summary_dropout: of the same.
         initializer_range: the standard deviation of fresh weights.
+
+    Raises:
+        InputError: for sizes that do not fit together, naming the size and its value.
 
     >>> EncoderConfig(vocabulary=10, hidden=4, layers=1, heads=2, intermediate=8, positions=6).longest
     6
@@ -111,28 +124,31 @@ class EncoderConfig:
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        if not self.embedding:
-            object.__setattr__(self, "embedding", self.hidden)
-        self.check()
-
-    def check(self) -> None:
-        """Refuses sizes that do not fit together.
-
-        Raises:
-            InputError: naming the size and its value.
-        """
-        sizes = ("vocabulary", "hidden", "layers", "heads", "intermediate", "positions", "embedding", "inner")
+        sizes = ("vocabulary", "hidden", "layers", "heads", "intermediate", "positions", "word_size", "inner")
         check_sizes(self.architecture, **{name: getattr(self, name) for name in sizes})
         if self.hidden % self.heads:
             raise InputError(f"{self.architecture}: {self.heads} heads do not divide {self.hidden} hidden features")
+        check_padding(self.architecture, self.padding, self.vocabulary)
+        if self.longest < 1:
+            raise InputError(
+                f"{self.architecture}: positions is {self.positions}, and they are counted from the pad id "
+                f"{self.count_from}; expected at least {(self.count_from or 0) + 2}"
+            )
         if self.groups and self.groups > self.layers:
             raise InputError(f"{self.architecture}: {self.groups} groups of layers for {self.layers} layers")
-        if self.embedding != self.hidden and not self.projects:
+        if self.word_size != self.hidden and not self.projects:
             raise InputError(
                 f"{self.architecture}: embedding is {self.embedding} and hidden {self.hidden}; they differ only where "
                 "the embeddings are projected (ELECTRA, ALBERT)"
             )
         check_activation(self.activation, f"{self.architecture}: activation")
+        if self.summary_activation:
+            check_activation(self.summary_activation, f"{self.architecture}: summary_activation")
+
+    @property
+    def word_size(self) -> int:
+        """The size of a word's vector."""
+        return self.embedding or self.hidden
 
     @property
     def longest(self) -> int:

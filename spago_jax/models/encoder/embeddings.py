@@ -33,7 +33,7 @@ class Embeddings(Module):
     def init(cls, key: Array, config: EncoderConfig) -> "Embeddings":
         """Normal numbers of the config's range, zeros for the pad's rows."""
         keys = jax.random.split(key, 4)
-        std, size = config.initializer_range, config.embedding
+        std, size = config.initializer_range, config.word_size
         words = normal(keys[0], (config.vocabulary, size), std)
         positions = normal(keys[1], (config.positions, size), std)
         if config.padding is not None:
@@ -90,7 +90,8 @@ class Embeddings(Module):
                 "in windows"
             )
         if positions is None and segments is None and first is None:
-            return self.positions[:time]
+            # The size of an export is not known, and cannot be compared with the table's.
+            return self.positions[:time] if isinstance(time, int) else take_rows(self.positions, jnp.arange(time))
         if positions is None:
             positions = places(ids, first, segments)
         return rows_of(self.positions, positions, first)
@@ -109,7 +110,7 @@ def places(ids: Array, count_from: int | None = None, segments: Array | None = N
         ids: int[..., time].
         count_from: None to count from 0 by place; a pad id to count the tokens that are not pads from one above it, and
             to give pads the id itself.
-        segments: int[..., time], which text of a packed row a token belongs to.
+        segments: int[..., time], which text of a packed row each token belongs to.
 
     >>> places(jnp.array([5, 6, 7, 8]), segments=jnp.array([1, 1, 2, 0]))
     Array([0, 1, 0, 0], dtype=int32)

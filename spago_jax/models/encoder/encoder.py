@@ -65,8 +65,8 @@ class Encoder(Module):
             mask: bool or int[..., time] instead: which tokens are real, wherever they stand.
             types: int[..., time], token types; zeros if None.
             positions: int[..., time]; by default those of the architecture.
-            segments: int[..., time], which text of a packed row a token belongs to, 0 for padding: a token sees its own
-                text alone, and positions start again with each.
+            segments: int[..., time], which text of a packed row each token belongs to, 0 for padding: a token sees its
+                own text alone, and positions start again with each.
             rng: randomness of the dropout, or None for none.
             execution: how the layers run; by default as the block around says.
 
@@ -75,6 +75,16 @@ class Encoder(Module):
         """
         inputs = {"lengths": lengths, "mask": mask, "types": types, "positions": positions, "segments": segments}
         return self._run(ids, inputs, rng, execution, collect=False)[-1]
+
+    def separate(self) -> "Encoder":
+        """The same encoder with an array per layer, ``layers.0.up.weight``: a little faster where weights stay put.
+
+        A program that runs stacked layers copies each one's parameters before it multiplies with them.
+        """
+        if isinstance(self.layers, tuple):
+            return self
+        rows = range(self.config.stacked)
+        return self.replace(layers=tuple(jax.tree.map(lambda a, row=row: a[row], self.layers) for row in rows))
 
     def all_states(self, ids: Array, *, rng: Rng | None = None, execution: Execution | None = None, **inputs) -> Array:
         """The embeddings' output and that of every layer: [layers + 1, ..., time, hidden].

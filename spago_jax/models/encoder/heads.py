@@ -128,7 +128,7 @@ class MaskedWords(Module):
     def init(cls, key: Array, config: Any, plan: HeadPlan) -> "MaskedWords":
         """Normal weights, biases of zeros."""
         first, second = jax.random.split(key)
-        size, std = config.embedding, config.initializer_range
+        size, std = config.word_size, config.initializer_range
         return cls(
             dense=fresh(first, size, config.hidden, std, bias=setting(config, plan.dense_bias)),
             norm=LayerNorm.init(size, eps=config.eps, bias=setting(config, plan.norm_bias)),

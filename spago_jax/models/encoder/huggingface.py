@@ -8,7 +8,7 @@ from typing import Any
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.models.encoder.config import EncoderConfig
 from spago_jax.models.encoder.keys import HARMLESS, HARMLESS_OF, KEYS, MUST_BE, NAMES, Key
-from spago_jax.models.encoder.plans import head_of_class, head_plan
+from spago_jax.models.encoder.plans import head_plan, heads_by_class
 from spago_jax.models.modernbert.config import ModernBertConfig
 from spago_jax.models.modernbert.huggingface import LAYER_KEYS, layers_from_huggingface, layers_to_huggingface
 
@@ -32,15 +32,20 @@ class PretrainedConfig:
         encoder: of the encoder, which is all that a model needs.
         labels: of a classifier, in the order of its outputs.
         problem: ``regression``, ``single_label_classification``, ``multi_label_classification``, or None: not said.
-        head: the head that ``architectures`` names; None where it names none.
+        class_name: the class that ``architectures`` names; None where it names none.
         extra: the keys that change nothing, as they were read; they are written back.
     """
 
     encoder: EncoderConfig | ModernBertConfig
     labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")
     problem: str | None = None
-    head: str | None = None
+    class_name: str | None = None
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def head(self) -> str | None:
+        """The head that ``class_name`` has; None for a class of somebody's own, which may have any."""
+        return heads_by_class(self.encoder.architecture).get(self.class_name or "")
 
 
 def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None) -> PretrainedConfig:
@@ -75,11 +80,10 @@ def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None
     labels, problem = _labels(given, path)
     try:
         encoder = _modernbert(given, fields) if kind == "modernbert" else _encoder(kind, fields)
-        classes = given.get("architectures") or ()
-        head = head_of_class(kind, classes[0]) if classes else None
     except InputError as error:
         raise InputError(str(error), path=path) from None
-    return PretrainedConfig(encoder, labels, problem, head, extra)
+    classes = given.get("architectures") or (None,)
+    return PretrainedConfig(encoder, labels, problem, classes[0], extra)
 
 
 def config_to_huggingface(config: PretrainedConfig, head: str) -> dict[str, Any]:

@@ -132,7 +132,9 @@ class EncoderModel(Module):
             InputError: see ``Encoder``.
         """
         how = current_execution(execution)
-        inputs = {"types": types} if types is not None else {}
+        inputs = {} if types is None else {"types": types}
+        if inputs and isinstance(self.encoder, ModernBert):
+            raise InputError("modernbert has no token types; leave `types` out")
         states = self.encoder(
             ids,
             lengths=lengths,

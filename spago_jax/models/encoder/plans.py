@@ -308,6 +308,12 @@ def head_plan(architecture: str, head: str) -> HeadPlan:
     return PLANS[architecture][head]
 
 
+def heads_by_class(architecture: str) -> dict[str, str]:
+    """The head of each class of transformers."""
+    # BertModel has a pooler: the later plan of a class holds more of its tensors.
+    return {plan.class_name: head for head, plan in PLANS[architecture].items()}
+
+
 def head_of_class(architecture: str, class_name: str) -> str:
     """The head of a class of transformers, as ``architectures`` in a config.json names it.
 
@@ -319,8 +325,7 @@ def head_of_class(architecture: str, class_name: str) -> str:
     >>> head_of_class("distilbert", "DistilBertModel")
     'states'
     """
-    # BertModel has a pooler: the later plan of a class holds more of its tensors.
-    found = {plan.class_name: head for head, plan in PLANS[architecture].items()}
+    found = heads_by_class(architecture)
     if class_name not in found:
         raise InputError(
             f"architectures names {class_name!r}, which is not supported: {did_you_mean(class_name, found)}"

@@ -36,6 +36,11 @@ def relative_bias(table: Array, time: int) -> Array:
 
     The rows are taken once per distance and laid along the diagonals, so the gradient is a sum along them.
     """
+    if not isinstance(time, int):  # an export's, which is not known: it cannot be sliced by
+        places = jnp.arange(time)
+        distance = places[None, :] - places[:, None]
+        found = jnp.asarray(buckets())[jnp.clip(distance, -FARTHEST, FARTHEST) + FARTHEST]
+        return jnp.moveaxis(take_rows(table, found), -1, 0)
     distance = jnp.arange(2 * time) - (time - 1)
     found = jnp.asarray(buckets())[jnp.clip(distance, -FARTHEST, FARTHEST) + FARTHEST]
     by_distance = take_rows(table, found).T  # [heads, 2 * time]

@@ -4,6 +4,7 @@
 import dataclasses
 
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.models.encoder.config import check_activation, check_padding
 from spago_jax.nn.sizes import check_sizes
 
 POOLINGS = {"cls": "first", "mean": "mean"}
@@ -20,7 +21,8 @@ class ModernBertConfig:
         heads: of attention.
         intermediate: the size inside the feed-forward block.
         positions: the longest text that it was trained for; positions are rotations, so there is no table.
-        full: of each layer, whether its tokens see the whole text, or ``local_attention`` tokens around them.
+        full: of each layer, whether its tokens see the whole text, or ``local_attention`` tokens around them; empty: of
+            every third, from the first.
         local_attention: the width of the window; ``local_attention // 2`` tokens to each side.
         full_theta: the base of the rotations in layers that see the whole text.
         local_theta: the same in the others.
@@ -42,7 +44,10 @@ class ModernBertConfig:
         initializer_range: the standard deviation of fresh weights.
         initializer_cutoff: where their distribution is cut off, in standard deviations.
 
-    >>> ModernBertConfig(layers=4).full
+    Raises:
+        InputError: for sizes that do not fit together, naming the size and its value.
+
+    >>> ModernBertConfig(layers=4).sees_all
     (True, False, False, True)
     """
 
@@ -75,24 +80,19 @@ class ModernBertConfig:
     initializer_cutoff: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.full:
-            object.__setattr__(self, "full", tuple(layer % 3 == 0 for layer in range(self.layers)))
-        self.check()
-
-    def check(self) -> None:
-        """Refuses sizes that do not fit together.
-
-        Raises:
-            InputError: naming the size and its value.
-        """
         sizes = ("vocabulary", "hidden", "layers", "heads", "intermediate", "positions")
         check_sizes("modernbert", **{name: getattr(self, name) for name in sizes})
+        check_padding("modernbert", self.padding, self.vocabulary)
+        check_activation(self.activation, "modernbert: activation")
+        check_activation(self.classifier_activation, "modernbert: classifier_activation")
         if self.hidden % self.heads or (self.hidden // self.heads) % 2:
             raise InputError(
                 f"modernbert: {self.heads} heads of {self.hidden} hidden features; expected heads of an even size"
             )
-        if len(self.full) != self.layers:
-            raise InputError(f"modernbert: kinds of {len(self.full)} layers, and there are {self.layers}")
+        if len(self.sees_all) != self.layers:
+            raise InputError(
+                f"modernbert: layer_types has {len(self.full)} entries, and there are {self.layers} layers"
+            )
         if self.pooling not in POOLINGS:
             raise InputError(f"modernbert: pooling is {self.pooling!r}, {did_you_mean(self.pooling, POOLINGS)}")
 
@@ -102,7 +102,12 @@ class ModernBertConfig:
         return "modernbert"
 
     @property
-    def embedding(self) -> int:
+    def sees_all(self) -> tuple[bool, ...]:
+        """Of each layer, whether its tokens see the whole text."""
+        return self.full or tuple(layer % 3 == 0 for layer in range(self.layers))
+
+    @property
+    def word_size(self) -> int:
         """The size of a word's vector."""
         return self.hidden
 

@@ -173,7 +173,7 @@ class ModernBert(Module):
         local = rotary_angles(of_heads, size, theta=config.local_theta, dtype=self._dtype)
         first = how.settle(self.embeddings.norm(rows_of(self.embeddings.words, ids, config.padding)))
         first = dropout(first, config.dropout, child(rng, "embeddings"))
-        is_full = jnp.asarray(config.full)
+        is_full = jnp.asarray(config.sees_all)
 
         def step(layer: ModernLayer, x: Array, number: Any) -> Array:
             own = child(rng, "layer")
@@ -186,7 +186,7 @@ class ModernBert(Module):
             if layer.attention_norm is not None and not (isinstance(number, int) and number == 0):
                 y = how.settle(layer.attention_norm(x))
             if isinstance(number, int):
-                whole = config.full[number]
+                whole = config.sees_all[number]
                 y = attend(y, full, None) if whole else attend(y, local, config.window)
             else:
                 y = jnp.where(number == 0, x, y)

@@ -46,14 +46,14 @@ def layers_from_huggingface(given: Mapping[str, Any], layers: int) -> dict[str, 
 def layers_to_huggingface(config: ModernBertConfig) -> dict[str, Any]:
     """The keys that transformers 5 reads, and, where the layers' kinds allow, those of transformers 4."""
     found: dict[str, Any] = {
-        "layer_types": [_FULL if full else _SLIDING for full in config.full],
+        "layer_types": [_FULL if full else _SLIDING for full in config.sees_all],
         "rope_parameters": {
             _FULL: {"rope_type": "default", "rope_theta": config.full_theta},
             _SLIDING: {"rope_type": "default", "rope_theta": config.local_theta},
         },
     }
     for every in range(1, config.layers + 1):
-        if config.full == tuple(layer % every == 0 for layer in range(config.layers)):
+        if config.sees_all == tuple(layer % every == 0 for layer in range(config.layers)):
             thetas = {"global_rope_theta": config.full_theta, "local_rope_theta": config.local_theta}
             return {**found, "global_attn_every_n_layers": every, **thetas}
     return found

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The traced half of text classification."""
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,16 +23,48 @@ from spago_jax.tasks.class_loss import (
 )
 from spago_jax.tasks.text_classification.config import TextClassifierConfig
 from spago_jax.tasks.text_classification.processor import TextProcessor
-from spago_jax.train.task import Batch, Loss, Objective
+from spago_jax.train.task import Batch, Loss, ModelType, Objective
 
 
-class TextClassificationObjective(Objective[TextClassifier]):
-    """The cross-entropy of one class or of several labels, or the squared error of a number."""
+class ClassifierLoss(Objective[ModelType], abc.ABC):
+    """The cross-entropy of one class or of several labels, or the squared error of a number, whatever the model."""
+
+    def __init__(self, config: Any, processor: TextProcessor):
+        self.config, self.scale = config, processor.scale
+        self.weights = weights_of(config.class_weights, processor.classes, processor.counts)
+
+    @abc.abstractmethod
+    def logits(self, model: ModelType, batch: Batch, rng: Rng | None = None) -> Array:
+        """Returns the logits of a batch, [batch, classes]."""
+
+    def loss(self, model: ModelType, batch: Batch, carry: Any, rng: Rng) -> Loss:
+        """The loss of the problem."""
+        logits = self.logits(model, batch, rng)
+        if self.config.problem == "regression":
+            return squared_loss(logits, batch, self.scale)
+        loss = classification_loss if self.config.problem == "single-label" else multi_label_loss
+        return loss(logits, batch, self.config.label_smoothing, self.weights)
+
+    def predict(self, model: ModelType, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+        """The ``logits`` [batch, classes]; of a regression [batch, 1], in units of the training labels' deviation."""
+        return {"logits": self.logits(model, batch)}, carry
+
+    def measure(self, model: ModelType, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What the scorer of the problem needs: a class and its loss, probabilities, or values."""
+        logits = outputs["logits"]
+        if self.config.problem == "single-label":
+            return class_measures(logits, batch)
+        if self.config.problem == "regression":
+            return {"value": logits[..., 0] * self.scale[1] + self.scale[0]}
+        return {"probability": jax.nn.sigmoid(logits), "loss": binary_losses(logits, batch["labels"])}
+
+
+class TextClassificationObjective(ClassifierLoss[TextClassifier]):
+    """The loss of a classifier of embedded tokens."""
 
     def __init__(self, config: TextClassifierConfig, processor: TextProcessor):
-        self.config, self.indexers, self.units = config, processor.indexers, processor.units
-        self.paired, self.scale = processor.paired, processor.scale
-        self.weights = weights_of(config.class_weights, processor.classes, processor.counts)
+        super().__init__(config, processor)
+        self.indexers, self.units, self.paired = processor.indexers, processor.units, processor.paired
 
     def init(self, key: Array) -> TextClassifier:
         """A fresh classifier for the vocabularies and classes of the processor."""
@@ -55,23 +88,6 @@ class TextClassificationObjective(Objective[TextClassifier]):
             dropout=config.dropout,
         )
 
-    def loss(self, model: TextClassifier, batch: Batch, carry: Any, rng: Rng) -> Loss:
-        """The loss of the problem."""
-        logits = model(batch, rng=rng)
-        if self.config.problem == "regression":
-            return squared_loss(logits, batch, self.scale)
-        loss = classification_loss if self.config.problem == "single-label" else multi_label_loss
-        return loss(logits, batch, self.config.label_smoothing, self.weights)
-
-    def predict(self, model: TextClassifier, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
-        """The ``logits`` [batch, classes]; of a regression [batch, 1], in units of the training labels' deviation."""
-        return {"logits": model(batch)}, carry
-
-    def measure(self, model: TextClassifier, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """What the scorer of the problem needs: a class and its loss, probabilities, or values."""
-        logits = outputs["logits"]
-        if self.config.problem == "single-label":
-            return class_measures(logits, batch)
-        if self.config.problem == "regression":
-            return {"value": logits[..., 0] * self.scale[1] + self.scale[0]}
-        return {"probability": jax.nn.sigmoid(logits), "loss": binary_losses(logits, batch["labels"])}
+    def logits(self, model: TextClassifier, batch: Batch, rng: Rng | None = None) -> Array:
+        """[batch, classes]."""
+        return model(batch, rng=rng)

@@ -11,7 +11,16 @@ from spago_jax.data.encoded_examples import EncodedExamples
 from spago_jax.data.examples import Labeled
 from spago_jax.data.processor import Answer, Processor, load_settings, restoring, save_settings
 from spago_jax.data.ragged import RaggedArray
-from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
+from spago_jax.embeddings.indexer import (
+    TokenIndexer,
+    indexer_settings,
+    load_indexers,
+    longest_of,
+    merged_arrays,
+    merged_specs,
+    merged_tables,
+    most_positions,
+)
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Given, Value, labeled, ranked
 from spago_jax.tasks.text_classification.rows import TextRows, targets_of
@@ -77,7 +86,7 @@ class TextProcessor(Processor[Labeled, Answer]):
 
     def tokens(self, text: str) -> list[str]:
         """The tokens of a text."""
-        return self.tokenizer.encode(text).tokens
+        return self.tokenizer.tokens(text)
 
     def encode(self, examples: Iterable[Labeled]) -> TextRows:
         """Some texts."""
@@ -94,6 +103,10 @@ class TextProcessor(Processor[Labeled, Answer]):
         ngrams = self._ngrams(corpus, corpus.forms)
         pair_ngrams = None if corpus.pairs is None else self._ngrams(corpus, corpus.pairs)
         rows = TextRows(corpus, tables, targets, ngrams, pair_ngrams, self.max_length)
+        for forms in (corpus.forms, corpus.pairs):  # an embedding may read more pieces than there are tokens
+            if forms is not None:
+                positions = most_positions(self.indexers, tables, forms.cut(self.max_length))
+                rows.lengths = np.maximum(rows.lengths, positions)
         for found in (ngrams, pair_ngrams):  # a text whose n-grams are many goes to batches that have room for them all
             if found is not None:
                 rows.lengths = np.maximum(rows.lengths, -(-found.lengths // self._room(1)))
@@ -111,12 +124,17 @@ class TextProcessor(Processor[Labeled, Answer]):
             pairs = rows.corpus.pairs if rows.corpus.pairs is not None else rows.corpus.forms  # none: no rows at all
             second = self._arrays(rows, pairs, rows.pair_ngrams or rows.ngrams, indices, length)
             arrays |= {f"{PAIR}{name}": array for name, array in second.items()}
-        if targets and rows.targets is not None:
-            held = indices >= 0
-            labels = np.zeros(indices.shape + rows.targets.shape[1:], rows.targets.dtype)
-            labels[held] = rows.targets[indices[held]]
-            arrays["labels"], arrays["weight"] = labels, held.astype(np.float32)
-        return arrays
+        return arrays | self.target_arrays(rows, indices) if targets else arrays
+
+    @staticmethod
+    def target_arrays(rows: TextRows, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """The ``labels`` of some rows and their ``weight``, 0 for an empty one; nothing without labels."""
+        if rows.targets is None:
+            return {}
+        held = indices >= 0
+        labels = np.zeros(indices.shape + rows.targets.shape[1:], rows.targets.dtype)
+        labels[held] = rows.targets[indices[held]]
+        return {"labels": labels, "weight": held.astype(np.float32)}
 
     def _arrays(
         self, rows: TextRows, forms: RaggedArray, ngrams: RaggedArray | None, indices: np.ndarray, length: int
@@ -124,7 +142,7 @@ class TextProcessor(Processor[Labeled, Answer]):
         ids, lengths = forms.gather(indices, length, pad=-1, truncate=True)
         ids[..., self.max_length :] = -1  # a batch may be longer than texts are read
         lengths = np.minimum(lengths, self.max_length)
-        arrays = {name: table[ids] for name, table in rows.tables.items()}
+        arrays = merged_arrays(self.indexers, rows.tables, ids, length)
         arrays["lengths"] = lengths
         if ngrams is not None:
             arrays["ngrams"], arrays["ngram_lengths"] = ngrams.gather(indices, self._room(length))
@@ -140,7 +158,8 @@ class TextProcessor(Processor[Labeled, Answer]):
     @property
     def longest(self) -> int:
         """Up to four times ``max_length``, for texts of long words: 22 letters on average."""
-        return self.max_length * (4 if self.ngrams is not None and self.ngrams["characters"] else 1)
+        tokens = self.max_length * (4 if self.ngrams is not None and self.ngrams["characters"] else 1)
+        return longest_of(self.indexers, tokens)
 
     def sizes(self) -> dict[str, int]:
         """A text of 32 tokens."""

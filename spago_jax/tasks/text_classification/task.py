@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: text-classification``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -25,10 +25,10 @@ from spago_jax.tasks.text_classification.config import TextClassifierConfig
 from spago_jax.tasks.text_classification.objective import TextClassificationObjective
 from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.tasks.text_classification.rows import TextRows, targets_of
-from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
+from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, Tokenizer, tokenizer_from
 from spago_jax.train.schema import Experiment, TextClassTrainConfig
 from spago_jax.train.start import indexers_of, is_fresh
-from spago_jax.train.task import Score, Scorer, Scores, Task, balancing_weights, batches_by_length
+from spago_jax.train.task import Objective, Score, Scorer, Scores, Task, balancing_weights, batches_by_length
 
 _SCORES = {
     "single-label": ("accuracy", "macro_f1", "loss"),
@@ -59,11 +59,29 @@ class TextClassification(Task):
     processor_class = TextProcessor
 
     @classmethod
+    def variant(cls, model: Mapping[str, Any]) -> type[Task]:
+        """An encoder with a head of its own where the `model` section is of that kind."""
+        if model.get("kind") != "encoder":
+            return cls
+        from spago_jax.tasks.text_classification.encoder import EncoderClassification
+
+        return EncoderClassification
+
+    @classmethod
     def check(cls, experiment: Experiment) -> None:
         """Files must be there, and the tokenizer be known."""
         experiment.data.check()
         check_embeddings(experiment.model.embeddings)
         TOKENIZERS.find(experiment.model.tokenizer)
+        cls.check_problem(experiment)
+
+    @staticmethod
+    def check_problem(experiment: Experiment) -> None:
+        """Refuses what does not go together, whatever the model.
+
+        Raises:
+            InputError: without training data, or for sampling that the problem does not allow.
+        """
         if experiment.data.train is None:
             raise InputError("data.train is missing: there is nothing to train on")
         if experiment.train.sampling == "balanced" and experiment.model.problem != "single-label":
@@ -80,25 +98,39 @@ class TextClassification(Task):
         if start is not None:
             tokenizer, max_length, ngrams = start.tokenizer, start.max_length, start.ngrams
         train, _ = _corpus(data, "train", tokenizer)
+        indexers = indexers_of(experiment, train.lexicon, start)
+        classes, counts, scale = cls.classes_of(experiment, tokenizer, start)
+        return TextProcessor(
+            tokenizer, indexers, classes, max_length, ngrams,
+            problem=config.problem, paired=data.pair_field is not None, counts=counts, scale=scale,
+        )  # fmt: skip
+
+    @classmethod
+    def classes_of(
+        cls, experiment: Experiment, tokenizer: Tokenizer, start: TextProcessor | None
+    ) -> tuple[list[str], list[int], tuple[float, float]]:
+        """Returns the classes of the training texts, how many texts each has, and mean and deviation of numbers.
+
+        Raises:
+            InputError: for texts without labels.
+        """
+        data, problem = experiment.data, experiment.model.problem
+        train, _ = _corpus(data, "train", tokenizer)
         if train.labels is None:
             raise InputError("the training texts have no labels", path=data.files("train")[0])
         classes, scale = sorted(train.label_names), (0.0, 1.0)
-        indexers = indexers_of(experiment, train.lexicon, start)
-        if start is not None and not is_fresh(experiment, "output.weight"):
+        if start is not None and not is_fresh(experiment, cls.growing[-2]):
             classes = list(dict.fromkeys((*start.classes, *classes)))
-        if config.problem == "regression":
+        if problem == "regression":
             values = targets_of(train, (), "regression")
             assert values is not None
             scale, classes = (float(values.mean()), float(values.std()) or 1.0), []
         counts = np.bincount(
             name_table(train.label_names, classes)[train.labels.values] + 1, minlength=len(classes) + 1
         )
-        return TextProcessor(
-            tokenizer, indexers, classes, max_length, ngrams,
-            problem=config.problem, paired=data.pair_field is not None, counts=counts[1:].tolist(), scale=scale,
-        )  # fmt: skip
+        return classes, counts[1:].tolist(), scale
 
-    def make_objective(self) -> TextClassificationObjective:
+    def make_objective(self) -> Objective[Any]:
         """The loss of the problem."""
         return TextClassificationObjective(self.experiment.model, self.processor)
 
@@ -193,7 +225,7 @@ def _corpus(
     data: LabeledText, split: str, tokenizer: Any, files: Sequence[Path] | None = None
 ) -> tuple[EncodedExamples, Notes]:
     def encode(examples: Iterator[Labeled], folder: Path) -> None:
-        encode_labeled(examples, folder, lambda text: tokenizer.encode(text).tokens)
+        encode_labeled(examples, folder, tokenizer.tokens)
 
     folder, notes = cached_corpus(data, split, files, "labeled", {"tokenizer": tokenizer.saved()}, encode)
     return EncodedExamples.open(folder), notes

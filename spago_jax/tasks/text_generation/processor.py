@@ -23,7 +23,7 @@ class Continuation(Answer):
     prompt: str
     text: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Prompt and text."""
         return dataclasses.asdict(self)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The answer of token classification: a text with its tags and entities."""
+"""The answer of token classification: a text with its tags and spans."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ from spago_jax.data.processor import Answer, Paint
 
 
 @dataclasses.dataclass(frozen=True)
-class Entity:
+class LabeledSpan:
     """A labeled span.
 
     Attributes:
@@ -18,15 +18,15 @@ class Entity:
         end: where it ends, exclusive.
         text: ``source[start:end]``.
         tokens: the same span in tokens.
-        probability: how probable the tags of the whole span are.
+        score: how probable the tags of the whole span are.
     """
 
     label: str
     start: int
     end: int
     text: str
-    tokens: tuple[int, int]
-    probability: float = 1.0
+    tokens: tuple[int, int] = (0, 0)
+    score: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +38,10 @@ class TaggedText(Answer):
         tokens: the pieces of the text that have tags.
         offsets: the place of each token in the text, in code points, half-open.
         tags: one per token, in the scheme of the training files.
-        entities: the spans that the tags mark; empty where tags do not mark spans.
+        spans: the spans that the tags mark; empty where tags do not mark spans.
         plain: whether tags do not mark spans (parts of speech, roles).
         line: the line that the text begins in, where it came from a file.
-        probabilities: how probable the tag of each token is, whatever the others are; empty where it is not known.
+        scores: how probable the tag of each token is, whatever the others are; empty where it is not known.
         frame: the lines of the file that the tokens stand in, to write the tags into.
     """
 
@@ -49,20 +49,18 @@ class TaggedText(Answer):
     tokens: tuple[str, ...]
     offsets: tuple[tuple[int, int], ...]
     tags: tuple[str, ...]
-    entities: tuple[Entity, ...] = ()
+    spans: tuple[LabeledSpan, ...] = ()
     plain: bool = False
     line: int = 0
-    probabilities: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
     frame: Frame | None = dataclasses.field(default=None, repr=False, compare=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Text, tokens, offsets, tags, entities and probabilities."""
+    def to_dict(self) -> dict[str, Any]:
+        """Text, tokens, offsets, tags, spans and scores."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del found["plain"], found["frame"]
-        found["probabilities"] = [round(p, 6) for p in self.probabilities]
-        found["entities"] = [
-            {**dataclasses.asdict(entity), "probability": round(entity.probability, 6)} for entity in self.entities
-        ]
+        found["scores"] = [round(p, 6) for p in self.scores]
+        found["spans"] = [{**dataclasses.asdict(span), "score": round(span.score, 6)} for span in self.spans]
         return found
 
     def to_text(self, paint: Paint | None = None) -> str:
@@ -91,7 +89,7 @@ class TaggedText(Answer):
     def _marked(self) -> list[tuple[int, int, str]]:
         if self.plain:
             return [(*offset, tag) for offset, tag in zip(self.offsets, self.tags, strict=True)]
-        return [(entity.start, entity.end, entity.label) for entity in self.entities]
+        return [(span.start, span.end, span.label) for span in self.spans]
 
     def _listing(self) -> str:
         """``line:column``, text and tag of every token, apart by tabs; both numbers count from 1."""

@@ -11,9 +11,18 @@ import numpy as np
 from spago_jax.data.encoded import EncodedSentences
 from spago_jax.data.examples import Tokens
 from spago_jax.data.processor import Processor, Rows, load_settings, restoring, save_settings
-from spago_jax.embeddings.indexer import TokenIndexer, indexer_settings, load_indexers, merged_specs, merged_tables
+from spago_jax.embeddings.indexer import (
+    TokenIndexer,
+    indexer_settings,
+    load_indexers,
+    longest_of,
+    merged_arrays,
+    merged_specs,
+    merged_tables,
+    most_positions,
+)
 from spago_jax.errors import InputError
-from spago_jax.tasks.token_classification.answer import Entity, TaggedText
+from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
 from spago_jax.tasks.token_classification.tag_set import TagSet
 from spago_jax.text.tags import convert, spans, tags_from_spans
 from spago_jax.text.tokenizers.tokenizer import Tokenizer, tokenizer_from
@@ -26,6 +35,7 @@ class TokenRows(Rows):
         corpus: the sentences.
         tables: of each embedding, by form.
         tags: from the corpus's tag ids to the model's, -1 for a tag that training never saw; None without tags.
+        tokens: how many tokens each sentence has, int [n]; ``lengths`` is more where an embedding reads pieces of them.
     """
 
     def __init__(
@@ -34,9 +44,11 @@ class TokenRows(Rows):
         tables: Mapping[str, np.ndarray],
         tags: np.ndarray | None,
         owners: np.ndarray | None = None,
+        lengths: np.ndarray | None = None,
     ):
         self.corpus, self.tables, self.tags = corpus, tables, tags
-        self.lengths = corpus.lengths
+        self.tokens = corpus.lengths
+        self.lengths = corpus.lengths if lengths is None else lengths
         self.owners = corpus.owners if owners is None else owners
 
 
@@ -87,19 +99,24 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """
         tables = merged_tables(self.indexers, corpus.lexicon)
         tags = None if corpus.tags is None else self.tags.table(corpus.tag_names, where)
-        return TokenRows(corpus, tables, tags, owners)
+        return TokenRows(corpus, tables, tags, owners, most_positions(self.indexers, tables, corpus.forms))
 
     def batch(
         self, rows: TokenRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
         """The arrays of the embeddings, ``lengths``, and as targets ``tags`` (-1: a tag that training never saw)."""
         forms, lengths = rows.corpus.forms.gather(indices, length, pad=-1)
-        arrays = {name: table[forms] for name, table in rows.tables.items()}
+        arrays = merged_arrays(self.indexers, rows.tables, forms, length)
         arrays["lengths"] = lengths
         if targets and rows.corpus.tags is not None and rows.tags is not None:
             ids, _ = rows.corpus.tags.gather(indices, length, pad=0)
             arrays["tags"] = rows.tags[ids]
         return arrays
+
+    @property
+    def longest(self) -> int:
+        """As many positions as a window has tokens, or as an embedding reads pieces."""
+        return longest_of(self.indexers, self.max_length)
 
     def specs(self) -> dict[str, str]:
         """The arrays of the embeddings, and ``lengths``."""
@@ -119,19 +136,18 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         A span that is less probable than ``threshold`` is left out, its tokens get ``O``.
         """
         pairs = list(zip(owned, outputs, strict=True))
-        tags = [self.tags.names[i] for row, found in pairs for i in found["tags"][: rows.lengths[row]].tolist()]
-        single = [p for row, found in pairs for p in found["probability"][: rows.lengths[row]].tolist()]
-        link = [p for row, found in pairs for p in found["link"][: rows.lengths[row]].tolist()]
+        tags = [self.tags.names[i] for row, found in pairs for i in found["tags"][: rows.tokens[row]].tolist()]
+        single = [p for row, found in pairs for p in found["probability"][: rows.tokens[row]].tolist()]
+        link = [p for row, found in pairs for p in found["link"][: rows.tokens[row]].tolist()]
         text, offsets = example.text, example.offsets
         if text is None or offsets is None:
             text, offsets = _joined(example.tokens)
         tokens = tuple(text[start:end] for start, end in offsets)
         if self.tags.scheme == "plain":
-            probabilities = tuple(single)
             return TaggedText(
-                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, probabilities, example.frame
+                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, tuple(single), example.frame
             )
-        entities, kept = [], []
+        found, kept = [], []
         for span in spans(tags, self.tags.scheme):
             probability = single[span.start] * math.prod(link[span.start + 1 : span.end])
             if probability < threshold:
@@ -139,10 +155,10 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
             kept.append(span)
             start, end = offsets[span.start][0], offsets[span.end - 1][1]
             place = (span.start, span.end)
-            entities.append(Entity(span.label, start, end, text[start:end], place, probability))
+            found.append(LabeledSpan(span.label, start, end, text[start:end], place, probability))
         written = tags_from_spans(kept, len(tags), self.tags.written)
         return TaggedText(
-            text, tokens, tuple(offsets), tuple(written), tuple(entities), False, example.line, tuple(single),
+            text, tokens, tuple(offsets), tuple(written), tuple(found), False, example.line, tuple(single),
             example.frame,
         )  # fmt: skip
 

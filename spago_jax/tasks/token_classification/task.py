@@ -107,7 +107,7 @@ class TokenClassification(Task):
     def units(self, split: str, block: Any) -> int:
         """Tokens of a block."""
         indices = block.indices[block.indices >= 0]
-        return int(self.parts[split].lengths[indices].sum())
+        return int(self.parts[split].tokens[indices].sum())
 
     @classmethod
     def expected_scores(cls, experiment: Experiment) -> tuple[str, ...]:

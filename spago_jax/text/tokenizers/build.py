@@ -13,8 +13,8 @@ from spago_jax.text.tokenizers.sentencepiece_file import read_sentencepieces
 __all__ = ["build_engine", "ids_of_vocab_json"]
 
 
-def build_engine(files: ModelFiles, name: str, model: str, language: str | None) -> tuple[Any, dict[str, str]]:
-    """Returns the engine of a bare vocabulary, and its special tokens by role.
+def build_engine(files: ModelFiles, name: str, model: str, language: str | None) -> Any:
+    """Returns the engine of a bare vocabulary.
 
     Args:
         files: the files of the model.
@@ -38,9 +38,7 @@ def build_engine(files: ModelFiles, name: str, model: str, language: str | None)
     if form.languages and language not in form.languages:
         raise InputError(f"unknown language {language!r}: {did_you_mean(language, form.languages)}", path=files.path)
     engine.post_processor = _post_processor(engine, files, form, {**names, "language": language})
-    if form.vocabulary != "merges.txt" or name == "roberta":
-        return engine, names
-    return engine, {role: token for role, token in names.items() if engine.token_to_id(token) is not None}
+    return engine
 
 
 def _wordpiece(files: ModelFiles, names: dict[str, str]) -> Any:
@@ -166,7 +164,7 @@ def _add_tokens(engine: Any, files: ModelFiles, form: Form, names: dict[str, str
         flags = {flag: bool(about.get(flag, False)) for flag in ("rstrip", "single_word", "normalized")}
         return added(content, lstrip=bool(about.get("lstrip", wide)), **flags)
 
-    special = [*names.values(), *form.languages, *form.extra]
+    special = [*names.values(), *form.languages, *form.extra, *files.further]
     special += [content for content, about in files.added.items() if about.get("special") and content not in special]
     known = [content for content in special if engine.token_to_id(content) is not None]
     engine.add_special_tokens([token(content, files.added.get(content, {})) for content in known])
@@ -178,6 +176,13 @@ def _add_tokens(engine: Any, files: ModelFiles, form: Form, names: dict[str, str
             raise InputError(
                 f"the added token {content!r} is said to have the id {about['id']}, and would have"
                 f" {engine.token_to_id(content)}: the vocabulary is another one",
+                path=files.path,
+            )
+    for content in files.further:
+        if engine.token_to_id(content) is None:
+            raise InputError(
+                f"the special token {content!r} (additional_special_tokens) is neither in the vocabulary nor in"
+                " added_tokens.json",
                 path=files.path,
             )
 

@@ -2,7 +2,10 @@
 """Sub-word tokenizers of the `tokenizers` package: those of ``tokenizer.json`` files."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from spago_jax.errors import InputError
@@ -10,6 +13,8 @@ from spago_jax.text.tokenizers.pieces import Pieces, Slot, pieces_of_words
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 
 __all__ = ["HuggingFaceTokenizer"]
+
+_SPACE = "\u2581"  # SentencePiece's
 
 
 class HuggingFaceTokenizer(SubwordTokenizer):
@@ -62,8 +67,10 @@ class HuggingFaceTokenizer(SubwordTokenizer):
     def cut(self, texts: Sequence[str]) -> list[Pieces]:
         """Returns the pieces of each text."""
         if len(texts) == 1:
-            return [_pieces(self._engine.encode(texts[0], add_special_tokens=False))]
-        return [_pieces(found) for found in self._engine.encode_batch(list(texts), add_special_tokens=False)]
+            found = [self._engine.encode(texts[0], add_special_tokens=False)]
+        else:
+            found = self._engine.encode_batch(list(texts), add_special_tokens=False)
+        return [_pieces(item, text) for item, text in zip(found, texts, strict=True)]
 
     def cut_words(self, words: Sequence[str]) -> Pieces:
         """Returns the pieces of words."""
@@ -102,8 +109,14 @@ class HuggingFaceTokenizer(SubwordTokenizer):
         raise InputError("its vocabulary gives no token for any text")
 
 
-def _pieces(found: Any) -> Pieces:
-    return Pieces(found.ids, found.tokens, found.offsets, found.word_ids)
+def _pieces(found: Any, text: str = "") -> Pieces:
+    offsets = found.offsets
+    if _SPACE in "".join(found.tokens):
+        # Some engines of this kind place the space before a word in it, others do not: here words begin at a letter.
+        for i, (token, (start, end)) in enumerate(zip(found.tokens, offsets, strict=True)):
+            if token.startswith(_SPACE) and start < end and text[start : start + 1].isspace():
+                offsets[i] = (start + 1, end)
+    return Pieces(found.ids, found.tokens, offsets, found.word_ids)
 
 
 def _by_word(found: Pieces, count: int) -> Iterable[Pieces]:
@@ -116,18 +129,43 @@ def _by_word(found: Pieces, count: int) -> Iterable[Pieces]:
         start = end
 
 
-def engine_of(content: bytes, path: Any) -> Any:
+@contextmanager
+def explained(path: str | Path, what: str) -> Iterator[None]:
+    """Turns whatever the `tokenizers` package raises about a file into an InputError that names it.
+
+    Args:
+        path: the file.
+        what: put before the package's own words.
+    """
+    try:
+        yield
+    except InputError as error:
+        if error.path is not None:
+            raise
+        raise InputError(str(error), path=path) from None
+    except BaseException as error:
+        # It raises nothing more special than Exception, and panics, which Python takes for no error of a program.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise InputError(f"{what}: {error}", path=path) from None
+
+
+def read_engine(content: bytes, path: str | Path) -> Any:
     """Returns the ``tokenizers.Tokenizer`` of a ``tokenizer.json``.
 
     Raises:
-        InputError: the file is damaged, or is of another kind.
+        InputError: the file is damaged, is of another kind, or contradicts itself.
     """
-    try:
-        return tokenizers_package().Tokenizer.from_str(content.decode("utf-8"))
-    except InputError:
-        raise
-    except Exception as error:  # the package raises nothing more special
-        raise InputError(f"not a tokenizer.json of the tokenizers package: {error}", path=path) from None
+    with explained(path, "not a tokenizer.json of the tokenizers package"):
+        text = content.decode("utf-8")
+        engine = tokenizers_package().Tokenizer.from_str(text)
+        for about in json.loads(text)["added_tokens"]:
+            token, id = about["content"], about["id"]
+            if engine.token_to_id(token) != id:
+                raise InputError(
+                    f"the added token {token!r} is said to have the id {id}, and has {engine.token_to_id(token)}"
+                )
+        return engine
 
 
 def tokenizers_package() -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 from spago_jax.errors import InputError
 from spago_jax.text.tokenizers.build import build_engine, ids_of_vocab_json
 from spago_jax.text.tokenizers.forms import FORMS, find_form
-from spago_jax.text.tokenizers.huggingface import HuggingFaceTokenizer, engine_of
-from spago_jax.text.tokenizers.model_files import ModelFiles
+from spago_jax.text.tokenizers.huggingface import HuggingFaceTokenizer, explained, read_engine
+from spago_jax.text.tokenizers.model_files import ModelFiles, usual_names
 from spago_jax.text.tokenizers.sentence_pieces import SentencePieceTokenizer, sentencepiece_engine
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 
@@ -49,12 +49,10 @@ def load_tokenizer(
         return _marian(files, options, target=target)
     if name == "sentencepiece":
         return _sentencepiece(files, options, model)
-    engine, names = build_engine(files, name, model, language)
-    ids = {role: id for role, token in names.items() if (id := engine.token_to_id(token)) is not None}
-    for role, other in (("begin", "cls"), ("end", "sep")):
-        if other in ids:
-            ids.setdefault(role, ids[other])
-    return HuggingFaceTokenizer(engine, files.files(), ids, files.max_length, options)
+    with explained(files.path, "its files make no tokenizer"):
+        engine = build_engine(files, name, model, language)
+        ids = files.special_ids(engine.token_to_id, FORMS[name].names)
+        return HuggingFaceTokenizer(engine, files.files(), ids, files.max_length, options)
 
 
 def restore_tokenizer(
@@ -107,14 +105,12 @@ def _from_json(files: ModelFiles, options: dict[str, Any]) -> SubwordTokenizer:
     path = files.folder / "tokenizer.json"
     for key in options:
         raise InputError(f"{key}: a tokenizer.json says how texts are cut; remove the option", path=path)
-    engine = engine_of(files.content("tokenizer.json"), path)
+    engine = read_engine(files.content("tokenizer.json"), path)
     special = [token.content for token in engine.get_added_tokens_decoder().values() if token.special]
-    ids = files.special_ids(engine.token_to_id, special)
+    ids = files.special_ids(engine.token_to_id, usual_names(special))
     length = files.max_length
-    try:
+    with explained(path, "a tokenizer.json that cannot be used"):
         return HuggingFaceTokenizer(engine, files.files(), ids, length)
-    except InputError as error:
-        raise InputError(str(error), path=path) from None
 
 
 def _marian(files: ModelFiles, options: dict[str, Any], *, target: bool) -> SubwordTokenizer:
@@ -129,11 +125,10 @@ def _marian(files: ModelFiles, options: dict[str, Any], *, target: bool) -> Subw
         theirs = ids_of_vocab_json(files, "target_vocab.json")
         vocabulary = theirs if target else vocabulary
     engine = sentencepiece_engine(files.content(spm), files.folder / spm)
-    ids = {}
-    for role, token in {**FORMS["marian"].names, **files.names}.items():
-        if token not in vocabulary:
-            raise InputError(f"no {token!r}, the {role} token", path=files.folder / "vocab.json")
-        ids[role] = vocabulary[token]
+    ids = files.special_ids(vocabulary.get, FORMS["marian"].names)
+    for role in ("end", "unknown"):
+        if role not in ids:
+            raise InputError(f"no {FORMS['marian'].names[role]!r}, the {role} token", path=files.folder / "vocab.json")
     return SentencePieceTokenizer(engine, vocabulary, files.files(), ids, files.max_length, options)
 
 

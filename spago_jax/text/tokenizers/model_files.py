@@ -2,14 +2,14 @@
 """The files beside a model that say how its texts are cut: names of special tokens, lengths, classes."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from spago_jax.errors import InputError
 
-__all__ = ["ModelFiles"]
+__all__ = ["ModelFiles", "usual_names"]
 
 _ROLES = {
     "unk_token": "unknown",
@@ -32,6 +32,16 @@ _USUAL = {
 }
 _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _UNLIMITED = 10**9  # a model_max_length beyond it (1e30 is usual) says that there is none
+
+
+def usual_names(special: Collection[str]) -> dict[str, str]:
+    """Returns the special tokens by role, of those that have their usual names.
+
+    >>> usual_names(["<s>", "<pad>", "<b>"])
+    {'pad': '<pad>', 'begin': '<s>', 'cls': '<s>'}
+    """
+    found = {role: next((token for token in usual if token in special), None) for role, usual in _USUAL.items()}
+    return {role: token for role, token in found.items() if token is not None}
 
 
 class ModelFiles:
@@ -150,6 +160,21 @@ class ModelFiles:
             found[about["content"]] = {**about, "id": self._id(about["content"], id, "tokenizer_config.json")}
         return found
 
+    @cached_property
+    def further(self) -> list[str]:
+        """The special tokens without a role: the ``additional_special_tokens`` of either file."""
+        found: dict[str, None] = {}
+        for file in ("special_tokens_map.json", "tokenizer_config.json"):
+            for value in self.json(file).get("additional_special_tokens") or ():
+                token = value.get("content") if isinstance(value, Mapping) else value
+                if not isinstance(token, str):
+                    raise InputError(
+                        f"additional_special_tokens: {value!r}, expected a string, or an object with a content",
+                        path=self.folder / file,
+                    )
+                found[token] = None
+        return list(found)
+
     def _id(self, token: str, id: Any, file: str) -> int:
         if not isinstance(id, int) or isinstance(id, bool) or id < 0:
             raise InputError(f"token {token!r}: id {id!r}, expected a number from 0", path=self.folder / file)
@@ -180,31 +205,26 @@ class ModelFiles:
             )
         return int(found) if found < _UNLIMITED else None
 
-    def special_ids(self, id_of: Any, special: Collection[str]) -> dict[str, int]:
+    def special_ids(self, id_of: Callable[[str], int | None], usual: Mapping[str, str]) -> dict[str, int]:
         """Returns the ids of special tokens by role.
 
         Args:
             id_of: gives the id of a token, or None.
-            special: the tokens that are known to be special, among which those with usual names have their usual roles
-                where the files do not name any.
+            usual: the tokens that have a role where the files name no other; those that the vocabulary lacks have none.
 
         Raises:
             InputError: a file names a token that the vocabulary does not have.
         """
         found: dict[str, int] = {}
-        for role, token in self.names.items():
+        for role, token in {**usual, **self.names}.items():
             id = id_of(token)
-            if id is None:
+            if id is not None:
+                found[role] = id
+            elif role in self.names:
                 file = next(name for name in _SETTINGS[:2] if role in self._named_in(name))
                 raise InputError(
                     f"names {token!r} as the {role} token, which the vocabulary does not have", path=self.folder / file
                 )
-            found[role] = id
-        named = bool(found)
-        for role, usual in _USUAL.items():
-            token = next((token for token in usual if token in special), None)
-            if token is not None and (not named or role == "unknown"):
-                found.setdefault(role, id_of(token))
         for role, other in (("begin", "cls"), ("end", "sep")):
             if role not in found and other in found:
                 found[role] = found[other]

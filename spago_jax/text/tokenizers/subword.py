@@ -117,6 +117,10 @@ class SubwordTokenizer(Tokenizer):
         texts = self.cut(_texts(text, pair))
         return self._fitted(texts, special_tokens, max_length, truncation, side)
 
+    def tokens(self, text: str) -> list[str]:
+        """Returns the forms of a text's pieces, without special tokens."""
+        return self.encode(text, special_tokens=False).tokens
+
     def encode_words(
         self,
         words: Sequence[str],
@@ -257,3 +261,8 @@ def _texts(text: str, pair: str | None = None) -> list[str]:
             raise InputError(f"a text of type {type(part).__name__}, expected a string")
         refuse_surrogates(part, "text: ")
     return given
+
+
+# Exported folders carry the modules that those of a processor import: whoever holds such a tokenizer has to be able to
+# read it again. It stands at the end, for that module imports this one.
+import spago_jax.text.tokenizers.load  # noqa: E402, F401

@@ -19,6 +19,7 @@ TOKENIZERS = Registry(
         "french": "spago_jax.text.tokenizers.elision:FrenchTokenizer",
         "general": "spago_jax.text.tokenizers.general:GeneralTokenizer",
         "italian": "spago_jax.text.tokenizers.elision:ItalianTokenizer",
+        "spago": "spago_jax.text.tokenizers.spago:SpagoTokenizer",
         "subword": "spago_jax.text.tokenizers.load:restore_tokenizer",
         "words": "spago_jax.text.tokenizers.words:WordTokenizer",
         "whitespace": "spago_jax.text.tokenizers.whitespace:WhitespaceTokenizer",
@@ -68,6 +69,10 @@ class Tokenizer(abc.ABC):
     @abc.abstractmethod
     def encode(self, text: str) -> Encoding:
         """Returns the tokens of a text, with their places in it."""
+
+    def tokens(self, text: str) -> list[str]:
+        """Returns the forms of a text's tokens, without special ones."""
+        return self.encode(text).tokens
 
     def saved(self) -> dict[str, Any]:
         """The kind and the settings, from which ``tokenizer_from`` makes it again."""

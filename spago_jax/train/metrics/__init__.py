@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Metrics with mergeable states: entity F1, token scores, perplexity, means."""
+"""Metrics with mergeable states: entity F1, token scores, answers to questions, perplexity, means."""
 
+from spago_jax.train.metrics.answer_scores import AnswerScores as AnswerScores
+from spago_jax.train.metrics.answer_scores import NullScore as NullScore
+from spago_jax.train.metrics.answer_scores import best_null_threshold as best_null_threshold
 from spago_jax.train.metrics.entity_f1 import EntityF1 as EntityF1
 from spago_jax.train.metrics.entity_f1 import EntityRow as EntityRow
 from spago_jax.train.metrics.entity_f1 import score_conll_files as score_conll_files

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 from helpers import refuses
-from subwords import TEXTS, sentencepiece_model
+from subwords import TEXTS, at_letters, sentencepiece_model
 from test_load import lines, same
 
 from spago_jax.errors import InputError, InputWarning
@@ -14,7 +14,6 @@ from spago_jax.text.tokenizers.forms import FORMS
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.sentencepiece_file import read_sentencepieces
 
-pytest.importorskip("tokenizers", reason="needs tokenizers")
 # The vocabularies of these families are in this order.
 ORDER = {"t5": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}}
 ORDER["pegasus"] = ORDER["t5"]
@@ -138,7 +137,8 @@ def test_sentencepiece_forms_are_those_of_transformers(tmp_path, form):
             text.rstrip() if form in ("pegasus", "mbart50") else text
         )  # transformers 5 makes a piece of the last space
         expected, found = oracle(text, return_offsets_mapping=True), tokenizer.encode(text)
-        assert (found.ids, found.offsets) == (expected["input_ids"], expected["offset_mapping"]), text
+        assert found.ids == expected["input_ids"], text
+        assert found.offsets == at_letters(text, expected["offset_mapping"]), text
         pair = oracle(text, "the cats")
         assert tokenizer.encode(text, "the cats").ids == pair["input_ids"]
     types = oracle("the", "cats", return_token_type_ids=True)["token_type_ids"]
@@ -176,6 +176,24 @@ def test_wordpiece_forms_are_those_of_transformers(shared_data, tmp_path, name, 
         expected, found = oracle(item, "the", return_offsets_mapping=True), tokenizer.encode(item, "the")
         assert (found.ids, found.offsets) == (expected["input_ids"], expected["offset_mapping"])
     assert tokenizer.encode("the <mask> sat").ids == oracle("the <mask> sat")["input_ids"]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("form", ["bert", "xlm-roberta", "t5"])
+def test_words_are_those_of_transformers(shared_data, tmp_path, form):
+    transformers = pytest.importorskip("transformers", reason="needs transformers")
+    if form == "bert":
+        copied(shared_data / "tok-bert-uncased", tmp_path, ["vocab.txt"], tokenizer_class="BertTokenizer")
+    else:
+        folder_of(tmp_path, form)
+    oracle = getattr(transformers, {**CLASSES, "bert": "BertTokenizer"}[form]).from_pretrained(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    for text in TEXTS:
+        words = text.split()
+        expected = oracle(words, ["the", "cats"], is_split_into_words=True, return_offsets_mapping=True)
+        found = tokenizer.encode_words(words, ["the", "cats"])
+        assert (found.ids, found.word_ids) == (expected["input_ids"], expected.word_ids())
+        assert (found.offsets, found.sequence_ids) == (expected["offset_mapping"], expected.sequence_ids())
 
 
 @pytest.mark.parametrize("form", ["xlm-roberta", "mbart", "mbart50"])
@@ -297,6 +315,28 @@ def test_added_tokens_have_their_ids(tmp_path):
     assert tokenizer.decode(found.ids) == "the <a>"
 
 
+def test_further_special_tokens_stay_whole(tmp_path):
+    config = {"additional_special_tokens": ["[X]", {"content": "[Y]"}]}
+    files = {"vocab.txt": PIECES + "[X]\n[Y]\n[Z]\n", "special_tokens_map.json": config}
+    tokenizer = load_tokenizer(write(tmp_path, files))
+    found = tokenizer.encode("the [X][Y] [Z]")
+    assert found.tokens == ["[CLS]", "the", "[X]", "[Y]", *["[UNK]"] * 3, "[SEP]"]
+    assert tokenizer.decode(found.ids) == "the"
+
+
+def test_a_number_with_marks_is_one_word(tmp_path):
+    """Words are those between white space, whatever marks are in them."""
+    text = "It cost 5.975,74 euros."
+    for form in ("xlm-roberta", "pegasus"):
+        (tmp_path / form).mkdir()
+        found = load_tokenizer(folder_of(tmp_path / form, form)).encode(text, special_tokens=False)
+        spans = [
+            [span for span, word in zip(found.offsets, found.word_ids, strict=True) if word == number]
+            for number in range(4)
+        ]
+        assert [text[word[0][0] : word[-1][1]] for word in spans] == text.split()
+
+
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [
@@ -339,6 +379,10 @@ def test_added_tokens_have_their_ids(tmp_path):
          "/merges.txt:3: token 'e' is not in vocab.json"),
         ({"merges.txt": "t h x", "vocab.json": ROBERTA}, {},
          "/merges.txt:1: 't h x': expected two tokens with a space between them"),
+        ({"vocab.txt": PIECES, "special_tokens_map.json": {"pad_token": "<pad>"}}, {},
+         "/special_tokens_map.json: names '<pad>' as the pad token, which the vocabulary does not have"),
+        ({"vocab.txt": PIECES, "special_tokens_map.json": {"additional_special_tokens": ["<x>"]}}, {},
+         ": the special token '<x>' (additional_special_tokens) is neither in the vocabulary nor in added_tokens.json"),
         ({"source.spm": "?", "target.spm": "?"}, {}, ": no vocab.json beside it"),
         ({"source.spm": "?", "vocab.json": ROBERTA}, {}, ": no target.spm beside it"),
     ],

@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
+import tokenizers
 from helpers import refuses
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,6 @@ from spago_jax.errors import InputError
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.tokenizer import tokenizer_from
 
-tokenizers = pytest.importorskip("tokenizers", reason="needs tokenizers")
 TEXT = "the cat sat on the mats, unbelievable!"
 
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A pre-trained encoder as an embedding of tokens."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from pydantic import Field
+
+from spago_jax.core import Array, Module, Rng, child, static
+from spago_jax.core.section import PositiveInt, Section
+from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.transformer_index import TransformerIndexer
+from spago_jax.errors import InputError
+from spago_jax.interop.huggingface import find_model, load_pretrained
+from spago_jax.models.encoder import Encoder, EncoderModel, config_from_huggingface, config_to_huggingface
+from spago_jax.models.modernbert.encoder import ModernBert
+
+Pooling = Literal["first", "last", "first_last", "mean"]
+
+
+class Transformer(Section):
+    """The states of a pre-trained encoder, those of a word's pieces pooled."""
+
+    kind: Literal["transformer"]
+    source: str = Field(alias="from", description="a folder, or a name in the cache, in Hugging Face's layout")
+    layers: tuple[int, ...] = Field(
+        default=(-1,), min_length=1, description="whose states are averaged: -1 the last layer, 0 the embeddings"
+    )
+    pooling: Pooling = Field(default="first", description="how a word gets its vector from those of its pieces")
+    fine_tune: bool = Field(default=True, description="train the encoder too")
+    max_pieces: PositiveInt | None = Field(default=None, description="pieces read at most (default: all it can)")
+
+    def check(self, key: str) -> None:
+        """Refuses a model that is not there."""
+        try:
+            find_model(self.source)
+        except InputError as error:
+            raise InputError(f"{key}.from: {error}") from None
+
+    def fit(self, name: str, lexicon: Lexicon) -> TransformerIndexer:
+        """The tokenizer and the config of the encoder; nothing is learned from the forms."""
+        found = load_pretrained(self.source, head="states")
+        longest = min(found.model.config.longest, self.max_pieces or found.model.config.longest)
+        return TransformerIndexer(name, found.tokenizer, config_to_huggingface(found.config, "states"), longest)
+
+    def init(self, key: Array, indexer: TransformerIndexer) -> "TransformerEmbedding":
+        """An encoder of the right shape; ``from_data`` puts its weights in."""
+        config = config_from_huggingface(indexer.config).encoder
+        for layer in self.layers:
+            if not -config.layers - 1 <= layer <= config.layers:
+                raise InputError(f"layers: there is no layer {layer} of {config.layers}")
+        return TransformerEmbedding(
+            encoder=EncoderModel.init(key, config).encoder,
+            name=indexer.name,
+            layers=tuple(layer % (config.layers + 1) for layer in self.layers),
+            pooling=self.pooling,
+            fine_tune=self.fine_tune,
+        )
+
+    def from_data(
+        self, module: "TransformerEmbedding", indexer: TransformerIndexer, lexicon: Lexicon
+    ) -> "TransformerEmbedding":
+        """The module with the weights of the folder."""
+        return module.replace(encoder=load_pretrained(self.source, head="states").model.encoder)
+
+
+class TransformerEmbedding(Module):
+    """``x_t = pool(states of the pieces of token t)``, the states being the mean of some layers' (Devlin et al., 2019).
+
+    A batch has the ids of the pieces, how many there are, and where the pieces of each token are among them.
+    """
+
+    encoder: Encoder | ModernBert
+    name: str = static(default="transformer")
+    layers: tuple[int, ...] = static(default=(-1,))
+    pooling: str = static(default="first")
+    fine_tune: bool = static(default=True)
+
+    @property
+    def out_features(self) -> int:
+        """The length of a vector."""
+        return self.encoder.config.hidden * (2 if self.pooling == "first_last" else 1)
+
+    def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
+        """The vectors of a batch's tokens, [..., time, features]."""
+        ids, lengths = batch[self.name], batch[f"{self.name}_lengths"]
+        starts, counts = batch[f"{self.name}_starts"], batch[f"{self.name}_counts"]
+        states = self._states(ids, lengths, child(rng, "encoder") if self.fine_tune else None)
+        if not self.fine_tune:
+            states = jax.lax.stop_gradient(states)
+        found = {"first": starts, "last": starts + jnp.maximum(counts - 1, 0)}
+        if self.pooling == "mean":
+            vectors = _means(states, starts, counts)
+        else:
+            vectors = jnp.concatenate([_at(states, found[end]) for end in self.pooling.split("_")], axis=-1)
+        return jnp.where((counts > 0)[..., None], vectors, jnp.zeros((), vectors.dtype))
+
+    def _states(self, ids: Array, lengths: Array, rng: Rng | None) -> Array:
+        if self.layers == (self.encoder.config.layers,):
+            return self.encoder(ids, lengths=lengths, rng=rng)
+        every = self.encoder.all_states(ids, lengths=lengths, rng=rng)
+        return every[jnp.array(self.layers)].mean(0)
+
+
+def _at(states: Array, places: Array) -> Array:
+    return jnp.take_along_axis(states, places[..., None], axis=-2, mode="clip")
+
+
+def _means(states: Array, starts: Array, counts: Array) -> Array:
+    """The mean of the states from ``start`` on, as many as ``count``: a product with a matrix of shares."""
+    places = jnp.arange(states.shape[-2])
+    held = (places >= starts[..., None]) & (places < (starts + counts)[..., None])
+    shares = held / jnp.maximum(counts, 1)[..., None]
+    return jnp.einsum("...tl,...lh->...th", shares.astype(states.dtype), states)
+
+
+def frozen_paths(configs: Any) -> list[str]:
+    """Patterns of the arrays of encoders that are not trained, in a list of embeddings' configs."""
+    kept = [number for number, config in enumerate(configs) if isinstance(config, Transformer) and not config.fine_tune]
+    return [f"embeddings.parts.{number}.*" for number in kept]

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""PretrainedPredictor: a task answered by a pre-trained encoder with a head."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, ValidationError
+
+from spago_jax.compiler import compile
+from spago_jax.core import Array
+from spago_jax.core.section import PositiveInt, Section
+from spago_jax.errors import InputError, did_you_mean
+from spago_jax.interop.huggingface import Pretrained, load_pretrained
+from spago_jax.tasks.predictor import BatchPredictor
+from spago_jax.tasks.pretrained.pieces import PieceProcessor
+
+LONGEST = 512
+"""The most pieces of a row where neither the tokenizer nor the encoder says."""
+
+
+class RowSettings(Section):
+    """How texts are read."""
+
+    max_length: PositiveInt | None = Field(default=None, description="the most pieces that are read at once")
+
+
+class WindowSettings(RowSettings):
+    """How long texts are read."""
+
+    stride: int | None = Field(default=None, ge=0, description="how many pieces of a window the next one repeats")
+
+
+class PretrainedPredictor(BatchPredictor, abc.ABC):
+    """Answers by a pre-trained encoder with a head, on a Program per padded shape.
+
+    Args:
+        pretrained: the encoder with its tokenizer.
+        settings: the fields of ``Settings``, such as ``max_length``.
+
+    Attributes:
+        head: the head that the task needs.
+        Options: what a user may set when predicting.
+        Settings: what a user may set when opening.
+    """
+
+    name: ClassVar[str]
+    head: ClassVar[str]
+    Options: ClassVar[type[Section]] = Section
+    Settings: ClassVar[type[Section]] = RowSettings
+
+    def __init__(self, pretrained: Pretrained, **settings: Any):
+        self.pretrained = pretrained
+        self.dtype = pretrained.model.encoder.embeddings.words.dtype.name
+        program = compile(self.outputs, name=f"predict {self.name}")
+        processor = self.make_processor(pretrained, checked(self.Settings, settings, self.name))
+        super().__init__(self.name, processor, lambda batch: program(pretrained.model, batch), freeze=program.freeze)
+
+    @classmethod
+    def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
+        """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
+        return cls(load_pretrained(source, head=cls.head, dtype=dtype, download=download), **settings)
+
+    @classmethod
+    @abc.abstractmethod
+    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PieceProcessor:
+        """Makes the processor, with what the folder says and the user's ``Settings``."""
+
+    @abc.abstractmethod
+    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Returns the arrays that answers are made from: the traced half."""
+
+
+def checked(section: type[Section], settings: Mapping[str, Any], where: str) -> Any:
+    """Returns a section of these settings.
+
+    Raises:
+        InputError: for an unknown setting, or one of the wrong type.
+
+    >>> checked(RowSettings, {"max_length": 64}, "fill-mask").max_length
+    64
+    """
+    for name in settings:
+        if name not in section.model_fields:
+            raise InputError(f"{where} has no setting {name!r}: {did_you_mean(name, section.model_fields)}")
+    try:
+        return section.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{where}: {first['loc'][0]} = {first['input']!r}: {first['msg']}") from None
+
+
+def inputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns the arguments of ``EncoderModel.logits`` for a batch: token types where the encoder has some."""
+    found = {"ids": batch["ids"], "lengths": batch["lengths"]}
+    return found | ({"types": batch["types"]} if getattr(model.config, "types", 0) > 1 else {})
+
+
+def longest(pretrained: Pretrained, wanted: int | None = None) -> int:
+    """Returns the most pieces of a row: as many as are wanted, and the tokenizer and the positions allow."""
+    limits = (wanted, pretrained.tokenizer.max_length, pretrained.model.config.longest)
+    return min((limit for limit in limits if limit is not None), default=LONGEST)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``text-encoding``: a vector for a text."""

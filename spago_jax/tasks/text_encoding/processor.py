@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The processor of text encoding: texts to pieces, pooled states to vectors."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from spago_jax.data.examples import Text
+from spago_jax.data.processor import Answer, Paint
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.text.tokenizers.subword import SubwordTokenizer
+from spago_jax.text.tokenizers.tokenizer import Encoding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TextVector(Answer):
+    """The vector of a text.
+
+    Attributes:
+        text: as it was given.
+        vector: float [features].
+        dropped: how many pieces at its end the encoder did not read.
+        line: the line that the text comes from, where it came from a file.
+    """
+
+    text: str
+    vector: np.ndarray
+    dropped: int = 0
+    line: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Text, line, vector, and the number of pieces that were dropped, if any."""
+        found = {"text": self.text, "line": self.line, "vector": self.vector.astype(float).tolist()}
+        return found | ({"dropped": self.dropped} if self.dropped else {})
+
+    def to_text(self, paint: Paint | None = None) -> str:
+        """The numbers, apart by blanks."""
+        return " ".join(f"{value:.6g}" for value in self.vector.tolist()) + "\n"
+
+
+class EncodingProcessor(PieceProcessor[Text, TextVector]):
+    """Texts to pieces, and pooled states to vectors.
+
+    Args:
+        tokenizer: that of the encoder.
+        max_length: texts are cut at so many pieces.
+        lowercase: lower-case the texts first, as some folders of sentence encoders want.
+        prompt: stands before every text.
+    """
+
+    outputs: ClassVar[tuple[str, ...]] = ("vector",)
+
+    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, lowercase: bool = False, prompt: str = ""):
+        super().__init__(tokenizer, max_length)
+        self.lowercase, self.prompt = lowercase, prompt
+        # The mark at the end belongs to the text.
+        self.prompt_pieces = len(tokenizer.encode(prompt).ids) - 1 if prompt else 0
+
+    def example(self, value: str | Text | Mapping[str, Any]) -> Text:
+        """A text."""
+        if isinstance(value, Mapping):
+            value = fields(value, "text")["text"]
+        return value if isinstance(value, Text) else Text(text_of(value))
+
+    def encodings(self, examples: Sequence[Text]) -> list[list[Encoding]]:
+        """One row per text."""
+        texts = [self.prompt + (example.text.lower() if self.lowercase else example.text) for example in examples]
+        found = self.tokenizer.encode_batch(texts, max_length=self.max_length, truncation="longest_first")
+        return [[encoding] for encoding in found]
+
+    def decode(
+        self, outputs: Sequence[Mapping[str, np.ndarray]], rows: PieceRows, owned: Sequence[int], example: Text
+    ) -> TextVector:
+        """The vector of the text."""
+        return TextVector(example.text, outputs[0]["vector"], rows.encodings[owned[0]].dropped, example.line)
+
+    def settings(self) -> dict[str, Any]:
+        """The size of a row, and what is done to a text first."""
+        return {"max_length": self.max_length, "lowercase": self.lowercase, "prompt": self.prompt}

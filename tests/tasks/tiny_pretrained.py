@@ -1,0 +1,63 @@
+"""Tiny random models with a real tokenizer, written by transformers: what its own pipelines answer is the oracle."""
+
+import shutil
+from pathlib import Path
+
+TEXTS = [
+    "Ada Lovelace wrote the first program in London.",
+    "the cat sat on the mat",
+    "Where did you go yesterday, and why?",
+    "I don't like it; she couldn't care less!",
+    "😀 emoji first, then 👩‍👩‍👧 a family",
+    "naïve café — déjà vu",
+    "e\u0301tude with a combining mark",
+    "你好，世界！我在北京大学读书。",
+    "東京は日本の首都です",
+    "مرحبا بالعالم",
+    "שלום עולם and hello",
+    "Привет, мир",
+    "हिन्दी में एक वाक्य",
+    "prices: 5.975,74 € or $1,000.50 (see p. 12-13)",
+    "http://www.example.com/path?x=1&y=2#frag",
+    "UPPER CASE AND mixed CaSe",
+    "  leading and trailing blanks  ",
+    "tabs\tand\nline ends",
+    "a",
+    "...",
+    "unbelievability antidisestablishmentarianism",
+    "x" * 120,
+    "word " * 20,
+    "New York City and Los Angeles are far apart.",
+    "The quick brown fox jumps over the lazy dog.",
+    "def f(x): return x ** 2  # a comment",
+    "“quoted” ‘text’ «here»",
+    "𝕬𝖑𝖕𝖍𝖆 𝒷𝑒𝓉𝒶",
+    "zero\u200bwidth and non\u00a0breaking",
+    "the end",
+]
+LONG = " ".join(TEXTS[0].split()) + " " + " ".join(f"word{i} went to Paris." for i in range(60))
+TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+NLI = ["contradiction", "neutral", "entailment"]
+CLASSES = ["negative", "neutral", "positive"]
+
+
+def write_model(folder: Path, class_name: str, tokenizer: Path, labels: list[str] | None = None, **keys) -> Path:
+    """Writes a tiny random model of transformers, with the files of a real tokenizer."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=30522, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=128, initializer_range=0.5, **keys,
+    )  # fmt: skip
+    if labels is not None:
+        config.id2label, config.label2id = dict(enumerate(labels)), {label: i for i, label in enumerate(labels)}
+    model = getattr(transformers, class_name)(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape)
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copyfile(tokenizer / name, folder / name)
+    return folder
