@@ -215,13 +215,8 @@ def _stacked(names: list[str], read: Callable[[str], Any], path: str | None) -> 
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-<<<<<<< HEAD
-    # as bytes, in which a nan equals itself, and without copies of what may be half of the file
+    """Whether two arrays have the same bytes, in which a nan equals itself; without copies of what may be half of a file."""
     return a.shape == b.shape and np.array_equal(a.reshape(-1).view(np.uint8), b.reshape(-1).view(np.uint8))
-=======
-    """Whether two arrays have the same bytes, row by row: a copy of a vocabulary's table would be large."""
-    return a.shape == b.shape and all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
->>>>>>> helper-h2
 
 
 def _place(path: str | None) -> str:
