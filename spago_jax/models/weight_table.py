@@ -215,7 +215,7 @@ def _stacked(names: list[str], read: Callable[[str], Any], path: str | None) -> 
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays have the same bytes, in which a nan equals itself; without copies of what may be half of a file."""
+    """Whether two arrays have the same bytes (a nan equals itself), without copies of what may be half of a file."""
     return a.shape == b.shape and np.array_equal(a.reshape(-1).view(np.uint8), b.reshape(-1).view(np.uint8))
 
 
