@@ -66,3 +66,20 @@ def sentencepiece_model(size=140, **options):
 def at_letters(text, spans):
     """Places without a space at their beginning, which transformers has in those of some families."""
     return [(start + text[start:end][:1].isspace(), end) for start, end in spans]
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def same(tokenizer, rows, **options):
+    """Asserts that texts, or pairs of them, give the ids, tokens, offsets and types of these rows."""
+    assert rows
+    pairs = [(row["text"], row["pair"]) if "pair" in row else row["text"] for row in rows]
+    for row, found in zip(rows, tokenizer.encode_batch(pairs, **options), strict=True):
+        assert found.ids == row["ids"], row["text"]
+        assert found.tokens == row.get("tokens", found.tokens)
+        assert [list(span) for span in found.offsets] == row.get("offsets", [list(span) for span in found.offsets])
+        assert found.type_ids == row.get("type_ids", found.type_ids)
+        if "decoded" in row:
+            assert tokenizer.decode(found.ids) == row["decoded"]

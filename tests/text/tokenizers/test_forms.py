@@ -6,8 +6,7 @@ import unicodedata
 
 import pytest
 from helpers import refuses
-from subwords import TEXTS, at_letters, sentencepiece_model
-from test_load import lines, same
+from subwords import TEXTS, at_letters, lines, same, sentencepiece_model
 
 from spago_jax.errors import InputError, InputWarning
 from spago_jax.text.tokenizers.forms import FORMS

@@ -6,28 +6,11 @@ import sys
 
 import pytest
 from helpers import refuses
-from subwords import wordpiece_folder
+from subwords import lines, same, wordpiece_folder
 
 from spago_jax.errors import InputError
 from spago_jax.tasks.carried_source import carried_source
 from spago_jax.text.tokenizers.load import load_tokenizer
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
-def same(tokenizer, rows, **options):
-    """Asserts that texts, or pairs of them, give the ids, tokens, offsets and types of these rows."""
-    assert rows
-    pairs = [(row["text"], row["pair"]) if "pair" in row else row["text"] for row in rows]
-    for row, found in zip(rows, tokenizer.encode_batch(pairs, **options), strict=True):
-        assert found.ids == row["ids"], row["text"]
-        assert found.tokens == row.get("tokens", found.tokens)
-        assert [list(span) for span in found.offsets] == row.get("offsets", [list(span) for span in found.offsets])
-        assert found.type_ids == row.get("type_ids", found.type_ids)
-        if "decoded" in row:
-            assert tokenizer.decode(found.ids) == row["decoded"]
 
 
 @pytest.mark.shared_data

@@ -53,6 +53,7 @@ def test_tokens_and_ids(tokenizer):
     ids = tokenizer.encode(TEXT).ids
     assert tokenizer.decode(ids) == "the cat sat on the mats, unbelievable!"
     assert tokenizer.decode(ids[:2], skip_special=False) == "[CLS] the"
+    assert tokenizer.decode([-1, 5, 999]) == "the"  # ids without a token, as rows that fill up a table have
 
 
 @given(
