@@ -10,7 +10,7 @@ from spago_jax.data.examples import Tokens
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.pretrained.classifier import activated
 from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields
-from spago_jax.tasks.pretrained.windows import merged, pieces_of, whole, words_of
+from spago_jax.tasks.pretrained.windows import kept_together, merged, pieces_of, whole, words_of
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
 from spago_jax.text.tags import OUTSIDE, Scheme, Span, detect_scheme, spans
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
@@ -91,8 +91,13 @@ class PieceTagProcessor(WindowProcessor[Tokens, TaggedText]):
         text = example.text
         if example.tokens:
             text, offsets = _in_text(example, words, offsets)
+        else:
+            assert text is not None
+            words = kept_together(text, offsets, words)
         assert text is not None
         units = [(i, i) for i in range(len(offsets))] if aggregation in ("none", "simple") else words_of(words)
+        if not example.tokens:  # byte-level pieces of blanks alone are not words
+            units = [(a, b) for a, b in units if text[offsets[a][0] : offsets[b][1]].strip()]
         scores = np.array([aggregated(probabilities[a : b + 1], aggregation) for a, b in units])
         scores = scores.reshape(len(units), len(self.classes))
         best = scores.argmax(-1)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which pieces of a text the windows hold that it was read in."""
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
 from spago_jax.text.tokenizers.tokenizer import Encoding
+
+_SEPARATORS = ".,"  # within a number
 
 
 def shared(room: int, stride: int) -> int:
@@ -93,6 +96,40 @@ def merged(outputs: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> np.nd
         own = held[owner[place[held]] == number]
         found[place[own]] = output[own]
     return found
+
+
+def kept_together(text: str, offsets: Sequence[tuple[int, int]], words: Sequence[int | None]) -> list[int | None]:
+    """Returns the words with those made one that a tokenizer's rules for pieces part in the middle.
+
+    A mark stays with its letter (byte-level tokenizers part them), and a number with its separators is one word.
+
+    Args:
+        text: the text.
+        offsets: the place of each piece in it.
+        words: the word of each piece.
+
+    >>> kept_together("at 5.9,", [(0, 2), (3, 4), (4, 5), (5, 6), (6, 7)], [0, 1, 2, 3, 4])
+    [0, 1, 1, 1, 4]
+    """
+    found = list(words)
+    for piece in range(1, len(found)):
+        (_, end), (start, last) = offsets[piece - 1], offsets[piece]
+        word, before = words[piece], words[piece - 1]
+        if word is None or before is None or start > end or not text[start:last]:
+            continue
+        if word == before or _continues(text, start):
+            found[piece] = found[piece - 1]
+    return found
+
+
+def _continues(text: str, at: int) -> bool:
+    """Whether what begins at a place of a text goes on with what stands before it."""
+    if unicodedata.category(text[at]) in ("Mn", "Mc", "Me") or text[at] == "\u200d":
+        return True
+    before, after = text[max(at - 2, 0) : at], text[at : at + 2]
+    if after[:1].isdigit():  # the digits after a separator
+        return len(before) == 2 and before[0].isdigit() and before[1] in _SEPARATORS
+    return len(after) == 2 and after[0] in _SEPARATORS and after[1].isdigit() and before[-1:].isdigit()
 
 
 def words_of(words: Sequence[int | None]) -> list[tuple[int, int]]:

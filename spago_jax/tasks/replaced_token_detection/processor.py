@@ -10,7 +10,7 @@ import numpy as np
 from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Findings, Paint
 from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields, text_of
-from spago_jax.tasks.pretrained.windows import merged, pieces_of, whole, words_of
+from spago_jax.tasks.pretrained.windows import kept_together, merged, pieces_of, whole, words_of
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
 
@@ -85,7 +85,7 @@ class DetectionProcessor(WindowProcessor[Text, JudgedText]):
         offsets, words = whole(encodings, places)
         logits = merged([found["logits"] for found in outputs], places)
         judged = []
-        for first, last in words_of(words):
+        for first, last in words_of(kept_together(example.text, offsets, words)):
             start, end = offsets[first][0], offsets[last][1]
             logit = float(logits[first : last + 1].max())
             score = 1 / (1 + np.exp(-abs(logit)))
