@@ -95,9 +95,11 @@ class PieceTagProcessor(WindowProcessor[Tokens, TaggedText]):
             assert text is not None
             words = kept_together(text, offsets, words)
         assert text is not None
-        units = [(i, i) for i in range(len(offsets))] if aggregation in ("none", "simple") else words_of(words)
-        if not example.tokens:  # byte-level pieces of blanks alone are not words
-            units = [(a, b) for a, b in units if text[offsets[a][0] : offsets[b][1]].strip()]
+        units = [(i, i) for i in range(len(offsets))]
+        if aggregation not in ("none", "simple"):
+            units = words_of(words)
+            if not example.tokens:  # byte-level pieces of blanks alone are not words
+                units = [(a, b) for a, b in units if text[offsets[a][0] : offsets[b][1]].strip()]
         scores = np.array([aggregated(probabilities[a : b + 1], aggregation) for a, b in units])
         scores = scores.reshape(len(units), len(self.classes))
         best = scores.argmax(-1)
