@@ -24,8 +24,8 @@ class Execution:
     Args:
         layers: ``scan`` writes one layer into the program and runs it over the stacked parameters; its compilation does
             not grow with the layers. ``unroll`` writes every layer, which is for export and for separate parameters:
-            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again. None:
-            ``scan`` for stacked parameters, ``unroll`` for separate ones.
+            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again.
+            Separate parameters are always unrolled. None: ``scan``.
         remat: whether a training step computes the inside of each layer again in its backward pass instead of keeping
             it: about a third more work, and the memory of one layer.
         barriers: whether each layer norm, activation and residual sum is computed once and stored. Without them XLA's
