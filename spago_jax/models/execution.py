@@ -24,12 +24,13 @@ class Execution:
     Args:
         layers: ``scan`` writes one layer into the program and runs it over the stacked parameters; its compilation does
             not grow with the layers. ``unroll`` writes every layer, which is for export and for separate parameters:
-            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again. None:
-            ``scan`` for stacked parameters, ``unroll`` for separate ones.
+            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again.
+            Separate parameters are always unrolled. None: ``scan``.
         remat: whether a training step computes the inside of each layer again in its backward pass instead of keeping
             it: about a third more work, and the memory of one layer.
         barriers: whether each layer norm, activation and residual sum is computed once and stored. Without them XLA's
-            CPU backend computes it anew in every consumer; other backends fuse better alone. None: on the CPU.
+            CPU backend may compute it anew in every consumer; other backends fuse better alone. None: on the CPU, and
+            not in a scan, where they were measured to cost up to a tenth.
         attention: the ``implementation`` of ``ops.attention``; None chooses.
 
     Raises:
@@ -47,6 +48,12 @@ class Execution:
     def __post_init__(self) -> None:
         if self.layers is not None and self.layers not in LAYERS:
             raise InputError(f"execution: layers is {self.layers!r}, {did_you_mean(self.layers, LAYERS)}")
+
+    def resolved(self, *, separate: bool) -> "Execution":
+        """Returns the way with its open choices made, for stacked parameters or for separate ones."""
+        layers = "unroll" if separate else self.layers or "scan"
+        barriers = False if self.barriers is None and layers == "scan" else self.barriers
+        return dataclasses.replace(self, layers=layers, barriers=barriers)
 
     def settle(self, x: Array) -> Array:
         """Returns ``x``, computed once and stored where barriers are on."""
@@ -104,7 +111,7 @@ def run_layers(
         The last output, and [runs, ...] of all of them, or None.
     """
     separate = isinstance(stack, tuple)
-    if how.layers != "unroll" and not separate:
+    if how.resolved(separate=separate).layers == "scan":
         return _scanned(jax.checkpoint(step) if how.remat else step, stack, x, order, collect)
     step = jax.checkpoint(step, static_argnums=2) if how.remat else step
     found, count = [], 0

@@ -174,7 +174,11 @@ def scaled_dot_product_attention(
     simple = (rng is None or rate == 0.0) and value.shape[-1] == key.shape[-1]
     square = not causal or (offset is None and query.shape[-2] == key.shape[-2])
     if implementation is None:
-        implementation = "cudnn" if simple and square and flash_fits(query, key) else "plain"
+        masked = mask is not None or segments is not None or window is not None
+        fits = simple and square and bias is None and flash_fits(query, key)
+        # With a mask, cuDNN's backward pass wants even numbers of steps.
+        fits = fits and not (masked and (query.shape[-2] % 2 or key.shape[-2] % 2))
+        implementation = "cudnn" if fits else "plain"
     if implementation != "plain":
         if not (simple and square):
             raise InputError(

@@ -8,7 +8,7 @@ from encoder_oracle import random_config
 from spago_jax.errors import InputError
 from spago_jax.models.encoder import EncoderConfig, PretrainedConfig, config_from_huggingface, config_to_huggingface
 from spago_jax.models.encoder.keys import KEYS
-from spago_jax.models.encoder.plans import PLANS, head_of_class
+from spago_jax.models.encoder.plans import HEADS, PLANS, head_of_class
 
 BERT = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2}
 # As published: google-bert/bert-base-multilingual-cased, FacebookAI/xlm-roberta-base, albert/albert-base-v2,
@@ -137,6 +137,7 @@ def test_other_names_of_a_key_are_read():
 
 def test_classes_name_their_heads():
     for architecture, plans in PLANS.items():
+        assert set(plans) <= set(HEADS)
         for head, plan in plans.items():
             found = head_of_class(architecture, plan.class_name)
             assert PLANS[architecture][found].class_name == plan.class_name

@@ -1,8 +1,9 @@
 """Every architecture and head beside transformers: outputs, gradients, weights there and back."""
 
 import jax
+import numpy as np
 import pytest
-from encoder_oracle import PAIRS, compare, make
+from encoder_oracle import PAIRS, compare, exact_rotations, make
 
 from spago_jax.models.encoder.plans import PLANS
 
@@ -26,3 +27,20 @@ def test_twenty_configs_in_float64_and_in_float32(architecture, seed):
     with jax.enable_x64(True):
         compare(make(architecture, head, seed), seed, atol=1e-10, gradients=1e-8)
     compare(make(architecture, head, seed, double=False), seed, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", [name for name in PLANS if name not in LIKE_ROBERTA])
+def test_the_states_of_all_layers_are_those_of_transformers(architecture):
+    import torch
+
+    with jax.enable_x64(True):
+        pair = make(architecture, "states")
+        given = {name: torch.tensor(value) for name, value in pair.batch.items()}
+        inputs = {"input_ids": given["ids"], "attention_mask": given["mask"].long()}
+        if "types" in given:
+            inputs["token_type_ids"] = given["types"]
+        with exact_rotations():
+            wanted = pair.theirs(**inputs, output_hidden_states=True).hidden_states
+        run = jax.jit(lambda model, ids, **how: model.encoder.all_states(ids, **how))
+        got = run(pair.ours, **pair.batch)
+        np.testing.assert_allclose(got, np.stack([state.detach().numpy() for state in wanted]), atol=1e-10)

@@ -77,9 +77,10 @@ class Encoder(Module):
         return self._run(ids, inputs, rng, execution, collect=False)[-1]
 
     def separate(self) -> "Encoder":
-        """The same encoder with an array per layer, ``layers.0.up.weight``: a little faster where weights stay put.
+        """The same encoder with an array per layer, ``layers.0.up.weight``, to run texts and not to be saved.
 
-        A program that runs stacked layers copies each one's parameters before it multiplies with them.
+        A program that runs stacked layers copies each one's parameters before it multiplies with them, which for a
+        single short text takes a fifth of the time.
         """
         if isinstance(self.layers, tuple):
             return self
@@ -97,7 +98,7 @@ class Encoder(Module):
     def _run(
         self, ids: Array, inputs: dict[str, Any], rng: Rng | None, execution: Execution | None, *, collect: bool
     ) -> tuple[Array, Any, Array]:
-        how = current_execution(execution)
+        how = current_execution(execution).resolved(separate=isinstance(self.layers, tuple))
         seen = visible(inputs.pop("lengths", None), inputs.pop("mask", None), inputs.get("segments"))
         first = self.embeddings(ids, rng=rng, how=how, **inputs)
         if self.relative_bias is not None:

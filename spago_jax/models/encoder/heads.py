@@ -10,7 +10,7 @@ from spago_jax.core import Array, Module, Rng, child, param, static
 from spago_jax.core.initializers import normal
 from spago_jax.errors import InputError
 from spago_jax.models.encoder.config import ACTIVATIONS
-from spago_jax.models.encoder.plans import POOLERS, HeadPlan, setting
+from spago_jax.models.encoder.plans import HeadPlan, setting
 from spago_jax.models.execution import Execution
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
@@ -193,8 +193,6 @@ def init_head(
     if head == "masked-words":
         return MaskedWords.init(key, config, plan)
     if head == "pretraining":
-        if config.architecture not in POOLERS:
-            raise InputError(f"{config.architecture} has no pre-training head")
         own = {name: 2 for name, _ in plan.classifiers} if classifiers is None else classifiers
         return Pretraining.init(key, config, plan, own)
     return Classifier.init(key, config, plan, labels)
