@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import refuses
-from tiny_pretrained import CLASSES, LONG, NLI, TAGS, TEXTS, write_model
+from pipeline_models import CLASSES, LONG, NLI, TAGS, TEXTS, write_model
 
 import spago_jax as sj
 from spago_jax.errors import InputError
