@@ -2,10 +2,10 @@
 """``load_task`` and ``load_pretrained``: from a folder to answers, or to a model."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -25,7 +25,12 @@ from spago_jax.tasks.registry import TASKS
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
+from spago_jax.train.start import is_own_folder
 from spago_jax.train.task import Objective, Task
+
+if TYPE_CHECKING:
+    from spago_jax.interop.huggingface import Pretrained
+    from spago_jax.interop.huggingface.locate import Download
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,36 @@ class TrainedRun:
     task: Task
     model: Any
     step: int
+
+    @property
+    def config(self) -> Experiment:
+        """The experiment, by the name that the config of a pre-trained model has."""
+        return self.experiment
+
+    @property
+    def tokenizer(self) -> Any:
+        """What cuts texts; None for a task that reads none, or whose texts come as tokens."""
+        return getattr(self.task.processor, "tokenizer", None)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedTask:
+    """An exported folder opened for use.
+
+    Attributes:
+        config: what was written down at the export: the names of the run and of the task, the step and the labels.
+        model: the program; ``model.weights`` are its arrays by path.
+        processor: from inputs to arrays, and from outputs to answers.
+    """
+
+    config: Mapping[str, Any]
+    model: Any
+    processor: Any
+
+    @property
+    def tokenizer(self) -> Any:
+        """What cuts texts; None for a task that reads none, or whose texts come as tokens."""
+        return getattr(self.processor, "tokenizer", None)
 
 
 def open_run(path: str | Path, *, step: int | None = None, task: Task | None = None) -> TrainedRun:
@@ -87,24 +122,95 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
     if name not in TASKS.names():
         known = sorted({*TASKS.names(), *PRETRAINED.names()})
         raise InputError(f"unknown task {name!r}: {did_you_mean(name, known)}")
-    task_class = TASKS.find(name)
     if settings:
         raise InputError(f"{', '.join(settings)}: only a pre-trained model can be opened with settings", path=folder)
     if is_exported and not is_run:
-        return _exported(task_class, folder)
+        return _exported(name, folder)
     trained = open_run(folder, step=step)
     _refuse_other(name, trained.task.name, folder)
     return predictor(trained.task, trained.model)
 
 
-def load_pretrained(source: str | Path, *, step: int | None = None) -> Any:
-    """The trained model of a run folder, a Module; ``load_task`` gives one that answers texts.
+def load_pretrained(
+    source: str | Path,
+    *,
+    head: str | None = None,
+    dtype: str = "float32",
+    allow_missing: str | Sequence[str] = (),
+    download: "Download" = "never",
+    revision: str | None = None,
+    token: str | None = None,
+    step: int | None = None,
+) -> "Pretrained | TrainedRun | ExportedTask":
+    """Opens a model with its config and its tokenizer; ``load_task`` gives one that answers texts.
+
+    Whatever ``source`` is, what comes back has ``.config``, ``.model`` (a Module; an exported folder's program) and
+    ``.tokenizer``. Nothing is downloaded unless ``download`` says so, and no code or pickle of a model's is run.
+
+    Args:
+        source: a run folder, an exported folder, a folder in Hugging Face's layout, or a name: of an installed package
+            with a model in it, or of a model in Hugging Face's cache or on its hub.
+        head: of a model in Hugging Face's layout, as are all arguments but ``step``: one that its architecture has,
+            such as ``states`` or ``sequence-classification``; by default the one that its config names.
+        dtype: ``float32``, ``float64`` (with JAX's x64 mode) or ``bfloat16``.
+        allow_missing: patterns of tensors that the file may lack; they start at random.
+        download: ``never``, ``missing`` or ``always``.
+        revision: a branch, a tag or a commit of a name.
+        token: of an account on the hub.
+        step: which checkpoint of a run; the best one by default.
 
     Raises:
-        InputError: where there is no run.
-        CheckpointError: for a checkpoint that cannot be read.
+        InputError: where there is no model, or one that is damaged or not supported, and for arguments that do not go
+            with what is there.
+        CheckpointError: for a checkpoint or an exported program that cannot be read.
+
+    >>> load_pretrained("someone/no-such-model")
+    Traceback (most recent call last):
+    ...
+    spago_jax.errors.InputError: there is no folder 'someone/no-such-model', ...
     """
-    return open_run(source, step=step).model
+    layout = {
+        "head": head, "allow_missing": allow_missing or None, "download": None if download == "never" else download,
+        "revision": revision, "token": token, "dtype": None if dtype == "float32" else dtype,
+    }  # fmt: skip
+    if not is_own_folder(str(source)):
+        if step is not None:
+            raise InputError(f"step={step}: only a run folder has checkpoints to choose from", path=source)
+        from spago_jax.interop.huggingface import load_pretrained as load
+
+        return load(
+            source, head=head, dtype=dtype, allow_missing=allow_missing, download=download, revision=revision,
+            token=token,
+        )  # fmt: skip
+    if given := [name for name, value in layout.items() if value is not None]:
+        raise InputError(f"{', '.join(given)}: only for a model in Hugging Face's layout", path=source)
+    folder = Path(source)
+    if (folder / "config.yaml").is_file():
+        return open_run(folder, step=step)
+    if step is not None:
+        raise InputError(f"step={step}: only a run folder has checkpoints to choose from", path=folder)
+    return open_exported(folder)
+
+
+def open_exported(path: str | Path) -> ExportedTask:
+    """Opens an exported folder for use.
+
+    Raises:
+        InputError: for the program of something else than a task.
+        CheckpointError: where it cannot be read.
+    """
+    from spago_jax.compiler.ship import ProgramError, load_program
+
+    folder = Path(path)
+    try:
+        program = load_program(folder)
+    except ProgramError as error:
+        raise CheckpointError(str(error)) from None
+    name = program.metadata.get("task")
+    if name not in TASKS.names():
+        raise InputError("a program, but not that of a task: open it with spago_jax.load_program", path=folder)
+    variant = TASKS.find(name).variant(load_settings(folder / "assets"))
+    return ExportedTask(program.metadata, program, variant.processor_class.load(folder / "assets"))
 
 
 def predictor(task: Task, model: Any) -> Predictor:
@@ -172,18 +278,12 @@ class DeviceEngine:
         return self._write(self._model, logits, state, key, heat, top_p, fixed)
 
 
-def _exported(task_class: type[Task], folder: Path) -> Predictor:
-    from spago_jax.compiler.ship import ProgramError, load_program
-
-    try:
-        program = load_program(folder)
-    except ProgramError as error:
-        raise CheckpointError(str(error)) from None
-    _refuse_other(task_class.name, program.metadata.get("task"), folder)
-    processor = task_class.variant(load_settings(folder / "assets")).processor_class.load(folder / "assets")
-    if processor.generates:
-        return Generator(task_class.name, processor, ExportedEngine(program))
-    return BatchPredictor(task_class.name, processor, program)
+def _exported(name: str, folder: Path) -> Predictor:
+    found = open_exported(folder)
+    _refuse_other(name, found.config["task"], folder)
+    if found.processor.generates:
+        return Generator(name, found.processor, ExportedEngine(found.model))
+    return BatchPredictor(name, found.processor, found.model)
 
 
 def _refuse_other(name: str, found: str | None, folder: Path) -> None:

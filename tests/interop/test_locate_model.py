@@ -122,6 +122,43 @@ def test_a_folder_that_is_not_whole_is_refused_with_what_it_lacks(tmp_path):
     refused("lacks config.json", folder)
 
 
+def package(root, monkeypatch, name="tiny-weights", folders=("tiny_weights/model",), **options):
+    """An installed distribution with models in it, whose code must not be imported."""
+    lines = [f"{name.replace('-', '_')}-1.0.dist-info/METADATA,,"]
+    for folder in folders:
+        made = whole(root / folder, **options)
+        lines += [f"{folder}/{path.name},," for path in made.iterdir()]
+        (root / folder / ".." / "__init__.py").write_text("raise AssertionError('the package was imported')")
+    facts = root / lines[0].removesuffix(",,")
+    facts.parent.mkdir(parents=True)
+    facts.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (facts.parent / "RECORD").write_text("\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(root)
+    return [root / folder for folder in folders]
+
+
+@pytest.mark.parametrize("download", ["never", "missing", "always"])
+def test_a_name_is_found_in_an_installed_package_that_is_not_imported(home, tmp_path, monkeypatch, download):
+    (folder,) = package(tmp_path / "site", monkeypatch)
+    assert find_model("tiny-weights", download=download) == folder
+    assert find_model("Tiny_Weights", download=download) == folder  # as pip takes names
+    cached(home, "tiny-weights")
+    assert find_model("tiny-weights") == folder  # before the cache
+    assert find_model("tiny-weights", revision="main") != folder  # a package has no revisions
+    monkeypatch.chdir(tmp_path)
+    whole(tmp_path / "tiny-weights")
+    assert find_model("tiny-weights") == Path("tiny-weights")  # a folder comes first
+
+
+def test_a_package_without_a_model_and_one_with_two_are_named(home, tmp_path, monkeypatch):
+    refused(["no folder 'numpy'", "no model in the installed package", str(home / "hub")], "numpy")
+    refused(["no installed package of this name", "no model of this name", "--download missing"], "no-such-weights")
+    (one, two) = package(tmp_path / "site", monkeypatch, folders=("a/one", "a/two"))
+    refused(["has 2 models: give the folder of one", str(one), str(two)], "tiny-weights")
+    (two / "model.safetensors").unlink()  # not a model any more
+    assert find_model("tiny-weights") == one
+
+
 def test_half_a_model_in_the_cache_is_not_a_hit(home):
     folder = cached(home, shards=2)
     (folder / "model-1.safetensors").unlink()

@@ -149,7 +149,7 @@ def test_a_closed_alphabet_leaves_out_what_it_does_not_have(letters, tmp_path, c
 
 def test_an_open_alphabet_scores_what_it_does_not_have(with_unknown, tmp_path):
     result, folder = with_unknown
-    writer, model = sj.load_task("text-generation", folder), sj.load_pretrained(folder)
+    writer, model = sj.load_task("text-generation", folder), sj.load_pretrained(folder).model
     assert result.scores["dev"].details == {"strange_characters": {"\u00c5": 6, "\u20ac": 3}}
     text = "Ann visits \u6771.\n"
     with pytest.warns(InputWarning, match=r"1 of 14 characters \(7.1 %\) is not in the alphabet"):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from helpers import refuses
-from tiny_pretrained import CLASSES, write_model
+from pipeline_models import CLASSES, write_model
 
 import spago_jax as sj
 from spago_jax.core import flat
@@ -75,11 +75,7 @@ def train(settings, folder, **how):
 
 
 def weights(folder):
-    return (
-        flat(sj.load_pretrained(folder).model)
-        if hasattr(sj.load_pretrained(folder), "model")
-        else flat(sj.load_pretrained(folder))
-    )
+    return flat(sj.load_pretrained(folder).model)
 
 
 @pytest.fixture(scope="module")

@@ -218,7 +218,7 @@ def test_pictures_of_other_number_types_are_the_same(pictures):
 
 @pytest.fixture(scope="module")
 def language_model(letters):
-    return sj.load_pretrained(letters[1])
+    return sj.load_pretrained(letters[1]).model
 
 
 def by_hand(writer, model, prompt: str, count: int) -> str:

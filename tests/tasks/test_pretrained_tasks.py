@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import refuses
-from tiny_pretrained import CLASSES, LONG, NLI, NUMBERS, TAGS, TEXTS, write_model, write_roberta
+from pipeline_models import CLASSES, LONG, NLI, NUMBERS, TAGS, TEXTS, write_model, write_roberta
 
 import spago_jax as sj
 from spago_jax.errors import InputError

