@@ -253,6 +253,7 @@ def test_a_checkpoint_of_another_model(refused, copied):
     assert "the model expects" in message
 
 
+@pytest.mark.slow
 def test_checkpoints_damaged_in_every_file(copied, corpus, capsys, tmp_path):
     # Whatever file of it is cut off, empty or missing: it is read all the same, or refused in one line.
     steps = sorted(int(path.name) for path in (copied / "checkpoints").iterdir())

@@ -75,6 +75,7 @@ def test_killed_half_way(whole, file, tmp_path, capsys, spago_system):
     assert (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_stopped_and_then_killed_with_two_processes(whole, file, tmp_path, capsys, spago_system):
     folder, few = tmp_path / "stopped", "parameters.seed=[1, 2, 3, 4]"  # the first eight trials of the twelve
     ended = spago_system.stop_when(

@@ -64,7 +64,10 @@ class StopAfter(TrainingConsole):
             raise Interrupted("enough")
 
 
-@pytest.mark.parametrize("blocks", [3, 4, 6, 7])
+SLOW = [pytest.param(blocks, marks=pytest.mark.slow) for blocks in (4, 6)]
+
+
+@pytest.mark.parametrize("blocks", [3, 7, *SLOW])
 def test_a_run_with_evaluations_inside_resumes_to_the_same_bits(config, tmp_path, blocks):
     overrides = ["train.steps=14", "train.evaluate_steps=4", "train.log_every=2"]
     train(config, tmp_path / "whole", *overrides)
