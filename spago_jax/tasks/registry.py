@@ -7,6 +7,7 @@ TASKS = Registry(
     "task",
     {
         "image-classification": "spago_jax.tasks.image_classification.task:ImageClassification",
+        "question-answering": "spago_jax.tasks.question_answering.task:TrainedQuestionAnswering",
         "text-classification": "spago_jax.tasks.text_classification.task:TextClassification",
         "text-generation": "spago_jax.tasks.text_generation.task:TextGeneration",
         "token-classification": "spago_jax.tasks.token_classification.task:TokenClassification",
