@@ -24,11 +24,13 @@ class Block:
         length: the length that examples are padded to; 0 if they have no length.
         indices: the examples, int64 [steps, batch]; -1 stands for an empty row, of length and weight 0.
         first: whether the block starts afresh, unconnected with the one before (a carried state is reset).
+        epoch: the one that it belongs to, for examples that are another in every epoch.
     """
 
     length: int
     indices: np.ndarray
     first: bool = False
+    epoch: int = 0
 
     @property
     def steps(self) -> int:
@@ -169,7 +171,7 @@ class LengthBatches:
             if number == last and len(rest) and not self.drop_last:
                 filling = np.full(self.batch_size - len(rest), -1, np.int64)
                 here = np.concatenate([here, rest, filling])
-            blocks.extend(_blocks(here.reshape(-1, self.batch_size), self.steps_per_block, length))
+            blocks.extend(_blocks(here.reshape(-1, self.batch_size), self.steps_per_block, length, epoch))
         if shuffled:
             blocks = [blocks[at] for at in random.permutation(len(blocks)).tolist()]
         return blocks
@@ -252,7 +254,7 @@ class UniformBatches:
         size = self.steps * self.batch_size
         filling = np.full(max(size - self.n, 0), -1, np.int64)
         rows = np.concatenate([indices[:size], filling]).reshape(-1, self.batch_size)
-        return _blocks(rows, self.steps_per_block, 0)
+        return _blocks(rows, self.steps_per_block, 0, epoch)
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """Returns the distinct shapes of an epoch, (steps, batch, 0)."""
@@ -272,8 +274,8 @@ def _drawn(members: np.ndarray, weights: np.ndarray | None, random: np.random.Ge
     return random.choice(members, len(members), p=shares / shares.sum())
 
 
-def _blocks(rows: np.ndarray, steps: int, length: int) -> list[Block]:
-    return [Block(length, rows[at : at + steps]) for at in range(0, len(rows), steps)]
+def _blocks(rows: np.ndarray, steps: int, length: int, epoch: int) -> list[Block]:
+    return [Block(length, rows[at : at + steps], epoch=epoch) for at in range(0, len(rows), steps)]
 
 
 def _check(n: int, batch_size: int, steps_per_block: int, order: str) -> None:

@@ -92,7 +92,7 @@ class TextChunks:
         if self.keep_tail:
             rows[rows >= np.minimum(streams + self._width, len(self.ids) - 1)] = -1
         size = self.steps_per_block
-        return [Block(self.chunk, rows[at : at + size], first=at == 0) for at in range(0, len(rows), size)]
+        return [Block(self.chunk, rows[at : at + size], first=at == 0, epoch=epoch) for at in range(0, len(rows), size)]
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """Returns the distinct shapes of an epoch, (steps, batch, chunk)."""

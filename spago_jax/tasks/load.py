@@ -21,6 +21,7 @@ from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
+from spago_jax.tasks.pretrained.task import EncoderTask
 from spago_jax.tasks.registry import TASKS
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
@@ -215,6 +216,8 @@ def open_exported(path: str | Path) -> ExportedTask:
 
 def predictor(task: Task, model: Any) -> Predictor:
     """A task with a trained model, ready to answer, on programs compiled for few shapes."""
+    if isinstance(task, EncoderTask):
+        return task.predictor(model)
     precision = Precision.parse(task.experiment.train.precision)
     if task.processor.generates:
         return Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))

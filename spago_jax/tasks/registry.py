@@ -6,7 +6,9 @@ from spago_jax.registry import Registry
 TASKS = Registry(
     "task",
     {
+        "fill-mask": "spago_jax.tasks.fill_mask.task:TrainedFillMask",
         "image-classification": "spago_jax.tasks.image_classification.task:ImageClassification",
+        "question-answering": "spago_jax.tasks.question_answering.task:TrainedQuestionAnswering",
         "text-classification": "spago_jax.tasks.text_classification.task:TextClassification",
         "text-generation": "spago_jax.tasks.text_generation.task:TextGeneration",
         "token-classification": "spago_jax.tasks.token_classification.task:TokenClassification",

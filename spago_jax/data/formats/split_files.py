@@ -141,11 +141,15 @@ class SplitFiles(Reader, abc.ABC):
         """Draws the parts: which examples of the training files, by number, belong to each."""
         strata = [self.stratum(example) for example in self.read_files(self.files("train"), Notes())]
         known = [name for name in strata if name is not None]
+        return self.draw_groups(len(strata), known if len(known) == len(strata) else None)
+
+    def draw_groups(self, count: int, strata: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Draws the parts of so many examples, or groups of examples that stay together; see ``draw_parts``."""
         shares = {name: getattr(self, f"{name}_fraction") for name in ("dev", "test") if not self.files(name)}
         return draw_parts(
-            len(strata),
+            count,
             seed=self.split_seed,
-            strata=known if len(known) == len(strata) else None,
+            strata=strata,
             fold=None if self.fold is None else (self.fold.index - 1, self.fold.of),
             **shares,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from spago_jax.data.examples import Question
@@ -28,6 +29,12 @@ class Squad(SplitFiles):
         default=False, description="move an answer whose answer_start is wrong to where its text stands nearest"
     )
 
+    draw_by: Literal["passage", "title", "question"] = Field(
+        default="passage",
+        description="what dev, test or a fold is drawn of: passages with all their questions, whole articles, or "
+        "single questions, whose passages other parts then know",
+    )
+
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
 
     def read_files(self, files: Sequence[Path], notes: Notes) -> Iterator[Question]:
@@ -35,6 +42,30 @@ class Squad(SplitFiles):
         for path in files:
             bad = BadRows("questions", skip=self.skip_bad_rows, notes=notes)
             yield from read_squad(path, repair=self.repair_answers, bad=bad, notes=notes)
+
+    def settings(self, split: str) -> dict[str, Any]:
+        """Returns all that the examples of a part depend on; how parts are drawn only where one is."""
+        return {name: value for name, value in super().settings(split).items() if name != "draw_by"}
+
+    def _drawing(self) -> dict[str, Any]:
+        found = super()._drawing()
+        return found and {**found, "by": self.draw_by}
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Draws the parts; no passage, or no article, is in two of them unless single questions are drawn."""
+        if self.draw_by == "question":
+            return super().draw()
+        groups: dict[str, int] = {}
+        owners = []
+        for question in self.read_files(self.files("train"), Notes()):
+            whole = question.title if self.draw_by == "title" else None
+            owners.append(groups.setdefault(question.passage if whole is None else whole, len(groups)))
+        owner = np.array(owners, np.int64)
+        try:
+            parts = self.draw_groups(len(groups))
+        except InputError as error:
+            raise InputError(f"{error}; each is a whole {self.draw_by} (data.draw_by)") from None
+        return {name: np.flatnonzero(np.isin(owner, chosen)) for name, chosen in parts.items()}
 
 
 def read_squad(

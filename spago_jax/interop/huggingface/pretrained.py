@@ -60,6 +60,7 @@ class Pretrained:
         pooling: the pipeline of a folder of sentence-transformers; None where there is none.
         generation: the settings of ``generation_config.json``; None where there is none.
         report: what was found in the file.
+        own_tokenizer: of a model that was not read from a folder.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Pretrained:
     pooling: SentencePipeline | None
     generation: Mapping[str, Any] | None
     report: LoadReport
+    own_tokenizer: "SubwordTokenizer | None" = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -82,6 +84,8 @@ class Pretrained:
         Raises:
             InputError: where the folder has none, or it is damaged.
         """
+        if self.own_tokenizer is not None:
+            return self.own_tokenizer
         from spago_jax.text.tokenizers.load import load_tokenizer
 
         return load_tokenizer(self.folder)
@@ -89,7 +93,7 @@ class Pretrained:
     @property
     def has_tokenizer(self) -> bool:
         """Whether the folder has files of a tokenizer."""
-        return any((self.folder / name).is_file() for name in TOKENIZER)
+        return self.own_tokenizer is not None or any((self.folder / name).is_file() for name in TOKENIZER)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model in Hugging Face's layout, whole or not at all, and returns its folder.
@@ -110,16 +114,23 @@ class Pretrained:
         tensors = dict(
             write_weights(weight_table(self.model.config, self.head, classifiers=self._classifiers()), arrays)
         )
-        there = (path for pattern in ("*", "[0-9]_*/*") for path in self.folder.glob(pattern) if path.is_file())
-        names = [path.relative_to(self.folder).as_posix() for path in there]
         with new_folder(folder, replace=True) as beside:
-            for name in [*small_files(names), *sentence_weights(names)]:
-                if name != CONFIG:
-                    (beside / name).parent.mkdir(exist_ok=True)
-                    shutil.copyfile(self.folder / name, beside / name)
+            self._save_files(beside)
             replace_file(beside / CONFIG, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
             write_safetensors(beside / WEIGHTS, tensors, {"format": "pt"})
         return folder
+
+    def _save_files(self, folder: Path) -> None:
+        """Writes what stands beside config and weights, byte for byte."""
+        if self.own_tokenizer is not None:
+            self.own_tokenizer.save(folder)
+            return
+        there = (path for pattern in ("*", "[0-9]_*/*") for path in self.folder.glob(pattern) if path.is_file())
+        names = [path.relative_to(self.folder).as_posix() for path in there]
+        for name in [*small_files(names), *sentence_weights(names)]:
+            if name != CONFIG:
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(self.folder / name, folder / name)
 
     def _classifiers(self) -> tuple[str, ...] | None:
         if (self.model.config.architecture, self.head) != ("bert", "pretraining"):

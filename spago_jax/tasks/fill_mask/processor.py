@@ -127,6 +127,10 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
         """Ids, types, lengths and places."""
         return super().specs() | {"at": "i32[batch, asked]"}
 
+    def settings(self) -> dict[str, Any]:
+        """The size of a row."""
+        return {"task": "fill-mask", **super().settings()}
+
     def sizes(self) -> dict[str, int]:
         """One place per row."""
         return {"time": 32, "asked": 1}

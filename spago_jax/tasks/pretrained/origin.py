@@ -2,20 +2,18 @@
 """Where an encoder that is trained comes from: a pre-trained model, a run, or sizes in the config."""
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model
 from spago_jax.models.encoder import PretrainedConfig, config_from_huggingface, config_to_huggingface
+from spago_jax.tasks.pretrained.pieces import CONFIG, load_config
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.train.schema import Experiment
 from spago_jax.train.start import assets_of, is_own_folder
-
-CONFIG = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,18 +40,18 @@ def origin_of(experiment: Experiment) -> Origin:
                     "model.config to begin from nothing"
                 )
         tokenizer = load_tokenizer(model.tokenizer)
-        config = {"vocab_size": tokenizer.size, **model.config}
+        pad = {"pad_token_id": tokenizer.special_ids["pad"]} if "pad" in tokenizer.special_ids else {}
+        config = {"vocab_size": tokenizer.size, **pad, **model.config}
         return Origin(tokenizer, _adjusted(config_from_huggingface(config, path="model.config"), model.dropout))
     if given:
         raise InputError(f"model.{next(iter(given))} does not go with init.from, whose model has its own")
     folder = assets_of(init) if is_own_folder(init.source) else find_model(init.source)
     tokenizer = load_tokenizer(folder / "tokenizer" if is_own_folder(init.source) else folder)
-    path = folder / CONFIG
     try:
-        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"init.from: not an encoder: {error}", path=path) from None
-    return Origin(tokenizer, _adjusted(config_from_huggingface(found, path=str(path)), model.dropout))
+        found = load_config(folder)
+    except InputError as error:
+        raise InputError(f"init.from names no encoder: {error}") from None
+    return Origin(tokenizer, _adjusted(config_from_huggingface(found, path=str(folder / CONFIG)), model.dropout))
 
 
 def _adjusted(config: PretrainedConfig, dropout: float | None) -> PretrainedConfig:
@@ -83,6 +81,8 @@ def row_length(experiment: Experiment, origin: Origin) -> int:
     return wanted
 
 
-def saved_config(config: PretrainedConfig, head: str, labels: Sequence[str], problem: str | None) -> dict[str, Any]:
-    """Returns the ``config.json`` of a model that is trained for other labels."""
+def saved_config(
+    config: PretrainedConfig, head: str, labels: Sequence[str] = ("LABEL_0", "LABEL_1"), problem: str | None = None
+) -> dict[str, Any]:
+    """Returns the ``config.json`` of a model that is trained with a head, for other labels."""
     return config_to_huggingface(dataclasses.replace(config, labels=tuple(labels), problem=problem), head)

@@ -2,6 +2,7 @@
 """The processor of pre-trained encoders: texts to the ids of their pieces, one row or several windows each."""
 
 import abc
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -16,6 +17,7 @@ from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
+CONFIG = "config.json"
 Example = TypeVar("Example")
 AnswerType = TypeVar("AnswerType", bound=Answer)
 
@@ -49,9 +51,13 @@ class PieceProcessor(Processor[Example, AnswerType], abc.ABC, Generic[Example, A
     Args:
         tokenizer: that of the encoder.
         max_length: the most pieces of a row, special ones among them.
+
+    Attributes:
+        config: the ``config.json`` of the encoder, where it was trained by a run, whose assets hold it.
     """
 
     unit = "pieces"
+    config: Mapping[str, Any] | None = None
 
     def __init__(self, tokenizer: SubwordTokenizer, max_length: int):
         self.tokenizer, self.max_length = tokenizer, max_length
@@ -83,17 +89,21 @@ class PieceProcessor(Processor[Example, AnswerType], abc.ABC, Generic[Example, A
         return {"max_length": self.max_length}
 
     def save(self, folder: Path) -> None:
-        """Writes ``processor.json`` and the tokenizer's files."""
+        """Writes ``processor.json``, the tokenizer's files and the encoder's ``config.json``."""
         save_settings(self, folder)
         self.tokenizer.save(folder / "tokenizer")
+        if self.config is not None:
+            save_config(self.config, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what ``save`` wrote."""
-        settings = load_settings(folder)
+        settings = {name: value for name, value in load_settings(folder).items() if name != "task"}
         tokenizer = load_tokenizer(folder / "tokenizer")
         with restoring(folder, "a pre-trained encoder"):
-            return cls(tokenizer, **settings)
+            found = cls(tokenizer, **settings)
+        found.config = load_config(folder)
+        return found
 
     def components(self) -> list[Any]:
         """The processor and its tokenizer."""
@@ -124,6 +134,23 @@ class WindowProcessor(PieceProcessor[Example, AnswerType], abc.ABC, Generic[Exam
     def settings(self) -> dict[str, Any]:
         """The size of a window, and how much the next one repeats."""
         return {"max_length": self.max_length, "stride": self.stride}
+
+
+def save_config(config: Mapping[str, Any], folder: Path) -> None:
+    """Writes the ``config.json`` of an encoder among the assets of a run."""
+    (folder / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """Reads what ``save_config`` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"the assets cannot be read: {error}", path=folder / CONFIG) from None
 
 
 def fields(value: Mapping[str, Any], *needed: str, optional: Sequence[str] = ()) -> dict[str, Any]:

@@ -21,9 +21,13 @@ class QuestionOptions(Section):
 
     passage: str | None = Field(default=None, description="the passage of all questions")
     top_k: PositiveInt = Field(default=3, description="how many answers are listed")
-    max_answer_length: PositiveInt = Field(default=20, description="the most pieces of an answer")
+    max_answer_length: PositiveInt | None = Field(
+        default=None, description="the most pieces of an answer (default: 20, or as the run says)"
+    )
     min_score: float | None = Field(default=None, ge=0, le=1, description="less probable answers are left out")
-    no_answer: bool = Field(default=False, description='let "the passage does not say" compete')
+    no_answer: bool | None = Field(
+        default=None, description='let "the passage does not say" compete (default: no, or as the run says)'
+    )
 
 
 class QuestionAnswering(PretrainedPredictor):
@@ -52,7 +56,7 @@ class QuestionAnswering(PretrainedPredictor):
         Args:
             question: a question, or a list of them.
             passage: its passage, or a list of as many.
-            options: ``top_k`` (3), ``max_answer_length`` (20 pieces), ``min_score``, ``no_answer``.
+            options: ``top_k`` (3), ``max_answer_length`` (20 pieces, or as a run says), ``min_score``, ``no_answer``.
 
         Raises:
             InputError: for a question without a passage, or lists of unequal length.

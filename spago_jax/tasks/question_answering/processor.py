@@ -23,14 +23,24 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
         tokenizer: that of the encoder.
         max_length: the most pieces of a window, question and marks among them.
         stride: how many pieces of the passage the next window repeats; 128 by default.
+        max_answer_length: the most pieces of an answer, where a user does not say.
+        no_answer: whether "the passage does not say" competes, where a user does not say.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("start", "end")
     example_options: ClassVar[tuple[str, ...]] = ("passage",)
 
-    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, stride: int | None = None):
+    def __init__(
+        self,
+        tokenizer: SubwordTokenizer,
+        max_length: int,
+        stride: int | None = None,
+        max_answer_length: int = 20,
+        no_answer: bool = False,
+    ):
         super().__init__(tokenizer, max_length)
         self.stride = 128 if stride is None else stride
+        self.max_answer_length, self.no_answer = max_answer_length, no_answer
 
     def example(self, value: Any, *, passage: str | None = None) -> Question:
         """A question with its passage: ``(question, passage)``, a dict with these keys, or both arguments.
@@ -57,6 +67,16 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
         """The windows of each passage; an empty passage has none."""
         return [self._windows(example) if example.passage.strip() else [] for example in examples]
 
+    def batch(self, rows: Any, indices: np.ndarray, length: int, *, targets: bool = False) -> dict[str, np.ndarray]:
+        """The ``ids``, ``types`` and ``lengths``; as targets ``spans`` [..., 2], and ``weight`` 0 for an empty row."""
+        found = super().batch(rows, indices, length)
+        if targets:
+            found |= {
+                "spans": np.where(indices[..., None] < 0, 0, rows.spans[indices]),
+                "weight": (indices >= 0).astype(np.float32),
+            }
+        return found
+
     def _windows(self, example: Question) -> list[Encoding]:
         question = self.tokenizer.encode(example.question, special_tokens=False)
         room = self.max_length - self.tokenizer.special_count(pair=True) - len(question.ids)
@@ -73,9 +93,9 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
         example: Question,
         *,
         top_k: int = 3,
-        max_answer_length: int = 20,
+        max_answer_length: int | None = None,
         min_score: float | None = None,
-        no_answer: bool = False,
+        no_answer: bool | None = None,
     ) -> Answers:
         """The best spans of the passage, no text twice.
 
@@ -85,10 +105,12 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
             owned: the numbers of the example's windows.
             example: the question and its passage.
             top_k: how many spans, at most.
-            max_answer_length: the most pieces of a span.
+            max_answer_length: the most pieces of a span; the processor's by default.
             min_score: less probable spans are left out.
-            no_answer: let "the passage does not say" compete: a span without text.
+            no_answer: let "the passage does not say" compete: a span without text; as the processor says by default.
         """
+        max_answer_length = self.max_answer_length if max_answer_length is None else max_answer_length
+        no_answer = self.no_answer if no_answer is None else no_answer
         encodings = [rows.encodings[row] for row in owned]
         places = pieces_of(encodings, 1, self.stride)
         offsets, words = whole(encodings, places)
@@ -114,8 +136,9 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
         return Answers(example.question, example.passage, tuple(answers.values()), example.id)
 
     def settings(self) -> dict[str, Any]:
-        """The size of a window, and how much the next one repeats."""
-        return {"max_length": self.max_length, "stride": self.stride}
+        """The size of a window, how much the next one repeats, and which answers are given."""
+        kept = ("max_length", "stride", "max_answer_length", "no_answer")
+        return {"task": "question-answering"} | {name: getattr(self, name) for name in kept}
 
 
 def word_bounds(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The processor of classifiers that are an encoder with a head: texts or pairs of texts to one row of pieces each."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -11,8 +10,8 @@ import numpy as np
 from spago_jax.data.encoded_examples import EncodedExamples
 from spago_jax.data.processor import load_settings, restoring
 from spago_jax.data.ragged import RaggedArray
-from spago_jax.errors import InputError
 from spago_jax.tasks.pretrained.assemble import Layout
+from spago_jax.tasks.pretrained.pieces import load_config, save_config
 from spago_jax.tasks.text_classification.processor import TextProcessor
 from spago_jax.tasks.text_classification.rows import TextRows, targets_of
 from spago_jax.text.tokenizers.load import load_tokenizer
@@ -107,17 +106,13 @@ class EncoderTextProcessor(TextProcessor):
         """Writes ``processor.json``, the encoder's ``config.json`` and the tokenizer's files."""
         super().save(folder)
         self.tokenizer.save(folder / "tokenizer")
-        (folder / "config.json").write_text(json.dumps(self.config, indent=1), encoding="utf-8")
+        save_config(self.config, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what ``save`` wrote."""
         settings = load_settings(folder)
-        tokenizer = load_tokenizer(folder / "tokenizer")
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"the assets cannot be read: {error}", path=folder / "config.json") from None
+        tokenizer, config = load_tokenizer(folder / "tokenizer"), load_config(folder)
         with restoring(folder, "a classifier"):
             return cls(
                 tokenizer, config, settings["classes"], int(settings["max_length"]), problem=settings["problem"],

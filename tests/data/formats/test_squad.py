@@ -143,7 +143,7 @@ def test_files_of_another_kind_are_refused(write, document, message):
 
 def test_as_a_section_of_a_config(write, tmp_path):
     path = write(*[qa(str(number), answers=[answer("Ada", 3)]) for number in range(10)])
-    section = Squad(format="squad", train=str(path), dev_fraction=0.2, repair_answers=True)
+    section = Squad(format="squad", train=str(path), dev_fraction=0.2, repair_answers=True, draw_by="question")
     section.check()
     notes = Notes()
     assert section.splits() == ["train", "dev"]
@@ -152,3 +152,30 @@ def test_as_a_section_of_a_config(write, tmp_path):
     assert len(parts["dev"]) == 2
     with refuses(f"{tmp_path / 'none.json'}: data.train: no such file"):
         Squad(format="squad", train=str(tmp_path / "none.json")).check()
+
+
+@pytest.mark.parametrize("draw_by", ["passage", "title"])
+def test_no_passage_is_drawn_for_two_parts(tmp_path, draw_by):
+    """Questions about one passage know each other's answers: of four articles of three passages one is dev."""
+    articles = [
+        {
+            "title": f"article {a}",
+            "paragraphs": [
+                {"context": f"Ada {a} {p}", "qas": [qa(f"{a}.{p}.{n}", answers=[answer("Ada", 0)]) for n in range(5)]}
+                for p in range(3)
+            ],
+        }
+        for a in range(4)
+    ]
+    path = tmp_path / "articles.json"
+    path.write_text(json.dumps({"data": articles}))
+    section = Squad(format="squad", train=str(path), dev_fraction=0.25, draw_by=draw_by)
+    parts = {split: list(section.read(split)) for split in ("train", "dev")}
+    assert {split: len(found) for split, found in parts.items()} == {"train": 45, "dev": 15}
+    shared = [{getattr(question, draw_by) for question in found} for found in parts.values()]
+    assert not shared[0] & shared[1]
+    assert len(shared[1]) == {"passage": 3, "title": 1}[draw_by]
+    assert section.settings("dev") != section.model_copy(update={"split_seed": 2}).settings("dev")
+    one = Squad(format="squad", train=str(path), dev_fraction=0.1, draw_by="title")
+    with refuses("4 training examples are too few: none is left for dev; each is a whole title (data.draw_by)"):
+        list(one.read("dev"))
