@@ -5,6 +5,7 @@
     .venv/bin/python scripts/bench.py [ROW ...] [--rounds N] [--devices 2] [--write docs/benchmarks.md]
     .venv/bin/python scripts/bench.py --device gpu [ROW ...]
     .venv/bin/python scripts/bench.py --cells [CELL ...] [--write docs/benchmarks.md]
+    .venv/bin/python scripts/bench.py --encoders [ROW ...] [--short] [--write docs/benchmarks.md]
 
 PyTorch waits passively (OMP_WAIT_POLICY), which keeps its threads from spinning through the turns of the others.
 """
@@ -33,6 +34,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 import jax  # noqa: E402
 import torch  # noqa: E402
 from bench.device import peers, use_gpu  # noqa: E402
+from bench.encoder_rows import ENCODER_ROWS, encoder_table  # noqa: E402
 from bench.evolution_rows import evolution  # noqa: E402
 from bench.flow_rows import FLOW_ROWS  # noqa: E402
 from bench.layer_rows import LAYER_ROWS  # noqa: E402
@@ -67,6 +69,7 @@ ROWS = {
 ROWS |= CELL_ROWS | LAYER_ROWS | FLOW_ROWS | WATCH_ROWS
 MARK = "<!-- table: scripts/bench.py -->"
 MARK_OF_CELLS = "<!-- table: scripts/bench.py --cells -->"
+MARK_OF_ENCODERS = "<!-- table: scripts/bench.py --encoders -->"
 
 
 def main() -> int:
@@ -79,9 +82,11 @@ def main() -> int:
         "--one-core", action="store_true", help="one thread each, processor time: hardly disturbed by a busy machine"
     )
     parser.add_argument("--cells", action="store_true", help="the recurrent cells in tokens a second; rows are cells")
+    parser.add_argument("--encoders", action="store_true", help="pre-trained encoders beside other libraries' runs")
+    parser.add_argument("--short", action="store_true", help="with --encoders: tiny models, to see that all of it runs")
     parser.add_argument("--write", type=Path, help="put the table into this page, after its marker")
     args = parser.parse_args()
-    known = sorted(CELLS) if args.cells else list(ROWS)
+    known = sorted(CELLS) if args.cells else list(ENCODER_ROWS if args.encoders else ROWS)
     unknown = [row for row in args.rows if row not in known]
     if unknown:
         parser.error(f"unknown row {unknown[0]!r}; known: {', '.join(known)}")
@@ -95,12 +100,16 @@ def main() -> int:
     names = args.rows or known
     lines = [f"{_place(args)}, {args.rounds} rounds; {'tokens a second' if args.cells else UNITS}", ""]
     print("\n".join(lines), flush=True)
-    made = token_table(names, rounds=args.rounds, clock=clock) if args.cells else _rows(names, args.rounds, clock)
+    if args.encoders:
+        made = encoder_table(names, rounds=args.rounds, clock=clock, short=args.short)
+    else:
+        made = token_table(names, rounds=args.rounds, clock=clock) if args.cells else _rows(names, args.rounds, clock)
     for line in made:
         lines.append(line)
         print(line, flush=True)
     if args.write:
-        _write(args.write, MARK_OF_CELLS if args.cells else MARK, lines)
+        mark = MARK_OF_CELLS if args.cells else MARK_OF_ENCODERS if args.encoders else MARK
+        _write(args.write, mark, lines)
     return 0
 
 
