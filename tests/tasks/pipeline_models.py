@@ -47,7 +47,8 @@ def write_model(folder: Path, class_name: str, tokenizer: Path, labels: list[str
     import transformers
 
     torch.manual_seed(0)
-    config = transformers.BertConfig(
+    kind = transformers.ElectraConfig if class_name.startswith("Electra") else transformers.BertConfig
+    config = kind(
         vocab_size=30522, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
         max_position_embeddings=128, initializer_range=0.5, **keys,
     )  # fmt: skip
