@@ -197,5 +197,3 @@ def _torch_step(sizes: dict[str, int], ids: np.ndarray, labels: np.ndarray, dtyp
         return float(loss)
 
     return step
-
-

@@ -4,14 +4,15 @@
 import enum
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from spago_jax.cli.app import app
-from spago_jax.errors import InputError, did_you_mean
+from spago_jax.errors import InputError
 
 
 class Format(enum.StrEnum):
@@ -38,7 +39,22 @@ class Download(enum.StrEnum):
     always = "always"
 
 
-@app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+class _Command(TyperCommand):
+    """Keeps what stands after ``--``, which would otherwise be mixed with unknown options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        before, after = args, []
+        if "--" in args:
+            before, after = args[: args.index("--")], args[args.index("--") + 1 :]
+        found = super().parse_args(ctx, before)
+        ctx.meta[_AFTER] = after
+        return found
+
+
+_AFTER = "spago_jax.after"
+
+
+@app.command("run", cls=_Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run_task(
     context: typer.Context,
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task; `spago-jax tasks` lists them.")],
@@ -55,89 +71,64 @@ def run_task(
 ) -> None:
     """Answers texts with a pre-trained model: spago-jax run TASK MODEL [TEXT...] [--OPTION VALUE].
 
-    `spago-jax tasks TASK` lists the options of a task. An option that takes a list is given once for each item:
-    --labels politics --labels sport. In a .jsonl file each line is an object with the task's inputs: {"text": ...},
-    {"question": ..., "passage": ...}, {"text": ..., "labels": [...]}. There is one answer per input, in their order.
+    `spago-jax tasks TASK` lists the options of a task; they stand after MODEL. One that takes a list is given once for
+    each item: --labels politics --labels sport. One that asks yes or no is a word by itself: --multi-label. What begins
+    with a hyphen and is a text stands after --. In a .jsonl file each line is an object with the task's inputs:
+    {"text": ...}, {"question": ..., "passage": ...}, {"text": ..., "labels": [...]}. There is one answer per input, in
+    their order, each written as soon as it is known.
     """
     from spago_jax.cli.predict import opened
+    from spago_jax.cli.task_options import split
     from spago_jax.tasks.arriving import Arriving
     from spago_jax.tasks.input_file import InputFile
-    from spago_jax.tasks.pretrained.registry import PRETRAINED
+    from spago_jax.tasks.pretrained.registry import pretrained_task
 
-    found = PRETRAINED.find(task)
-    texts, given = _split(context.args)
-    options, settings = _sections(task, given, found.Options, found.Settings)
+    found = pretrained_task(task)
+    texts, options, settings = split(task, context.args, found.Options, found.Settings)
+    texts += context.meta[_AFTER]
     if texts and input is not None:
         raise InputError(f"{len(texts)} texts and --input {input}: give one of the two")
     if not texts and input is None and sys.stdin.isatty():
-        raise InputError("no texts: write them after the model, or give --input FILE")
-    inputs: Any = texts
-    if not texts:
-        source = InputFile(input or "-")
-        inputs = _records(source) if source.suffix in (".jsonl", ".ndjson") else source.lines()
-        inputs = Arriving(inputs) if source.is_stdin and not source.interactive else inputs
-    predictor = found.open(model, dtype=dtype.value, download=download.value, **settings)
-    form = "text" if format is Format.text else "json"
-    pieces = predictor.written(inputs, form, at_once=batch_size, **options)
-    with opened(output) as write:
+        raise InputError("no texts: write them after the model, or give --input FILE (- for standard input)")
+    source = None if texts else InputFile(input or "-")
+    import jax
+
+    with jax.enable_x64(dtype is Dtype.float64), opened(output) as write:
+        predictor = found.open(model, dtype=dtype.value, download=download.value, **settings)
+        inputs: Any = texts
+        if source is not None:
+            asked = {name: value for name, value in options.items() if name in predictor.processor.example_options}
+            values = _records(source) if source.suffix in (".jsonl", ".ndjson") else _texts(source)
+            inputs = _examples(values, lambda value: predictor.processor.example(value, **asked), source.name)
+            inputs = Arriving(inputs) if source.is_stdin and not source.interactive else inputs
+        form = "text" if format is Format.text else "json"
+        pieces = predictor.written(inputs, form, at_once=batch_size, **options)
         for piece in _array(pieces) if format is Format.json else pieces:
             write(piece)
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Splits what typer left over into texts and ``--name value`` pairs; all after ``--`` are texts."""
-    texts: list[str] = []
-    options: list[tuple[str, str]] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--":
-            texts += rest
-        elif argument.startswith("--"):
-            name, equals, value = argument[2:].partition("=")
-            if not equals:
-                value = next(rest, None)
-                if value is None:
-                    raise InputError(f"--{name} needs a value")
-            options.append((name.replace("-", "_"), value))
-        else:
-            texts.append(argument)
-    return texts, options
+def _texts(source: Any) -> Iterator[tuple[int, Any]]:
+    """The lines of a file, with their numbers."""
+    from spago_jax.data.examples import Text
+
+    return ((number, Text(line, number)) for number, line in enumerate(source.lines(), 1))
 
 
-def _sections(
-    task: str, given: Sequence[tuple[str, str]], options: Any, settings: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Checks options against the fields of two sections."""
-    from pydantic import ValidationError
+def _examples(values: Iterable[tuple[int, Any]], example: Callable[[Any], Any], path: str) -> Iterator[Any]:
+    """Lines as examples of the task.
 
-    values: dict[str, Any] = {}
-    known = {**options.model_fields, **settings.model_fields}
-    for name, value in given:
-        if name not in known:
-            flags = [field.replace("_", "-") for field in known]
-            raise InputError(f"{task} has no option --{name.replace('_', '-')}: {did_you_mean(name, flags)}")
-        if "tuple" in str(known[name].annotation):
-            if "," in value:
-                raise InputError(f"--{name} {value!r} holds a comma: give --{name} once for each item")
-            values.setdefault(name, []).append(value)
-        elif name in values:
-            raise InputError(f"--{name.replace('_', '-')} is given twice")
-        else:
-            values[name] = value
-    checked = []
-    for section in (options, settings):
+    Raises:
+        InputError: for one that the task does not read, with its line.
+    """
+    for number, value in values:
         try:
-            own = section.model_validate({k: v for k, v in values.items() if k in section.model_fields})
-        except ValidationError as error:
-            first = error.errors()[0]
-            flag = "-".join(str(part) for part in first["loc"][:1]).replace("_", "-")
-            raise InputError(f"--{flag} {first.get('input')!r}: {first['msg']}") from None
-        checked.append(own.model_dump(exclude_unset=True))
-    return checked[0], checked[1]
+            yield example(value)
+        except InputError as error:
+            raise InputError(str(error), path=path, line=number) from None
 
 
-def _records(source: Any) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines.
+def _records(source: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines, with their numbers.
 
     Raises:
         InputError: for a line that is not an object.
@@ -151,7 +142,7 @@ def _records(source: Any) -> Iterator[dict[str, Any]]:
             raise InputError(f"not JSON: {error}", path=source.name, line=number) from None
         if not isinstance(value, dict):
             raise InputError(f"a {type(value).__name__}, expected an object", path=source.name, line=number)
-        yield value | {"line": number}
+        yield number, value | {"line": number}
 
 
 def _array(pieces: Iterable[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`spago-jax tasks`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,8 @@ from spago_jax.cli.app import app
 @app.command()
 def tasks(name: Annotated[str | None, typer.Argument(help="One task, with its options.")] = None) -> None:
     """Lists the tasks: which of them can be trained, and which answer with a pre-trained model; or shows one."""
-    from spago_jax.tasks.pretrained.registry import DESCRIPTIONS, PRETRAINED
+    from spago_jax.cli.task_options import ALIASES
+    from spago_jax.tasks.pretrained.registry import DESCRIPTIONS, PRETRAINED, pretrained_task
     from spago_jax.tasks.registry import TASKS
 
     if name is None:
@@ -19,12 +20,20 @@ def tasks(name: Annotated[str | None, typer.Argument(help="One task, with its op
             uses = [use for use, known in (("train", TASKS), ("run", PRETRAINED)) if each in known.names()]
             print(f"{each:26}{', '.join(uses):12}{DESCRIPTIONS.get(each, '')}".rstrip())
         return
-    if name in PRETRAINED.names():
-        found = PRETRAINED.find(name)
-        print(f"{name}: {DESCRIPTIONS[name]}\n\noptions of `spago-jax run {name} MODEL`:")
-        for section in (found.Options, found.Settings):
-            for key, field in section.model_fields.items():
-                default = "" if field.is_required() or field.default in (None, ()) else f" ({field.default})"
-                print(f"  --{key.replace('_', '-'):20}{field.description}{default}")
-    else:
-        print(f"{name}: {TASKS.find(name).__doc__}")
+    if name in TASKS.names() and name not in PRETRAINED.names():
+        print(f"{name}: {TASKS.find(name).__doc__}\n\nIt is trained: `spago-jax configs {name}` lists its settings.")
+        return
+    found = pretrained_task(name)
+    print(f"{name}: {DESCRIPTIONS[name]}\n\noptions of `spago-jax run {name} MODEL [TEXT...]`:")
+    for section in (found.Options, found.Settings):
+        for key, field in section.model_fields.items():
+            default = "" if field.is_required() or field.default in (None, ()) else f" ({_text(field.default)})"
+            others = ", ".join(f"--{alias.replace('_', '-')}" for alias, own in ALIASES.items() if own == key)
+            also = f"; also {others}" if others else ""
+            print(f"  --{key.replace('_', '-'):20}{field.description}{default}{also}")
+    if name in TASKS.names():
+        print(f"\nIt can be trained too: `spago-jax configs {name}` lists the settings.")
+
+
+def _text(value: Any) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

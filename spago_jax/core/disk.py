@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from spago_jax.errors import CheckpointError
+from spago_jax.errors import CheckpointError, InputError
 
 _BUFFER = 1 << 20
 
@@ -65,6 +65,28 @@ def new_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def refuse_taken(folder: Path, what: str, marker: str, *, overwrite: bool) -> None:
+    """Refuses a place where something is that is not to be replaced, before any work is done.
+
+    Args:
+        folder: the place.
+        what: what is going to be written there, such as ``a model``.
+        marker: the file by which such a folder is known.
+        overwrite: whether one of the same kind is replaced.
+
+    Raises:
+        InputError: for a file, for a folder of other things, and for one of the same kind without ``overwrite``.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError("exists and is not a folder; choose another place", path=folder)
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / marker).is_file():
+        raise InputError(f"the folder holds other things than {what}; choose another one", path=folder)
+    if not overwrite:
+        raise InputError("the folder exists; choose another one, or replace it with --overwrite", path=folder)
 
 
 @contextmanager

@@ -51,7 +51,8 @@ def write_model(folder: Path, class_name: str, tokenizer: Path, labels: list[str
     """Writes a tiny random model of transformers, with the files of a real tokenizer."""
     import transformers
 
-    config = transformers.BertConfig(vocab_size=30522, max_position_embeddings=128, **SIZES, **keys)
+    kind = transformers.ElectraConfig if class_name.startswith("Electra") else transformers.BertConfig
+    config = kind(vocab_size=30522, max_position_embeddings=128, **SIZES, **keys)
     _write(folder, class_name, config, labels)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copyfile(tokenizer / name, folder / name)

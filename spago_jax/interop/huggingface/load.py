@@ -33,6 +33,7 @@ DTYPES = ("float32", "float64", "bfloat16")
 # Heads with one output per label.
 _LABELED = ("sequence-classification", "token-classification")
 _SHOWN = 10
+_TRAIN_FIRST = "it was not trained for this: take a model that was, train it first, or let them start at random"
 
 
 def load_pretrained(
@@ -187,8 +188,10 @@ def _dtype(name: str) -> np.dtype:
 def _refuse_missing(found: Weights, table: WeightTable, head: str, allow: str | Sequence[str], path: Path) -> None:
     patterns = [allow] if isinstance(allow, str) else list(allow)
     refused: list[str] = []
+    head_only = True
     for weight in table:
         missing = sorted(set(weight.names()) & set(found.missing))
+        head_only = head_only and (not missing or weight.path.startswith("head."))
         named = [name for name in missing if any(matches(each, p) for p in patterns for each in (name, weight.path))]
         refused += [name for name in missing if name not in named]
         if named and len(missing) < len(weight.names()):
@@ -202,7 +205,8 @@ def _refuse_missing(found: Weights, table: WeightTable, head: str, allow: str | 
         more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
         raise InputError(
             f"lacks {len(refused)} of the tensors of a model with the head {head!r}: {', '.join(refused[:_SHOWN])}"
-            f"{more}; choose another head, or let them start at random with allow_missing",
+            f"{more}; {_TRAIN_FIRST if head_only else 'choose another head, or let them start at random'} with "
+            "allow_missing",
             path=path,
         )
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
-from spago_jax.core.disk import new_folder, replace_file
-from spago_jax.errors import InputError
+from spago_jax.core.disk import new_folder, refuse_taken, replace_file
 from spago_jax.interop.huggingface.json_files import read_object
 from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
 from spago_jax.interop.huggingface.sentence import SentencePipeline
@@ -139,19 +138,8 @@ class Pretrained:
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuses a folder that is in the way, before any work is done.
-
-    Raises:
-        InputError: for a file, for a folder of other things than a model, and for a model without ``overwrite``.
-    """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError("exists and is not a folder; choose another place", path=folder)
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not (folder / CONFIG).is_file():
-        raise InputError("the folder holds other things than a model; choose another one", path=folder)
-    if not overwrite:
-        raise InputError("the folder exists; choose another one, or replace it with --overwrite", path=folder)
+    """Refuses a folder that is in the way of a model, before any work is done; see ``core.disk.refuse_taken``."""
+    refuse_taken(folder, "a model", CONFIG, overwrite=overwrite)
 
 
 def read_generation(folder: Path) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.errors import InputError
 from spago_jax.tasks.fill_mask.answer import FilledText, Filling
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, placed, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -58,11 +58,12 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
         """
         if isinstance(targets, str):
             raise InputError(f"targets = {targets!r}: expected a list of words")
+        value, line = placed(value)
         if isinstance(value, Mapping):
             record = fields(value, "text", optional=["targets"])
             value, targets = record["text"], record.get("targets", targets)
         chosen = None if targets is None else tuple(targets)
-        found = value if isinstance(value, MaskedText) else MaskedText(text_of(value), chosen)
+        found = value if isinstance(value, MaskedText) else MaskedText(text_of(value), chosen, line)
         if self.mask not in found.text:
             raise InputError(f"{found.text!r:.80} has no mask: write {self.mask} where a word is asked for")
         if found.targets is not None:
@@ -99,7 +100,13 @@ class FillMaskProcessor(PieceProcessor[MaskedText, FilledText]):
             parts = text.split(self.mask)
             before = self.mask.join(parts[: row.mask + 1])
             text = before + " ".join([self.mask] * row.pieces) + self.mask.join(parts[row.mask + 1 :])
-        encoding = self.tokenizer.encode(text, max_length=self.max_length)
+        encoding = self.tokenizer.encode(text)
+        if len(encoding.ids) > self.max_length:
+            marks = self.tokenizer.special_count()
+            raise InputError(
+                f"{example.text!r:.60} has {len(encoding.ids) - marks} pieces, and the model reads "
+                f"{self.max_length - marks} beside the marks at its ends: shorten it"
+            )
         places = [place for place, id in enumerate(encoding.ids) if id == self.tokenizer.special_ids["mask"]]
         return encoding, places[row.mask + row.place]
 

@@ -10,7 +10,7 @@ import numpy as np
 from spago_jax.data.examples import Labeled
 from spago_jax.data.processor import Answer, Paint
 from spago_jax.errors import InputError
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, placed, text_of
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
 
@@ -53,13 +53,14 @@ class PairProcessor(PieceProcessor[Labeled, NextSentence]):
         Raises:
             InputError: for anything else.
         """
+        value, line = placed(value)
         if isinstance(value, Mapping):
             record = fields({"second": second, **value} if second is not None else value, "first", "second")
             value = (record["first"], record["second"])
         elif isinstance(value, str) and second is not None:
             value = (value, second)
         if isinstance(value, tuple | list) and len(value) == 2:
-            value = Labeled(text_of(value[0]), pair=text_of(value[1]))
+            value = Labeled(text_of(value[0]), line=line, pair=text_of(value[1]))
         if not isinstance(value, Labeled) or value.pair is None:
             raise InputError(f"a {type(value).__name__}, expected two texts, (first, second)")
         return value

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spago_jax.core.disk import explain_os_error, new_folder
+from spago_jax.core.disk import explain_os_error, new_folder, refuse_taken
 from spago_jax.data.files import find_file
 from spago_jax.data.formats.labeled_text import FILE_FORMATS
 from spago_jax.data.formats.plain_text import read_lines
@@ -142,8 +142,10 @@ class PassageIndex:
         """Writes ``passages.jsonl``, ``vectors.npy`` and ``index.json``; the folder appears when all is written.
 
         Raises:
-            CheckpointError: where it cannot be written, or holds something else.
+            InputError: where something is in the way; an index is only replaced with ``overwrite``.
+            CheckpointError: where it cannot be written.
         """
+        refuse_taken(Path(folder), "an index", "index.json", overwrite=overwrite)
         with explain_os_error(folder), new_folder(folder, replace=overwrite) as new:
             with open(new / "passages.jsonl", "w", encoding="utf-8") as file:
                 for passage in self.passages:

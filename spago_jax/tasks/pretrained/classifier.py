@@ -9,7 +9,7 @@ import numpy as np
 from spago_jax.data.examples import Labeled
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.classification import Classification, ClassScore, Given
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, placed, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -51,14 +51,17 @@ class SequenceProcessor(PieceProcessor[Labeled, Classification]):
         Raises:
             InputError: for anything else.
         """
+        value, line = placed(value)
         if isinstance(value, Mapping):
             record = fields(value, "text", optional=["pair"])
             value, pair = record["text"], record.get("pair", pair)
         if isinstance(value, str) and pair is not None:
             value = (value, pair)
         if isinstance(value, tuple) and len(value) == 2:
-            return Labeled(text_of(value[0]), pair=text_of(value[1]))
-        return value if isinstance(value, Labeled) else Labeled(text_of(value, "a text, or a pair of texts (a tuple)"))
+            return Labeled(text_of(value[0]), line=line, pair=text_of(value[1]))
+        if isinstance(value, Labeled):
+            return value
+        return Labeled(text_of(value, "a text, or a pair of texts (a tuple)"), line=line)
 
     def encodings(self, examples: Sequence[Labeled]) -> list[list[Encoding]]:
         """One row per text or pair."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Processor, Rows, load_settings, restoring, save_settings
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.errors import InputError, did_you_mean
@@ -75,7 +76,11 @@ class PieceProcessor(Processor[Example, AnswerType], abc.ABC, Generic[Example, A
     def batch(
         self, rows: PieceRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
-        """The ``ids``, ``types`` and ``lengths`` of some rows."""
+        """The ``ids``, ``types`` and ``lengths`` of some rows.
+
+        Rows are not padded beyond ``max_length``: the encoder may have no positions there.
+        """
+        length = min(length, self.max_length)
         ids, lengths = rows.ids.gather(indices, length, pad=self.tokenizer.special_ids.get("pad", 0))
         types, _ = rows.types.gather(indices, length)
         return {"ids": ids, "types": types, "lengths": lengths}
@@ -170,6 +175,18 @@ def fields(value: Mapping[str, Any], *needed: str, optional: Sequence[str] = ())
         if name not in known:
             raise InputError(f"the record has an unknown field {name!r}: {did_you_mean(name, known)}")
     return {name: value[name] for name in known if name in value}
+
+
+def placed(value: Any) -> tuple[Any, int]:
+    """Returns an input and the line that it comes from: a ``Text`` is taken apart, a record may name its line.
+
+    >>> placed(Text("a", 3)), placed({"text": "a", "line": 3})[1], placed("a")
+    (('a', 3), 3, ('a', 0))
+    """
+    if isinstance(value, Text):
+        return value.text, value.line
+    line = value.get("line", 0) if isinstance(value, Mapping) else 0
+    return value, line if isinstance(line, int) else 0
 
 
 def text_of(value: Any, what: str = "a text") -> str:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The tasks that a folder in Hugging Face's layout can answer, by name."""
 
+from typing import Any
+
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.registry import Registry
 
 DESCRIPTIONS = {
@@ -29,3 +32,34 @@ PRETRAINED = Registry(
         "zero-shot-classification": "spago_jax.tasks.zero_shot_classification.predictor:ZeroShotClassification",
     },
 )
+
+# What spaGO 0.7's commands and cybertron call them.
+OTHER_NAMES = {
+    "answer": "question-answering",
+    "classify": "text-classification",
+    "classify-nli": "zero-shot-classification",
+    "discriminate": "replaced-token-detection",
+    "encode": "text-encoding",
+    "language-modeling": "fill-mask",
+    "predict": "fill-mask",
+    "similarity": "text-encoding",
+    "tag": "token-classification",
+}
+
+
+def pretrained_task(name: str) -> Any:
+    """Returns the class of a task's predictor.
+
+    Raises:
+        InputError: for a name that is not that of a task, with the task that is meant if another library has the name.
+
+    >>> pretrained_task("discriminate")
+    Traceback (most recent call last):
+    ...
+    spago_jax.errors.InputError: unknown task 'discriminate': it is called 'replaced-token-detection' here
+    """
+    if name in PRETRAINED.names():
+        return PRETRAINED.find(name)
+    if name in OTHER_NAMES:
+        raise InputError(f"unknown task {name!r}: it is called {OTHER_NAMES[name]!r} here")
+    raise InputError(f"unknown task {name!r}: {did_you_mean(name, PRETRAINED.names())}")

@@ -9,7 +9,7 @@ import numpy as np
 from spago_jax.data.examples import Tokens
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.pretrained.classifier import activated
-from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields
+from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields, placed
 from spago_jax.tasks.pretrained.windows import kept_together, merged, pieces_of, whole, words_of
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
 from spago_jax.text.tags import OUTSIDE, Scheme, Span, detect_scheme, spans
@@ -43,14 +43,15 @@ class PieceTagProcessor(WindowProcessor[Tokens, TaggedText]):
         Raises:
             InputError: for anything else.
         """
+        value, line = placed(value)
         if isinstance(value, Mapping):
             value = fields(value, "tokens")["tokens"] if "tokens" in value else fields(value, "text")["text"]
         if isinstance(value, Tokens):
             return value
         if isinstance(value, str):
-            return Tokens([], text=value)
+            return Tokens([], text=value, line=line)
         if isinstance(value, Sequence) and all(isinstance(token, str) for token in value):
-            return Tokens(list(value))
+            return Tokens(list(value), line=line)
         raise InputError(f"a {type(value).__name__}, expected a text or a list of tokens")
 
     def encodings(self, examples: Sequence[Tokens]) -> list[list[Encoding]]:

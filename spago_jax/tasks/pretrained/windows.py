@@ -139,8 +139,9 @@ def _is_mark(char: str) -> bool:
 def words_of(words: Sequence[int | None]) -> list[tuple[int, int]]:
     """Returns the first and the last piece of each word; a piece without a word is one by itself.
 
-    >>> words_of([0, 1, 1, None, 2])
-    [(0, 0), (1, 2), (3, 3), (4, 4)]
+    >>> words_of([0, 1, 1, None, 2]), words_of([])
+    ([(0, 0), (1, 2), (3, 3), (4, 4)], [])
     """
     starts = [i for i, word in enumerate(words) if i == 0 or word is None or word != words[i - 1]]
-    return list(zip(starts, [start - 1 for start in [*starts[1:], len(words)]], strict=True))
+    ends = [start - 1 for start in [*starts, len(words)]][1:]
+    return list(zip(starts, ends, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 
 from spago_jax.data.examples import Question
 from spago_jax.errors import InputError
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, placed, text_of
 from spago_jax.tasks.pretrained.windows import pieces_of, shared, whole
 from spago_jax.tasks.question_answering.answer import Answers, AnswerSpan
 from spago_jax.tasks.question_answering.spans import Window, best_spans
@@ -48,14 +48,17 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
         Raises:
             InputError: for anything else, or a question without words.
         """
+        value, line = placed(value)
         if isinstance(value, Mapping):
             given = {} if passage is None else {"passage": passage}
             record = fields({**given, **value}, "question", "passage")
-            value = Question(str(record.get("id", "")), record["question"], record["passage"])
+            value = Question(str(record.get("id", "")), record["question"], record["passage"], line=line)
         elif isinstance(value, tuple | list) and len(value) == 2:
-            value = Question("", value[0], value[1])
+            value = Question("", value[0], value[1], line=line)
         elif isinstance(value, str) and passage is not None:
-            value = Question("", value, passage)
+            value = Question("", value, passage, line=line)
+        elif isinstance(value, str):
+            raise InputError(f"{value!r:.60} has no passage to find answers in: give passage=, or (question, passage)")
         if not isinstance(value, Question):
             raise InputError(f"a {type(value).__name__}, expected a question and a passage")
         text_of(value.passage, "a passage, which is a text")
@@ -80,7 +83,12 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
     def _windows(self, example: Question) -> list[Encoding]:
         question = self.tokenizer.encode(example.question, special_tokens=False)
         room = self.max_length - self.tokenizer.special_count(pair=True) - len(question.ids)
-        stride = shared(max(room, 1), self.stride)
+        if room < 1:
+            raise InputError(
+                f"{example.question!r:.60} has {len(question.ids)} pieces, which leaves no room for the passage: at "
+                f"most {len(question.ids) + room - 1} fit beside one piece of it; shorten it, or raise max_length"
+            )
+        stride = shared(room, self.stride)
         return self.tokenizer.windows(
             example.question, example.passage, max_length=self.max_length, stride=stride, cut="second"
         )
@@ -133,7 +141,7 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
                 break
         if not windows and no_answer and not (min_score is not None and min_score > 1):
             answers[""] = AnswerSpan("", 0, 0, 1.0)
-        return Answers(example.question, example.passage, tuple(answers.values()), example.id)
+        return Answers(example.question, example.passage, tuple(answers.values()), example.id, example.line)
 
     def settings(self) -> dict[str, Any]:
         """The size of a window, how much the next one repeats, and which answers are given."""

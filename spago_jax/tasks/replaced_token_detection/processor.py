@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Findings, Paint
-from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceRows, WindowProcessor, fields, placed, text_of
 from spago_jax.tasks.pretrained.windows import kept_together, merged, pieces_of, whole, words_of
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -68,9 +68,10 @@ class DetectionProcessor(WindowProcessor[Text, JudgedText]):
 
     def example(self, value: str | Text | Mapping[str, Any]) -> Text:
         """A text."""
+        value, line = placed(value)
         if isinstance(value, Mapping):
             value = fields(value, "text")["text"]
-        return value if isinstance(value, Text) else Text(text_of(value))
+        return Text(text_of(value), line)
 
     def encodings(self, examples: Sequence[Text]) -> list[list[Encoding]]:
         """The windows of each text."""

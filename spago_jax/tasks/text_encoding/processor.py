@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.data.examples import Text
 from spago_jax.data.processor import Answer, Paint
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, placed, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -59,10 +59,11 @@ class EncodingProcessor(PieceProcessor[Text, TextVector]):
         self.prompt_pieces = len(tokenizer.encode(prompt).ids) - 1 if prompt else 0
 
     def example(self, value: str | Text | Mapping[str, Any]) -> Text:
-        """A text."""
+        """A text; in a record, ``text`` or ``question``."""
+        value, line = placed(value)
         if isinstance(value, Mapping):
-            value = fields(value, "text")["text"]
-        return value if isinstance(value, Text) else Text(text_of(value))
+            (value, *_) = fields(value, "question" if "question" in value else "text").values()
+        return Text(text_of(value), line)
 
     def encodings(self, examples: Sequence[Text]) -> list[list[Encoding]]:
         """One row per text."""

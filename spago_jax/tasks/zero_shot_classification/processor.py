@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Classification, ClassScore, Given
-from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, text_of
+from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields, placed, text_of
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -70,6 +70,7 @@ class ZeroShotProcessor(PieceProcessor[Candidates, Classification]):
         Raises:
             InputError: for a template without ``{}``, no labels, a label that is not a text or empty.
         """
+        value, line = placed(value)
         if isinstance(value, Mapping):
             given = {"labels": labels, "template": template, "multi_label": multi_label}
             record = fields({**given, **value}, "text", *given)
@@ -77,7 +78,7 @@ class ZeroShotProcessor(PieceProcessor[Candidates, Classification]):
         if isinstance(labels, str):
             raise InputError(f"labels = {labels!r}: expected a list of labels, one text each")
         if not isinstance(value, Candidates):
-            value = Candidates(text_of(value), tuple(labels), template, multi_label)
+            value = Candidates(text_of(value), tuple(labels), template, multi_label, line)
         if "{}" not in text_of(value.template, "a template, which is a text"):
             raise InputError(f"template = {value.template!r}: write {{}} where the label stands")
         if not value.labels:
