@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
 from spago_jax.errors import InputError
+from spago_jax.optim.accumulation import accumulated
 from spago_jax.optim.config import GroupConfig, OptimizerConfig
 from spago_jax.optim.controls import controlled, gated_paths, select
+from spago_jax.optim.depths import layer_scales
 from spago_jax.optim.methods import build_method
 from spago_jax.optim.rates import scale_by_rates
 from spago_jax.optim.schedules import build_schedule
@@ -82,12 +85,13 @@ def _only(paths: set[str], inner: optax.GradientTransformation) -> optax.Gradien
     def init(params: Any) -> Any:
         return inner.init(select(params, paths))
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        inside, state = inner.update(select(updates, paths), state, None if params is None else select(params, paths))
+    def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+        own = None if params is None else select(params, paths)
+        inside, state = optax.with_extra_args_support(inner).update(select(updates, paths), state, own, **more)
         new = iter(jax.tree.leaves(inside))
         return map_named(lambda path, g: next(new) if path in paths else jnp.zeros_like(g), updates), state
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def build_optimizer(
@@ -96,8 +100,9 @@ def build_optimizer(
     """The optax chain of a config: clip, decay and method, accumulation, then the rates.
 
     Its `init` and `update` take the model itself, or a part of it with None in place of other arrays (what
-    `value_and_grad` gives as gradients); `update` needs the parameters. Buffers, integer arrays and frozen
-    groups get no moments, no part in the global norm, and an update of zero.
+    `value_and_grad` gives as gradients); `update` needs the parameters, and takes the `weight` of the batch, by which
+    accumulation weighs it. Buffers, integer arrays and frozen groups get no moments, no part in the global norm, and
+    an update of zero.
 
     >>> import jax, jax.numpy as jnp
     >>> import spago_jax.core as core
@@ -127,15 +132,17 @@ def build_optimizer(
     """
     groups = _groups(config, model)
     decay: dict[str, float] = {}
-    scales: dict[str, float] = {}
+    scales: dict[str, float | np.ndarray] = {}
+    if config.layer_decay is not None:
+        scales |= layer_scales(model, config.layer_decay)
     for path, role in roles(model).items():
         group = groups.get(path)
         own = None if group is None else group.weight_decay
         decay[path] = (config.weight_decay if own is None else own) if role.decay else 0.0
         if group is not None and group.learning_rate is not None:
-            scales[path] = group.learning_rate / config.learning_rate
+            scales[path] = scales.get(path, 1.0) * (group.learning_rate / config.learning_rate)
         elif group is not None and group.scale is not None:
-            scales[path] = group.scale
+            scales[path] = scales.get(path, 1.0) * group.scale
     k = config.accumulate
     if k > total_steps:
         raise InputError(
@@ -161,13 +168,11 @@ def build_optimizer(
     if k > 1:
         full, left = divmod(total_steps, k)
 
-        def batches(updates: jax.typing.ArrayLike) -> jax.Array:
+        def batches(updates: jax.Array) -> jax.Array:
             """The last update is the mean of the batches that are left."""
-            return jnp.where(jnp.asarray(updates) < full, k, left or k)
+            return jnp.where(updates < full, k, left or k)
 
-        # With the working type: optax would add float64 gradients up in float32.
-        several = optax.MultiSteps(chain, batches, accumulator_dtype=jnp.result_type(float))
-        chain = several.gradient_transformation()
+        chain = accumulated(chain, batches)
     return _only(trained_paths(config, model, gates or ()), chain)
 
 

@@ -177,8 +177,17 @@ class OptimizerConfig(Section):
         description="How the learning rate changes over the steps: a name, or a section.",
     )
     plateau: PlateauConfig | None = Field(None, description="Lower the learning rate when the dev score stalls.")
+    layer_decay: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Smaller rates for the lower layers of a transformer: each layer's is this part of the one's above "
+        "(0.8 to 0.95 is usual).",
+    )
     groups: tuple[GroupConfig, ...] = Field((), description="Other rates, or none, for some of the arrays.")
-    accumulate: int = Field(1, ge=1, description="Average the gradients of this many batches for one update.")
+    accumulate: int = Field(
+        1, ge=1, description="Make one update of this many batches: the mean over all of their examples."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

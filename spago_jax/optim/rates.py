@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from spago_jax.core.paths import map_named
@@ -36,14 +37,14 @@ class RateState(NamedTuple):
 
 
 def scale_by_rates(
-    learning_rate: float, schedule: ScheduleFunction, scales: Mapping[str, float]
+    learning_rate: float, schedule: ScheduleFunction, scales: Mapping[str, float | np.ndarray]
 ) -> optax.GradientTransformation:
     """u <- - learning_rate * schedule(step) * plateau.scale * scales[path] * u.
 
     Args:
         learning_rate: The rate of all arrays.
         schedule: Its factor at each update.
-        scales: Factors of the groups by path; 1 for a path that is not in it.
+        scales: Factors by path, numbers or arrays that broadcast against it; 1 for a path that is not in it.
     """
 
     def init(params: Any) -> RateState:

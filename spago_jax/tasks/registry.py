@@ -9,6 +9,7 @@ TASKS = Registry(
         "fill-mask": "spago_jax.tasks.fill_mask.task:TrainedFillMask",
         "image-classification": "spago_jax.tasks.image_classification.task:ImageClassification",
         "question-answering": "spago_jax.tasks.question_answering.task:TrainedQuestionAnswering",
+        "replaced-token-detection": "spago_jax.tasks.replaced_token_detection.task:TrainedReplacedTokenDetection",
         "text-classification": "spago_jax.tasks.text_classification.task:TextClassification",
         "text-generation": "spago_jax.tasks.text_generation.task:TextGeneration",
         "token-classification": "spago_jax.tasks.token_classification.task:TokenClassification",

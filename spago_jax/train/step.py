@@ -74,7 +74,9 @@ def train_program(
         gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
         with jax.named_scope("optimizer"):  # one box in pictures and profiles, like a module
             norm = optax.tree.norm(gradients)
-            updates, memory = optimizer.update(gradients, state.optimizer, params)
+            updates, memory = optax.with_extra_args_support(optimizer).update(
+                gradients, state.optimizer, params, weight=weight
+            )
             before, params = params, optax.apply_updates(params, updates)
             step = state.step + 1
             averaged = state.average

@@ -175,6 +175,26 @@ def test_a_run_is_continued_to_the_same_bits(folder, run, tmp_path):
         np.testing.assert_array_equal(array, parts[path], err_msg=path)
 
 
+def test_two_half_batches_give_the_update_of_a_whole_one(folder, tmp_path):
+    """The halves have other numbers of masked pieces, so that the mean of their means would be another."""
+    plain = {"optimizer": {"name": "sgd", "learning_rate": 0.5}}
+    few = {"buckets": 1, "max_length": 32, "eval_batch_size": 4, "steps_per_call": 16}  # one block
+    whole = settings(folder, **plain, train={**few, "batch_size": 8, "steps": 1})
+    halves = settings(folder, **plain, train={**few, "batch_size": 4, "steps": 2})
+    halves["optimizer"]["accumulate"] = 2
+    experiment = load_experiment(halves)
+    task = experiment.task_class.prepare(experiment)
+    counts = task.arrays("train", task.batches("train", training=True).epoch(0)[0])["weights"].sum((1, 2))
+    assert counts[0] != counts[1]
+    train(whole, tmp_path / "whole")
+    train(halves, tmp_path / "halves")
+    one, two = flat(sj.load_pretrained(tmp_path / "whole")), flat(sj.load_pretrained(tmp_path / "halves"))
+    start = flat(jax.jit(task.objective.init)(jax.random.key(experiment.seed)))
+    assert max(float(abs(one[path] - start[path]).max()) for path in one) > 1e-3
+    for path, array in one.items():
+        np.testing.assert_allclose(two[path], array, atol=1e-6, err_msg=path)
+
+
 def test_a_classifier_starts_from_a_run_of_masked_words(run, tmp_path):
     """The encoder's arrays are those of the run; the head starts fresh."""
     from spago_jax.train.start import prepare, with_weights

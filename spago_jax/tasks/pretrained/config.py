@@ -5,14 +5,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from spago_jax.core.section import Section
+from spago_jax.core.section import DataPath, Section
 
 
 class EncoderModelConfig(Section):
     """A transformer encoder with a head: from a pre-trained model that `init.from` names, or from nothing."""
 
     kind: Literal["encoder"] = Field(default="encoder", description="an encoder with a head of its own")
-    tokenizer: str | None = Field(
+    tokenizer: DataPath | None = Field(
         default=None, description="folder or file of the tokenizer, where init.from names no pre-trained model"
     )
     config: dict[str, Any] | None = Field(

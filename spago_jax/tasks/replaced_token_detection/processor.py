@@ -77,6 +77,10 @@ class DetectionProcessor(WindowProcessor[Text, JudgedText]):
         """The windows of each text."""
         return [self.windows(example.text) for example in examples]
 
+    def settings(self) -> dict[str, Any]:
+        """The size of a window, and how much the next one repeats."""
+        return {"task": "replaced-token-detection", **super().settings()}
+
     def decode(
         self, outputs: Sequence[Mapping[str, np.ndarray]], rows: PieceRows, owned: Sequence[int], example: Text
     ) -> JudgedText:
