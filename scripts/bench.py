@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument("--cells", action="store_true", help="the recurrent cells in tokens a second; rows are cells")
     parser.add_argument("--encoders", action="store_true", help="pre-trained encoders beside other libraries' runs")
     parser.add_argument("--short", action="store_true", help="with --encoders: tiny models, to see that all of it runs")
+    parser.add_argument("--compile", action="store_true", help="with --encoders: beside torch.compile too, which is slow")
     parser.add_argument("--write", type=Path, help="put the table into this page, after its marker")
     args = parser.parse_args()
     known = sorted(CELLS) if args.cells else list(ENCODER_ROWS if args.encoders else ROWS)
@@ -101,7 +102,7 @@ def main() -> int:
     lines = [f"{_place(args)}, {args.rounds} rounds; {'tokens a second' if args.cells else UNITS}", ""]
     print("\n".join(lines), flush=True)
     if args.encoders:
-        made = encoder_table(names, rounds=args.rounds, clock=clock, short=args.short)
+        made = encoder_table(names, rounds=args.rounds, clock=clock, short=args.short, compiled=args.compile)
     else:
         made = token_table(names, rounds=args.rounds, clock=clock) if args.cells else _rows(names, args.rounds, clock)
     for line in made:

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import torch
 
+from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface, weight_table
 from spago_jax.models.weight_table import read_weights
 
@@ -33,7 +34,13 @@ def our_runners(model: torch.nn.Module, folder: Path) -> dict[str, Run]:
     """Returns each way of ours by name: from texts to their states, in the texts' order."""
     ours = our_model(model)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), ours)
-    return {"ours XLA fp32": _by_xla(ours), "ours XLA bf16": _by_xla(half)}
+    runs = {"ours XLA fp32": _by_xla(ours), "ours XLA bf16": _by_xla(half)}
+    for precision, quantize in (("fp32", None), ("int8", "int8")):
+        encoder = OnnxEncoder(ours, quantize=quantize)
+        runs[f"ours ONNX Runtime {precision}"] = _planned(
+            lambda ids, lengths, encoder=encoder: encoder({"ids": ids, "lengths": lengths, "types": np.zeros_like(ids)})
+        )
+    return runs
 
 
 def _by_xla(model: EncoderModel) -> Run:

@@ -32,15 +32,15 @@ def torch_model(sizes: dict[str, int]) -> torch.nn.Module:
     return transformers.BertModel(config, add_pooling_layer=False).eval()
 
 
-def peer_runners(model: torch.nn.Module, folder: Path, *, everything: bool) -> Iterator[tuple[str, Runner]]:
-    """Yields each peer by name; ``everything`` adds those that take long to make."""
+def peer_runners(model: torch.nn.Module, folder: Path, *, compiled: bool) -> Iterator[tuple[str, Runner]]:
+    """Yields each peer by name; ``compiled`` adds ``torch.compile``."""
     yield "PyTorch fp32", _by_torch(model)
     yield "PyTorch bf16", _by_torch(copy.deepcopy(model).bfloat16())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantized = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
     yield "PyTorch int8", _by_torch(quantized)
-    if everything:
+    if compiled:
         yield "PyTorch compiled fp32", _within_limit(_by_torch(torch.compile(model, dynamic=False)))
     plain = folder / "plain.onnx"
     _export(model, plain)

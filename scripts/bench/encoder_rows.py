@@ -52,13 +52,16 @@ SMOKE_STEPS = {"smoke-step": ("tiny 2 x 8, a training step", TINY, (2, 8))}
 ENCODER_ROWS = (*SHAPES, *STEPS)
 
 
-def encoder_table(names: list[str], *, rounds: int, clock: Callable[[], float], short: bool) -> Iterator[str]:
-    """Yields the lines of the tables; ``short`` runs tiny models alone, to see that everything runs."""
+def encoder_table(
+    names: list[str], *, rounds: int, clock: Callable[[], float], short: bool, compiled: bool
+) -> Iterator[str]:
+    """Yields the lines of the tables; ``short`` runs tiny models alone, to see that everything runs,
+    and ``compiled`` adds ``torch.compile``, where it takes less than a minute."""
     shapes, steps = (SMOKE, SMOKE_STEPS) if short else (SHAPES, STEPS)
     chosen = {name: shape for name, shape in shapes.items() if short or name in names}
     for sizes in {tuple(shape.sizes.items()) for shape in chosen.values()}:
         own = [shape for shape in chosen.values() if tuple(shape.sizes.items()) == sizes]
-        yield from _forward(dict(sizes), own, rounds, clock, everything=not short)
+        yield from _forward(dict(sizes), own, rounds, clock, compiled=compiled)
     rows = [step for name, step in steps.items() if short or name in names]
     if rows:
         yield "| training step | its median | our median | ratio | ratio of the fastest rounds |"
@@ -74,11 +77,11 @@ def encoder_table(names: list[str], *, rounds: int, clock: Callable[[], float], 
 
 
 def _forward(
-    sizes: dict[str, int], shapes: list[Shape], rounds: int, clock: Callable[[], float], *, everything: bool
+    sizes: dict[str, int], shapes: list[Shape], rounds: int, clock: Callable[[], float], *, compiled: bool
 ) -> Iterator[str]:
     model = torch_model(sizes)
     with tempfile.TemporaryDirectory() as folder:
-        peers = dict(peer_runners(model, Path(folder), everything=everything))
+        peers = dict(peer_runners(model, Path(folder), compiled=compiled))
         ours = our_runners(model, Path(folder))
         columns: dict[str, dict[str, Times]] = {}
         for shape in shapes:
@@ -194,6 +197,6 @@ def _torch_step(sizes: dict[str, int], ids: np.ndarray, labels: np.ndarray, dtyp
         loss = torch.nn.functional.cross_entropy(logits.float(), targets)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step

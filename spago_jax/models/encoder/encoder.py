@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
@@ -85,7 +86,7 @@ class Encoder(Module):
         if isinstance(self.layers, tuple):
             return self
         rows = range(self.config.stacked)
-        return self.replace(layers=tuple(jax.tree.map(lambda a, row=row: a[row], self.layers) for row in rows))
+        return self.replace(layers=tuple(jax.tree.map(lambda a, row=row: row_of(a, row), self.layers) for row in rows))
 
     def all_states(self, ids: Array, *, rng: Rng | None = None, execution: Execution | None = None, **inputs) -> Array:
         """The embeddings' output and that of every layer: [layers + 1, ..., time, hidden].
@@ -110,6 +111,15 @@ class Encoder(Module):
 
         last, rest = run_layers(step, self.layers, first, self.config.order, how, collect=collect)
         return first, rest, last
+
+
+def row_of(stack: Any, row: int) -> Any:
+    """Returns a layer's array of a stack; on a CPU it lies in the stack's memory where its first number is aligned."""
+    if isinstance(stack, jax.Array) and not isinstance(stack, jax.core.Tracer):
+        devices = stack.devices()
+        if len(devices) == 1 and next(iter(devices)).platform == "cpu":
+            return jax.device_put(np.asarray(stack)[row], stack.sharding)
+    return stack[row]
 
 
 def visible(lengths: Array | None, mask: Array | None, segments: Array | None) -> dict[str, Any]:

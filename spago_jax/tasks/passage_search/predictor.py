@@ -121,7 +121,8 @@ class PassageSearch(Predictor):
             settings: of the encoder's processor.
         """
         encoder = TextEncoding.open(source, dtype=dtype, download=download, **settings)
-        answers = None if reader is None else QuestionAnswering.open(reader, dtype=dtype, download=download)
+        how = {name: settings[name] for name in ("runtime", "quantize") if name in settings}
+        answers = None if reader is None else QuestionAnswering.open(reader, dtype=dtype, download=download, **how)
         made = cls(encoder, answers, str(source))
         if isinstance(passages, str | Path) and (Path(passages) / "index.json").is_file():
             made.load(passages)

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationError
 
-from spago_jax.compiler import compile
 from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.tasks.predictor import BatchPredictor
+from spago_jax.tasks.pretrained.engine import Engine, Quantize, Runtime, XlaEngine, make_engine, without_weights
 from spago_jax.tasks.pretrained.pieces import PieceProcessor
 
 LONGEST = 512
@@ -20,9 +20,11 @@ LONGEST = 512
 
 
 class RowSettings(Section):
-    """How texts are read."""
+    """How texts are read, and what runs the model."""
 
     max_length: PositiveInt | None = Field(default=None, description="the most pieces that are read at once")
+    runtime: Runtime = Field(default="xla", description="what runs the model; auto: the faster one on this machine")
+    quantize: Quantize | None = Field(default=None, description="int8 multiplies 8-bit integers: faster, less exact")
 
 
 class WindowSettings(RowSettings):
@@ -36,7 +38,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
 
     Args:
         pretrained: the encoder with its tokenizer.
-        settings: the fields of ``Settings``, such as ``max_length``.
+        settings: the fields of ``Settings``: ``max_length``, ``runtime``, ``quantize`` and the task's own.
 
     Attributes:
         head: the head that the task needs.
@@ -50,16 +52,23 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
     Settings: ClassVar[type[Section]] = RowSettings
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
-        self.pretrained = pretrained
         self.dtype = pretrained.model.encoder.embeddings.words.dtype.name
-        program = compile(self.outputs, name=f"predict {self.name}")
-        processor = self.make_processor(pretrained, checked(self.Settings, settings, self.name))
-        super().__init__(self.name, processor, lambda batch: program(pretrained.model, batch), freeze=program.freeze)
+        self.settings = checked(self.Settings, settings, self.name)
+        processor = self.make_processor(pretrained, self.settings)
+        self.engine = self.make_engine(pretrained, places="at" in processor.specs())
+        # ONNX Runtime has weights of its own.
+        self.pretrained = pretrained if isinstance(self.engine, XlaEngine) else without_weights(pretrained)
+        call, freeze = self.engine.call(self.outputs, f"predict {self.name}")
+        super().__init__(self.name, processor, call, freeze=freeze)
 
     @classmethod
     def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
         """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
         return cls(load_pretrained(source, head=cls.head, dtype=dtype, download=download), **settings)
+
+    def make_engine(self, pretrained: Pretrained, *, places: bool = False) -> Engine:
+        """Returns what runs a model, as the settings say."""
+        return make_engine(pretrained, self.settings.runtime, self.settings.quantize, places=places)
 
     @classmethod
     @abc.abstractmethod

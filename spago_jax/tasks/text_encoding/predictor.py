@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from spago_jax.compiler import compile
 from spago_jax.core import Array
 from spago_jax.core.section import Section, Texts
 from spago_jax.errors import InputError, did_you_mean
@@ -90,9 +89,9 @@ class TextEncoding(PretrainedPredictor):
 
     def _with(self, pooling: tuple[str, ...] | None, normalize: bool | None) -> BatchPredictor:
         """A predictor with another pooling, on a program of its own."""
-        model = self.pretrained.model
+        engine = self.engine
         if pooling == (POOLER,):
-            model = load_pretrained(self.pretrained.folder, head=POOLER, dtype=self.dtype).model
+            engine = self.make_engine(load_pretrained(self.pretrained.folder, head=POOLER, dtype=self.dtype))
 
         def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
             if pooling != (POOLER,):
@@ -100,8 +99,7 @@ class TextEncoding(PretrainedPredictor):
             vector = model.logits(**inputs(model, batch))
             return {"vector": Normalize()(vector) if normalize else vector}
 
-        program = compile(outputs, name=f"predict {self.name}")
-        return BatchPredictor(self.name, self.processor, lambda batch: program(model, batch))
+        return BatchPredictor(self.name, self.processor, engine.call(outputs, f"predict {self.name}")[0])
 
     def __call__(
         self, texts: str | list[str], pooling: Any = None, normalize: bool | None = None, **options: Any
