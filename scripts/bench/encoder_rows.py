@@ -86,7 +86,8 @@ def _forward(
         columns: dict[str, dict[str, Times]] = {}
         for shape in shapes:
             columns[shape.title] = _timed(shape, peers, ours, rounds, clock)
-            print(f"measured: {shape.title}", file=sys.stderr, flush=True)
+            found = ", ".join(f"{name} {1e3 * t.median:.1f}" for name, t in columns[shape.title].items())
+            print(f"{shape.title}: {found} ms", file=sys.stderr, flush=True)
     yield f"| runner | {' | '.join(columns)} |"
     yield "|---|" + "---|" * len(columns)
     for name in (*peers, *ours):

@@ -9,6 +9,7 @@ from jax import lax
 
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
+from spago_jax.ops.quantized import Int8Weight, int8_product
 
 
 def accumulation_dtype(dtype) -> jnp.dtype:
@@ -47,7 +48,7 @@ def float_dtype(dtype: Any, *like: Any) -> jnp.dtype:
     )
 
 
-def matmul(x: jax.Array, weight: jax.Array) -> jax.Array:
+def matmul(x: jax.Array, weight: jax.Array | Int8Weight) -> jax.Array:
     """``x @ weight.T`` as one flat 2-d product, in the accumulation dtype: [..., in] x [out, in] -> [..., out].
 
     The leading axes are folded into one, because XLA's CPU backend runs a 2-d product on its fast path and a
@@ -61,6 +62,8 @@ def matmul(x: jax.Array, weight: jax.Array) -> jax.Array:
             f"x has shape {tuple(x.shape)} and weight {tuple(weight.shape)}: a weight is [out, in], "
             f"and the last axis of x must be its `in`"
         )
+    if isinstance(weight, Int8Weight):
+        return int8_product(x.reshape(-1, x.shape[-1]), weight).reshape(*x.shape[:-1], weight.shape[0])
     dtype = jnp.promote_types(x.dtype, weight.dtype)
     product = _flat_16 if dtype.itemsize == 2 else _flat
     y = product(x.reshape(-1, x.shape[-1]).astype(dtype), weight.astype(dtype))
@@ -93,7 +96,7 @@ def _flat_16_backward(residuals: tuple[jax.Array, jax.Array], gradient: jax.Arra
 _flat_16.defvjp(lambda x, weight: (_flat(x, weight), (x, weight)), _flat_16_backward)
 
 
-def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+def linear(x: jax.Array, weight: jax.Array | Int8Weight, bias: jax.Array | None = None) -> jax.Array:
     """The affine map ``y = x W' + b``.
 
     16-bit operands are summed in float32 (on CPUs with AMX that is also the fast path); the result comes back
@@ -101,7 +104,7 @@ def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> ja
 
     Args:
         x: [..., in].
-        weight: [out, in].
+        weight: [out, in]; an ``Int8Weight`` is multiplied in 8-bit integers.
         bias: [out], or None.
 
     Returns:

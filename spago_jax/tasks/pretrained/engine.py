@@ -15,6 +15,7 @@ from spago_jax.errors import InputError
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.models.encoder.encoder import Encoder
+from spago_jax.models.encoder.quantized import quantized
 from spago_jax.tasks.predictor import Call
 
 Runtime = Literal["xla", "onnxruntime", "auto"]
@@ -36,9 +37,12 @@ class XlaEngine(Engine):
 
     Args:
         model: an ``EncoderModel``.
+        quantize: ``int8``, or None.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, *, quantize: str | None = None):
+        if quantize is not None:
+            model = quantized(model)
         if isinstance(model.encoder, Encoder):
             model = model.replace(encoder=model.encoder.separate())
         self.model = model
@@ -112,7 +116,7 @@ def make_engine(pretrained: Pretrained, runtime: str, quantize: str | None, *, p
     """
     if runtime == "onnxruntime":
         return OnnxEngine(pretrained.model, quantize=quantize, places=places)
-    return XlaEngine(pretrained.model)
+    return XlaEngine(pretrained.model, quantize=quantize)
 
 
 def without_weights(pretrained: Pretrained) -> Pretrained:

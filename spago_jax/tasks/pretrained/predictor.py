@@ -56,8 +56,9 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
         self.settings = checked(self.Settings, settings, self.name)
         processor = self.make_processor(pretrained, self.settings)
         self.engine = self.make_engine(pretrained, places="at" in processor.specs())
-        # ONNX Runtime has weights of its own.
-        self.pretrained = pretrained if isinstance(self.engine, XlaEngine) else without_weights(pretrained)
+        # The others have weights of their own.
+        shared = isinstance(self.engine, XlaEngine) and self.settings.quantize is None
+        self.pretrained = pretrained if shared else without_weights(pretrained)
         call, freeze = self.engine.call(self.outputs, f"predict {self.name}")
         super().__init__(self.name, processor, call, freeze=freeze)
 

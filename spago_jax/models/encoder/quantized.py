@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An encoder whose layers multiply 8-bit integers: made from a float one to answer with, never saved."""
+
+from typing import Any
+
+import jax
+
+from spago_jax.models.encoder.model import EncoderModel
+from spago_jax.nn.linear import Linear
+from spago_jax.ops.quantized import Int8Weight
+
+
+def quantized(model: EncoderModel) -> EncoderModel:
+    """Returns the model with the matrices of its layers rounded to 8-bit integers.
+
+    The embeddings, the layer norms and the head stay as they are: they are small, or near the answer. See
+    ``Int8Weight`` for what is rounded.
+
+    >>> from spago_jax.models.encoder import EncoderConfig
+    >>> config = EncoderConfig(vocabulary=9, hidden=4, layers=2, heads=2, intermediate=8, positions=6)
+    >>> quantized(EncoderModel.init(jax.random.key(0), config)).encoder.layers.up.weight.values.dtype
+    dtype('int8')
+    """
+
+    def rounded(part: Any) -> Any:
+        return part.replace(weight=Int8Weight.of(part.weight)) if isinstance(part, Linear) else part
+
+    layers = jax.tree.map(rounded, model.encoder.layers, is_leaf=lambda part: isinstance(part, Linear))
+    return model.replace(encoder=model.encoder.replace(layers=layers))
