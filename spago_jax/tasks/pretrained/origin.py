@@ -85,4 +85,4 @@ def row_length(experiment: Experiment, origin: Origin) -> int:
 
 def saved_config(config: PretrainedConfig, head: str, labels: Sequence[str], problem: str | None) -> dict[str, Any]:
     """Returns the ``config.json`` of a model that is trained for other labels."""
-    return config_to_huggingface(dataclasses.replace(config, labels=tuple(labels), problem=problem, head=head), head)
+    return config_to_huggingface(dataclasses.replace(config, labels=tuple(labels), problem=problem), head)
