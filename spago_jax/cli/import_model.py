@@ -3,6 +3,7 @@
 
 import enum
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,19 +44,28 @@ def import_model(
 ) -> None:
     """Finds a pre-trained model, checks it, reports what was mapped, and writes it to FOLDER if one is given."""
     from spago_jax.core.disk import explain_os_error
+    from spago_jax.core.show import memory
     from spago_jax.interop.huggingface.load import load_pretrained
+    from spago_jax.interop.huggingface.locate import find_model
     from spago_jax.interop.huggingface.pretrained import check_free
 
     if folder is not None:
         check_free(folder, overwrite=overwrite)
-    found = load_pretrained(
-        model, head=head, allow_missing=allow_missing or (), download=download.value, revision=revision
-    )
+    place = find_model(model, download=download.value, revision=revision)  # a download shows bars of its own
+    size = sum(path.stat().st_size for path in place.iterdir() if path.is_file())
+    _say(f"reading {place}, {memory(size)}")
+    found = load_pretrained(place, head=head, allow_missing=allow_missing or ())
     facts = _facts(found)
     if folder is not None:
+        _say(f"writing {folder}, {memory(facts['bytes'])}")
         with explain_os_error(folder):
             facts["written"] = str(found.save(folder, overwrite=overwrite))
     print(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else _table(facts))
+
+
+def _say(message: str) -> None:
+    """Says what is being done, on standard error: standard output is the report."""
+    print(f"spago-jax: {message}", file=sys.stderr, flush=True)
 
 
 def _facts(found: "Pretrained") -> dict[str, Any]:

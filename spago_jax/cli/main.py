@@ -42,6 +42,7 @@ def run(arguments: list[str]) -> int:
         predict,
         run,
         runs,
+        search,
         sweep,
         tasks,
         tokenizer,

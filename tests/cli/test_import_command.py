@@ -1,6 +1,7 @@
 """`spago-jax import`: what it finds, reports and writes, and what it says about bad input."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,3 +112,25 @@ def test_a_missing_file_or_folder_is_one_message(tiny, tmp_path, capsys):
 
 def test_a_policy_that_is_not_known_is_a_usage_error(tiny, capsys):
     assert "'never', 'missing', 'always'" in says(capsys, 2, tiny, "--download", "sometimes")
+
+
+def test_an_import_says_what_it_does_and_can_be_interrupted(tiny, tmp_path, capsys, monkeypatch):
+    """spaGO's users asked for it: a long import shows progress, and Ctrl-C leaves nothing half-written."""
+    from spago_jax.interop.huggingface import pretrained
+
+    assert run(["import", str(tiny), str(tmp_path / "new")]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in said] == [
+        f"spago-jax: reading {tiny}", f"spago-jax: writing {tmp_path / 'new'}"
+    ]  # fmt: skip
+    before = sorted(tmp_path.rglob("*"))
+
+    def interrupted(path, *arguments):
+        Path(path).write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrained, "write_safetensors", interrupted)
+    assert run(["import", str(tiny), str(tmp_path / "other")]) == 130
+    assert run(["import", str(tiny), str(tmp_path / "new"), "--overwrite"]) == 130
+    assert sorted(tmp_path.rglob("*")) == before
+    assert load_pretrained(tmp_path / "new").labels == ("no", "maybe", "yes")

@@ -155,3 +155,37 @@ print(memory("VmHWM") - before, model.report.file)
     assert done.returncode == 0, done.stderr
     grown, file = done.stdout.split()
     assert int(grown) <= 1.3 * Path(file).stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_the_protocol_of_mteb_on_banking77(minilm, shared_data):
+    """Ten draws of 8 texts a class, logistic regression on their vectors, the mean accuracy: .7975 is published."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    import csv
+
+    import spago_jax as sj
+
+    def read(name):
+        with open(shared_data / "cls-banking77" / name, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [row["text"] for row in rows], np.array([row["category"] for row in rows])
+
+    texts, labels = read("train.csv")
+    draw, draws = np.random.RandomState(42), []
+    order = np.arange(len(texts))
+    for _ in range(10):
+        draw.shuffle(order)
+        draws.append(np.concatenate([order[labels[order] == label][:8] for label in np.unique(labels)]))
+    encode = sj.load_task("text-encoding", minilm)
+    used = np.unique(np.concatenate(draws))
+    vectors = dict(zip(used.tolist(), encode([texts[i] for i in used]), strict=True))
+    asked, expected = read("test.csv")
+    test = encode(asked)
+    scores = []
+    for chosen in draws:
+        classifier = linear.LogisticRegression(max_iter=100)
+        classifier.fit(np.stack([vectors[i] for i in chosen.tolist()]), labels[chosen])
+        scores.append(np.mean(classifier.predict(test) == expected))
+    error = np.std(scores, ddof=1) / np.sqrt(len(scores))
+    assert abs(np.mean(scores) - 0.7975) < 2 * error, (np.mean(scores), error)

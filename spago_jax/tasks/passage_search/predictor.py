@@ -2,7 +2,7 @@
 """PassageSearch: the predictor of ``passage-search``."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -130,18 +130,28 @@ class PassageSearch(Predictor):
             made.index(passages)
         return made
 
-    def index(self, passages: Any, *, backend: Backend | None = None, **columns: str) -> PassageIndex:
+    def index(
+        self,
+        passages: Any,
+        *,
+        backend: Backend | None = None,
+        progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
+        **columns: str,
+    ) -> PassageIndex:
         """Encodes passages, to be searched from now on.
 
         Args:
             passages: texts, or the path of a file; see ``passages_of``.
             backend: ``exact`` or ``usearch``.
+            progress: passes vectors on as they come, and is told how many there will be; it may show that.
             columns: ``text``, ``id`` and ``title``: the columns or keys of a file.
         """
         kept = list(passages_of(passages, **columns))
         if not kept:
             raise InputError("there are no passages to search")
-        vectors = _unit(self.encoder([passage.text for passage in kept]))
+        found = self.encoder.stream(passage.text for passage in kept)
+        shown = found if progress is None else progress(found, len(kept))
+        vectors = _unit(np.stack([each.vector for each in shown]))
         about = {"encoder": self.source, "features": int(vectors.shape[1])}
         self.passages = PassageIndex(kept, vectors, about, backend)
         return self.passages

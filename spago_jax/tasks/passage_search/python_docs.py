@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Passages from the documentation that comes with every Python: docstrings of the standard library, and help topics."""
+
+import ast
+import importlib
+import inspect
+import sys
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from spago_jax.tasks.passage_search.index import Passage
+
+FORMAT = 1
+"""To be raised when the passages change: those that are kept are then made again."""
+LONGEST = 400
+"""Characters of a docstring, at most: whole paragraphs from its beginning, of which the first is always there."""
+_SKIPPED = {"idlelib", "lib2to3", "test", "tkinter", "turtledemo", "pydoc_data", "this", "antigravity", "ensurepip"}
+
+
+def python_passages() -> Iterator[Passage]:
+    """Yields the beginning of every public docstring of the standard library, and the sections of `help()`.
+
+    Modules in Python are parsed, not imported; those that are part of the interpreter are looked at. The id is the name
+    that ``help()`` takes, such as ``random.shuffle``.
+    """
+    yield from _built_in()
+    root = Path(sysconfig.get_path("stdlib"))
+    names = sorted(name for name in sys.stdlib_module_names if not name.startswith("_") and name not in _SKIPPED)
+    for name in names:
+        for path in (root / f"{name}.py", root / name / "__init__.py"):
+            if path.is_file():
+                yield from _parsed(name, path)
+    topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    for name in sorted(topics):
+        for part in _sections(topics[name]):
+            yield Passage(part, name)
+
+
+def _built_in() -> Iterator[Passage]:
+    for name in sorted(sys.builtin_module_names):
+        if name.startswith("_"):
+            continue
+        module = importlib.import_module(name)
+        for key, value in sorted(vars(module).items()):
+            if key.startswith("_") or not callable(value):
+                continue
+            full = key if name == "builtins" else f"{name}.{key}"
+            yield from _passage(full, getattr(value, "__doc__", None))
+            if inspect.isclass(value):
+                for method, found in sorted(vars(value).items()):
+                    if not method.startswith("_") and callable(found):
+                        yield from _passage(f"{full}.{method}", getattr(found, "__doc__", None))
+
+
+def _parsed(name: str, path: Path) -> Iterator[Passage]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old escapes in a source are no concern of a reader
+            tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    yield from _passage(name, ast.get_docstring(tree))
+    yield from _members(name, tree)
+
+
+def _members(name: str, node: ast.Module | ast.ClassDef) -> Iterator[Passage]:
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not child.name.startswith("_"):
+            full = f"{name}.{child.name}"
+            yield from _passage(full, ast.get_docstring(child))
+            if isinstance(child, ast.ClassDef):
+                yield from _members(full, child)
+
+
+def _passage(name: str, text: object) -> Iterator[Passage]:
+    if isinstance(text, str) and len(text.split()) > 3:
+        yield Passage(f"{name}: {_beginning(inspect.cleandoc(text))}", name)
+
+
+def _beginning(text: str) -> str:
+    first, *more = [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
+    for paragraph in more:
+        if len(first) + len(paragraph) > LONGEST:
+            break
+        first = f"{first} {paragraph}"
+    return first
+
+
+def _sections(text: str) -> Iterator[str]:
+    """Paragraphs, joined while they are short."""
+    part = ""
+    for paragraph in text.split("\n\n"):
+        plain = " ".join(paragraph.split()).strip("*=- ")
+        if part and len(part) + len(plain) > 2 * LONGEST:
+            yield part
+            part = ""
+        part = f"{part} {plain}".strip()
+    if part:
+        yield part
