@@ -64,11 +64,12 @@ def _score(pair: Labeled, full_score: float) -> float:
         found = float(pair.label or "")
     except ValueError:
         raise InputError(
-            f"the label {pair.label!r} of line {pair.line} is no number; score pairs by numbers, or leave scores out with "
-            "data.label_field: null, so that the other pairs of a batch are the wrong ones",
+            f"the label {pair.label!r} of line {pair.line} is no number; score pairs by numbers, or leave scores out "
+            "with data.label_field: null, so that the other pairs of a batch are the wrong ones"
         ) from None
     if not abs(found) <= full_score:
         raise InputError(
-            f"the score {found:g} of line {pair.line} is beyond model.full_score = {full_score:g}, that of a pair that means the same",
+            f"the score {found:g} of line {pair.line} is beyond model.full_score = {full_score:g}, that of a pair that "
+            "means the same"
         )
     return found / full_score
