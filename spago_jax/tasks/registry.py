@@ -11,6 +11,7 @@ TASKS = Registry(
         "question-answering": "spago_jax.tasks.question_answering.task:TrainedQuestionAnswering",
         "replaced-token-detection": "spago_jax.tasks.replaced_token_detection.task:TrainedReplacedTokenDetection",
         "text-classification": "spago_jax.tasks.text_classification.task:TextClassification",
+        "text-encoding": "spago_jax.tasks.text_encoding.task:TrainedTextEncoding",
         "text-generation": "spago_jax.tasks.text_generation.task:TextGeneration",
         "token-classification": "spago_jax.tasks.token_classification.task:TokenClassification",
     },

@@ -256,3 +256,55 @@ def test_what_to_train_has_to_be_said(models, data):
         experiment.task_class.prepare(experiment)
     with pytest.raises(InputError, match="nowhere"):
         load_experiment(classifier(data, data / "nowhere"))
+
+
+def test_a_tuned_classifier_is_exported_for_transformers(tuned, tmp_path):
+    """transformers gives the classes of our run their probabilities from the exported folder."""
+    import transformers
+
+    from spago_jax.cli.main import run as command
+
+    assert command(["export", str(tuned), str(tmp_path / "out"), "--format", "huggingface"]) == 0
+    theirs = transformers.pipeline("text-classification", model=str(tmp_path / "out"))
+    texts = [text for text, _ in TEXTS[:4]]
+    for answer, found in zip(sj.load_task("text-classification", tuned)(texts), theirs(texts, top_k=None), strict=True):
+        assert {one["label"]: one["score"] for one in found} == pytest.approx(
+            {one.label: one.score for one in answer.ranking}, abs=1e-5
+        )
+
+
+def test_an_exported_regression_gives_the_number_itself(models, data):
+    """A run predicts deviations from the mean of its labels; a folder of transformers has no place for them."""
+    from spago_jax.tasks.pretrained.trained import trained_encoder
+
+    settings = classifier(
+        data, models["encoder"], data={"train": f"{data}/pairs.csv", "pair_field": "other"},
+        model={"problem": "regression"},
+    )  # fmt: skip
+    settings["data"].pop("dev")
+    experiment = load_experiment(settings)
+    task = experiment.task_class.prepare(experiment)
+    model = jax.jit(task.objective.init)(jax.random.key(0))
+    batch = task.processor.batch(task.parts["train"], np.arange(4), 16, targets=True)
+
+    @jax.jit
+    def both(model, plain):
+        value = task.objective.measure(model, batch, task.objective.predict(model, batch)[0])["value"]
+        return value, task.objective.logits(plain, batch)[:, 0]
+
+    assert task.objective.scale != (0.0, 1.0)
+    np.testing.assert_allclose(*both(model, trained_encoder(task, model).model), atol=1e-5)
+
+
+def test_a_model_that_is_no_encoder_is_not_exported_for_transformers(data, tmp_path):
+    from spago_jax.tasks.pretrained.trained import trained_encoder
+
+    experiment = load_experiment(
+        {
+            "task": "text-classification", "name": "c", "model": {"embeddings": [{"kind": "words", "size": 4}]},
+            "data": {"format": "labeled-text", "train": f"{data}/texts.csv"}, "optimizer": {"name": "adam"},
+        }
+    )  # fmt: skip
+    task = experiment.task_class.prepare(experiment)
+    with pytest.raises(InputError, match="text-classification: the model is no encoder with a head"):
+        trained_encoder(task, None)

@@ -23,7 +23,9 @@ def test_the_promised_configs_are_there():
 def test_it_loads(path, request):
     if path.stem not in NEED_NO_CORPUS:
         request.getfixturevalue("shared_data")
-    experiment = load_experiment(path)
+    # Weights and tokenizers are no corpora: a machine may lack them.
+    needs_model = any(name in path.read_text() for name in ("SPAGO_MINILM", "SPAGO_TOKENIZER"))
+    experiment = load_experiment(path, files=not needs_model)
     assert experiment.name == path.stem
     assert experiment.description
 
@@ -48,5 +50,5 @@ def test_without_its_corpus_one_message_says_which_file_is_missing(stem, monkeyp
 def test_every_key_in_it_is_one_that_a_reader_can_look_up(path):
     # The file itself holds no key that the schema fills in silently: YAML and schema agree on the sections.
     assert set(yaml.safe_load(path.read_text())) <= {
-        "task", "name", "description", "seed", "data", "model", "optimizer", "train", "extends",
+        "task", "name", "description", "seed", "data", "init", "model", "optimizer", "train", "extends",
     }  # fmt: skip

@@ -49,7 +49,9 @@ class LabeledText(SplitFiles):
     pair_field: Column | None = Field(
         default=None, description="column or key of a second text, compared with the first"
     )
-    label_field: Column = Field(default="label", description="column or key of the label, by name or number")
+    label_field: Column | None = Field(
+        default="label", description="column or key of the label, by name or number; null for texts without labels"
+    )
     label_separator: str | None = Field(
         default=None, min_length=1, description="separates several labels of one text, such as '|'"
     )

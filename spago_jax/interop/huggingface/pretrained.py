@@ -14,7 +14,7 @@ from spago_jax.core import flat
 from spago_jax.core.disk import new_folder, refuse_taken, replace_file
 from spago_jax.interop.huggingface.json_files import read_object
 from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
-from spago_jax.interop.huggingface.sentence import SentencePipeline
+from spago_jax.interop.huggingface.sentence import SentencePipeline, write_pipeline
 from spago_jax.models.encoder import EncoderModel, PretrainedConfig, config_to_huggingface, weight_table
 from spago_jax.models.weight_table import write_weights
 
@@ -123,6 +123,8 @@ class Pretrained:
         """Writes what stands beside config and weights, byte for byte."""
         if self.own_tokenizer is not None:
             self.own_tokenizer.save(folder)
+            if self.pooling is not None:
+                write_pipeline(self.pooling, folder, self.model.config.hidden)
             return
         there = (path for pattern in ("*", "[0-9]_*/*") for path in self.folder.glob(pattern) if path.is_file())
         names = [path.relative_to(self.folder).as_posix() for path in there]

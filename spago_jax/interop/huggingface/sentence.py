@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The pipeline that a folder of sentence-transformers describes: from the states of a text to its vector."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,48 @@ def read_pipeline(folder: Path) -> SentencePipeline | None:
 
 
 _TRANSFORMER = "sentence_bert_config.json"
+
+
+def write_pipeline(pipeline: SentencePipeline, folder: Path, features: int) -> None:
+    """Writes the files from which ``read_pipeline``, and sentence-transformers, make a pipeline without own weights.
+
+    Args:
+        pipeline: of a pooling and ``Normalize``.
+        folder: of the model.
+        features: the size of a state.
+
+    Raises:
+        InputError: for a layer with weights.
+    """
+    kinds = ["Transformer", "Pooling"]
+    for layer in pipeline.layers:
+        if not isinstance(layer, Normalize):
+            raise InputError(f"a {type(layer).__name__} layer is not written", path=folder)
+        kinds.append("Normalize")
+    parts = [
+        {"idx": n, "name": str(n), "path": f"{n}_{kind}" if n else "", "type": f"sentence_transformers.models.{kind}"}
+        for n, kind in enumerate(kinds)
+    ]
+    flags = {flag: mode in pipeline.pooling.modes for flag, mode in _FLAGS.items()}
+    pooling = {"word_embedding_dimension": features, **flags, "include_prompt": pipeline.include_prompt}
+    reading = {"max_seq_length": pipeline.max_length, "do_lower_case": pipeline.lowercase}
+    about = {
+        "prompts": dict(pipeline.prompts),
+        "default_prompt_name": pipeline.default_prompt,
+        "similarity_fn_name": pipeline.similarity,
+        **({} if pipeline.truncate is None else {"truncate_dim": pipeline.truncate}),
+    }
+    files = {
+        MODULES: parts,
+        "1_Pooling/config.json": pooling,
+        _TRANSFORMER: reading,
+        "config_sentence_transformers.json": about,
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for part in parts[2:]:
+        (folder / str(part["path"])).mkdir()
 
 
 def _parts(folder: Path) -> list[tuple[str, Path]]:

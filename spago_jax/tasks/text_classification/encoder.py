@@ -77,6 +77,15 @@ class EncoderClassificationObjective(ClassifierLoss, EncoderObjective):
         self.encoder = config_from_huggingface(processor.config).encoder
         self.outputs = processor.units
 
+    def plain(self, model: EncoderModel) -> EncoderModel:
+        """A regression's head gives the number itself, and not its distance from the mean in deviations."""
+        mean, deviation = self.scale
+        output = getattr(model.head, "output", None)
+        if self.config.problem != "regression" or output is None:
+            return model
+        scaled = output.replace(weight=output.weight * deviation, bias=output.bias * deviation + mean)
+        return model.replace(head=model.head.replace(output=scaled))  # pyright: ignore[reportOptionalMemberAccess]
+
     def logits(self, model: EncoderModel, batch: Batch, rng: Rng | None = None) -> Array:
         """[batch, classes]."""
         return self.head_logits(model, batch, rng)

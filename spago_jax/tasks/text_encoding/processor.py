@@ -48,13 +48,21 @@ class EncodingProcessor(PieceProcessor[Text, TextVector]):
         max_length: texts are cut at so many pieces.
         lowercase: lower-case the texts first, as some folders of sentence encoders want.
         prompt: stands before every text.
+        pipeline: how a run makes vectors of states (``modes``, ``normalize``, ...); a folder says it in its own files.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("vector",)
 
-    def __init__(self, tokenizer: SubwordTokenizer, max_length: int, lowercase: bool = False, prompt: str = ""):
+    def __init__(
+        self,
+        tokenizer: SubwordTokenizer,
+        max_length: int,
+        lowercase: bool = False,
+        prompt: str = "",
+        pipeline: Mapping[str, Any] | None = None,
+    ):
         super().__init__(tokenizer, max_length)
-        self.lowercase, self.prompt = lowercase, prompt
+        self.lowercase, self.prompt, self.pipeline = lowercase, prompt, dict(pipeline or {})
         # The mark at the end belongs to the text.
         self.prompt_pieces = len(tokenizer.encode(prompt).ids) - 1 if prompt else 0
 
@@ -71,6 +79,19 @@ class EncodingProcessor(PieceProcessor[Text, TextVector]):
         found = self.tokenizer.encode_batch(texts, max_length=self.max_length, truncation="longest_first")
         return [[encoding] for encoding in found]
 
+    def batch(self, rows: Any, indices: np.ndarray, length: int, *, targets: bool = False) -> dict[str, np.ndarray]:
+        """The ``ids``, ``types`` and ``lengths``; as targets those of the pairs, their ``weight`` and ``scores``."""
+        if not targets:
+            return super().batch(rows, indices, length)
+        pad = self.tokenizer.special_ids.get("pad", 0)
+        found: dict[str, np.ndarray] = {"weight": (indices >= 0).astype(np.float32)}
+        for prefix, side in (("", rows.ids), ("pair_", rows.pair_ids)):
+            ids, lengths = side.gather(indices, length, pad=pad)
+            found |= {f"{prefix}ids": ids, f"{prefix}types": np.zeros_like(ids), f"{prefix}lengths": lengths}
+        if rows.scores is not None:
+            found["scores"] = np.where(indices < 0, 0, rows.scores[indices]).astype(np.float32)
+        return found
+
     def decode(
         self, outputs: Sequence[Mapping[str, np.ndarray]], rows: PieceRows, owned: Sequence[int], example: Text
     ) -> TextVector:
@@ -78,5 +99,6 @@ class EncodingProcessor(PieceProcessor[Text, TextVector]):
         return TextVector(example.text, outputs[0]["vector"], rows.encodings[owned[0]].dropped, example.line)
 
     def settings(self) -> dict[str, Any]:
-        """The size of a row, and what is done to a text first."""
-        return {"max_length": self.max_length, "lowercase": self.lowercase, "prompt": self.prompt}
+        """The size of a row, what is done to a text first, and how its vector is made."""
+        kept = ("max_length", "lowercase", "prompt", "pipeline")
+        return {"task": "text-encoding"} | {name: getattr(self, name) for name in kept}
