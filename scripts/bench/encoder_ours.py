@@ -13,6 +13,7 @@ import torch
 
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface, weight_table
+from spago_jax.models.encoder.quantized import quantized
 from spago_jax.models.weight_table import read_weights
 
 Run = Callable[[list[np.ndarray]], list[np.ndarray]]
@@ -34,7 +35,11 @@ def our_runners(model: torch.nn.Module, folder: Path) -> dict[str, Run]:
     """Returns each way of ours by name: from texts to their states, in the texts' order."""
     ours = our_model(model)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), ours)
-    runs = {"ours XLA fp32": _by_xla(ours), "ours XLA bf16": _by_xla(half)}
+    runs = {
+        "ours XLA fp32": _by_xla(ours),
+        "ours XLA bf16": _by_xla(half),
+        "ours XLA int8": _by_xla(quantized(ours)),
+    }
     for precision, quantize in (("fp32", None), ("int8", "int8")):
         encoder = OnnxEncoder(ours, quantize=quantize)
         runs[f"ours ONNX Runtime {precision}"] = _planned(
