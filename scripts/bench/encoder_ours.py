@@ -13,7 +13,9 @@ import torch
 
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface, weight_table
+from spago_jax.models.encoder.quantized import quantized
 from spago_jax.models.weight_table import read_weights
+from spago_jax.tasks.predictor import BatchPredictor
 
 Run = Callable[[list[np.ndarray]], list[np.ndarray]]
 
@@ -34,7 +36,11 @@ def our_runners(model: torch.nn.Module, folder: Path) -> dict[str, Run]:
     """Returns each way of ours by name: from texts to their states, in the texts' order."""
     ours = our_model(model)
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), ours)
-    runs = {"ours XLA fp32": _by_xla(ours), "ours XLA bf16": _by_xla(half)}
+    runs = {
+        "ours XLA fp32": _by_xla(ours),
+        "ours XLA bf16": _by_xla(half),
+        "ours XLA int8": _by_xla(quantized(ours)),
+    }
     for precision, quantize in (("fp32", None), ("int8", "int8")):
         encoder = OnnxEncoder(ours, quantize=quantize)
         runs[f"ours ONNX Runtime {precision}"] = _planned(
@@ -51,16 +57,32 @@ def _by_xla(model: EncoderModel) -> Run:
 
 
 def _planned(call: Callable[[np.ndarray, np.ndarray], Any]) -> Run:
+    """The calls that a predictor makes for these texts, with the same padding."""
+    predictor = BatchPredictor("bench", _Lengths(), lambda batch: {}, fine=True)  # type: ignore[arg-type]
+
     def run(texts: list[np.ndarray]) -> list[np.ndarray]:
-        length = max(map(len, texts))
-        ids = np.zeros((len(texts), length), np.int32)
-        for row, text in enumerate(texts):
-            ids[row, : len(text)] = text
-        lengths = np.array([len(text) for text in texts], np.int32)
-        states = np.asarray(call(ids, lengths))
-        return [states[row, : len(text)] for row, text in enumerate(texts)]
+        calls = []
+        for rows, (count, length) in predictor.plan_of([len(text) for text in texts]):
+            ids, lengths = np.zeros((count, length), np.int32), np.zeros(count, np.int32)
+            for place, row in enumerate(rows):
+                ids[place, : len(texts[row])], lengths[place] = texts[row], len(texts[row])
+            calls.append((rows, call(ids, lengths)))
+        found: dict[int, np.ndarray] = {}
+        for rows, states in calls:
+            array = np.asarray(states)
+            found |= {row: array[place, : len(texts[row])] for place, row in enumerate(rows)}
+        return [found[row] for row in range(len(texts))]
 
     return run
+
+
+class _Lengths:
+    """As much of a processor as planning asks for."""
+
+    longest = 512
+
+    def specs(self) -> dict[str, str]:
+        return {"ids": "i32[batch, time]"}
 
 
 def our_step(model: torch.nn.Module, ids: np.ndarray, labels: np.ndarray, precision: str) -> Callable[[], object]:

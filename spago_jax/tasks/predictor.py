@@ -24,6 +24,12 @@ Call = Callable[[dict[str, np.ndarray]], Mapping[str, Any]]
 LENGTHS = (16, 32, 64, 128, 256, 512)
 """The lengths that rows are padded to."""
 
+FINE_LENGTHS = (16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+"""The same for models that are worth more programs, until a warm-up compiles all that there may be."""
+
+CALL = 32
+"""What a call costs beside its pieces, in pieces: the weights are read once more."""
+
 FORMATS = ("text", "json", "conll")
 
 
@@ -112,6 +118,8 @@ class BatchPredictor(Predictor):
         max_tokens: rows times padded length of a call, at most.
         waiting: inputs that are read before the first of them is answered, so that rows of like length meet.
         freeze: forbids the model to be compiled for any other shape; called after ``warm_up``.
+        fine: whether rows are padded to ``FINE_LENGTHS``, and to every power of two of rows, for as long as nothing is
+            warmed up: less padding, and more programs.
     """
 
     def __init__(
@@ -123,8 +131,9 @@ class BatchPredictor(Predictor):
         max_tokens: int = 4096,
         waiting: int = 256,
         freeze: Callable[[], object] | None = None,
+        fine: bool = False,
     ):
-        self.name, self.processor, self.call, self._freeze = name, processor, call, freeze
+        self.name, self.processor, self.call, self._freeze, self.fine = name, processor, call, freeze, fine
         self.max_tokens, self.waiting = max_tokens, waiting
         self._has_length = any("time" in spec for spec in processor.specs().values())
 
@@ -156,12 +165,14 @@ class BatchPredictor(Predictor):
         """Every (rows, length) that a call may have: what a server compiles beforehand."""
         lengths = [1]
         if self._has_length:
-            longest = padded_length(self.processor.longest or LENGTHS[-1], LENGTHS)
-            lengths = [n for n in LENGTHS if n <= longest] + list(range(2 * LENGTHS[-1], longest + 1, LENGTHS[-1]))
+            grid = FINE_LENGTHS if self.fine else LENGTHS
+            longest = padded_length(self.processor.longest or grid[-1], grid)
+            lengths = [n for n in grid if n <= longest] + list(range(2 * grid[-1], longest + 1, grid[-1]))
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 
     def warm_up(self) -> None:
         """Calls the model once in every shape that there is, and forbids any other."""
+        self.fine = False
         rows = self.processor.encode([])
         for count, length in self.shapes():
             self.call(self.processor.batch(rows, np.full(count, -1), length))
@@ -170,15 +181,8 @@ class BatchPredictor(Predictor):
 
     def _answers(self, examples: Sequence[Any], options: Mapping[str, Any]) -> Iterator[Answer]:
         rows = self.processor.encode(examples)
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for row, length in enumerate(rows.lengths.tolist()):
-            by_length[padded_length(length, LENGTHS) if self._has_length else 1].append(row)
         # All calls are under way before the first is waited for: the device is not left idle.
-        calls = [
-            (chunk, self._call(rows, chunk, length))
-            for length, members in by_length.items()
-            for chunk in _chunks(members, self._row_counts(length)[-1])
-        ]
+        calls = [(chunk, self._call(rows, chunk, *shape)) for chunk, shape in self.plan_of(rows.lengths.tolist())]
         outputs: dict[int, dict[str, np.ndarray]] = {}
         for chunk, found in calls:
             arrays = {name: np.asarray(found[name]) for name in self.processor.outputs}
@@ -191,8 +195,15 @@ class BatchPredictor(Predictor):
             found = [outputs[row] for row in owned[number]]
             yield self.processor.decode(found, rows, owned[number], example, **options)
 
-    def _call(self, rows: Any, chunk: Sequence[int], length: int) -> Mapping[str, Any]:
-        count = next(size for size in self._row_counts(length) if size >= len(chunk))
+    def plan_of(self, lengths: Sequence[int]) -> list[tuple[list[int], tuple[int, int]]]:
+        """Returns the calls that rows of such lengths are answered by; see ``plan``."""
+        if not self._has_length:
+            lengths = [1] * len(lengths)
+            return plan(lengths, lengths, self._row_counts)
+        grid = FINE_LENGTHS if self.fine else LENGTHS
+        return plan(lengths, [padded_length(length, grid) for length in lengths], self._row_counts)
+
+    def _call(self, rows: Any, chunk: Sequence[int], count: int, length: int) -> Mapping[str, Any]:
         indices = np.full(count, -1)
         indices[: len(chunk)] = chunk
         return self.call(self.processor.batch(rows, indices, length))
@@ -200,7 +211,39 @@ class BatchPredictor(Predictor):
     def _row_counts(self, length: int) -> list[int]:
         """Few numbers of rows, so that there are few programs: 1, 4, 16, ... up to the most that fit."""
         most = max(self.max_tokens // max(length, 16), 1)
-        return [size for size in (1, 4, 16, 64) if size < most] + [most]
+        sizes = (1, 2, 4, 8, 16, 32, 64, 128) if self.fine else (1, 4, 16, 64)
+        return [size for size in sizes if size < most] + [most]
+
+
+def plan(
+    lengths: Sequence[int], padded: Sequence[int], counts: Callable[[int], Sequence[int]]
+) -> list[tuple[list[int], tuple[int, int]]]:
+    """Returns the calls that answer some rows with the least padding: the rows of each, and its shape (rows, length).
+
+    Rows of like length stand together. Of all ways to cut the sorted rows into calls, the one is taken whose calls
+    have the fewest places in all, each call counted as ``CALL`` more.
+
+    Args:
+        lengths: of the rows.
+        padded: the length that a call must have for each row; not falling as the lengths rise.
+        counts: the numbers of rows that a call of a length may have.
+
+    >>> plan([9, 30, 10], [16, 32, 16], lambda length: [1, 2])
+    [([0, 2], (2, 16)), ([1], (1, 32))]
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    # the least cost of the first so many rows, and the shape of the last call of it
+    best: list[tuple[int, tuple[int, int]]] = [(0, (0, 0))]
+    for end in range(1, len(order) + 1):
+        length = padded[order[end - 1]]
+        ways = ((best[max(end - n, 0)][0] + n * length + CALL, (n, length)) for n in counts(length))
+        best.append(min(ways))
+    found, end = [], len(order)
+    while end > 0:
+        start = max(end - best[end][1][0], 0)
+        found.append((order[start:end], best[end][1]))
+        end = start
+    return found[::-1]
 
 
 def written(task: str, answer: Answer, form: str, paint: Paint | None = None) -> str:
@@ -217,10 +260,6 @@ def written(task: str, answer: Answer, form: str, paint: Paint | None = None) ->
             raise InputError(f"{task} has no tags to write as CoNLL columns; choose the format text or json")
         return columns
     return answer.to_text(paint)
-
-
-def _chunks(members: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (members[at : at + size] for at in range(0, len(members), size))
 
 
 def main(

@@ -12,7 +12,7 @@ from spago_jax.models.encoder.plans import PLANS
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
-SIZES = {"vocabulary": 19, "hidden": 8, "layers": 3, "heads": 2, "intermediate": 12, "positions": 14}
+SIZES = {"vocabulary": 19, "hidden": 8, "layers": 2, "heads": 2, "intermediate": 12, "positions": 14}
 KINDS = {
     "bert": {},
     "roberta": {"count_from": 1, "padding": 1, "types": 1},
@@ -63,7 +63,13 @@ def close(model: EncoderModel, found: np.ndarray, wanted: np.ndarray, atol: floa
     np.testing.assert_allclose(found, wanted, atol=atol, rtol=0)
 
 
-@pytest.mark.parametrize(("kind", "head"), HEADS)
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        pytest.param(kind, head, marks=() if head == ("masked-words" if kind != "bert" else head) else pytest.mark.slow)
+        for kind, head in HEADS
+    ],
+)
 def test_every_head_gives_what_xla_gives(kind, head):
     """Also with padding, and with a row that has no token."""
     model = make(kind, head)
@@ -72,11 +78,21 @@ def test_every_head_gives_what_xla_gives(kind, head):
     close(model, OnnxEncoder(model)(given), wanted, 1e-5, per_token=wanted.ndim > 1 and wanted.shape[1] == 9)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation_is_that_of_xla(name):
-    model = make(activation=name)
-    given = batch(model.config)
-    close(model, OnnxEncoder(model)(given), expected(model, given), 1e-5, per_token=True)
+def test_every_activation_is_that_of_xla(tmp_path):
+    import onnxruntime
+
+    from spago_jax.interop.encoder_onnx.builder import GraphBuilder
+    from spago_jax.interop.encoder_onnx.graph import activated
+
+    graph = GraphBuilder(tmp_path)
+    x = graph.input("x", "float32", ("n", 2))
+    bias = np.array([0.5, -3.0], np.float32)
+    for name in ACTIVATIONS:
+        graph.output(name, activated(graph, x, graph.weight(bias), name), ("n", 2))
+    session = onnxruntime.InferenceSession(str(graph.write()), providers=["CPUExecutionProvider"])
+    xs = np.linspace(-14, 14, 58, dtype=np.float32).reshape(-1, 2)
+    for name, found in zip(ACTIVATIONS, session.run(list(ACTIVATIONS), {"x": xs}), strict=True):
+        np.testing.assert_allclose(found, ACTIVATIONS[name](jnp.asarray(xs + bias)), atol=2e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("head", ["masked-words", "token-classification"])
@@ -121,7 +137,7 @@ def test_layers_that_lie_apart_have_the_same_graph():
 def test_models_without_a_graph_are_refused_by_name():
     from spago_jax.models.modernbert.config import ModernBertConfig
 
-    config = ModernBertConfig(vocabulary=9, hidden=4, layers=1, heads=1, intermediate=4)
+    config = ModernBertConfig(vocabulary=9, hidden=4, layers=1, heads=1, intermediate=4, padding=0)
     modern = EncoderModel.init(jax.random.key(0), config)
     with pytest.raises(InputError, match="modernbert does not run on ONNX Runtime here; leave out runtime="):
         OnnxEncoder(modern)

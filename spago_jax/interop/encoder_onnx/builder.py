@@ -40,7 +40,7 @@ class GraphBuilder:
 
     def weight(self, array: Any, name: str = "weight") -> str:
         """Adds an array and returns its name in the graph."""
-        found = np.ascontiguousarray(array)
+        found = np.asarray(array, order="C")
         name = self._fresh(name)
         tensor = numpy_helper.from_array(found, name) if found.nbytes < _SMALL else self._outside(found, name)
         self._initializers.append(tensor)

@@ -148,34 +148,8 @@ class EncoderGraph:
         y = products.attend(x, held["attend"], held["attend.bias"], self.lengths, relative)
         x = self._norm(products.multiply(y, held["output"]), x, held["attention_norm"], held["output.bias"])
         y = products.multiply(x, held["up"])
-        y = self._activated(y, held["up.bias"], self.config.activation)
+        y = activated(self.graph, y, held["up.bias"], self.config.activation)
         return self._norm(products.multiply(y, held["down"]), x, held["norm"], held["down.bias"])
-
-    def _activated(self, x: str, bias: str, name: str) -> str:
-        """The activation, by transformers' name, of ``x + bias``."""
-        graph = self.graph
-        if name in GELUS:
-            return graph.node("BiasGelu", x, bias, domain=MICROSOFT)
-        if name in TANH_GELUS:
-            return graph.node("FastGelu", x, bias, domain=MICROSOFT)
-        x = graph.node("Add", x, bias)
-        floats = lambda *values: [graph.weight(np.float32(value), "number") for value in values]  # noqa: E731
-        if name == "gelu_10":
-            return graph.node("Clip", graph.node("Gelu", x, domain=MICROSOFT), *floats(-10, 10))
-        if name == "relu2":
-            positive = graph.node("Relu", x)
-            return graph.node("Mul", positive, positive)
-        if name == "relu6":
-            return graph.node("Clip", x, *floats(0, 6))
-        if name in ("quick_gelu", "silu", "swish"):
-            return graph.node("QuickGelu", x, domain=MICROSOFT, alpha=1.702 if name == "quick_gelu" else 1.0)
-        if name == "mish":
-            return graph.node("Mul", x, graph.node("Tanh", graph.node("Softplus", x)))
-        kinds = {
-            "relu": "Relu", "leaky_relu": "LeakyRelu", "hardswish": "HardSwish", "tanh": "Tanh", "sigmoid": "Sigmoid",
-            "linear": "Identity",
-        }  # fmt: skip
-        return graph.node(kinds[name], x)
 
     def _affine(self, x: str, layer: Any) -> str:
         """A layer beside the stack, in float32 whatever the products are: they are small, and near the answer."""
@@ -185,7 +159,7 @@ class EncoderGraph:
     def _dense(self, x: str, layer: Any, activation: str) -> str:
         bias = np.zeros(layer.weight.shape[0], np.float32) if layer.bias is None else layer.bias
         y = self.graph.node("MatMul", x, self.graph.weight(np.asarray(layer.weight).T, "matrix"))
-        return self._activated(y, self.graph.weight(bias, "bias"), activation)
+        return activated(self.graph, y, self.graph.weight(bias, "bias"), activation)
 
     def _head(self, x: str, words: str) -> str:
         head, graph = self.model.head, self.graph
@@ -214,3 +188,29 @@ class EncoderGraph:
     def _plain_norm(self, x: str, norm: Any) -> str:
         gain, shift = self.graph.weight(norm.weight, "gain"), self.graph.weight(norm.bias, "shift")
         return self.graph.node("LayerNormalization", x, gain, shift, axis=-1, epsilon=float(norm.eps))
+
+
+def activated(graph: GraphBuilder, x: str, bias: str, name: str) -> str:
+    """Adds the activation, by transformers' name, of ``x + bias``."""
+    if name in GELUS:
+        return graph.node("BiasGelu", x, bias, domain=MICROSOFT)
+    if name in TANH_GELUS:
+        return graph.node("FastGelu", x, bias, domain=MICROSOFT)
+    x = graph.node("Add", x, bias)
+    floats = lambda *values: [graph.weight(np.float32(value), "number") for value in values]  # noqa: E731
+    if name == "gelu_10":
+        return graph.node("Clip", graph.node("Gelu", x, domain=MICROSOFT), *floats(-10, 10))
+    if name == "relu2":
+        positive = graph.node("Relu", x)
+        return graph.node("Mul", positive, positive)
+    if name == "relu6":
+        return graph.node("Clip", x, *floats(0, 6))
+    if name in ("quick_gelu", "silu", "swish"):
+        return graph.node("QuickGelu", x, domain=MICROSOFT, alpha=1.702 if name == "quick_gelu" else 1.0)
+    if name == "mish":
+        return graph.node("Mul", x, graph.node("Tanh", graph.node("Softplus", x)))
+    kinds = {
+        "relu": "Relu", "leaky_relu": "LeakyRelu", "hardswish": "HardSwish", "tanh": "Tanh", "sigmoid": "Sigmoid",
+        "linear": "Identity",
+    }  # fmt: skip
+    return graph.node(kinds[name], x)

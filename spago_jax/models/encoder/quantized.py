@@ -22,8 +22,10 @@ def quantized(model: EncoderModel) -> EncoderModel:
     dtype('int8')
     """
 
+    of = jax.jit(Int8Weight.of)  # one program per shape, not one per operation
+
     def rounded(part: Any) -> Any:
-        return part.replace(weight=Int8Weight.of(part.weight)) if isinstance(part, Linear) else part
+        return part.replace(weight=of(part.weight)) if isinstance(part, Linear) else part
 
     layers = jax.tree.map(rounded, model.encoder.layers, is_leaf=lambda part: isinstance(part, Linear))
     return model.replace(encoder=model.encoder.replace(layers=layers))

@@ -60,7 +60,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
         shared = isinstance(self.engine, XlaEngine) and self.settings.quantize is None
         self.pretrained = pretrained if shared else without_weights(pretrained)
         call, freeze = self.engine.call(self.outputs, f"predict {self.name}")
-        super().__init__(self.name, processor, call, freeze=freeze)
+        super().__init__(self.name, processor, call, freeze=freeze, fine=True)
 
     @classmethod
     def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:

@@ -99,7 +99,7 @@ class TextEncoding(PretrainedPredictor):
             vector = model.logits(**inputs(model, batch))
             return {"vector": Normalize()(vector) if normalize else vector}
 
-        return BatchPredictor(self.name, self.processor, engine.call(outputs, f"predict {self.name}")[0])
+        return BatchPredictor(self.name, self.processor, engine.call(outputs, f"predict {self.name}")[0], fine=True)
 
     def __call__(
         self, texts: str | list[str], pooling: Any = None, normalize: bool | None = None, **options: Any
