@@ -1,6 +1,7 @@
 """Encoders on ONNX Runtime by our own graph, beside our XLA programs, which are held to transformers elsewhere."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
