@@ -34,7 +34,7 @@ def test_stablehlo_of_an_encoder_runs_at_other_sizes(kind):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("layers", ["unroll", "scan"])
+@pytest.mark.parametrize("layers", ["unroll", pytest.param("scan", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_onnx_of_an_encoder_equals_it_in_onnxruntime(kind, layers, tmp_path):
     import onnxruntime
