@@ -26,7 +26,6 @@ class EncoderTask(Task, abc.ABC):
 
     ModelConfig = EncoderModelConfig
     TrainConfig = TextTrainConfig
-    processor_class: ClassVar[type[PieceProcessor]]
     predictor_class: ClassVar[type[PretrainedPredictor]]
 
     @classmethod

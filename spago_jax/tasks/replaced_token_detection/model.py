@@ -10,6 +10,7 @@ from spago_jax.core import Array, Module, static
 from spago_jax.core.initializers import normal
 from spago_jax.errors import InputError
 from spago_jax.models.encoder import Encoder, EncoderConfig, EncoderModel
+from spago_jax.models.encoder.embeddings import Embeddings
 from spago_jax.models.encoder.heads import MaskedWords
 from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.encoder.plans import head_plan
@@ -58,8 +59,10 @@ class ElectraModel(EncoderModel):
     def generating(self) -> EncoderModel:
         """Returns the generator on the embeddings of the discriminator: gradients of both reach them."""
         own = self.generator
+        shared = self.encoder.embeddings
         assert own is not None
-        embeddings = self.encoder.embeddings.replace(projection=own.projection, config=own.config)
+        assert isinstance(shared, Embeddings)
+        embeddings = shared.replace(projection=own.projection, config=own.config)
         encoder = Encoder(embeddings=embeddings, layers=own.layers, relative_bias=None, config=own.config)
         return EncoderModel(encoder=encoder, head=own.head, head_name="masked-words")
 

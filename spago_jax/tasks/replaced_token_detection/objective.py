@@ -39,7 +39,7 @@ class DetectionObjective(EncoderObjective):
         """The discriminator."""
         return EncoderModel(encoder=model.encoder, head=model.head, head_name=model.head_name)
 
-    def loss(self, model: ElectraModel, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
+    def loss(self, model: Any, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
         """Both losses, as a sum over the real pieces.
 
         Their divisors differ, and a batch has one: the generator's sum is scaled to it. Over several devices, or
@@ -55,7 +55,7 @@ class DetectionObjective(EncoderObjective):
         packed = {"segments": batch["segments"]} if "segments" in batch else {}
         return {"logits": self.head_logits(model, batch, **packed)}, carry
 
-    def measure(self, model: ElectraModel, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    def measure(self, model: Any, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The sums of each row for the scores; the same noise is drawn for every batch."""
         both = self._both(model, batch, jax.random.key(self.seed), None)
         return {name: both[name] for name in ("nats", "count", "bits", "pieces", "right", "found", "replaced")}

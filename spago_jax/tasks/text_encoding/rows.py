@@ -46,7 +46,7 @@ def pair_rows(processor: EncodingProcessor, pairs: Iterable[Labeled], full_score
         full_score: the label of a pair that means the same; None for pairs without scores.
 
     Raises:
-        InputError: for a label that is no number, or beyond the full score, with its line.
+        InputError: for a label that is not a number, or beyond the full score, with its line.
     """
     kept: list[Labeled] = []
     sides: tuple[list[list[int]], list[list[int]]] = ([], [])
