@@ -201,5 +201,3 @@ def _torch_step(sizes: dict[str, int], ids: np.ndarray, labels: np.ndarray, dtyp
         return float(loss.detach())
 
     return step
-
-
