@@ -69,3 +69,28 @@ def test_unknown_settings_are_refused():
         checked(RowSettings, {"runtime": "tvm"}, "fill-mask")
     with pytest.raises(InputError, match="fill-mask: quantize = 'int4': .*'int8'"):
         checked(RowSettings, {"quantize": "int4"}, "fill-mask")
+
+
+def test_auto_measures_once_and_keeps_the_answer(pretrained, tmp_path, monkeypatch):
+    from spago_jax.tasks.pretrained import fastest
+
+    monkeypatch.setenv("SPAGO_CACHE", str(tmp_path))
+    taken = []
+    seconds = iter([[3.0, 3.0], [1.0, 2.0]])
+    monkeypatch.setattr(fastest, "_seconds", lambda call, longest: taken.append(longest) or next(seconds))
+    assert isinstance(make_engine(pretrained, "auto", None), OnnxEngine)
+    assert isinstance(make_engine(pretrained, "auto", None), OnnxEngine)
+    assert taken == [6, 6]
+    seconds = iter([[1.0, 1.0], [2.0, 2.0]])
+    assert isinstance(make_engine(pretrained, "auto", "int8"), XlaEngine)  # another work: measured anew
+
+
+def test_a_measurement_runs_both(pretrained, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPAGO_CACHE", str(tmp_path))
+    assert isinstance(make_engine(pretrained, "auto", None), XlaEngine | OnnxEngine)
+    assert len((tmp_path / "runtimes.json").read_text().splitlines()) == 3
+
+
+def test_auto_is_xla_where_the_package_is_missing(pretrained, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    assert isinstance(make_engine(pretrained, "auto", None), XlaEngine)
