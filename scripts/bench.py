@@ -84,9 +84,7 @@ def main() -> int:
     parser.add_argument("--cells", action="store_true", help="the recurrent cells in tokens a second; rows are cells")
     parser.add_argument("--encoders", action="store_true", help="pre-trained encoders beside other libraries' runs")
     parser.add_argument("--short", action="store_true", help="with --encoders: tiny models, to see that all of it runs")
-    parser.add_argument(
-        "--compile", action="store_true", help="with --encoders: beside torch.compile too, which is slow"
-    )
+    parser.add_argument("--compile", action="store_true", help="with --encoders: torch.compile too, slow")
     parser.add_argument("--write", type=Path, help="put the table into this page, after its marker")
     args = parser.parse_args()
     known = sorted(CELLS) if args.cells else list(ENCODER_ROWS if args.encoders else ROWS)

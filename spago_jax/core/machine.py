@@ -8,8 +8,8 @@ from pathlib import Path
 
 # What matters to XLA on a CPU: wide vectors, fused multiply-add, and the matrix units with their dtypes.
 _INTERESTING = (
-    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_tile", "amx_bf16",
-    "amx_int8",
+    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
+    "amx_tile", "amx_bf16", "amx_int8",
 )  # fmt: skip
 
 

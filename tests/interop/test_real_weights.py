@@ -74,6 +74,38 @@ def test_the_vectors_of_minilm(minilm, shared_data, dtype, tolerance):
 
 
 @pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("settings", "mean", "least"),
+    [
+        ({"dtype": "bfloat16"}, 0.9998, 0.999),
+        ({"quantize": "int8"}, 0.995, 0.985),
+        ({"runtime": "onnxruntime"}, 1 - 1e-6, 1 - 1e-6),
+        ({"runtime": "onnxruntime", "quantize": "int8"}, 0.995, 0.985),
+    ],
+    ids=str,
+)
+def test_what_speed_costs_the_vectors_of_minilm(minilm, shared_data, settings, mean, least):
+    """The cosine to the float64 vectors; with int8 most texts keep their nearest neighbor."""
+    import spago_jax as sj
+
+    if "runtime" in settings:
+        pytest.importorskip("onnxruntime")
+    lines = (shared_data / "minilm-gold/numpy_float64_reference.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    expected = np.array([row["embedding"] for row in rows])
+    found = np.array(sj.load_task("text-encoding", minilm, **settings)([row["text"] for row in rows]), np.float64)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    cosines = np.sum(found * expected, axis=1)
+    assert np.mean(cosines) > mean
+    assert np.min(cosines) > least
+
+    def nearest(vectors):
+        return np.argmax(vectors @ vectors.T - 2 * np.eye(len(vectors)), axis=1)
+
+    assert np.mean(nearest(found) == nearest(expected)) >= 0.9
+
+
+@pytest.mark.shared_data
 def test_the_similarities_of_the_quick_start(minilm, shared_data):
     gold = json.loads((shared_data / "minilm-gold/sbert_readme_similarities.json").read_text())
     model = load_pretrained(minilm)

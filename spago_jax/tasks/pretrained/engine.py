@@ -17,6 +17,7 @@ from spago_jax.interop.huggingface import Pretrained
 from spago_jax.models.encoder.encoder import Encoder
 from spago_jax.models.encoder.quantized import quantized
 from spago_jax.tasks.predictor import Call
+from spago_jax.tasks.pretrained.fastest import fastest
 
 Runtime = Literal["xla", "onnxruntime", "auto"]
 Quantize = Literal["int8"]
@@ -114,9 +115,30 @@ def make_engine(pretrained: Pretrained, runtime: str, quantize: str | None, *, p
     Raises:
         InputError: where ONNX Runtime is asked for and cannot run the model.
     """
+    model = pretrained.model
+    if runtime == "auto":
+        runtime = _faster(model, quantize, places=places)
     if runtime == "onnxruntime":
-        return OnnxEngine(pretrained.model, quantize=quantize, places=places)
-    return XlaEngine(pretrained.model, quantize=quantize)
+        return OnnxEngine(model, quantize=quantize, places=places)
+    return XlaEngine(model, quantize=quantize)
+
+
+def _faster(model: Any, quantize: str | None, *, places: bool) -> str:
+    try:
+        onnx = OnnxEngine(model, quantize=quantize, places=places)
+    except InputError:  # it has no choice, so there is nothing to measure
+        return "xla"
+
+    def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+        types = {"types": batch["types"]} if getattr(model.config, "types", 0) > 1 else {}
+        at = {"at": batch["at"]} if places else {}
+        return {"found": model.logits(ids=batch["ids"], lengths=batch["lengths"], **types, **at)}
+
+    calls = {
+        "xla": lambda: XlaEngine(model, quantize=quantize).call(outputs, "measure")[0],
+        "onnxruntime": lambda: onnx.call(outputs, "measure")[0],
+    }
+    return fastest(calls, f"{model.config}, {model.head_name}, {quantize}", model.config.longest)
 
 
 def without_weights(pretrained: Pretrained) -> Pretrained:
