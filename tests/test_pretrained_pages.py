@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The pages about pre-trained models: every section's files, commands and Python, on tiny models."""
+"""The pages about pre-trained models: files, commands and Python of every section, on tiny models."""
 
 import io
 import re

@@ -22,42 +22,41 @@ _SKIPPED = {"idlelib", "lib2to3", "test", "tkinter", "turtledemo", "pydoc_data",
 def python_passages() -> Iterator[Passage]:
     """Yields the beginning of every public docstring of the standard library, and the sections of `help()`.
 
-    Modules in Python are parsed, not imported; those that are part of the interpreter are looked at. The id is the name
-    that ``help()`` takes, such as ``random.shuffle``.
+    Modules in Python are parsed, not imported; those in C are looked at. The id is the name that ``help()`` takes, such
+    as ``random.shuffle``.
     """
-    yield from _built_in()
     root = Path(sysconfig.get_path("stdlib"))
-    names = sorted(name for name in sys.stdlib_module_names if not name.startswith("_") and name not in _SKIPPED)
-    for name in names:
-        for path in (root / f"{name}.py", root / name / "__init__.py"):
-            if path.is_file():
-                yield from _parsed(name, path)
+    for name in sorted({*sys.builtin_module_names, *sys.stdlib_module_names} - _SKIPPED):
+        if name.startswith("_"):
+            continue
+        paths = [path for path in (root / f"{name}.py", root / name / "__init__.py") if path.is_file()]
+        yield from _parsed(name, paths[0]) if paths else _compiled(name)
     topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
     for name in sorted(topics):
         for part in _sections(topics[name]):
             yield Passage(part, name)
 
 
-def _built_in() -> Iterator[Passage]:
-    for name in sorted(sys.builtin_module_names):
-        if name.startswith("_"):
-            continue
+def _compiled(name: str) -> Iterator[Passage]:
+    try:
         module = importlib.import_module(name)
-        for key, value in sorted(vars(module).items()):
-            if key.startswith("_") or not callable(value):
-                continue
-            full = key if name == "builtins" else f"{name}.{key}"
-            yield from _passage(full, getattr(value, "__doc__", None))
-            if inspect.isclass(value):
-                for method, found in sorted(vars(value).items()):
-                    if not method.startswith("_") and callable(found):
-                        yield from _passage(f"{full}.{method}", getattr(found, "__doc__", None))
+    except ImportError:  # of another system
+        return
+    for key, value in sorted(vars(module).items()):
+        if key.startswith("_") or not callable(value):
+            continue
+        full = key if name == "builtins" else f"{name}.{key}"
+        yield from _passage(full, getattr(value, "__doc__", None))
+        if inspect.isclass(value):
+            for method, found in sorted(vars(value).items()):
+                if not method.startswith("_") and callable(found):
+                    yield from _passage(f"{full}.{method}", getattr(found, "__doc__", None))
 
 
 def _parsed(name: str, path: Path) -> Iterator[Passage]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old escapes in a source are no concern of a reader
+            warnings.simplefilter("ignore")  # of old escapes in a source
             tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return
