@@ -166,8 +166,8 @@ class BatchPredictor(Predictor):
         lengths = [1]
         if self._has_length:
             grid = FINE_LENGTHS if self.fine else LENGTHS
-            longest = padded_length(self.processor.longest or grid[-1], grid)
-            lengths = [n for n in grid if n <= longest] + list(range(2 * grid[-1], longest + 1, grid[-1]))
+            longest = self.processor.longest or grid[-1]
+            lengths = [n for n in grid if n < longest] + list(range(2 * grid[-1], longest, grid[-1])) + [longest]
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 
     def warm_up(self) -> None:
@@ -200,8 +200,13 @@ class BatchPredictor(Predictor):
         if not self._has_length:
             lengths = [1] * len(lengths)
             return plan(lengths, lengths, self._row_counts)
-        grid = FINE_LENGTHS if self.fine else LENGTHS
-        return plan(lengths, [padded_length(length, grid) for length in lengths], self._row_counts)
+        return plan(lengths, [self._padded(length) for length in lengths], self._row_counts)
+
+    def _padded(self, length: int) -> int:
+        """The length that a row is padded to; never more than a row may have, for which a model may lack positions."""
+        found = padded_length(length, FINE_LENGTHS if self.fine else LENGTHS)
+        longest = self.processor.longest
+        return found if longest is None else max(min(found, longest), length)
 
     def _call(self, rows: Any, chunk: Sequence[int], count: int, length: int) -> Mapping[str, Any]:
         indices = np.full(count, -1)
