@@ -30,10 +30,10 @@ class TransformerIndexer(TokenIndexer):
     """
 
     kind: ClassVar[str] = "transformer"
-    longest: int  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, name: str, tokenizer: SubwordTokenizer, config: Mapping[str, Any], longest: int):
-        self.name, self.tokenizer, self.config, self.longest = name, tokenizer, dict(config), longest
+        self.name, self.tokenizer, self.config = name, tokenizer, dict(config)
+        self.longest = self._longest = longest
         layout = tokenizer.layout(False)
         (text,) = (place for place, slot in enumerate(layout) if slot.sequence is not None)
         self._before = np.array([slot.id for slot in layout[:text]], np.int32)
@@ -75,7 +75,7 @@ class TransformerIndexer(TokenIndexer):
         """How many pieces each sentence has, special ones among them: int64 [n]."""
         counts = (tables[self.name] >= 0).sum(-1)[np.asarray(forms.values)]
         ends = np.concatenate([[0], np.cumsum(counts)])[forms.offsets]
-        return np.minimum(np.diff(ends) + self.marks, self.longest)
+        return np.minimum(np.diff(ends) + self.marks, self._longest)
 
     def arrays(self, tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int) -> dict[str, np.ndarray]:
         """The ids of a batch's pieces [..., length], and where in them the pieces of each word are [..., time]."""
@@ -85,7 +85,7 @@ class TransformerIndexer(TokenIndexer):
         ids = np.full((len(flat), length), self.tokenizer.special_ids.get("pad", 0), np.int32)
         lengths = np.zeros(len(flat), np.int32)
         starts, counts = np.zeros(flat.shape[:2], np.int32), np.zeros(flat.shape[:2], np.int32)
-        before, room = len(self._before), min(length, self.longest) - self.marks
+        before, room = len(self._before), min(length, self._longest) - self.marks
         for row, words in enumerate(flat):
             held = self._fitting(words >= 0, room)
             count = held.sum(-1)

@@ -77,7 +77,8 @@ class EncoderGraph:
         return lead if head.squeezes else (*lead, size)
 
     def _embedded(self, ids: str, words: str) -> str:
-        graph, parts, fixed = self.graph, self.model.encoder.embeddings, ""
+        graph, fixed = self.graph, ""
+        parts: Any = self.model.encoder.embeddings  # ModernBERT's, of other parts, is refused before
         x = graph.node("Gather", words, ids)
         if parts.types is not None and self.config.types > 1:
             types = graph.input("types", "int32", ("batch", "time"))
@@ -111,7 +112,8 @@ class EncoderGraph:
 
     def _relative(self, ids: str) -> str:
         """The bias of attention [1, heads, time, time] by relative positions; empty where there is none."""
-        table = self.model.encoder.relative_bias
+        encoder: Any = self.model.encoder
+        table = encoder.relative_bias
         if table is None:
             return ""
         graph = self.graph

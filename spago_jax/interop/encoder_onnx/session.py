@@ -61,7 +61,7 @@ class OnnxEncoder:
     def __call__(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The head's numbers for the ``ids``, ``lengths``, and where they are read ``types`` and ``at``, of a batch."""
         given = {name: np.ascontiguousarray(batch[name], np.int32) for name in self._inputs}
-        return self._session.run(["found"], given)[0]
+        return np.asarray(self._session.run(["found"], given)[0])
 
 
 def threads() -> int:

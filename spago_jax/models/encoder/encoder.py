@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
@@ -115,7 +116,7 @@ class Encoder(Module):
 
 def row_of(stack: Any, row: int) -> Any:
     """Returns a layer's array of a stack; on a CPU it lies in the stack's memory where its first number is aligned."""
-    if isinstance(stack, jax.Array) and not isinstance(stack, jax.core.Tracer):
+    if isinstance(stack, jax.Array) and not isinstance(stack, Tracer):
         devices = stack.devices()
         if len(devices) == 1 and next(iter(devices)).platform == "cpu":
             return jax.device_put(np.asarray(stack)[row], stack.sharding)
