@@ -80,7 +80,7 @@ def _pairs(arguments: Sequence[str], fields: Mapping[str, Any]) -> Iterator[tupl
         name, equals, value = argument[2:].partition("=")
         key = name.replace("-", "_")
         field = fields.get(ALIASES.get(key, key))
-        if not equals and field is not None and field.annotation is bool:
+        if not equals and field is not None and field.annotation in (bool, bool | None):
             value = rest.pop(0) if rest and rest[0].lower() in (*_YES, *_NO) else "true"
         elif not equals:
             if not rest:

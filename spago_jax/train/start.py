@@ -20,6 +20,7 @@ from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import extend, fit
 from spago_jax.embeddings.transformer import frozen_paths
 from spago_jax.errors import CheckpointError, InputError
+from spago_jax.interop.huggingface import find_model
 from spago_jax.interop.huggingface.arrays import pretrained_arrays
 from spago_jax.optim import OptimizerConfig
 from spago_jax.optim.config import GroupConfig
@@ -50,6 +51,7 @@ def prepare(experiment: Experiment, resumed: RunFolder | None = None) -> tuple[T
     if experiment.init is None:
         return task_class.prepare(experiment), None
     if not is_own_folder(experiment.init.source):
+        find_model(experiment.init.source)  # before any work
         task = task_class.prepare(experiment)
         head = getattr(task.objective, "head", None)
         if head is None:

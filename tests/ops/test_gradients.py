@@ -39,6 +39,7 @@ CASES = {
         "gelu", "gelu_tanh", "identity", "fast_sigmoid", "hard_sigmoid_keras", "elu", "celu", "selu", "positive_elu",
         "leaky_relu", "softplus", "threshold", "softmax", "log_softmax", "zero_one_quantization",
         "norm2_quantization", "one_hot_quantization", "sparsemax", "sparsemax_threshold", "sparsemax_loss", "norm",
+        "gelu_10", "quick_gelu", "relu_squared",
         "reverse_by_length", "max_over_time",
     )},
     "soft_shrink": ((n(2, 3),), {"lambd": 0.05}),
@@ -90,6 +91,9 @@ CASES = {
     "max_pool2d": ((RNG.permutation(24).reshape(4, 6) * 0.1,), {"rows": 2, "columns": 3}),
     "ridge": ((n(5, 2), n(5, 1)), {"penalty": 0.1}),
     "push": ((n(2, 3, 2), n(2, 2)), {}),
+    **{name: ((n(2, 3, 2), np.array([[True, True, False], [True, True, True]])), {}) for name in (
+        "pool_first", "pool_last", "pool_max", "pool_mean", "pool_mean_sqrt", "pool_weighted_mean",
+    )},
     "linear_attention_scan": ((p(4, 2, 3), n(4, 2, 3), n(4, 2, 3), n(2, 3, 3), p(2, 3)), {}),
 }  # fmt: skip
 
@@ -105,6 +109,9 @@ NONE = {
     "lstm_update": "with the LSTM layer, in the conformance suite", "lstm_scan": "the same", "lstm_columns": "the same",
     "lstm_by_cudnn": "in test_lstm_cudnn", "cudnn_fits": "a question", "packed": "in test_lstm_cudnn",
     "gru_columns": "as gru_scan, and both forms in test_recurrence",
+    "band": "attention over bands, in test_attention_bands", "unband": "the same", "band_pays": "a question",
+    "rotate": "in test_encoder_oracle, with ModernBERT", "rotary_angles": "of integers",
+    "int8_product": "whole numbers have none",
     "loop": "a part of the kernels", "at": "the same", "empty": "the same", "put": "the same", "filled": "the same",
     "product": "the same", "transposed": "the same", "states_before": "the same", "flat_columns": "the same",
     "input_gradient": "the same",

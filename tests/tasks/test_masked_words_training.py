@@ -153,7 +153,7 @@ def test_a_run_answers_like_a_pretrained_model(run, tmp_path):
     assert [filling["token"] for filling in theirs(text, top_k=3)] == [filling.id for filling in found]
     np.testing.assert_allclose([f["score"] for f in theirs(text, top_k=3)], [f.score for f in found], rtol=1e-4)
     for path, array in flat(sj.load_task("fill-mask", folder).pretrained.model).items():
-        np.testing.assert_array_equal(array, flat(trained)[path], err_msg=path)
+        np.testing.assert_array_equal(array, flat(trained.model)[path], err_msg=path)
     for name, content in task.processor.tokenizer.files.items():
         assert (folder / name).read_bytes() == content
 
@@ -170,7 +170,7 @@ def test_scores_of_dev_are_loss_perplexity_and_accuracy(run):
 def test_a_run_is_continued_to_the_same_bits(folder, run, tmp_path):
     train(settings(folder, train={"epochs": 1}), tmp_path / "parts")
     train(settings(folder), tmp_path / "parts", resume=True)
-    whole, parts = flat(sj.load_pretrained(run[0])), flat(sj.load_pretrained(tmp_path / "parts"))
+    whole, parts = flat(sj.load_pretrained(run[0]).model), flat(sj.load_pretrained(tmp_path / "parts").model)
     for path, array in whole.items():
         np.testing.assert_array_equal(array, parts[path], err_msg=path)
 
@@ -188,7 +188,7 @@ def test_two_half_batches_give_the_update_of_a_whole_one(folder, tmp_path):
     assert counts[0] != counts[1]
     train(whole, tmp_path / "whole")
     train(halves, tmp_path / "halves")
-    one, two = flat(sj.load_pretrained(tmp_path / "whole")), flat(sj.load_pretrained(tmp_path / "halves"))
+    one, two = flat(sj.load_pretrained(tmp_path / "whole").model), flat(sj.load_pretrained(tmp_path / "halves").model)
     start = flat(jax.jit(task.objective.init)(jax.random.key(experiment.seed)))
     assert max(float(abs(one[path] - start[path]).max()) for path in one) > 1e-3
     for path, array in one.items():
@@ -210,7 +210,7 @@ def test_a_classifier_starts_from_a_run_of_masked_words(run, tmp_path):
     )  # fmt: skip
     task, weights = prepare(experiment)
     model = with_weights(jax.jit(task.objective.init)(jax.random.key(0)), weights, experiment.init, task.growing)
-    before = flat(sj.load_pretrained(run[0]))
+    before = flat(sj.load_pretrained(run[0]).model)
     for path, array in flat(model).items():
         if path.startswith("encoder."):
             np.testing.assert_array_equal(array, before[path], err_msg=path)

@@ -340,7 +340,7 @@ def test_load_task_refuses_another_task_and_other_folders(trained, tmp_path):
         sj.load_task("text-classification", trained[1])
     with pytest.raises(InputError, match=r"unknown task 'token-clasification': did you mean 'token-classification'\?"):
         sj.load_task("token-clasification", trained[1])
-    with pytest.raises(InputError, match="is not the folder of a run"):
+    with pytest.raises(InputError, match="lacks config.json"):
         sj.load_task("token-classification", tmp_path)
 
 

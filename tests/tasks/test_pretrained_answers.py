@@ -7,7 +7,7 @@ import pytest
 from helpers import refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_models import LONG, TAGS, TEXTS, write_model
+from pipeline_models import LONG, NUMBERS, TAGS, TEXTS, write_model
 
 import spago_jax as sj
 from spago_jax.tasks.question_answering.processor import QuestionProcessor
@@ -260,6 +260,8 @@ class TestReplacedTokenDetection:
         texts = [*TEXTS, LONG]
         labels = set()
         for text, judged in zip(texts, detector(texts), strict=True):
+            if text == NUMBERS:  # whose numbers are one word here, whatever the pieces are
+                continue
             whole, windows, outputs = windows_of(tokenizer, models["fakes"], (text,), "only_first", 64)
             owner, logits = owners(windows), {}
             for w, (held, pieces) in enumerate(windows):

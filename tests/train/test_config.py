@@ -140,7 +140,7 @@ def test_an_experiment_may_be_a_mapping(config):
 
 def test_a_config_without_a_task(tmp_path):
     (tmp_path / "x.yaml").write_text("name: x\n")
-    with pytest.raises(InputError, match=r"x.yaml.*key 'task' is missing: one of image-classification, text-"):
+    with pytest.raises(InputError, match=r"x.yaml.*key 'task' is missing: one of fill-mask, image-classification, "):
         load_experiment(tmp_path / "x.yaml")
 
 

@@ -75,7 +75,7 @@ def test_arrays_that_do_not_fit_are_listed_with_the_way_out(trained, new_labels,
     [
         ("init.allow_missing=[scorrer.*]", r"init.allow_missing 'scorrer.\*' matches no array.*did you mean"),
         ("init.freeze=[encodr]", r"init.freeze 'encodr' matches no array.*did you mean"),
-        ("init.from=/nowhere", "/nowhere: init.from: neither the folder of a run nor an exported folder"),
+        ("init.from=/nowhere", "/nowhere: there is no such folder"),
     ],
 )
 def test_what_is_refused(trained, config, tmp_path, setting, message):
