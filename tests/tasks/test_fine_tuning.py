@@ -174,6 +174,7 @@ def test_other_labels_start_with_a_fresh_output(models, data):
     assert not (data / "never").exists()
 
 
+@pytest.mark.slow
 def test_a_tuned_run_is_continued_to_the_same_bits(models, data, tmp_path):
     train(classifier(data, models["encoder"], train={"epochs": 2}), tmp_path / "whole")
     train(classifier(data, models["encoder"], train={"epochs": 1}), tmp_path / "parts")

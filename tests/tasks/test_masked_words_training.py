@@ -167,6 +167,7 @@ def test_scores_of_dev_are_loss_perplexity_and_accuracy(run):
     assert losses[-1] < losses[0] < np.log(SIZE) + 0.2
 
 
+@pytest.mark.slow
 def test_a_run_is_continued_to_the_same_bits(folder, run, tmp_path):
     train(settings(folder, train={"epochs": 1}), tmp_path / "parts")
     train(settings(folder), tmp_path / "parts", resume=True)
