@@ -14,8 +14,16 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model, load_pretrained
-from spago_jax.models.encoder import Encoder, EncoderModel, config_from_huggingface, config_to_huggingface
+from spago_jax.interop.huggingface.load import read_config
+from spago_jax.models.encoder import (
+    Encoder,
+    EncoderModel,
+    PretrainedConfig,
+    config_from_huggingface,
+    config_to_huggingface,
+)
 from spago_jax.models.modernbert.encoder import ModernBert
+from spago_jax.text.tokenizers.load import load_tokenizer
 
 Pooling = Literal["first", "last", "first_last", "mean"]
 
@@ -41,9 +49,11 @@ class Transformer(Section):
 
     def fit(self, name: str, lexicon: Lexicon) -> TransformerIndexer:
         """The tokenizer and the config of the encoder; nothing is learned from the forms."""
-        found = load_pretrained(self.source, head="states")
-        longest = min(found.model.config.longest, self.max_pieces or found.model.config.longest)
-        return TransformerIndexer(name, found.tokenizer, config_to_huggingface(found.config, "states"), longest)
+        folder = find_model(self.source)  # the weights are read once, by ``from_data``
+        found, _ = read_config(folder, "states")
+        config = config_to_huggingface(PretrainedConfig(found.encoder, extra=found.extra), "states")
+        longest = min(found.encoder.longest, self.max_pieces or found.encoder.longest)
+        return TransformerIndexer(name, load_tokenizer(folder), config, longest)
 
     def init(self, key: Array, indexer: TransformerIndexer) -> "TransformerEmbedding":
         """An encoder of the right shape; ``from_data`` puts its weights in."""

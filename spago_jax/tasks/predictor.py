@@ -62,15 +62,15 @@ class Predictor(abc.ABC):
         return answer
 
     @abc.abstractmethod
-    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None) -> Iterator[Answer]:
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Answer]:
         """The answers as they come, in order.
 
         Args:
             inputs: texts, or what else the processor takes for an example.
             at_once: how many inputs may be waited for; 1 answers each before the next is read.
+            options: what the task lets a user set.
         """
 
-    @abc.abstractmethod
     def written(
         self,
         inputs: Iterable[Any],
@@ -92,6 +92,8 @@ class Predictor(abc.ABC):
         Raises:
             InputError: for a form that the answers do not have.
         """
+        for answer in self.stream(inputs, at_once=at_once, **options):
+            yield written(self.name, answer, form, paint)
 
     def _example(self, value: Any, **options: Any) -> Any:
         """An input as an example of the task.
@@ -147,19 +149,6 @@ class BatchPredictor(Predictor):
         arrived = getattr(inputs, "arrived", lambda count: list(islice(iterator, count)))
         while chunk := arrived(at_once or self.waiting):
             yield from self._answers([self._example(value, **asked) for value in chunk], options)
-
-    def written(
-        self,
-        inputs: Iterable[Any],
-        form: str,
-        paint: Paint | None = None,
-        *,
-        at_once: int | None = None,
-        **options: Any,
-    ) -> Iterator[str]:
-        """The answers as pieces of text, one per answer."""
-        for answer in self.stream(inputs, at_once=at_once, **options):
-            yield written(self.name, answer, form, paint)
 
     def shapes(self) -> list[tuple[int, int]]:
         """Every (rows, length) that a call may have: what a server compiles beforehand."""

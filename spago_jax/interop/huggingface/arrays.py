@@ -3,11 +3,10 @@
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.interop.checkpoints import open_checkpoint
-from spago_jax.interop.huggingface.load import read_config
+from spago_jax.interop.huggingface.load import read_config, weights_reader
 from spago_jax.interop.huggingface.locate import find_model
 from spago_jax.models.encoder import weight_table
 from spago_jax.models.weight_table import read_weights
@@ -25,10 +24,5 @@ def pretrained_arrays(source: str | Path, head: str) -> dict[str, np.ndarray]:
     config, _ = read_config(folder, head)
     table = weight_table(config.encoder, head)
     with open_checkpoint(folder) as tensors:
-
-        def read(name: str) -> np.ndarray:
-            return tensors.copy(
-                name, np.dtype(np.float32) if jnp.issubdtype(tensors.dtype(name), jnp.floating) else None
-            )
-
+        read = weights_reader(tensors, np.dtype(np.float32))
         return dict(read_weights(table, tensors.names(), read, path=str(tensors.path)).arrays)

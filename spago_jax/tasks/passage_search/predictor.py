@@ -13,7 +13,7 @@ from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.processor import Answer, Findings, Paint
 from spago_jax.errors import InputError
 from spago_jax.tasks.passage_search.index import Backend, Passage, PassageIndex, passages_of
-from spago_jax.tasks.predictor import Predictor, written
+from spago_jax.tasks.predictor import Predictor
 from spago_jax.tasks.question_answering.answer import AnswerSpan
 from spago_jax.tasks.question_answering.predictor import QuestionAnswering
 from spago_jax.tasks.text_encoding.predictor import EncodingSettings, TextEncoding
@@ -231,19 +231,6 @@ class PassageSearch(Predictor):
             for span in spans
         ]
         return sorted(answers, key=lambda answer: -answer.score)[:top_k]
-
-    def written(
-        self,
-        inputs: Iterable[Any],
-        form: str,
-        paint: Paint | None = None,
-        *,
-        at_once: int | None = None,
-        **options: Any,
-    ) -> Iterator[str]:
-        """The answers as pieces of text, one per question."""
-        for answer in self.stream(inputs, at_once=at_once, **options):
-            yield written(self.name, answer, form, paint)
 
 
 def _found(passage: Passage, score: float, number: int) -> FoundPassage:
