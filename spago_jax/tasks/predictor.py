@@ -62,13 +62,12 @@ class Predictor(abc.ABC):
         return answer
 
     @abc.abstractmethod
-    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Answer]:
+    def stream(self, inputs: Iterable[Any], *, at_once: int | None = None) -> Iterator[Answer]:
         """The answers as they come, in order.
 
         Args:
             inputs: texts, or what else the processor takes for an example.
             at_once: how many inputs may be waited for; 1 answers each before the next is read.
-            options: what the task lets a user set.
         """
 
     def written(
@@ -92,7 +91,7 @@ class Predictor(abc.ABC):
         Raises:
             InputError: for a form that the answers do not have.
         """
-        for answer in self.stream(inputs, at_once=at_once, **options):
+        for answer in self.stream(inputs, **{"at_once": at_once, **options}):
             yield written(self.name, answer, form, paint)
 
     def _example(self, value: Any, **options: Any) -> Any:

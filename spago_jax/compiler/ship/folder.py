@@ -5,8 +5,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from spago_jax.core.disk import new_folder
-from spago_jax.errors import InputError
+from spago_jax.core.disk import new_folder, refuse_taken
 
 
 def check_target(target: Path, overwrite: bool) -> None:
@@ -15,16 +14,7 @@ def check_target(target: Path, overwrite: bool) -> None:
     Raises:
         InputError: where something exists and ``overwrite`` is False, or it is not an exported program.
     """
-    if not target.exists() and not target.is_symlink():
-        return
-    if not target.is_dir() or target.is_symlink():
-        raise InputError("exists and is no folder; choose another place", path=target)
-    if not any(target.iterdir()):
-        return
-    if not (target / "manifest.json").is_file():
-        raise InputError("the folder holds other things than an exported program; choose another one", path=target)
-    if not overwrite:
-        raise InputError("the folder exists; choose another one, or replace it with --overwrite", path=target)
+    refuse_taken(target, "an exported program", "manifest.json", overwrite=overwrite)
 
 
 @contextlib.contextmanager
