@@ -288,10 +288,23 @@ def _check(n: int, batch_size: int, steps_per_block: int, order: str) -> None:
         raise InputError(f"order {order!r} is unknown: {did_you_mean(order, ('shuffled', 'sequential'))}")
 
 
-def shared_buckets(parts: Sequence[ArrayLike], n: int, *, multiple: int = 8) -> tuple[int, ...]:
+def shared_buckets(
+    parts: Sequence[ArrayLike], n: int, *, multiple: int = 8, longest: int | None = None
+) -> tuple[int, ...]:
     """Chooses lengths to pad to for several parts of the data (train, dev, test), to share compiled programs.
 
-    >>> shared_buckets([[3, 4], [30, 31]], 2)
-    (8, 32)
+    Args:
+        parts: the lengths of the examples of each part.
+        n: how many lengths at most.
+        multiple: lengths are multiples of this.
+        longest: the most that a model reads: nothing is padded beyond it, unless an example is longer.
+
+    >>> shared_buckets([[3, 4], [30, 31]], 2), shared_buckets([[3, 4], [30, 31]], 2, longest=31)
+    ((8, 32), (8, 31))
     """
-    return choose_buckets(np.concatenate([np.asarray(part) for part in parts]), n, multiple=multiple, max_padding=0.1)
+    lengths = np.concatenate([np.asarray(part) for part in parts])
+    found = choose_buckets(lengths, n, multiple=multiple, max_padding=0.1)
+    if longest is None:
+        return found
+    most = max(longest, int(lengths.max()))
+    return tuple(dict.fromkeys(min(length, most) for length in found))

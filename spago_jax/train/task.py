@@ -298,7 +298,7 @@ def batches_by_length(task: Task, split: str, *, training: bool, weights: np.nda
     return LengthBatches(
         lengths[split],
         train.batch_size if training else train.eval_batch_size,
-        bucket_lengths=shared_buckets(list(lengths.values()), train.buckets),
+        bucket_lengths=shared_buckets(list(lengths.values()), train.buckets, longest=task.processor.longest),
         steps_per_block=train.steps_per_call,
         seed=task.experiment.seed,
         order="shuffled" if training else "sequential",

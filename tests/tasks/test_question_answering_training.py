@@ -92,6 +92,13 @@ def run(source, data, tmp_path_factory):
     return folder, train(settings(source, data), folder)
 
 
+def test_training_batches_are_not_padded_beyond_the_positions_of_the_encoder(source, data):
+    """30 is not a multiple of 8, to which lengths are padded elsewhere: a place 32 would have no position."""
+    task, _ = prepare(load_experiment(settings(source, data, train={"max_length": 30})))
+    for training in (True, False):
+        assert {block.length for block in task.batches("train", training=training).epoch(0)} == {30}
+
+
 def test_windows_and_places_of_answers_are_those_of_transformers(prepared, source):
     """transformers' own tokenizer cuts the windows; the places are found by its offsets, as run_qa.py does."""
     import transformers

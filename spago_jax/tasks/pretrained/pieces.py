@@ -76,11 +76,7 @@ class PieceProcessor(Processor[Example, AnswerType], abc.ABC, Generic[Example, A
     def batch(
         self, rows: PieceRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
-        """The ``ids``, ``types`` and ``lengths`` of some rows.
-
-        Rows are not padded beyond ``max_length``: the encoder may have no positions there.
-        """
-        length = min(length, self.max_length)
+        """The ``ids``, ``types`` and ``lengths`` of some rows."""
         ids, lengths = rows.ids.gather(indices, length, pad=self.tokenizer.special_ids.get("pad", 0))
         types, _ = rows.types.gather(indices, length)
         return {"ids": ids, "types": types, "lengths": lengths}
