@@ -20,6 +20,16 @@ else:
 GROWTH = 500e6  # bytes
 _floor = 0.0
 
+# The search for leaked tracers collects garbage at every traced function, and a worker holds millions of objects (the
+# tests themselves, JAX, PyTorch) that are never garbage: they are put aside, where a collection does not look.
+gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_collections():
+    gc.collect()
+    gc.freeze()
+
 
 @pytest.fixture(autouse=True)
 def _little_memory():
@@ -32,8 +42,10 @@ def _little_memory():
     used = pages * os.sysconf("SC_PAGE_SIZE")
     _floor = _floor or used
     if used > _floor + GROWTH:
+        gc.unfreeze()
         jax.clear_caches()
         gc.collect()
+        gc.freeze()
         _floor = max(_floor, used - GROWTH / 2)  # what is not given back is used again
 
 
