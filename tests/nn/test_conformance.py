@@ -240,6 +240,7 @@ def empties(entry):
     return [size for size in ("batch", "time", "other") if any(size in one.dims for one, _ in entry.specs())]
 
 
+@pytest.mark.slow
 @entries(empties)
 def test_nothing_in_gives_nothing_out(entry):
     """A batch of 0, or 0 steps of time: no error of an operation, no NaN in what is left, and none in the gradients."""
@@ -265,7 +266,7 @@ MOVE_ONLY = {"flatten", "max_pooling2d", "word_dropout"}  # no number becomes an
 
 
 @entries(lambda entry: floats(entry, None))
-@pytest.mark.parametrize("dtype", [np.int32, np.bool_], ids=["int32", "bool"])
+@pytest.mark.parametrize("dtype", [np.int32, pytest.param(np.bool_, marks=pytest.mark.slow)], ids=["int32", "bool"])
 def test_integers_are_taken_as_the_floats_that_they_are(entry, dtype):
     """Values, dtypes and gradients: results in the dtype of integers would be rounded, and trained by nothing."""
     model, inputs, _ = case(entry)

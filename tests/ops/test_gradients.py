@@ -194,6 +194,6 @@ def test_eagerly_against_jax_grad(name):
             new[place] = value
         return total(OPERATIONS[name](*jax.tree.unflatten(tree, new), **options))
 
-    expected = jax.grad(function)([jnp.asarray(leaves[place]) for place in places])
+    expected = jax.jit(jax.grad(function))([jnp.asarray(leaves[place]) for place in places])
     for var, grad in zip([v for v in jax.tree.leaves(live) if isinstance(v, eager.Var)], expected, strict=True):
         np.testing.assert_allclose(var.grad, grad, rtol=1e-5, atol=1e-6)
