@@ -116,9 +116,13 @@ class Programs:
             pending.append(self.histograms.prepare(state.model, *self.fixed_batch()))
         model = state.model_for_evaluation()
         carry = fresh_carry(self.task, self.config.eval_batch_size, self.devices)
+        known = set()  # parts of the data share lengths, and so programs
         for split in self.evaluated():
             for arrays in self._one_block_per_shape(split, training=False):
-                pending.append(self.evaluation.prepare(model, arrays, carry))
+                shapes = tuple((name, array.shape, str(array.dtype)) for name, array in sorted(arrays.items()))
+                if shapes not in known:
+                    known.add(shapes)
+                    pending.append(self.evaluation.prepare(model, arrays, carry))
         compile_all(pending)
         for program in self.all():
             program.freeze()
