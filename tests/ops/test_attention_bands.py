@@ -8,6 +8,8 @@ import pytest
 from spago_jax.errors import InputError
 from spago_jax.ops.attention import scaled_dot_product_attention
 
+attend = jax.jit(scaled_dot_product_attention, static_argnames=("window", "implementation"))
+
 
 def by_numpy(q, k, v, seen, bias=0.0):
     scores = np.einsum("...qd,...kd->...qk", q, k) * q.shape[-1] ** -0.5 + bias
@@ -53,7 +55,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_windows_and_segments_equal_numpy_in_every_implementation(name, implementation):
     q, k, v = arrays(110)
-    got = scaled_dot_product_attention(q, k, v, **CASES[name], implementation=implementation)
+    got = attend(q, k, v, **CASES[name], implementation=implementation)
     np.testing.assert_allclose(got, by_numpy(q, k, v, seen_by(110, **CASES[name])), atol=2e-6)
 
 
@@ -63,7 +65,7 @@ def test_a_bias_is_added_to_the_scores(shape, implementation):
     q, k, v = arrays(5)
     bias = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     lengths = np.array([5, 3])
-    got = scaled_dot_product_attention(q, k, v, bias=jnp.asarray(bias), lengths=lengths, implementation=implementation)
+    got = attend(q, k, v, bias=jnp.asarray(bias), lengths=lengths, implementation=implementation)
     np.testing.assert_allclose(got, by_numpy(q, k, v, seen_by(5, lengths=lengths), bias), atol=2e-6)
 
 
@@ -74,8 +76,9 @@ def test_gradients_of_a_band_equal_those_of_the_whole_square():
     def loss(q, k, v, **how):
         return (scaled_dot_product_attention(q, k, v, **how) ** 2).sum()
 
-    ours = jax.grad(loss, (0, 1, 2))(q, k, v, window=7, segments=SEGMENTS)
-    whole = jax.grad(loss, (0, 1, 2))(q, k, v, mask=square)
+    slopes = jax.jit(jax.grad(loss, (0, 1, 2)), static_argnames="window")
+    ours = slopes(q, k, v, window=7, segments=SEGMENTS)
+    whole = slopes(q, k, v, mask=square)
     for a, b in zip(ours, whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -90,7 +93,7 @@ def test_a_band_never_makes_the_square_of_the_steps():
 def test_a_long_text_in_a_window_equals_the_masked_square():
     q, k, v = arrays(200, batch=1)
     q, k, v = (jnp.asarray(x)[0, 0] for x in (q, k, v))  # no batch, no heads
-    got = scaled_dot_product_attention(q, k, v, window=9)
+    got = attend(q, k, v, window=9)
     np.testing.assert_allclose(got, by_numpy(q, k, v, seen_by(200, window=9)[0, 0]), atol=2e-6)
 
 

@@ -55,8 +55,16 @@ def test_a_checkpoint_says_what_its_score_measures(copied):
     ("schedule", "reason"),
     [
         ("optimizer.schedule=cosine", "the cosine schedule follows the number of all steps"),
-        ("optimizer.schedule={name: constant, warmup: 0.5}", "optimizer.schedule.warmup is a part of all steps"),
-        ("optimizer.accumulate=3", r"with optimizer.accumulate = 3 its last update is that of \d batch"),
+        pytest.param(
+            "optimizer.schedule={name: constant, warmup: 0.5}",
+            "optimizer.schedule.warmup is a part of all steps",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "optimizer.accumulate=3",
+            r"with optimizer.accumulate = 3 its last update is that of \d batch",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_resume_refuses_another_length_of_a_schedule(config, tmp_path, schedule, reason):
