@@ -29,8 +29,9 @@ class Weight:
         inner: how many of them make a group.
         first: the number of the first layer.
         aliases: other names of the same tensor: tied members, in the order in which the model reads them.
-        untied: the path of the array that holds an alias whose numbers differ from those of ``name``; empty where the
-            alias alone counts then.
+        untied: for each alias the path of the array that holds it where its numbers differ from those of ``name``;
+            empty, or none, where the alias alone counts then.
+        instead: names that are read where the file has none of the others.
 
     >>> weight = Weight("layers.up.weight", "layer.{layer}.up.weight", layers=2)
     >>> weight.names()
@@ -43,7 +44,8 @@ class Weight:
     inner: int = 1
     first: int = 0
     aliases: tuple[str, ...] = ()
-    untied: str = ""
+    untied: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """The names of its tensors in the order of our leading axis."""
@@ -125,22 +127,25 @@ def read_weights(
     untied: list[str] = []
     for weight in table:
         if weight.layers is None:
-            found = [name for name in map(source.find, (weight.name, *weight.aliases)) if name]
+            untied_paths = ("", *weight.untied, *("" for _ in weight.aliases[len(weight.untied) :]))
+            members = zip((weight.name, *weight.aliases), untied_paths, strict=True)
+            found = [(name, kept) for spelled, kept in members if (name := source.find(spelled))]
+            found = found or [(name, "") for name in map(source.find, weight.instead) if name][:1]
             if not found:
                 missing.append(weight.name)
                 missing_paths.append(weight.path)
                 continue
-            arrays[weight.path] = np.asarray(read(found[0]))
-            for other in found[1:]:
+            first = found[0][0]
+            arrays[weight.path] = np.asarray(read(first))
+            for other, kept in found[1:]:
                 value = np.asarray(read(other))
                 if not _same(arrays[weight.path], value):
-                    kept = weight.untied or weight.path
-                    untied.append(kept)
-                    arrays[kept] = value
+                    untied.append(kept or weight.path)
+                    arrays[kept or weight.path] = value
                     warnings.warn(
                         InputWarning(
-                            f"{_place(path)}{found[0]!r} and {other!r} are tied in this architecture and differ in the "
-                            f"file; {'both are kept' if weight.untied else f'{other!r} counts'}"
+                            f"{_place(path)}{first!r} and {other!r} are tied in this architecture and differ in the "
+                            f"file; {'both are kept' if kept else f'{other!r} counts'}"
                         ),
                         stacklevel=2,
                     )
