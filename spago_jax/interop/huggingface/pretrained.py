@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from spago_jax.text.tokenizers.subword import SubwordTokenizer
 
 WEIGHTS = "model.safetensors"
+TARGET_TOKENIZER = "target_tokenizer"
+"""The folder of the tokenizer of the texts that are written, where a model has two."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Pretrained:
         generation: the settings of ``generation_config.json``; None where there is none.
         report: what was found in the file.
         own_tokenizer: of a model that was not read from a folder.
+        own_target_tokenizer: that of the texts that such a model writes, where it is another one.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class Pretrained:
     generation: Mapping[str, Any] | None
     report: LoadReport
     own_tokenizer: "SubwordTokenizer | None" = None
+    own_target_tokenizer: "SubwordTokenizer | None" = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -125,6 +129,10 @@ class Pretrained:
         """Writes what stands beside config and weights, byte for byte."""
         if self.own_tokenizer is not None:
             self.own_tokenizer.save(folder)
+            if self.own_target_tokenizer is not None:
+                self.own_target_tokenizer.save(folder / TARGET_TOKENIZER)
+            if self.generation is not None:
+                replace_file(folder / GENERATION, json.dumps(dict(self.generation), indent=2) + "\n")
             if self.pooling is not None:
                 write_pipeline(self.pooling, folder, self.model.config.hidden)
             return

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
 from spago_jax.models.encoder_decoder import EncoderDecoder
+from spago_jax.models.encoder_decoder.model import WordsHead
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.ops.masks import length_mask
 from spago_jax.ops.vocabulary_loss import vocabulary_cross_entropy
@@ -40,11 +41,22 @@ class TextToTextObjective(Objective[EncoderDecoder]):
         """The sum over the tokens of the targets, and how many they are."""
         real = length_mask(batch["label_lengths"], batch["labels"].shape[-1])
         states = self._states(model, batch, rng)
-        weight, bias = model.word_matrix()
-        losses = vocabulary_cross_entropy(
-            states, weight, batch["labels"], bias=bias, label_smoothing=self.label_smoothing, chunk=self.chunk
-        )
+        losses = self._losses(model, states, batch["labels"])
         return Loss(jnp.where(real, losses, 0.0).sum(), real.sum().astype(jnp.float32))
+
+    def _losses(self, model: EncoderDecoder, states: Array, labels: Array) -> Array:
+        """The losses of the logits ``model.words(states)``, which need not be in memory all at once."""
+        how: Any = {"label_smoothing": self.label_smoothing}
+        if self.chunk is None:
+            return cross_entropy(model.words(states), labels, **how)
+        config, head = model.config, model.head
+        assert isinstance(head, WordsHead)
+        own = model.source_words if model.target_words is None else model.target_words
+        if config.scales_words:
+            states = states * jnp.asarray(config.hidden**-0.5, states.dtype)
+        weight = own if head.decoder is None else head.decoder
+        bias = None if head.bias is None else head.bias[0]
+        return vocabulary_cross_entropy(states, weight, labels, bias=bias, chunk=self.chunk, **how)
 
     def predict(self, model: EncoderDecoder, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
         """The ``logits`` of the next token at each place of the targets [batch, time, vocabulary]."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model
-from spago_jax.interop.huggingface.pretrained import read_generation
+from spago_jax.interop.huggingface.pretrained import TARGET_TOKENIZER, read_generation
 from spago_jax.tasks.pretrained.pieces import CONFIG, load_config
 from spago_jax.tasks.text_to_text.config import LearnedTokenizer, TokenizerConfig
 from spago_jax.tasks.text_to_text.processor import TextToTextProcessor
@@ -96,7 +96,7 @@ def separate_target(folder: Path, config: Mapping[str, Any]) -> SubwordTokenizer
     It is Marian's ``target.spm`` with ``target_vocab.json``, or the folder ``target_tokenizer``, as a trained run is
     exported.
     """
-    own = folder / "target_tokenizer"
+    own = folder / TARGET_TOKENIZER
     if own.is_dir():
         return load_tokenizer(own)
     if config.get("model_type") == "marian" and (folder / "target.spm").is_file():

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``task: text2text-generation``, and the base of tasks that write a text for a text."""
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spago_jax.core import Precision
 from spago_jax.core.devices import Devices
 from spago_jax.data.batching import Block, LengthBatches
 from spago_jax.data.examples import Parallel
@@ -20,13 +18,17 @@ from spago_jax.data.notes import Notes
 from spago_jax.data.pair_buckets import PairBuckets
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
-from spago_jax.tasks.text_to_text.config import TextToTextModelConfig, TextToTextTrainConfig
+from spago_jax.tasks.text_to_text.config import (
+    TextToTextModelConfig,
+    TextToTextTrainConfig,
+    WrittenScoresConfig,
+)
 from spago_jax.tasks.text_to_text.objective import TextToTextObjective
 from spago_jax.tasks.text_to_text.origin import check_origin, origin_of
 from spago_jax.tasks.text_to_text.predictor import TextToText, WritingOptions
 from spago_jax.tasks.text_to_text.processor import Marks, TextToTextProcessor
 from spago_jax.tasks.text_to_text.scores import TokenScorer
-from spago_jax.tasks.text_to_text.trained import trained_model
+from spago_jax.tasks.text_to_text.trained import checked_config, network_config, trained_model
 from spago_jax.train.details import SAMPLES
 from spago_jax.train.metrics.text_scores import OVERLAPS, TextScores, check_overlaps
 from spago_jax.train.schema import Experiment
@@ -74,7 +76,7 @@ class TextToTextTask(Task):
         """The tokenizers and the config of the model; a run that training starts from has its own among its assets."""
         origin = origin_of(experiment)
         model, train = experiment.model, experiment.train
-        config = cls.model_config(experiment, origin)
+        config = checked_config(experiment, origin)
         made = cls.processor_class(
             origin.tokenizer,
             Marks.of(config, origin.path),
@@ -89,27 +91,21 @@ class TextToTextTask(Task):
         made.generation = dict(origin.generation) | _writing(train, made.max_target_length)
         return made
 
-    @classmethod
-    def model_config(cls, experiment: Experiment, origin: Any) -> dict[str, Any]:
-        """Returns the ``config.json`` of the model that is trained, checked.
-
-        Raises:
-            InputError: for a key that is not supported, or fewer positions than training needs.
-        """
-        from spago_jax.tasks.text_to_text.trained import checked_config
-
-        return checked_config(experiment, origin)
-
     def make_objective(self) -> TextToTextObjective:
         """The cross-entropy of the targets."""
-        from spago_jax.tasks.text_to_text.trained import network_config
-
         model = self.experiment.model
         return TextToTextObjective(
             network_config(self.processor.config or {}),
             label_smoothing=model.label_smoothing,
             chunk=model.vocabulary_chunk,
         )
+
+    def usable(self, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A file without a bias of the vocabulary has zeros there."""
+        network = self.objective.config
+        if network.words_bias and "head.bias" not in weights:
+            weights = {**weights, "head.bias": np.zeros((1, network.target_words), np.float32)}
+        return weights
 
     # -- data ------------------------------------------------------------------------------------------------------
 
@@ -218,4 +214,8 @@ def _spread(pairs: Sequence[Parallel], count: int) -> list[Parallel]:
     return [pairs[place] for place in np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int))]
 
 
-__all__ = ["Precision", "TextToTextTask", "dataclasses"]
+def _writing(train: TextToTextTrainConfig, longest: int) -> dict[str, Any]:
+    """Returns how a run writes texts where a user does not say, by transformers' names."""
+    write = train.write or WrittenScoresConfig()
+    length = longest + 1 if write.max_length is None else write.max_length
+    return {"max_length": length, "num_beams": write.num_beams, "length_penalty": write.length_penalty}

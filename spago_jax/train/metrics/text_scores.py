@@ -15,7 +15,7 @@ OVERLAPS = ("chrf", "bleu")
 
 
 class TextState(TypedDict):
-    """The texts themselves: BLEU and chrF are no means over texts."""
+    """The texts themselves: neither BLEU nor chrF is a mean over texts."""
 
     written: list[str]
     wanted: list[str]
