@@ -19,7 +19,8 @@ from spago_jax.interop.huggingface.layout import CONFIG
 from spago_jax.interop.huggingface.locate import Download, find_model
 from spago_jax.interop.huggingface.pretrained import LoadReport, Pretrained, read_generation
 from spago_jax.interop.huggingface.sentence import read_pipeline
-from spago_jax.models.encoder import named_classifiers
+from spago_jax.models.encoder import PretrainedConfig, named_classifiers
+from spago_jax.models.encoder.plans import PLANS as ENCODERS
 from spago_jax.models.encoder_decoder import EncoderDecoderConfig
 from spago_jax.models.encoder_decoder.loading import check_sinusoids, without_bias
 from spago_jax.models.pretrained import PLANS, File, Model, config_from_huggingface, init_model, untied, weight_table
@@ -114,6 +115,22 @@ def read_config(folder: Path, head: str | None = None) -> tuple[File, str | None
     if "id2label" not in facts:  # then the file's own number counts
         config = dataclasses.replace(config, labels=())
     return config, head or config.head
+
+
+def read_encoder_config(folder: Path, head: str | None = None) -> tuple[PretrainedConfig, str | None]:
+    """Returns the same of a folder that has to hold an encoder.
+
+    Raises:
+        InputError: see ``read_config``; and for an encoder-decoder.
+    """
+    config, head = read_config(folder, head)
+    if not isinstance(config, PretrainedConfig):
+        raise InputError(
+            f"model_type is {config.network.architecture!r}, an encoder-decoder, and an encoder is needed here: "
+            f"{', '.join(sorted(ENCODERS))}",
+            path=folder / CONFIG,
+        )
+    return config, head
 
 
 def weights_reader(tensors: TensorFile, dtype: np.dtype) -> Callable[[str], np.ndarray]:

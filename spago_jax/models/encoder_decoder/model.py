@@ -184,7 +184,7 @@ class EncoderDecoder(Module):
             raise InputError(f"a model with the head {self.head_name!r} writes no words: open it with head='words'")
         if self.config.scales_words:
             states = states * jnp.asarray(self.config.hidden**-0.5, states.dtype)
-        y = matmul(states, self._target_words if self.head.decoder is None else self.head.decoder)
+        y = matmul(states, self.output_words)
         return y if self.head.bias is None else y + self.head.bias[0].astype(y.dtype)
 
     def logits(
@@ -278,6 +278,12 @@ class EncoderDecoder(Module):
     def reorder(self, state: State, parents: Array) -> State:
         """The state in which each beam continues another: int[batch, beams], which one."""
         return state.reorder(parents)
+
+    @property
+    def output_words(self) -> Array:
+        """The table [vocabulary, hidden] that states are multiplied with."""
+        own = self.head.decoder if isinstance(self.head, WordsHead) else None
+        return self._target_words if own is None else own
 
     @property
     def _target_words(self) -> Array:

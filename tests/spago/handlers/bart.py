@@ -24,11 +24,14 @@ ROUNDED = 1e-6  # spaGO's derivative of GELU has constants of 6 digits
 SOURCE = 3  # the last inputs of a decoder are the states of so many tokens of the source
 
 
+_FAMILY = Family()
+
+
 @dataclasses.dataclass(frozen=True)
 class FreeConfig(EncoderDecoderConfig):
     """What every architecture fixes of its own is a switch in spaGO."""
 
-    fixed: Family = Family()
+    fixed: Family = _FAMILY
 
     @property
     def family(self) -> Family:
