@@ -21,7 +21,10 @@ ALIASES = {
     "multi_class": "multi_label",
     "pooling_strategy": "pooling",
     "possible_labels": "labels",
+    "sample": "do_sample",
+    "src_lang": "source_language",
     "text2": "pair",
+    "tgt_lang": "target_language",
 }
 # Options of spaGO's clients whose values are the inputs themselves.
 INPUTS = ("text", "question", "input_text")

@@ -72,7 +72,7 @@ def _closes(char: str) -> bool:
 
 
 def written_without_blanks(char: str) -> bool:
-    """Whether a character is of a script that has no blanks between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
+    """Whether a character is of a script without blanks: Chinese, Japanese, Thai, Lao, Khmer or Burmese.
 
     >>> written_without_blanks("他"), written_without_blanks("a")
     (True, False)

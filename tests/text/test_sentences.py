@@ -1,5 +1,7 @@
 """Where sentences end, and how texts are joined."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_sentences_of_texts(text, expected):
 def test_nothing_but_blanks_is_lost(text):
     spans = sentence_spans(text)
     assert "".join("".join(text[start:end].split()) for start, end in spans) == "".join(text.split())
-    assert all(a < b <= c for (a, b), (c, _) in zip(spans, spans[1:], strict=False))
+    assert all(a < b <= c for (a, b), (c, _) in itertools.pairwise(spans))
     assert all(text[start:end] == text[start:end].strip() for start, end in spans)
 
 

@@ -152,12 +152,13 @@ class ParallelText(SplitFiles):
         )
         found = False
         for record in records:
-            empty = next((side for side, text in (("source", record.text), ("target", record.pair)) if not text.strip()), "")  # type: ignore[union-attr]  # fmt: skip
-            if empty:
-                bad.add(f"the {empty} is empty", path=path, line=record.line)
+            target = record.pair or ""
+            if not record.text.strip() or not target.strip():
+                side = "target" if record.text.strip() else "source"
+                bad.add(f"the {side} is empty", path=path, line=record.line)
                 continue
             found = True
-            yield Parallel(record.text, record.pair, record.line)
+            yield Parallel(record.text, target, record.line)
         bad.finish()
         if not found:
             raise bad.nothing_left("no pairs of texts", path=path)

@@ -13,3 +13,4 @@ class KeywordGeneration(TextToText):
 
     name: ClassVar[str] = "keyword-generation"
     processor_class: ClassVar[type[TextToTextProcessor]] = KeywordProcessor
+    plain: ClassVar[bool] = False

@@ -13,3 +13,4 @@ class RelationExtraction(TextToText):
 
     name: ClassVar[str] = "relation-extraction"
     processor_class: ClassVar[type[TextToTextProcessor]] = RelationProcessor
+    plain: ClassVar[bool] = False

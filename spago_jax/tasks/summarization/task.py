@@ -6,6 +6,7 @@ from typing import ClassVar
 from spago_jax.tasks.summarization.predictor import Summarization
 from spago_jax.tasks.summarization.processor import SummaryProcessor
 from spago_jax.tasks.text_to_text.predictor import TextToText
+from spago_jax.tasks.text_to_text.processor import TextToTextProcessor
 from spago_jax.tasks.text_to_text.task import TextToTextTask
 
 
@@ -13,5 +14,5 @@ class TrainedSummarization(TextToTextTask):
     """Summaries, learned from texts with theirs."""
 
     name = "summarization"
-    processor_class = SummaryProcessor
+    processor_class: ClassVar[type[TextToTextProcessor]] = SummaryProcessor
     predictor_class: ClassVar[type[TextToText]] = Summarization

@@ -26,7 +26,8 @@ class Languages:
 
     Attributes:
         prefix: what stands before each source.
-        forced: the id that a text that is written has to begin with, or None.
+        forced: the id of the language that is written, or None.
+        leads: whether that id is the first token of a text, rather than what the decoder reads before it.
 
     Raises:
         InputError: for a language that the model does not have, with those that it has.
@@ -35,6 +36,7 @@ class Languages:
     def __init__(self, tokenizer: SubwordTokenizer, source: str | None = None, target: str | None = None):
         self.prefix = ""
         self.forced: int | None = None
+        self.leads = False
         self._ids: dict[bool, int | None] = {}
         self._codes: frozenset[int] = frozenset()
         if source is None and target is None:
@@ -62,6 +64,8 @@ class Languages:
             if language is not None and language not in codes:
                 raise InputError(f"unknown language {language!r}: {did_you_mean(language, sorted(codes))}")
         self._codes = frozenset(codes.values())
+        first = tokenizer.layout(False)[0]
+        self.leads = first.sequence is None and first.id in self._codes
         self._ids = {False: codes.get(source or ""), True: codes.get(target or "")}
         self.forced = codes.get(target or "")
 

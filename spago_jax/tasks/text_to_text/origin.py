@@ -8,10 +8,11 @@ from typing import Any
 
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model
-from spago_jax.interop.huggingface.pretrained import TARGET_TOKENIZER, read_generation
+from spago_jax.interop.huggingface.pretrained import read_generation
 from spago_jax.tasks.pretrained.pieces import CONFIG, load_config
 from spago_jax.tasks.text_to_text.config import LearnedTokenizer, TokenizerConfig
 from spago_jax.tasks.text_to_text.processor import TextToTextProcessor
+from spago_jax.tasks.text_to_text.separate import separate_target
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.train import train_tokenizer
@@ -88,20 +89,6 @@ def origin_of(experiment: Experiment) -> Origin:
         str(folder / CONFIG),
         read_generation(folder) or {},
     )
-
-
-def separate_target(folder: Path, config: Mapping[str, Any]) -> SubwordTokenizer | None:
-    """Returns the tokenizer of the targets of a model that has two vocabularies; None where it has one.
-
-    It is Marian's ``target.spm`` with ``target_vocab.json``, or the folder ``target_tokenizer``, as a trained run is
-    exported.
-    """
-    own = folder / TARGET_TOKENIZER
-    if own.is_dir():
-        return load_tokenizer(own)
-    if config.get("model_type") == "marian" and (folder / "target.spm").is_file():
-        return load_tokenizer(folder, target=True)
-    return None
 
 
 def _from_nothing(experiment: Experiment) -> Origin:

@@ -55,7 +55,8 @@ class Marks:
                 raise InputError(
                     f"{name} is {value!r}, expected an id: a decoder has to begin with something", path=path
                 )
-        assert isinstance(start, int) and isinstance(pad, int)
+        assert isinstance(start, int)
+        assert isinstance(pad, int)
         return cls(start, pad, rotate)
 
 
@@ -151,7 +152,7 @@ class TextToTextProcessor(Processor[Parallel, WrittenTexts]):
         if self.long_text == "refuse":
             raise InputError(
                 f"{example.source!r:.60} has {length} pieces with its marks, and the model reads {self.max_length} at "
-                'most; shorten it, or open the task with long_text="split", which reads it in windows of whole sentences'
+                'most; shorten it, or open the task with long_text="split", which reads windows of whole sentences'
             )
         room = self.max_length - (len(self._encoded([self.source(Parallel(""))])[0]))
         if room < 1:
@@ -296,36 +297,28 @@ class TextToTextProcessor(Processor[Parallel, WrittenTexts]):
 
     def text(self, ids: Sequence[int]) -> str:
         """Returns the text of ids that were written, without special tokens."""
-        known = [id for id in ids if 0 <= id < self.target_tokenizer.size]
+        known = [int(id) for id in ids if 0 <= id < self.target_tokenizer.size]
         if not self.keep_special:
             return self.target_tokenizer.decode(known)
         marks = {self.marks.start, self.marks.pad, *self.target_tokenizer.special_ids.values()}
         return self.target_tokenizer.decode([id for id in known if id not in marks], skip_special=False)
 
-    def decode(
-        self,
-        outputs: Sequence[Mapping[str, np.ndarray]],
-        rows: SourceRows,
-        owned: Sequence[int],
-        example: Parallel,
-    ) -> WrittenTexts:
-        """The texts of an example; those of a split text are put together, rank by rank, with the mean of their scores.
+    def written(self, rows: Sequence[Sequence[tuple[Sequence[int], float]]], example: Parallel) -> WrittenTexts:
+        """The answer to an example; windows of a split text are put together, rank by rank, with their mean score.
 
         An empty text is answered by an empty text of score 0.
 
         Args:
-            outputs: ``ids`` [returned, time] and ``scores`` [returned] of each of its rows.
-            rows: all rows.
-            owned: the numbers of its rows.
+            rows: for each of its rows the ids that were written, the best first, each with its score.
             example: the text.
         """
-        if not outputs:
+        if not rows:
             return self.answer(example, [WrittenText("", 0.0)])
         texts = []
-        for rank in range(len(outputs[0]["scores"])):
-            parts = [self.text(found["ids"][rank].tolist()) for found in outputs]
-            score = float(np.mean([found["scores"][rank] for found in outputs]))
-            texts.append(WrittenText(parts[0] if len(parts) == 1 else joined(parts), score))
+        for rank in zip(*rows, strict=True):
+            parts = [self.text(ids) for ids, _ in rank]
+            score = sum(score for _, score in rank) / len(rank)
+            texts.append(WrittenText(parts[0] if len(parts) == 1 else joined(parts), float(score)))
         return self.answer(example, texts)
 
     def answer(self, example: Parallel, texts: Sequence[WrittenText]) -> WrittenTexts:

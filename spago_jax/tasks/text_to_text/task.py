@@ -2,7 +2,7 @@
 """``task: text2text-generation``, and the base of tasks that write a text for a text."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,9 +56,10 @@ class TextToTextTask(Task):
         Score("token_accuracy"),
     )
     input_formats = ("lines", "jsonl")
-    processor_class = TextToTextProcessor
+    processor_class: ClassVar[type[TextToTextProcessor]] = TextToTextProcessor
     predictor_class: ClassVar[type[TextToText]] = TextToText
     _buckets: PairBuckets | None = None
+    _writer: TextToText | None = None
 
     @classmethod
     def check(cls, experiment: Experiment) -> None:
@@ -88,7 +89,7 @@ class TextToTextTask(Task):
             target_language=model.target_language,
         )
         made.config = config
-        made.generation = dict(origin.generation) | _writing(train, made.max_target_length)
+        made.generation = dict(origin.generation) | _writing(train, made.max_target_length) | _ids(config)
         return made
 
     def make_objective(self) -> TextToTextObjective:
@@ -102,7 +103,7 @@ class TextToTextTask(Task):
 
     def usable(self, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A file without a bias of the vocabulary has zeros there."""
-        network = self.objective.config
+        network = network_config(self.processor.config or {})
         if network.words_bias and "head.bias" not in weights:
             weights = {**weights, "head.bias": np.zeros((1, network.target_words), np.float32)}
         return weights
@@ -194,6 +195,14 @@ class TextToTextTask(Task):
         found.processor = self.processor
         return found
 
+    def _answering(self, model: Any) -> TextToText:
+        """The predictor of a model; its programs are kept from one evaluation to the next."""
+        if self._writer is None:
+            self._writer = self.predictor(model)
+        else:
+            self._writer.generator.model = trained_model(self, model).model.separate()
+        return self._writer
+
     def examples(self, source: InputFile) -> Iterator[Any]:
         """One text per line, or records with ``text``."""
         jsonl = (source.file_format or source.suffix.removeprefix(".")) in ("jsonl", "ndjson")
@@ -219,3 +228,9 @@ def _writing(train: TextToTextTrainConfig, longest: int) -> dict[str, Any]:
     write = train.write or WrittenScoresConfig()
     length = longest + 1 if write.max_length is None else write.max_length
     return {"max_length": length, "num_beams": write.num_beams, "length_penalty": write.length_penalty}
+
+
+def _ids(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the special tokens of a ``config.json`` that writing needs."""
+    names = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
+    return {name: config[name] for name in names if config.get(name) is not None}

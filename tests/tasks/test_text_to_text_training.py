@@ -1,0 +1,100 @@
+"""Encoder-decoders that are trained here, against transformers and PyTorch."""
+
+import jax
+import numpy as np
+import pytest
+from pair_models import SENTENCES, tokenizer_of, write_pair
+
+from spago_jax.core import flat
+from spago_jax.models.pretrained import weight_table
+from spago_jax.models.weight_table import write_weights
+from spago_jax.train import fit, load_experiment
+from spago_jax.train.console import TrainingConsole
+from spago_jax.train.start import prepare, with_weights
+
+KINDS = ("bart", "marian", "mbart", "pegasus", "t5")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Sentences with their words in another order."""
+    path = tmp_path_factory.mktemp("data") / "pairs.tsv"
+    rows = [(text, " ".join(reversed(text.split()[:5]))) for text in SENTENCES]
+    path.write_text("source\ttarget\n" + "".join(f"{source}\t{target}\n" for source, target in rows))
+    return str(path)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request, tmp_path_factory):
+    pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("models") / request.param
+    return write_pair(folder, request.param, dropout=0.0) if request.param != "t5" else write_pair(folder, "t5")
+
+
+def settings(data, source=None, **changes):
+    found = {
+        "task": "text2text-generation",
+        "name": "pairs",
+        "data": {"format": "parallel", "train": data, "dev": data},
+        "model": {},
+        "optimizer": {"name": "adam", "learning_rate": 0.01},
+        "train": {
+            "epochs": 2, "batch_size": 4, "eval_batch_size": 4, "steps_per_call": 2, "buckets": 1, "max_length": 16,
+        },
+    }  # fmt: skip
+    if source is not None:
+        found["init"] = {"from": str(source)}
+    for key, value in changes.items():
+        found[key] = {**found.get(key, {}), **value}
+    return found
+
+
+def prepared_with(settings):
+    experiment = load_experiment(settings)
+    task, arrays = prepare(experiment)
+    return task, with_weights(task.objective.init(jax.random.key(0)), arrays, experiment.init)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_loss_and_gradients_are_those_of_transformers(pair, data, smoothing):
+    """A ragged batch with an empty row, which counts for nothing; labels beyond a target's end are -100 there."""
+    import torch
+    import transformers
+
+    task, model = prepared_with(settings(data, pair, model={"label_smoothing": smoothing}))
+    batch = task.processor.batch(
+        task.parts["train"], np.array([0, 1, 2, 3, -1]), 16, targets=True, target_length=8
+    )
+    assert len(set(batch["label_lengths"].tolist())) > 2
+
+    def mean(model):
+        loss = task.objective.loss(model, batch, (), None)
+        return loss.total / loss.weight, loss.weight
+
+    (ours, weight), gradients = jax.jit(jax.value_and_grad(mean, has_aux=True))(model)
+    theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(pair).train()
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    real = np.arange(8) < batch["label_lengths"][:4, None]
+    labels = torch.tensor(np.where(real, batch["labels"][:4], -100)).long()
+    found = theirs(
+        input_ids=torch.tensor(batch["ids"][:4]).long(),
+        attention_mask=torch.tensor(np.arange(16) < batch["lengths"][:4, None]),
+        labels=labels,
+    )
+    expected = torch.nn.functional.cross_entropy(
+        found.logits.reshape(-1, found.logits.shape[-1]), labels.reshape(-1), label_smoothing=smoothing
+    )
+    if not smoothing:
+        assert expected.item() == pytest.approx(found.loss.item(), rel=1e-6)
+    assert weight == real.sum()
+    assert float(ours) == pytest.approx(expected.item(), rel=1e-5)
+    expected.backward()
+    named = dict(theirs.named_parameters())
+    for name, gradient in write_weights(weight_table(model.config, "words"), flat(gradients)):
+        if name not in named:  # the bias of the vocabulary, which is not trained
+            continue
+        wanted = named[name].grad.numpy()
+        np.testing.assert_allclose(gradient, wanted, rtol=2e-4, atol=2e-5 * float(abs(wanted).max() + 1), err_msg=name)
