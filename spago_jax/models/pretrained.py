@@ -14,7 +14,7 @@ from spago_jax.models.encoder.plans import PLANS as _ENCODERS
 from spago_jax.models.encoder.plans import HeadPlan
 from spago_jax.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, EncoderDecoderFile
 from spago_jax.models.encoder_decoder.plans import PLANS as _PAIRS
-from spago_jax.models.modernbert import ModernBertConfig
+from spago_jax.models.modernbert.config import ModernBertConfig
 from spago_jax.models.weight_table import WeightTable
 
 Network = EncoderConfig | ModernBertConfig | EncoderDecoderConfig

@@ -77,8 +77,7 @@ def test_file_to_model_to_file_changes_no_byte(tmp_path, kind):
     found.save(tmp_path / "again")
     files = [tmp_path / name / "model.safetensors" for name in ("model", "again")]
     assert files[0].read_bytes() == files[1].read_bytes()
-    again = load_pretrained(tmp_path / "again")
-    assert again.config == found.config
+    assert load_pretrained(tmp_path / "again").config.network == found.config.network
 
 
 @pytest.mark.parametrize("kind", ["bart", "marian", "t5"])
@@ -129,9 +128,8 @@ def test_a_file_without_the_bias_of_the_words_loads_with_none(tmp_path):
     assert found.model.head.bias is None
     np.testing.assert_array_equal(found.model.logits(IDS, MASK, targets=TARGETS), expected)
     found.save(tmp_path / "again")
-    assert (tmp_path / "again/model.safetensors").stat().st_size < 23 * 4 + sum(
-        x.nbytes for x in tensors.values()
-    ) + 9e3
+    with open_checkpoint(tmp_path / "again") as file:
+        assert set(file.names()) == set(tensors)
 
 
 @pytest.mark.parametrize("kind", ["marian", "pegasus"])
@@ -144,7 +142,7 @@ def test_computed_positions_may_be_in_the_file_and_have_to_be_right(tmp_path, ki
     same_arrays(found.model, expected)
     assert found.report.surplus == ()
     write_safetensors(tmp_path / "model.safetensors", {**tensors, name: np.ones((20, 8), np.float32)})
-    refused([name, "sines and cosines"], tmp_path)
+    refused([name, "is not what the model computes"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +194,7 @@ def test_keys_of_published_files_are_honored_or_change_nothing(tmp_path):
         "_num_labels": 3, "early_stopping": True, "forced_bos_token_id": 0, "use_cache": True,
     }  # fmt: skip
     more = {"bart": {"normalize_embedding": True, "static_position_embeddings": False},
-            "marian": {"normalize_embedding": False, "static_position_embeddings": True, "bad_words_ids": [[22]]}}  # fmt: skip
+            "marian": {"normalize_embedding": False, "static_position_embeddings": True}}  # fmt: skip
     for kind, own in more.items():
         write_tiny(tmp_path / kind, kind)
         facts = json.loads((tmp_path / kind / "config.json").read_text())
@@ -245,11 +243,11 @@ def their_output(model, class_name: str) -> np.ndarray:
     return out[0].numpy()
 
 
+CLASSES = sorted({(kind, plan.class_name) for kind, plans in PLANS.items() for plan in plans.values()})
+
+
 @pytest.mark.oracle
-@pytest.mark.parametrize(
-    ("kind", "class_name"),
-    sorted({(kind, plan.class_name) for kind, plans in PLANS.items() for plan in plans.values()}),
-)
+@pytest.mark.parametrize(("kind", "class_name"), CLASSES)
 def test_transformers_loads_what_we_save(tmp_path, kind, class_name):
     import transformers
 
@@ -259,12 +257,8 @@ def test_transformers_loads_what_we_save(tmp_path, kind, class_name):
     found = load_pretrained(tmp_path / "theirs")
     assert found.report.surplus == found.report.fresh == found.report.untied == ()
     found.save(tmp_path / "ours")
-    with open_checkpoint(tmp_path / "theirs") as wanted, open_checkpoint(tmp_path / "ours") as file:
-        assert set(wanted.names()) - set(file.names()) <= {  # which are computed
-            f"{prefix}{side}.embed_positions.weight" for prefix in ("model.", "") for side in ("encoder", "decoder")
-        }
-        for name in file.names():
-            np.testing.assert_array_equal(file.read(name), wanted.read(name))
+    files = [tmp_path / name / "model.safetensors" for name in ("theirs", "ours")]
+    assert files[0].read_bytes() == files[1].read_bytes()
     again, info = getattr(transformers, class_name).from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not any(info[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     expected = their_output(again.eval(), class_name)

@@ -1,6 +1,7 @@
 """Tiny random encoder-decoders of transformers, and ours with their weights: the oracle of the encoder-decoders."""
 
 import dataclasses
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -137,7 +138,8 @@ def theirs(pair: Pair) -> Any:
     inputs = {"input_ids": batch["ids"], "attention_mask": batch["mask"].long(), "use_cache": False}
     if "targets" in batch:
         inputs["decoder_input_ids"] = batch["targets"]
-    out = pair.theirs(**inputs)
+    with exact_norms():
+        out = pair.theirs(**inputs)
     if pair.head == "states":
         return out.last_hidden_state
     if pair.head == "question-answering":
@@ -178,3 +180,22 @@ def compare(pair: Pair, seed: int, *, atol: float, gradients: float | None = Non
         wanted = np.zeros(slope.shape) if wanted is None else wanted.numpy()
         scale = max(np.abs(wanted).max(), 1.0)
         np.testing.assert_allclose(slope, wanted, atol=gradients * scale, rtol=gradients, err_msg=name)
+
+
+@contextmanager
+def exact_norms():
+    """Lets T5 of transformers take the mean of squares in float64, which it rounds to float32 otherwise."""
+    from transformers.models.mt5.modeling_mt5 import MT5LayerNorm
+    from transformers.models.t5.modeling_t5 import T5LayerNorm
+
+    def forward(self, x):
+        return self.weight * (x * (x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon).rsqrt())
+
+    kept = {kind: kind.forward for kind in (T5LayerNorm, MT5LayerNorm)}
+    for kind in kept:
+        kind.forward = forward
+    try:
+        yield
+    finally:
+        for kind, own in kept.items():
+            kind.forward = own

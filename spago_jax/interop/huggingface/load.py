@@ -22,7 +22,7 @@ from spago_jax.interop.huggingface.sentence import read_pipeline
 from spago_jax.models.encoder import PretrainedConfig, named_classifiers
 from spago_jax.models.encoder.plans import PLANS as ENCODERS
 from spago_jax.models.encoder_decoder import EncoderDecoderConfig
-from spago_jax.models.encoder_decoder.loading import check_sinusoids, without_bias
+from spago_jax.models.encoder_decoder.names import as_in_file
 from spago_jax.models.pretrained import PLANS, File, Model, config_from_huggingface, init_model, untied, weight_table
 from spago_jax.models.weight_table import Weights, WeightTable, read_weights
 
@@ -164,8 +164,7 @@ def _read(
     classifiers = named_classifiers(names) if (config.network.architecture, head) == ("bert", "pretraining") else ()
     read = weights_reader(tensors, dtype)
     if isinstance(config.network, EncoderDecoderConfig):
-        config = config.with_network(without_bias(config.network, names))
-        check_sinusoids(config.network, names, read, path=str(tensors.path))
+        config = config.with_network(as_in_file(config.network, names))
     table = weight_table(config.network, head, classifiers=classifiers or None)
 
     found = read_weights(table, names, read, path=str(tensors.path))

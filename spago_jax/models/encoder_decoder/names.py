@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The names of an encoder-decoder's tensors in files of transformers, one table for each architecture."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from spago_jax.models.encoder_decoder.config import EncoderDecoderConfig
 from spago_jax.models.encoder_decoder.plans import PLANS
+from spago_jax.models.encoder_decoder.positions import sinusoids
 from spago_jax.models.t5 import names as t5
-from spago_jax.models.weight_table import Weight, WeightTable
+from spago_jax.models.weight_table import Computed, Weight, WeightTable
 
 _LAYERS = {
     "attention.query": "self_attn.q_proj",
@@ -27,9 +28,6 @@ _LAYERS = {
 BIAS = "final_logits_bias"
 """The bias of the product with the vocabulary, which a file may have or lack."""
 
-SINUSOIDS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
-"""The positions of Marian and Pegasus, which a file may have or lack: they are computed."""
-
 _WORDS = "head.decoder"
 _OTHER_HEADS = ("lm_head.*", BIAS, "classification_head.*", "qa_outputs.*")
 
@@ -44,7 +42,7 @@ def weight_table(config: EncoderDecoderConfig, head: str) -> WeightTable:
     if config.family.positions == "relative":
         prefix, surplus = "", t5.SURPLUS
     else:
-        prefix, surplus = "model.", (*_OTHER_HEADS, *SINUSOIDS, *(name.removeprefix("model.") for name in SINUSOIDS))
+        prefix, surplus = "model.", _OTHER_HEADS
     weights = [*_words(config, head, prefix)]
     for side in ("encoder", "decoder"):
         weights += [*_stack(config, side, prefix)]
@@ -55,7 +53,22 @@ def weight_table(config: EncoderDecoderConfig, head: str) -> WeightTable:
         weights += [Weight(f"{path}.{part}", f"{name}.{part}") for part in ("weight", "bias") if name]
     if head == "states":  # files of the base model have no prefix
         weights = [replace(w, name=w.name.removeprefix(prefix)) for w in weights]
-    return WeightTable(tuple(weights), prefix, surplus)
+    computed: tuple[Computed, ...] = ()
+    if config.family.positions == "sinusoidal":
+        base = "" if head == "states" else prefix
+        written = (config.architecture, head) != ("marian", "words")  # as transformers does
+        computed = tuple(
+            Computed(
+                f"{base}{side}.embed_positions.weight", lambda: sinusoids(config.positions, config.hidden), written
+            )
+            for side in ("encoder", "decoder")
+        )
+    return WeightTable(tuple(weights), prefix, surplus, computed)
+
+
+def as_in_file(config: EncoderDecoderConfig, names: Collection[str]) -> EncoderDecoderConfig:
+    """The config of a file with these tensors, which may lack the bias of the words: it is zero then."""
+    return replace(config, words_bias=config.words_bias and BIAS in names)
 
 
 def _words(config: EncoderDecoderConfig, head: str, prefix: str) -> Iterable[Weight]:
