@@ -36,7 +36,7 @@ def write_pair(folder: Path, kind: str = "marian", *, seed: int = 0, tokenizer: 
         "init_std": 0.4,
     }  # fmt: skip
     if kind == "t5":
-        sizes = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "initializer_factor": 4.0}
+        sizes = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "initializer_factor": 1.0}
     config = transformers.AutoConfig.for_model(
         kind, vocab_size=tokenizer.size, pad_token_id=ids["pad"], bos_token_id=ids["begin"], eos_token_id=ids["end"],
         decoder_start_token_id=start, forced_eos_token_id=None, **{**sizes, **keys},
@@ -44,7 +44,7 @@ def write_pair(folder: Path, kind: str = "marian", *, seed: int = 0, tokenizer: 
     torch.manual_seed(seed)
     model = getattr(transformers, CLASSES[kind])(config)
     for name, parameter in model.named_parameters():
-        if "norm" not in name and kind != "t5":
+        if "norm" not in name and kind != "t5" and parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.4)
     model.generation_config.max_length = 12
     model.generation_config.num_beams = 1
