@@ -15,7 +15,9 @@ from spago_jax.core.disk import new_folder, refuse_taken, replace_file
 from spago_jax.interop.huggingface.json_files import read_object
 from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
 from spago_jax.interop.huggingface.sentence import SentencePipeline, write_pipeline
-from spago_jax.models.encoder import EncoderModel, PretrainedConfig, config_to_huggingface, weight_table
+from spago_jax.models.encoder import EncoderModel
+from spago_jax.models.encoder.heads import Pretraining
+from spago_jax.models.pretrained import File, Model, config_to_huggingface, weight_table
 from spago_jax.models.weight_table import write_weights
 
 if TYPE_CHECKING:
@@ -53,9 +55,9 @@ class Pretrained:
 
     Attributes:
         folder: where it was read from.
-        config: of the encoder, with the labels and the keys that are only kept.
+        config: of the network, with the labels and the keys that are only kept.
         head: the name of the head.
-        model: an ``EncoderModel``; ``model.logits(ids, mask)`` gives what the head says.
+        model: an ``EncoderModel`` or an ``EncoderDecoder``; ``model.logits(ids, mask)`` gives what the head says.
         pooling: the pipeline of a folder of sentence-transformers; None where there is none.
         generation: the settings of ``generation_config.json``; None where there is none.
         report: what was found in the file.
@@ -63,9 +65,9 @@ class Pretrained:
     """
 
     folder: Path
-    config: PretrainedConfig
+    config: File
     head: str
-    model: EncoderModel
+    model: Model
     pooling: SentencePipeline | None
     generation: Mapping[str, Any] | None
     report: LoadReport
@@ -109,7 +111,7 @@ class Pretrained:
         arrays = flat(self.model)
         facts = config_to_huggingface(self.config, self.head)
         facts.pop("torch_dtype", None)  # the older name of the same key
-        facts["dtype"] = arrays["encoder.embeddings.words"].dtype.name
+        facts["dtype"] = self.model.dtype.name
         tensors = dict(
             write_weights(weight_table(self.model.config, self.head, classifiers=self._classifiers()), arrays)
         )
@@ -134,9 +136,10 @@ class Pretrained:
                 shutil.copyfile(self.folder / name, folder / name)
 
     def _classifiers(self) -> tuple[str, ...] | None:
-        if (self.model.config.architecture, self.head) != ("bert", "pretraining"):
-            return None  # the architecture's own
-        return tuple(self.model.head.classifiers)  # type: ignore[union-attr]
+        if not isinstance(self.model, EncoderModel) or not isinstance(self.model.head, Pretraining):
+            return None
+        # Other architectures than BERT have their own.
+        return tuple(self.model.head.classifiers) if self.model.config.architecture == "bert" else None
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
