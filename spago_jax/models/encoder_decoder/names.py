@@ -4,6 +4,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from spago_jax.models.encoder_decoder.config import EncoderDecoderConfig
 from spago_jax.models.encoder_decoder.plans import PLANS
 from spago_jax.models.encoder_decoder.positions import sinusoids
@@ -57,11 +59,12 @@ def weight_table(config: EncoderDecoderConfig, head: str) -> WeightTable:
     if config.family.positions == "sinusoidal":
         base = "" if head == "states" else prefix
         written = (config.architecture, head) != ("marian", "words")  # as transformers does
+
+        def table() -> np.ndarray:
+            return sinusoids(config.positions, config.hidden)
+
         computed = tuple(
-            Computed(
-                f"{base}{side}.embed_positions.weight", lambda: sinusoids(config.positions, config.hidden), written
-            )
-            for side in ("encoder", "decoder")
+            Computed(f"{base}{side}.embed_positions.weight", table, written) for side in ("encoder", "decoder")
         )
     return WeightTable(tuple(weights), prefix, surplus, computed)
 
