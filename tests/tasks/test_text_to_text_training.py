@@ -1,9 +1,11 @@
 """Encoder-decoders that are trained here, against transformers and PyTorch."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
-from pair_models import SENTENCES, tokenizer_of, write_pair
+from pair_models import SENTENCES, write_pair
 
 from spago_jax.core import flat
 from spago_jax.models.pretrained import weight_table
@@ -28,7 +30,11 @@ def data(tmp_path_factory):
 def pair(request, tmp_path_factory):
     pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("models") / request.param
-    return write_pair(folder, request.param, dropout=0.0) if request.param != "t5" else write_pair(folder, "t5", dropout_rate=0.0)
+    return (
+        write_pair(folder, request.param, dropout=0.0)
+        if request.param != "t5"
+        else write_pair(folder, "t5", dropout_rate=0.0)
+    )
 
 
 def settings(data, source=None, **changes):
@@ -131,7 +137,7 @@ def test_dev_scores_are_those_of_the_texts_that_users_get(run, data):
 
     folder, result = run
     task = sj.load_task("text2text-generation", folder)
-    rows = [line.split("\t") for line in open(data).read().splitlines()[1:]]
+    rows = [line.split("\t") for line in Path(data).read_text().splitlines()[1:]]
     answers = task([source for source, _ in rows])
     same = [answer.text == target for answer, (_, target) in zip(answers, rows, strict=True)]
     assert result.scores["dev"].values["exact_match"] == np.mean(same)
