@@ -3,6 +3,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -85,7 +86,6 @@ class Generator:
         self.model, self.options, self.rules, self.longest = model, options or Options(), tuple(rules), longest
         self._source_vocabulary = source_vocabulary
         self._continues = continues(model)
-        self._vocabulary: int | None = None
         self._whole = compile(_whole, static="plan", name="generate")
         self._begin = compile(_begin, static="plan", name="begin generation")
         self._advance = compile(_advance, static="plan", donate="at", name="go on with generation")
@@ -101,17 +101,15 @@ class Generator:
             program.freeze()
         return self
 
-    @property
+    @cached_property
     def vocabulary(self) -> int:
         """Scores per text."""
-        if self._vocabulary is None:
-            one = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+        one = jax.ShapeDtypeStruct((1, 1), jnp.int32)
 
-            def logits(model: Decoder, ids: Array) -> Array:
-                return model.step(ids, model.start(ids, jnp.ones(ids.shape, bool), beams=1, length=2))[0]
+        def logits(model: Decoder, ids: Array) -> Array:
+            return model.step(ids, model.start(ids, jnp.ones(ids.shape, bool), beams=1, length=2))[0]
 
-            self._vocabulary = jax.eval_shape(logits, self.model, one).shape[-1]
-        return self._vocabulary
+        return jax.eval_shape(logits, self.model, one).shape[-1]
 
     def generate(
         self,
@@ -241,7 +239,7 @@ class Generator:
             powers=np.minimum(powers, np.finfo(np.float32).max).astype(np.float32),
             key=jax.random.key(options.seed),
             items=np.int32(items),
-        )  # pyright: ignore[reportArgumentType]
+        )
         prompt = np.pad(prompt, ((0, batch - items), (0, 0)))
         return _Call(options, plan, arguments, found, there, prompt, items, shift)
 

@@ -12,6 +12,9 @@ from spago_jax.generation.protocol import NOTHING, Written
 from spago_jax.generation.rules.order import Chosen, OwnRule, apply_rules
 from spago_jax.generation.rules.penalties import ends_with
 
+Leaf = Any
+"""An array of NumPy before a program begins, and one of JAX inside it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -57,13 +60,13 @@ class Numbers(NamedTuple):
     """
 
     rules: dict[str, Any]
-    eos: Array
-    stop: Array
-    pad: Array
-    longest: Array
-    powers: Array
-    key: Array
-    items: Array
+    eos: Leaf
+    stop: Leaf
+    pad: Leaf
+    longest: Leaf
+    powers: Leaf
+    key: Leaf
+    items: Leaf
 
 
 def start_text(prompt: Array, plan: Plan) -> Array:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
 from spago_jax.core.disk import new_folder, refuse_taken, replace_file
+from spago_jax.errors import InputError
+from spago_jax.generation import Generated, Generator
+from spago_jax.interop.huggingface.generation import generation_options, make_generator
 from spago_jax.interop.huggingface.json_files import read_object
 from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
 from spago_jax.interop.huggingface.sentence import SentencePipeline, write_pipeline
 from spago_jax.models.encoder import EncoderModel
 from spago_jax.models.encoder.heads import Pretraining
+from spago_jax.models.encoder_decoder import EncoderDecoder, EncoderDecoderFile
 from spago_jax.models.pretrained import File, Model, config_to_huggingface, weight_table
 from spago_jax.models.weight_table import write_weights
 
@@ -99,6 +103,33 @@ class Pretrained:
     def has_tokenizer(self) -> bool:
         """Whether the folder has files of a tokenizer."""
         return self.own_tokenizer is not None or any((self.folder / name).is_file() for name in TOKENIZER)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """What writes texts, with the folder's options: ``generate`` and ``stream``; its programs are compiled once.
+
+        Raises:
+            InputError: for a model that writes no texts, or options that are out of range or not supported.
+        """
+        if not isinstance(self.model, EncoderDecoder) or not isinstance(self.config, EncoderDecoderFile):
+            raise InputError(
+                f"{self.config.network.architecture} is an encoder, which writes no texts", path=self.folder
+            )
+        return make_generator(self.model, generation_options(self.config, self.generation, self.folder))
+
+    def generate(self, ids: Any, mask: Any = None, **options: Any) -> Generated:
+        """Returns what an encoder-decoder writes for each row of int[batch, time], as transformers' ``generate`` does.
+
+        Args:
+            ids: int[batch, time], with the special tokens that the encoder reads.
+            mask: bool or int[batch, time], which tokens are real.
+            options: by transformers' names, over those of the folder; see ``generation.Options``, and
+                ``generation.Generator.generate`` for what else there is.
+
+        Raises:
+            InputError: as ``generator``; for ids that are not the model's; for an unknown option, or one out of range.
+        """
+        return self.generator.generate(ids, mask, **options)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model in Hugging Face's layout, whole or not at all, and returns its folder.
