@@ -28,6 +28,8 @@ ALIASES = {
 }
 # Options of spaGO's clients whose values are the inputs themselves.
 INPUTS = ("text", "question", "input_text")
+# Lists of texts, which hold commas of their own.
+TEXTS = ("passages",)
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -59,7 +61,7 @@ def split(
             hint = did_you_mean(name, flags) if flags else "it has none"
             raise InputError(f"{task} has no option --{name}: {hint}")
         elif _is_list(fields[key].annotation):
-            if "," in value:
+            if "," in value and key not in TEXTS:
                 raise InputError(
                     f"--{name} {value!r} holds a comma: give --{name} once for each item; a comma within one goes into "
                     "a record of a .jsonl file"

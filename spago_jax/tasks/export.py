@@ -9,8 +9,10 @@ import jax
 
 from spago_jax.compiler.ship.export import DEFAULT_PLATFORMS, export
 from spago_jax.core import Precision
+from spago_jax.errors import InputError
 from spago_jax.tasks.carried_source import PACKAGE, carried_source
 from spago_jax.tasks.load import TrainedRun
+from spago_jax.tasks.text_to_text.objective import TextToTextObjective
 from spago_jax.train.task import Task
 
 _TEMPLATES = Path(__file__).parent / "exported"
@@ -70,8 +72,16 @@ def prediction(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The function of a task that is shipped, ``function(model, batch)``, and the specs of its inputs.
 
     A language model takes and gives its state too: ``function(model, batch, state)``.
+
+    Raises:
+        InputError: for a task whose answers are written by a loop of its own.
     """
     objective = task.objective
+    if isinstance(objective, TextToTextObjective):
+        raise InputError(
+            f"{task.name}: texts are written by a loop, which a program of one step does not hold; --format "
+            "huggingface exports the model"
+        )
     precision = Precision.parse(task.experiment.train.precision)
 
     def predict(model: Any, batch: Any) -> Any:

@@ -4,7 +4,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.examples import Parallel
 from spago_jax.data.processor import Paint
-from spago_jax.generation import Generated, Generator, options_from
+from spago_jax.generation import Generated
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.models.pretrained import config_to_huggingface
 from spago_jax.tasks.predictor import FINE_LENGTHS, Predictor, padded_length, plan
@@ -23,9 +23,6 @@ from spago_jax.tasks.text_to_text.processor import LongText, Marks, TextToTextPr
 from spago_jax.tasks.text_to_text.separate import separate_target
 from spago_jax.tasks.text_to_text.trained import HEAD
 from spago_jax.text.sentences import joined
-
-if TYPE_CHECKING:
-    from spago_jax.generation import Options
 
 LONGEST = 512
 """The most pieces of a source where neither the tokenizer nor the model says."""
@@ -102,8 +99,7 @@ class TextToText(Predictor):
         self.pretrained = pretrained
         self.settings: Any = checked(self.Settings, settings, self.name)
         self.processor = self.make_processor(pretrained, self.settings)
-        network = pretrained.config.network
-        self.generator = Generator(pretrained.model.separate(), self._options(pretrained), longest=network.longest)
+        self.generator = pretrained.generator
 
     @classmethod
     def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
@@ -124,12 +120,6 @@ class TextToText(Predictor):
             source_language=settings.source_language,
             target_language=settings.target_language,
         )
-
-    def _options(self, pretrained: Pretrained) -> "Options":
-        """What the model's files say of how texts are written."""
-        facts = config_to_huggingface(pretrained.config, HEAD)
-        generation = None if pretrained.generation is None else dict(pretrained.generation)
-        return options_from(generation, facts, path=pretrained.folder)
 
     def writing(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of one call for the generator: the task's own defaults, and what a user has set.
