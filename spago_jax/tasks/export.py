@@ -42,6 +42,7 @@ def export_run(
         InputError: for an unknown platform, or a folder that is in the way.
         ExportError: for what cannot be exported.
     """
+    refuse_loops(trained.task)
     function, inputs = prediction(trained.task)
     return export(
         function,
@@ -55,6 +56,19 @@ def export_run(
         files=carried_files(trained, "stablehlo"),
         overwrite=overwrite,
     )
+
+
+def refuse_loops(task: Task) -> None:
+    """Refuses to export the program of a task whose answers are written by a loop around it.
+
+    Raises:
+        InputError: with the format that such a model has.
+    """
+    if isinstance(task.objective, TextToTextObjective):
+        raise InputError(
+            f"{task.name}: texts are written by a loop, which a program of one step does not hold; --format "
+            "huggingface exports the model"
+        )
 
 
 def program_name(task: Task) -> str:
@@ -72,16 +86,8 @@ def prediction(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The function of a task that is shipped, ``function(model, batch)``, and the specs of its inputs.
 
     A language model takes and gives its state too: ``function(model, batch, state)``.
-
-    Raises:
-        InputError: for a task whose answers are written by a loop of its own.
     """
     objective = task.objective
-    if isinstance(objective, TextToTextObjective):
-        raise InputError(
-            f"{task.name}: texts are written by a loop, which a program of one step does not hold; --format "
-            "huggingface exports the model"
-        )
     precision = Precision.parse(task.experiment.train.precision)
 
     def predict(model: Any, batch: Any) -> Any:

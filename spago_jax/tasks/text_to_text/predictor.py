@@ -4,7 +4,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -24,8 +24,6 @@ from spago_jax.tasks.text_to_text.separate import separate_target
 from spago_jax.tasks.text_to_text.trained import HEAD
 from spago_jax.text.sentences import joined
 
-LONGEST = 512
-"""The most pieces of a source where neither the tokenizer nor the model says."""
 MAX_TOKENS = 4096
 """The most padded tokens of the sources of a call, each counted once for every beam."""
 WAITING = 256
@@ -55,7 +53,9 @@ class WritingOptions(Section):
     length_penalty: float | None = Field(
         default=None, description="the exponent of the length that the scores of beams are divided by"
     )
-    early_stopping: bool | None = Field(default=None, description="stop at as many finished texts as there are beams")
+    early_stopping: bool | Literal["never"] | None = Field(
+        default=None, description="stop at as many finished texts as there are beams; never: when none can be better"
+    )
     no_repeat_ngram_size: int | None = Field(default=None, ge=0, description="no run of so many tokens occurs twice")
     repetition_penalty: float | None = Field(
         default=None, gt=0, description="above 1, tokens that are there already are less likely"
@@ -113,13 +113,28 @@ class TextToText(Predictor):
         return cls.processor_class(
             pretrained.tokenizer,
             Marks.of(facts, str(pretrained.folder / CONFIG)),
-            longest(pretrained, settings.max_length) or LONGEST,
+            longest(pretrained, settings.max_length),
             target_tokenizer=pretrained.own_target_tokenizer or separate_target(pretrained.folder, facts),
-            prefix=settings.prefix or "",
             long_text=settings.long_text,
-            source_language=settings.source_language,
-            target_language=settings.target_language,
+            **cls._prefix(facts, settings),
         )
+
+    @classmethod
+    def _prefix(cls, facts: Mapping[str, Any], settings: Any) -> dict[str, Any]:
+        """Returns what stands before each text: as a user says, or as the ``task_specific_params`` of T5 do.
+
+        Its languages are words of the prefix, and no tokens: ``translation_en_to_de`` has ``translate English to
+        German: ``.
+        """
+        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        known = facts.get("task_specific_params") or {}
+        pair = f"translation_{settings.source_language}_to_{settings.target_language}"
+        if settings.prefix is not None:
+            return {"prefix": settings.prefix, **languages}
+        if pair in known:
+            return {"prefix": known[pair].get("prefix") or ""}
+        found = known.get(cls.name) or {}
+        return {"prefix": found.get("prefix") or facts.get("prefix") or "", **languages}
 
     def writing(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of one call for the generator: the task's own defaults, and what a user has set.

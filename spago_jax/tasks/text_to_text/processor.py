@@ -290,8 +290,12 @@ class TextToTextProcessor(Processor[Parallel, WrittenTexts]):
         return found
 
     def specs(self) -> dict[str, str]:
-        """The ids of the sources."""
-        return {"ids": "i32[batch, time]", "lengths": "i32[batch]"}
+        """The ids of the sources, and what the decoder reads."""
+        return {"ids": "i32[batch, time]", "lengths": "i32[batch]", "targets": "i32[batch, target]"}
+
+    def sizes(self) -> dict[str, int]:
+        """Those of short texts."""
+        return {"time": 32, "target": 32}
 
     # -- answers ---------------------------------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ class TextToTextTask(Task):
             target_language=model.target_language,
         )
         made.config = config
-        made.generation = dict(origin.generation) | _writing(train, made.max_target_length) | _ids(config)
+        made.generation = {**origin.generation, **_writing(train, made.max_target_length, config), **_ids(config)}
         return made
 
     def make_objective(self) -> TextToTextObjective:
@@ -223,10 +223,11 @@ def _spread(pairs: Sequence[Parallel], count: int) -> list[Parallel]:
     return [pairs[place] for place in np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int))]
 
 
-def _writing(train: TextToTextTrainConfig, longest: int) -> dict[str, Any]:
+def _writing(train: TextToTextTrainConfig, longest: int, config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns how a run writes texts where a user does not say, by transformers' names."""
     write = train.write or WrittenScoresConfig()
-    length = longest + 1 if write.max_length is None else write.max_length
+    most = network_config(config).longest
+    length = min(longest + 1, most or longest + 1) if write.max_length is None else write.max_length
     return {"max_length": length, "num_beams": write.num_beams, "length_penalty": write.length_penalty}
 
 
