@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from subwords import wordpiece_folder
-from tiny_pretrained import write_tiny
+from tiny_pretrained import write_tiny, write_tiny_pair
 
 from spago_jax.cli.main import run
 from spago_jax.cli.task_options import ALIASES
@@ -38,7 +38,7 @@ def sections(page):
 
 PAGES = [
     (page, name)
-    for page in ("tasks.md", "pretrained.md", "from-spago.md")
+    for page in ("tasks.md", "generation.md", "pretrained.md", "from-spago.md")
     for name, text in sections(page).items()
     if re.search(r"^```(bash|python)", text, re.MULTILINE)
 ]
@@ -50,6 +50,7 @@ def models(tmp_path_factory):
     for name, (kind, head, keys) in MODELS.items():
         write_tiny(root / name, kind, head, max_position_embeddings=64, **keys)
         wordpiece_folder(root / name)
+    write_tiny_pair(root / "writes")
     return root
 
 

@@ -86,3 +86,27 @@ def their_output(model, kind: str) -> np.ndarray:
 
     with torch.no_grad():
         return model(torch.from_numpy(ids_for(kind)), attention_mask=torch.from_numpy(MASK))[0].numpy()
+
+
+def write_tiny_pair(folder: Path, kind: str = "marian", **keys) -> Path:
+    """Writes a tiny random encoder-decoder without transformers, with a tokenizer of letters."""
+    from spago_jax.models.encoder_decoder import EncoderDecoder
+    from spago_jax.models.pretrained import config_from_huggingface, config_to_huggingface, weight_table
+    from spago_jax.text.tokenizers import train_tokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ.,:;?!<>-'\"0123456789"
+    tokenizer = train_tokenizer([letters], kind="characters", size=99, min_count=1, marks="end")
+    ids = tokenizer.special_ids
+    sizes = {
+        "d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8, "max_position_embeddings": 200,
+    }  # fmt: skip
+    marks = {"pad_token_id": ids["pad"], "eos_token_id": ids["end"], "decoder_start_token_id": ids["pad"]}
+    config = config_from_huggingface({"model_type": kind, "vocab_size": tokenizer.size, **sizes, **marks, **keys})
+    model = EncoderDecoder.init(jax.random.key(0), config.network, head="words")
+    tensors = dict(write_weights(weight_table(config.network, "words"), flat(model)))
+    (folder / "config.json").write_text(json.dumps(config_to_huggingface(config, "words")))
+    write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
+    tokenizer.save(folder)
+    return folder

@@ -74,7 +74,7 @@ def _facts(found: "Pretrained") -> dict[str, Any]:
     return {
         "model": str(found.folder),
         "file": report.file.name,
-        "architecture": found.config.encoder.architecture,
+        "architecture": found.config.network.architecture,
         "head": found.head,
         "labels": list(found.labels) if found.head.endswith("-classification") else None,
         "tensors": report.tensors,

@@ -21,10 +21,15 @@ ALIASES = {
     "multi_class": "multi_label",
     "pooling_strategy": "pooling",
     "possible_labels": "labels",
+    "sample": "do_sample",
+    "src_lang": "source_language",
     "text2": "pair",
+    "tgt_lang": "target_language",
 }
 # Options of spaGO's clients whose values are the inputs themselves.
 INPUTS = ("text", "question", "input_text")
+# Lists of texts, which hold commas of their own.
+TEXTS = ("passages",)
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -56,7 +61,7 @@ def split(
             hint = did_you_mean(name, flags) if flags else "it has none"
             raise InputError(f"{task} has no option --{name}: {hint}")
         elif _is_list(fields[key].annotation):
-            if "," in value:
+            if "," in value and key not in TEXTS:
                 raise InputError(
                     f"--{name} {value!r} holds a comma: give --{name} once for each item; a comma within one goes into "
                     "a record of a .jsonl file"

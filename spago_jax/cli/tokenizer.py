@@ -22,17 +22,36 @@ class Kind(enum.StrEnum):
     wordpiece = "wordpiece"
     bpe = "bpe"
     unigram = "unigram"
+    characters = "characters"
+    words = "words"
+
+
+class Marks(enum.StrEnum):
+    """Where special tokens stand beside a text."""
+
+    both = "both"
+    end = "end"
 
 
 @tokenizer.command()
 def train(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Texts, UTF-8, one per line; .gz too.")],
-    kind: Annotated[Kind, typer.Option(help="As BERT (wordpiece), RoBERTa (bpe) or XLM-R (unigram) cuts words.")],
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            help="As BERT (wordpiece), RoBERTa (bpe) or XLM-R (unigram) cuts words; or whole characters or words."
+        ),
+    ],
     size: Annotated[int, typer.Option(help="The most tokens in the vocabulary, special ones included.")],
     output: Annotated[Path, typer.Option(help="The folder to write.")],
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Lower-case texts first.")] = False,
-    min_count: Annotated[int, typer.Option(help="How often two pieces must meet to be joined.")] = 2,
+    min_count: Annotated[
+        int, typer.Option(help="How often two pieces must meet to be joined, or a character or word must occur.")
+    ] = 2,
     max_length: Annotated[int | None, typer.Option(help="The most ids that the model will read.")] = None,
+    marks: Annotated[
+        Marks, typer.Option(help="Special tokens at both sides of a text, or at its end alone (encoder-decoders).")
+    ] = Marks.both,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a tokenizer that is there.")] = False,
 ) -> None:
     """Learns a vocabulary from texts, and writes tokenizer.json and tokenizer_config.json."""
@@ -44,7 +63,13 @@ def train(
     for path in files:
         find_file(path)
     learned = train_tokenizer(
-        _lines(files), kind=kind.value, size=size, lowercase=lowercase, min_count=min_count, max_length=max_length
+        _lines(files),
+        kind=kind.value,
+        size=size,
+        lowercase=lowercase,
+        min_count=min_count,
+        max_length=max_length,
+        marks=marks.value,
     )
     with new_folder(output, replace=overwrite) as folder:
         learned.save(folder)

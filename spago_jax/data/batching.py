@@ -65,7 +65,7 @@ class LengthBatches:
 
     Args:
         lengths: the length of each example, [n].
-        batch_size: examples per batch.
+        batch_size: examples per batch; several numbers are those of each bucket, fewer where examples are longer.
         bucket_lengths: the lengths to pad to; None: chosen from ``lengths``, the fewest that reach ``max_padding``.
         max_buckets: the largest number of lengths to choose.
         max_padding: the acceptable share of padding when choosing.
@@ -92,7 +92,7 @@ class LengthBatches:
     def __init__(
         self,
         lengths: ArrayLike,
-        batch_size: int,
+        batch_size: int | Sequence[int],
         *,
         bucket_lengths: Sequence[int] | None = None,
         max_buckets: int = 8,
@@ -107,19 +107,25 @@ class LengthBatches:
     ):
         self.weights = None if weights is None else np.asarray(weights, np.float64)
         self.lengths = np.asarray(lengths, np.int32)
-        _check(len(self.lengths), batch_size, steps_per_block, order)
+        sizes = (batch_size,) if isinstance(batch_size, int) else tuple(batch_size)
+        _check(len(self.lengths), min(sizes, default=0), steps_per_block, order)
         if bucket_lengths is None:
             bucket_lengths = choose_buckets(self.lengths, max_buckets, multiple=multiple, max_padding=max_padding)
         self.bucket_lengths = tuple(int(length) for length in bucket_lengths)
+        self.batch_sizes = sizes * len(self.bucket_lengths) if isinstance(batch_size, int) else sizes
         if not self.bucket_lengths or self.bucket_lengths[0] < 1 or np.any(np.diff(self.bucket_lengths) < 1):
             raise InputError(f"bucket_lengths {list(self.bucket_lengths)} must ascend, from 1 or more")
+        if len(self.batch_sizes) != len(self.bucket_lengths):
+            raise InputError(
+                f"{len(self.batch_sizes)} numbers as batch_size, expected {len(self.bucket_lengths)}, one per bucket"
+            )
         longest = int(self.lengths.max())
         if longest > self.bucket_lengths[-1] and not truncate:
             raise InputError(
                 f"example {int(self.lengths.argmax())} has length {longest}, more than the longest bucket,"
                 f" {self.bucket_lengths[-1]}: add a longer one, or cut longer examples with truncate=True"
             )
-        self.batch_size, self.steps_per_block = batch_size, steps_per_block
+        self.steps_per_block = steps_per_block
         self.seed, self.order, self.drop_last, self.truncate = seed, order, drop_last, truncate
         bucket = np.minimum(np.searchsorted(self.bucket_lengths, self.lengths), len(self.bucket_lengths) - 1)
         # the examples of each bucket, in ascending order
@@ -128,14 +134,15 @@ class LengthBatches:
         self._batches = self._count()
         if not self:
             raise InputError(
-                f"no batch left: {len(self.lengths)} examples do not fill a batch of {batch_size}, and drop_last is set"
+                f"no batch left: {len(self.lengths)} examples do not fill a batch of {self.batch_sizes[-1]}, and "
+                "drop_last is set"
             )
 
     def _count(self) -> list[int]:
         """Counts the batches of each bucket, which depend only on the number of examples in it."""
         counts, rest = [], 0
-        for members in self._members:
-            full, rest = divmod(len(members) + rest, self.batch_size)
+        for members, size in zip(self._members, self.batch_sizes, strict=True):
+            full, rest = divmod(len(members) + rest, size)
             counts.append(full)
         if rest and not self.drop_last:
             counts[-1] += 1
@@ -150,8 +157,10 @@ class LengthBatches:
         return sum(self._batches)
 
     def __repr__(self) -> str:
+        sizes = sorted(set(self.batch_sizes))
+        size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         return (
-            f"LengthBatches({len(self.lengths)} examples, {self.steps} batches of {self.batch_size} in"
+            f"LengthBatches({len(self.lengths)} examples, {self.steps} batches of {size} in"
             f" {len(self)} blocks, lengths {list(self.bucket_lengths)}, {self.padding_waste():.1%} padding)"
         )
 
@@ -162,16 +171,17 @@ class LengthBatches:
         blocks: list[Block] = []
         rest = np.empty(0, np.int64)
         last = len(self.bucket_lengths) - 1
-        for number, (length, members) in enumerate(zip(self.bucket_lengths, self._members, strict=True)):
+        buckets = zip(self.bucket_lengths, self._members, self.batch_sizes, strict=True)
+        for number, (length, members, size) in enumerate(buckets):
             here = np.concatenate([rest, _drawn(members, self.weights, random)])
             if shuffled:
                 random.shuffle(here)
-            full = len(here) // self.batch_size * self.batch_size
+            full = len(here) // size * size
             here, rest = here[:full], here[full:]
             if number == last and len(rest) and not self.drop_last:
-                filling = np.full(self.batch_size - len(rest), -1, np.int64)
+                filling = np.full(size - len(rest), -1, np.int64)
                 here = np.concatenate([here, rest, filling])
-            blocks.extend(_blocks(here.reshape(-1, self.batch_size), self.steps_per_block, length, epoch))
+            blocks.extend(_blocks(here.reshape(-1, size), self.steps_per_block, length, epoch))
         if shuffled:
             blocks = [blocks[at] for at in random.permutation(len(blocks)).tolist()]
         return blocks
@@ -179,20 +189,19 @@ class LengthBatches:
     def shapes(self) -> list[tuple[int, int, int]]:
         """Returns the distinct shapes of an epoch, (steps, batch, length): the shapes to compile."""
         found = set()
-        for length, count in zip(self.bucket_lengths, self._batches, strict=True):
+        for length, count, size in zip(self.bucket_lengths, self._batches, self.batch_sizes, strict=True):
             for steps in (min(count, self.steps_per_block), count % self.steps_per_block):
                 if steps:
-                    found.add((steps, self.batch_size, length))
+                    found.add((steps, size, length))
         return sorted(found, key=lambda shape: (shape[2], shape[0]))
 
     def padding_waste(self) -> float:
         """Returns the share of padding among the positions of an epoch's batches, 0 to 1."""
         held = int(np.minimum(self.lengths, self.bucket_lengths[-1]).sum())
-        padded = sum(
-            length * count * self.batch_size for length, count in zip(self.bucket_lengths, self._batches, strict=True)
-        )
+        buckets = list(zip(self.bucket_lengths, self._batches, self.batch_sizes, strict=True))
+        padded = sum(length * count * size for length, count, size in buckets)
         # with drop_last each epoch leaves out other examples: count them with the mean length
-        kept = min(self.steps * self.batch_size / len(self.lengths), 1.0)
+        kept = min(sum(count * size for _, count, size in buckets) / len(self.lengths), 1.0)
         return max(1.0 - held * kept / padded, 0.0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Frame", "Labeled", "Picture", "Question", "Text", "Tokens"]
+__all__ = ["Frame", "Labeled", "Parallel", "Picture", "Question", "Text", "Tokens"]
 
 
 @dataclass(slots=True)
@@ -97,6 +97,21 @@ class Labeled:
     line: int = 0
     pair: str | None = field(default=None, repr=False)
     labels: tuple[str, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Parallel:
+    """A text with the text that is to be written for it: its translation, its summary, its answer.
+
+    Attributes:
+        source: the text that is read.
+        target: the text that is written, or None where it is not known.
+        line: the line in which it begins, counted from 1 (0: not from a file).
+    """
+
+    source: str
+    target: str | None = None
+    line: int = 0
 
 
 @dataclass(slots=True)

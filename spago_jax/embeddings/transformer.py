@@ -14,7 +14,7 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model, load_pretrained
-from spago_jax.interop.huggingface.load import read_config
+from spago_jax.interop.huggingface.load import read_encoder_config
 from spago_jax.models.encoder import (
     Encoder,
     EncoderModel,
@@ -50,7 +50,7 @@ class Transformer(Section):
     def fit(self, name: str, lexicon: Lexicon) -> TransformerIndexer:
         """The tokenizer and the config of the encoder; nothing is learned from the forms."""
         folder = find_model(self.source)  # the weights are read once, by ``from_data``
-        found, _ = read_config(folder, "states")
+        found, _ = read_encoder_config(folder, "states")
         config = config_to_huggingface(PretrainedConfig(found.encoder, extra=found.extra), "states")
         longest = min(found.encoder.longest, self.max_pieces or found.encoder.longest)
         return TransformerIndexer(name, load_tokenizer(folder), config, longest)
@@ -73,7 +73,9 @@ class Transformer(Section):
         self, module: "TransformerEmbedding", indexer: TransformerIndexer, lexicon: Lexicon
     ) -> "TransformerEmbedding":
         """The module with the weights of the folder."""
-        return module.replace(encoder=load_pretrained(self.source, head="states").model.encoder)
+        found = load_pretrained(self.source, head="states").model
+        assert isinstance(found, EncoderModel)  # as ``fit`` has seen
+        return module.replace(encoder=found.encoder)
 
 
 class TransformerEmbedding(Module):

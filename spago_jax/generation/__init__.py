@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Choosing the next id, and loops on the device that write text."""
+"""Choosing the next token, and loops on the device that write text."""
 
 from spago_jax.generation.choice import Choice as Choice
+from spago_jax.generation.generator import Generated as Generated
+from spago_jax.generation.generator import Generator as Generator
+from spago_jax.generation.option_files import options_from as options_from
+from spago_jax.generation.options import Options as Options
+from spago_jax.generation.protocol import Decoder as Decoder
 from spago_jax.generation.sampling import sample as sample

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The character language model."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ class CharacterLM(Module):
     Source: Graves (2013); spaGO ``nlp/charlm``. spaGO's generator never emits the last character of its vocabulary
     (an off-by-one); this one does.
     """
+
+    continues: ClassVar[bool] = True  # its texts begin with what it reads
 
     embedding: Embedding
     rnn: StackedRNN
@@ -66,3 +68,33 @@ class CharacterLM(Module):
         ids = jax.ShapeDtypeStruct((*batch, 1), jnp.int32)
         _, state = jax.eval_shape(lambda model, ids: model(ids), self, ids)
         return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state)
+
+    # -- as a decoder of spago_jax.generation ---------------------------------------------------------------------
+
+    def start(self, ids: Array, mask: Array | None = None, *, beams: int, length: int) -> Any:
+        """The state after all but the last of int[batch, time]; each row's characters stand at its beginning."""
+        batch, time = ids.shape
+        lengths = jnp.full(batch, time) if mask is None else mask.sum(-1)
+        state = self.initial_state((batch,))
+        if time > 1:
+            _, after = self(ids[:, :-1], jnp.maximum(lengths - 1, 0), state=state)
+            state = _like(after, state)
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf[:, None], beams, axis=1), state)
+
+    def step(self, ids: Array, state: Any) -> tuple[Array, Any]:
+        """Reads int[batch, beams]: the logits of the next one [batch, beams, alphabet], and the state after them."""
+        logits, after = self(ids[..., None], state=state)
+        return logits[..., 0, :].astype(jnp.float32), _like(after, state)
+
+    def reorder(self, state: Any, parents: Array) -> Any:
+        """The state in which each beam goes on from another one, int[batch, beams]."""
+
+        def taken(leaf: Array) -> Array:
+            return jnp.take_along_axis(leaf, parents.reshape(*parents.shape, *(1,) * (leaf.ndim - 2)), axis=1)
+
+        return jax.tree.map(taken, state)
+
+
+def _like(state: Any, before: Any) -> Any:
+    """The state in the dtypes that it had: a loop carries it."""
+    return jax.tree.map(lambda new, old: new.astype(old.dtype), state, before)

@@ -15,6 +15,7 @@ from spago_jax.errors import InputError, InputWarning
 # Names of layer norms before 2019, which old files still have.
 _OLD = ((".weight", ".gamma"), (".bias", ".beta"))
 # Numbers that other libraries save and that no model needs.
+_ROUNDED = 0.02
 _BOOKKEEPING = ("*position_ids", "*token_type_ids", "*num_batches_tracked", "*.version")
 
 
@@ -29,8 +30,9 @@ class Weight:
         inner: how many of them make a group.
         first: the number of the first layer.
         aliases: other names of the same tensor: tied members, in the order in which the model reads them.
-        untied: the path of the array that holds an alias whose numbers differ from those of ``name``; empty where the
-            alias alone counts then.
+        untied: for each alias the path of the array that holds it where its numbers differ from those of ``name``;
+            empty, or none, where the alias alone counts then.
+        instead: names that are read where the file has none of the others, and that mean nothing where it has one.
 
     >>> weight = Weight("layers.up.weight", "layer.{layer}.up.weight", layers=2)
     >>> weight.names()
@@ -43,7 +45,8 @@ class Weight:
     inner: int = 1
     first: int = 0
     aliases: tuple[str, ...] = ()
-    untied: str = ""
+    untied: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """The names of its tensors in the order of our leading axis."""
@@ -56,6 +59,21 @@ class Weight:
 
 
 @dataclasses.dataclass(frozen=True)
+class Computed:
+    """A tensor in a file that the model computes.
+
+    Attributes:
+        name: of the tensor.
+        make: computes it.
+        written: whether it is written; a file may have it or lack it.
+    """
+
+    name: str
+    make: Callable[[], np.ndarray]
+    written: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class WeightTable:
     """All weights of a model.
 
@@ -63,11 +81,13 @@ class WeightTable:
         weights: in the order of the model's paths.
         prefix: of the names of the base model in a file that has a head (``bert.``); a file may have it or lack it.
         surplus: patterns of names that belong to other heads, which a file may hold without a word.
+        computed: tensors that the model computes.
     """
 
     weights: tuple[Weight, ...]
     prefix: str = ""
     surplus: tuple[str, ...] = ()
+    computed: tuple[Computed, ...] = ()
 
     def __iter__(self) -> Iterator[Weight]:
         return iter(self.weights)
@@ -110,7 +130,7 @@ def read_weights(
         path: of the file, for messages.
 
     Raises:
-        InputError: for tensors of different shapes that we stack.
+        InputError: for tensors of different shapes that we stack, and for one that is not what the model computes.
 
     >>> table = WeightTable((Weight("up.weight", "bert.layer.{layer}.up.weight", layers=2),), prefix="bert.")
     >>> file = {"layer.0.up.weight": np.zeros(3), "layer.1.up.weight": np.ones(3), "cls.bias": np.ones(1)}
@@ -125,22 +145,26 @@ def read_weights(
     untied: list[str] = []
     for weight in table:
         if weight.layers is None:
-            found = [name for name in map(source.find, (weight.name, *weight.aliases)) if name]
+            untied_paths = ("", *weight.untied, *("" for _ in weight.aliases[len(weight.untied) :]))
+            members = zip((weight.name, *weight.aliases), untied_paths, strict=True)
+            found = [(name, kept) for spelled, kept in members if (name := source.find(spelled))]
+            instead = [(name, "") for name in map(source.find, weight.instead) if name]
+            found = found or instead[:1]
             if not found:
                 missing.append(weight.name)
                 missing_paths.append(weight.path)
                 continue
-            arrays[weight.path] = np.asarray(read(found[0]))
-            for other in found[1:]:
+            first = found[0][0]
+            arrays[weight.path] = np.asarray(read(first))
+            for other, kept in found[1:]:
                 value = np.asarray(read(other))
                 if not _same(arrays[weight.path], value):
-                    kept = weight.untied or weight.path
-                    untied.append(kept)
-                    arrays[kept] = value
+                    untied.append(kept or weight.path)
+                    arrays[kept or weight.path] = value
                     warnings.warn(
                         InputWarning(
-                            f"{_place(path)}{found[0]!r} and {other!r} are tied in this architecture and differ in the "
-                            f"file; {'both are kept' if weight.untied else f'{other!r} counts'}"
+                            f"{_place(path)}{first!r} and {other!r} are tied in this architecture and differ in the "
+                            f"file; {'both are kept' if kept else f'{other!r} counts'}"
                         ),
                         stacklevel=2,
                     )
@@ -152,6 +176,10 @@ def read_weights(
             missing_paths.append(weight.path)
             continue
         arrays[weight.path] = _stacked([found for _, found in members if found], read, path)
+    for computed in table.computed:
+        found = source.find(computed.name)
+        if found is not None:
+            _check_computed(found, read(found), computed.make(), path)
     left = sorted(source.names - source.used)
     harmless = (*_BOOKKEEPING, *table.surplus)
     surplus = tuple(name for name in left if not any(fnmatch.fnmatchcase(name, pattern) for pattern in harmless))
@@ -177,6 +205,10 @@ def write_weights(table: WeightTable, arrays: Mapping[str, Any]) -> Iterator[tup
         else:
             for row, name in enumerate(weight.names()):
                 yield name, np.asarray(array[row])
+    dtype = next(iter(arrays.values())).dtype if arrays else np.dtype(np.float32)
+    for computed in table.computed:
+        if computed.written:
+            yield computed.name, computed.make().astype(dtype)
 
 
 class _Source:
@@ -212,6 +244,17 @@ def _stacked(names: list[str], read: Callable[[str], Any], path: str | None) -> 
             )
         whole[row] = value
     return whole
+
+
+def _check_computed(name: str, value: Any, wanted: np.ndarray, path: str | None) -> None:
+    value = np.asarray(value)
+    # Files in 16 bits round it; another formula is off by more.
+    if value.shape != wanted.shape or not np.allclose(value.astype(np.float32), wanted, atol=_ROUNDED):
+        raise InputError(
+            f"tensor {name!r} of shape {value.shape} is not what the model computes, of shape {wanted.shape}: numbers "
+            "of its own are not supported there",
+            path=path,
+        )
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

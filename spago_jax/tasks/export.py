@@ -9,8 +9,10 @@ import jax
 
 from spago_jax.compiler.ship.export import DEFAULT_PLATFORMS, export
 from spago_jax.core import Precision
+from spago_jax.errors import InputError
 from spago_jax.tasks.carried_source import PACKAGE, carried_source
 from spago_jax.tasks.load import TrainedRun
+from spago_jax.tasks.text_to_text.objective import TextToTextObjective
 from spago_jax.train.task import Task
 
 _TEMPLATES = Path(__file__).parent / "exported"
@@ -40,6 +42,7 @@ def export_run(
         InputError: for an unknown platform, or a folder that is in the way.
         ExportError: for what cannot be exported.
     """
+    refuse_loops(trained.task)
     function, inputs = prediction(trained.task)
     return export(
         function,
@@ -53,6 +56,19 @@ def export_run(
         files=carried_files(trained, "stablehlo"),
         overwrite=overwrite,
     )
+
+
+def refuse_loops(task: Task) -> None:
+    """Refuses to export the program of a task whose answers are written by a loop around it.
+
+    Raises:
+        InputError: with the format that such a model has.
+    """
+    if isinstance(task.objective, TextToTextObjective):
+        raise InputError(
+            f"{task.name}: texts are written by a loop, which a program of one step does not hold; --format "
+            "huggingface exports the model"
+        )
 
 
 def program_name(task: Task) -> str:

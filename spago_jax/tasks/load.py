@@ -23,6 +23,7 @@ from spago_jax.tasks.predictor import BatchPredictor, Predictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.pretrained.task import EncoderTask
 from spago_jax.tasks.registry import TASKS
+from spago_jax.tasks.text_to_text.task import TextToTextTask
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
@@ -216,7 +217,7 @@ def open_exported(path: str | Path) -> ExportedTask:
 
 def predictor(task: Task, model: Any) -> Predictor:
     """A task with a trained model, ready to answer, on programs compiled for few shapes."""
-    if isinstance(task, EncoderTask):
+    if isinstance(task, EncoderTask | TextToTextTask):
         return task.predictor(model)
     precision = Precision.parse(task.experiment.train.precision)
     if task.processor.generates:

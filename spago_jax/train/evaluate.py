@@ -12,9 +12,20 @@ from spago_jax.train.task import Scores, Task
 
 
 def evaluate(
-    task: Task, program: Program, model: Any, split: str, devices: Devices, *, keep: int | None = None
-) -> Scores:
-    """Scores ``model`` on one part of the data; ``keep`` sets how many mistakes are kept."""
+    task: Task, program: Program, model: Any, split: str, devices: Devices, *, keep: int | None = None,
+    quick: bool = False,
+) -> Scores:  # fmt: skip
+    """Scores ``model`` on one part of the data.
+
+    Args:
+        task: the task, with its data.
+        program: its evaluation step.
+        model: the model, on the devices.
+        split: the part.
+        devices: the devices.
+        keep: how many mistakes are kept; None: as many as usual.
+        quick: whether training goes on afterwards, so that answers that are written step by step may be fewer.
+    """
     batches = task.batches(split, training=False)
     scorer: Any = task.scorer(split)
     if keep is not None:
@@ -32,7 +43,11 @@ def evaluate(
         waiting = (block, outputs)
     if waiting is not None:
         scorer.update(waiting[0], jax.device_get(waiting[1]))
-    return scorer.compute()
+    found = scorer.compute()
+    written = task.written(model, split, quick=quick, keep=keep)
+    if written is None:
+        return found
+    return Scores({**written.values, **found.values}, {**found.details, **written.details})
 
 
 def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:

@@ -361,7 +361,7 @@ class _Training:
     def _evaluate(self) -> tuple[dict[str, float], str, float]:
         """Scores the dev data; returns the scores, the same in words, and the one that picks the best checkpoint."""
         model = self.state.model_for_evaluation()
-        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.devices)
+        scores = evaluate(self.task, self.programs.evaluation, model, "dev", self.devices, quick=True)
         score = scores.values[self.metric.name]
         stopping = self.config.early_stopping
         best = self.history.judge(score, self.step, self.metric, self._min_delta)

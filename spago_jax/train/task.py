@@ -245,6 +245,17 @@ class Task(abc.ABC):
     def scorer(self, split: str) -> Scorer:
         """Returns a fresh scorer for one part of the data."""
 
+    def written(self, model: Any, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
+        """Returns the scores of answers that a model writes by a loop of its own, beside those of ``scorer``.
+
+        Args:
+            model: the model, on the devices.
+            split: the part of the data.
+            quick: whether training goes on afterwards, so that a share of the part may do.
+            keep: how many mistakes are kept; None: as many as usual.
+        """
+        return None
+
     def baseline(self, split: str) -> Scores | None:
         """Returns the scores of a simple method, if any, on the same data, to print beside the model's own."""
         return None

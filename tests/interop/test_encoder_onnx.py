@@ -113,7 +113,7 @@ def test_a_decoder_that_is_not_tied_to_the_words():
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
 def test_int8_rounds_as_on_xla_and_no_row_changes_another(kind):
     """Both round rows and weights alike, so they differ where a number lies near the middle of two integers."""
-    from spago_jax.models.encoder.quantized import quantized
+    from spago_jax.models.quantized import quantized
 
     model = make(kind, hidden=32, intermediate=64)
     given = batch(model.config)

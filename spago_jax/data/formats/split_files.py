@@ -129,7 +129,7 @@ class SplitFiles(Reader, abc.ABC):
         if files is not None or not (split == "train" or self.is_drawn(split)) or not self._drawing():
             yield from self.read_files(self.sources(split) if files is None else files, notes or Notes())
             return
-        train = self.files("train")
+        train = self.sources("train")
         stamp = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in map(find_file, train))
         # A frozen section has a hash, which pyright does not see.
         chosen = set(_parts_of(self, stamp)[split].tolist())  # pyright: ignore[reportArgumentType]
@@ -139,7 +139,7 @@ class SplitFiles(Reader, abc.ABC):
 
     def draw(self) -> dict[str, np.ndarray]:
         """Draws the parts: which examples of the training files, by number, belong to each."""
-        strata = [self.stratum(example) for example in self.read_files(self.files("train"), Notes())]
+        strata = [self.stratum(example) for example in self.read_files(self.sources("train"), Notes())]
         known = [name for name in strata if name is not None]
         return self.draw_groups(len(strata), known if len(known) == len(strata) else None)
 

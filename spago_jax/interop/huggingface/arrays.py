@@ -8,7 +8,7 @@ import numpy as np
 from spago_jax.interop.checkpoints import open_checkpoint
 from spago_jax.interop.huggingface.load import read_config, weights_reader
 from spago_jax.interop.huggingface.locate import find_model
-from spago_jax.models.encoder import weight_table
+from spago_jax.models.pretrained import weight_table
 from spago_jax.models.weight_table import read_weights
 
 
@@ -22,7 +22,7 @@ def pretrained_arrays(source: str | Path, head: str) -> dict[str, np.ndarray]:
     """
     folder = find_model(source)
     config, _ = read_config(folder, head)
-    table = weight_table(config.encoder, head)
+    table = weight_table(config.network, head)
     with open_checkpoint(folder) as tensors:
         read = weights_reader(tensors, np.dtype(np.float32))
         return dict(read_weights(table, tensors.names(), read, path=str(tensors.path)).arrays)

@@ -19,14 +19,11 @@ from spago_jax.interop.huggingface.layout import CONFIG
 from spago_jax.interop.huggingface.locate import Download, find_model
 from spago_jax.interop.huggingface.pretrained import LoadReport, Pretrained, read_generation
 from spago_jax.interop.huggingface.sentence import read_pipeline
-from spago_jax.models.encoder import (
-    EncoderModel,
-    PretrainedConfig,
-    config_from_huggingface,
-    named_classifiers,
-    weight_table,
-)
-from spago_jax.models.encoder.plans import PLANS
+from spago_jax.models.encoder import PretrainedConfig, named_classifiers
+from spago_jax.models.encoder.plans import PLANS as ENCODERS
+from spago_jax.models.encoder_decoder import EncoderDecoderConfig
+from spago_jax.models.encoder_decoder.names import as_in_file
+from spago_jax.models.pretrained import PLANS, File, Model, config_from_huggingface, init_model, untied, weight_table
 from spago_jax.models.weight_table import Weights, WeightTable, read_weights
 
 DTYPES = ("float32", "float64", "bfloat16")
@@ -81,7 +78,7 @@ def load_pretrained(
     return Pretrained(folder, config, head, model, read_pipeline(folder), read_generation(folder), report)
 
 
-def read_config(folder: Path, head: str | None = None) -> tuple[PretrainedConfig, str | None]:
+def read_config(folder: Path, head: str | None = None) -> tuple[File, str | None]:
     """Returns what ``config.json`` says, and the head that was asked for or that it names.
 
     Raises:
@@ -120,6 +117,22 @@ def read_config(folder: Path, head: str | None = None) -> tuple[PretrainedConfig
     return config, head or config.head
 
 
+def read_encoder_config(folder: Path, head: str | None = None) -> tuple[PretrainedConfig, str | None]:
+    """Returns the same of a folder that has to hold an encoder.
+
+    Raises:
+        InputError: see ``read_config``; and for an encoder-decoder.
+    """
+    config, head = read_config(folder, head)
+    if not isinstance(config, PretrainedConfig):
+        raise InputError(
+            f"model_type is {config.network.architecture!r}, an encoder-decoder, and an encoder is needed here: "
+            f"{', '.join(sorted(ENCODERS))}",
+            path=folder / CONFIG,
+        )
+    return config, head
+
+
 def weights_reader(tensors: TensorFile, dtype: np.dtype) -> Callable[[str], np.ndarray]:
     """Returns a function that copies a tensor of floating-point numbers, in ``dtype``; it refuses any other."""
 
@@ -135,7 +148,7 @@ def weights_reader(tensors: TensorFile, dtype: np.dtype) -> Callable[[str], np.n
     return read
 
 
-def _head(head: str | None, config: PretrainedConfig, tensors: TensorFile) -> str:
+def _head(head: str | None, config: File, tensors: TensorFile) -> str:
     """A class without a head, such as BertModel, may be saved with its pooler or without."""
     pooled = any(".pooler." in f".{name}" for name in tensors.names())
     if head is None:
@@ -144,26 +157,27 @@ def _head(head: str | None, config: PretrainedConfig, tensors: TensorFile) -> st
 
 
 def _read(
-    tensors: TensorFile, config: PretrainedConfig, head: str, dtype: np.dtype, allow_missing: str | Sequence[str]
-) -> tuple[PretrainedConfig, EncoderModel, LoadReport]:
+    tensors: TensorFile, config: File, head: str, dtype: np.dtype, allow_missing: str | Sequence[str]
+) -> tuple[File, Model, LoadReport]:
     names = tensors.names()
     # BERT's pre-training file may have any number of classifiers beside the masked words; that of others has its own
-    classifiers = named_classifiers(names) if (config.encoder.architecture, head) == ("bert", "pretraining") else ()
-    table = weight_table(config.encoder, head, classifiers=classifiers or None)
+    classifiers = named_classifiers(names) if (config.network.architecture, head) == ("bert", "pretraining") else ()
+    read = weights_reader(tensors, dtype)
+    if isinstance(config.network, EncoderDecoderConfig):
+        config = config.with_network(as_in_file(config.network, names))
+    table = weight_table(config.network, head, classifiers=classifiers or None)
 
-    found = read_weights(table, names, weights_reader(tensors, dtype), path=str(tensors.path))
+    found = read_weights(table, names, read, path=str(tensors.path))
     _refuse_missing(found, table, head, allow_missing, tensors.path)
     config = _labeled(config, head, found.arrays, tensors.path)
-    encoder = config.encoder
-    if any(path.endswith(".decoder") for path in found.untied):
-        encoder = dataclasses.replace(encoder, tied=False)
-        config = dataclasses.replace(config, encoder=encoder)
+    network = untied(config.network, found.untied)
+    config = config.with_network(network)
 
     weights = {name: found.arrays[f"head.classifiers.{name}.weight"] for name in classifiers}
     sizes = {name: array.shape[0] if array.ndim else 1 for name, array in weights.items()} or None
 
-    def init(key: jax.Array) -> EncoderModel:
-        return EncoderModel.init(key, encoder, head=head, labels=len(config.labels), classifiers=sizes)
+    def init(key: jax.Array) -> Model:
+        return init_model(key, network, head=head, labels=len(config.labels), classifiers=sizes)
 
     arrays: dict[str, Any] = {}
     for path in list(found.arrays):  # one at a time: JAX takes over most of them, and copies the others
@@ -211,7 +225,7 @@ def _refuse_missing(found: Weights, table: WeightTable, head: str, allow: str | 
         )
 
 
-def _labeled(config: PretrainedConfig, head: str, arrays: Mapping[str, np.ndarray], path: Path) -> PretrainedConfig:
+def _labeled(config: File, head: str, arrays: Mapping[str, np.ndarray], path: Path) -> File:
     """The labels are as many as the head has outputs."""
     bias = arrays.get("head.output.bias")
     there = len(bias) if head in _LABELED and bias is not None and bias.ndim else None
@@ -230,7 +244,7 @@ def _fresh(init: Any, paths: Sequence[str], dtype: np.dtype) -> dict[str, jax.Ar
     return {path: array.astype(dtype) for path, array in drawn(jax.random.key(0)).items()}
 
 
-def _report(tensors: TensorFile, model: EncoderModel, table: WeightTable, found: Weights) -> LoadReport:
+def _report(tensors: TensorFile, model: Model, table: WeightTable, found: Weights) -> LoadReport:
     arrays = flat(model).values()
     return LoadReport(
         file=tensors.path,

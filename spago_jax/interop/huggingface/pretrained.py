@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
 from spago_jax.core.disk import new_folder, refuse_taken, replace_file
+from spago_jax.errors import InputError
+from spago_jax.generation import Generated, Generator
+from spago_jax.interop.huggingface.generation import generation_options, make_generator
 from spago_jax.interop.huggingface.json_files import read_object
 from spago_jax.interop.huggingface.layout import CONFIG, GENERATION, TOKENIZER, sentence_weights, small_files
 from spago_jax.interop.huggingface.sentence import SentencePipeline, write_pipeline
-from spago_jax.models.encoder import EncoderModel, PretrainedConfig, config_to_huggingface, weight_table
+from spago_jax.models.encoder import EncoderModel
+from spago_jax.models.encoder.heads import Pretraining
+from spago_jax.models.encoder_decoder import EncoderDecoder, EncoderDecoderFile
+from spago_jax.models.pretrained import File, Model, config_to_huggingface, weight_table
 from spago_jax.models.weight_table import write_weights
 
 if TYPE_CHECKING:
     from spago_jax.text.tokenizers.subword import SubwordTokenizer
 
 WEIGHTS = "model.safetensors"
+TARGET_TOKENIZER = "target_tokenizer"
+"""The folder of the tokenizer of the texts that are written, where a model has two."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +61,25 @@ class Pretrained:
 
     Attributes:
         folder: where it was read from.
-        config: of the encoder, with the labels and the keys that are only kept.
+        config: of the network, with the labels and the keys that are only kept.
         head: the name of the head.
-        model: an ``EncoderModel``; ``model.logits(ids, mask)`` gives what the head says.
+        model: an ``EncoderModel`` or an ``EncoderDecoder``; ``model.logits(ids, mask)`` gives what the head says.
         pooling: the pipeline of a folder of sentence-transformers; None where there is none.
         generation: the settings of ``generation_config.json``; None where there is none.
         report: what was found in the file.
         own_tokenizer: of a model that was not read from a folder.
+        own_target_tokenizer: that of the texts that such a model writes, where it is another one.
     """
 
     folder: Path
-    config: PretrainedConfig
+    config: File
     head: str
-    model: EncoderModel
+    model: Model
     pooling: SentencePipeline | None
     generation: Mapping[str, Any] | None
     report: LoadReport
     own_tokenizer: "SubwordTokenizer | None" = None
+    own_target_tokenizer: "SubwordTokenizer | None" = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -94,6 +104,33 @@ class Pretrained:
         """Whether the folder has files of a tokenizer."""
         return self.own_tokenizer is not None or any((self.folder / name).is_file() for name in TOKENIZER)
 
+    @cached_property
+    def generator(self) -> Generator:
+        """What writes texts, with the folder's options: ``generate`` and ``stream``; its programs are compiled once.
+
+        Raises:
+            InputError: for a model that writes no texts, or options that are out of range or not supported.
+        """
+        if not isinstance(self.model, EncoderDecoder) or not isinstance(self.config, EncoderDecoderFile):
+            raise InputError(
+                f"{self.config.network.architecture} is an encoder, which writes no texts", path=self.folder
+            )
+        return make_generator(self.model, generation_options(self.config, self.generation, self.folder))
+
+    def generate(self, ids: Any, mask: Any = None, **options: Any) -> Generated:
+        """Returns what an encoder-decoder writes for each row of int[batch, time], as transformers' ``generate`` does.
+
+        Args:
+            ids: int[batch, time], with the special tokens that the encoder reads.
+            mask: bool or int[batch, time], which tokens are real.
+            options: by transformers' names, over those of the folder; see ``generation.Options``, and
+                ``generation.Generator.generate`` for what else there is.
+
+        Raises:
+            InputError: as ``generator``; for ids that are not the model's; for an unknown option, or one out of range.
+        """
+        return self.generator.generate(ids, mask, **options)
+
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model in Hugging Face's layout, whole or not at all, and returns its folder.
 
@@ -109,7 +146,7 @@ class Pretrained:
         arrays = flat(self.model)
         facts = config_to_huggingface(self.config, self.head)
         facts.pop("torch_dtype", None)  # the older name of the same key
-        facts["dtype"] = arrays["encoder.embeddings.words"].dtype.name
+        facts["dtype"] = self.model.dtype.name
         tensors = dict(
             write_weights(weight_table(self.model.config, self.head, classifiers=self._classifiers()), arrays)
         )
@@ -123,6 +160,10 @@ class Pretrained:
         """Writes what stands beside config and weights, byte for byte."""
         if self.own_tokenizer is not None:
             self.own_tokenizer.save(folder)
+            if self.own_target_tokenizer is not None:
+                self.own_target_tokenizer.save(folder / TARGET_TOKENIZER)
+            if self.generation is not None:
+                replace_file(folder / GENERATION, json.dumps(dict(self.generation), indent=2) + "\n")
             if self.pooling is not None:
                 write_pipeline(self.pooling, folder, self.model.config.hidden)
             return
@@ -134,9 +175,10 @@ class Pretrained:
                 shutil.copyfile(self.folder / name, folder / name)
 
     def _classifiers(self) -> tuple[str, ...] | None:
-        if (self.model.config.architecture, self.head) != ("bert", "pretraining"):
-            return None  # the architecture's own
-        return tuple(self.model.head.classifiers)  # type: ignore[union-attr]
+        if not isinstance(self.model, EncoderModel) or not isinstance(self.model.head, Pretraining):
+            return None
+        # Other architectures than BERT have their own.
+        return tuple(self.model.head.classifiers) if self.model.config.architecture == "bert" else None
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:

@@ -8,7 +8,7 @@ from spago_jax.compiler.ship.export import copy_files
 from spago_jax.compiler.ship.folder import appearing, check_target
 from spago_jax.compiler.ship.manifest import write_manifest
 from spago_jax.interop.onnx.convert import to_onnx
-from spago_jax.tasks.export import carried_files, metadata, prediction, program_name
+from spago_jax.tasks.export import carried_files, metadata, prediction, program_name, refuse_loops
 from spago_jax.tasks.load import TrainedRun
 
 
@@ -29,6 +29,7 @@ def export_onnx(trained: TrainedRun, folder: str | Path, *, overwrite: bool = Fa
     """
     target = Path(folder)
     check_target(target, overwrite)
+    refuse_loops(trained.task)
     function, inputs = prediction(trained.task)
     name = program_name(trained.task)
     shipped = shipment(function, (trained.model, *inputs), name=name)

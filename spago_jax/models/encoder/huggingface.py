@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.models.config_json import OF_LABELS, check_extra, read_labels, read_value, write_labels
 from spago_jax.models.encoder.config import EncoderConfig
-from spago_jax.models.encoder.keys import HARMLESS, HARMLESS_OF, KEYS, MUST_BE, NAMES, Key
+from spago_jax.models.encoder.keys import HARMLESS, HARMLESS_OF, KEYS, MUST_BE, NAMES
 from spago_jax.models.encoder.plans import head_plan, heads_by_class
 from spago_jax.models.modernbert.config import ModernBertConfig
 from spago_jax.models.modernbert.huggingface import LAYER_KEYS, layers_from_huggingface, layers_to_huggingface
-
-PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 
 # What each architecture fixes, and no key says.
 _FIXED: dict[str, dict[str, Any]] = {
@@ -21,7 +20,6 @@ _FIXED: dict[str, dict[str, Any]] = {
     "albert": {"projects": True},
 }
 _COUNTS_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
-_OF_LABELS = ("id2label", "label2id", "num_labels", "problem_type")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +45,15 @@ class PretrainedConfig:
         """The head that ``class_name`` has; None for a class of somebody's own, which may have any."""
         return heads_by_class(self.encoder.architecture).get(self.class_name or "")
 
+    @property
+    def network(self) -> EncoderConfig | ModernBertConfig:
+        """The encoder's, by the name that the configs of all pre-trained models have."""
+        return self.encoder
+
+    def with_network(self, network: EncoderConfig | ModernBertConfig) -> "PretrainedConfig":
+        """The same with another encoder."""
+        return dataclasses.replace(self, encoder=network)
+
 
 def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None) -> PretrainedConfig:
     """Reads the mapping of a config.json.
@@ -68,16 +75,17 @@ def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None
         raise InputError(f"model_type is {kind!r}: {did_you_mean(str(kind), KEYS, known='supported')}", path=path)
     given = {NAMES.get(kind, {}).get(key, key): value for key, value in given.items()}
     keys = KEYS[kind]
-    fields: dict[str, Any] = {key.field: _value(name, given, key, path) for name, key in keys.items()}
+    fields: dict[str, Any] = {key.field: read_value(name, given, key, path) for name, key in keys.items()}
     extra: dict[str, Any] = {}
     for name, value in given.items():
-        if name in keys or name in ("model_type", "architectures", *_OF_LABELS):
+        if name in keys or name in ("model_type", "architectures", *OF_LABELS):
             continue
         if kind == "modernbert" and name in LAYER_KEYS:
             continue
-        _check_extra(name, value, kind, path)
+        harmless = HARMLESS | HARMLESS_OF.get(kind, frozenset())
+        check_extra(name, value, kind, known=keys, must_be=MUST_BE, harmless=harmless, path=path)
         extra[name] = value
-    labels, problem = _labels(given, path)
+    labels, problem = read_labels(given, path)
     try:
         encoder = _modernbert(given, fields) if kind == "modernbert" else _encoder(kind, fields)
     except InputError as error:
@@ -102,10 +110,7 @@ def config_to_huggingface(config: PretrainedConfig, head: str) -> dict[str, Any]
     found |= {name: getattr(encoder, key.field) for name, key in KEYS[kind].items()}
     if isinstance(encoder, ModernBertConfig):
         found |= layers_to_huggingface(encoder)
-    found["id2label"] = {str(number): label for number, label in enumerate(config.labels)}
-    found["label2id"] = {label: number for number, label in enumerate(config.labels)}
-    if config.problem is not None:
-        found["problem_type"] = config.problem
+    found |= write_labels(config.labels, config.problem)
     return {**found, **config.extra}
 
 
@@ -122,55 +127,3 @@ def _encoder(kind: str, fields: dict[str, Any]) -> EncoderConfig:
 
 def _modernbert(given: Mapping[str, Any], fields: dict[str, Any]) -> ModernBertConfig:
     return ModernBertConfig(**fields, **layers_from_huggingface(given, fields["layers"]))
-
-
-def _value(name: str, given: Mapping[str, Any], key: Key, path: str | None) -> Any:
-    value, default = given.get(name, key.default), key.default
-    nullable = default is None or name in ("pad_token_id", "classifier_dropout", "summary_activation")
-    if value is None and nullable:
-        return None
-    kind = bool if isinstance(default, bool) else int if isinstance(default, int) else type(default)
-    if default is None or kind is float:
-        kind = (int, float)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        expected = {bool: "true or false", int: "a whole number", str: "a name"}.get(kind, "a number")  # type: ignore
-        raise InputError(f"{name} is {value!r}, expected {expected}", path=path)
-    return value
-
-
-def _check_extra(name: str, value: Any, kind: str, path: str | None) -> None:
-    if name in MUST_BE:
-        if value not in MUST_BE[name]:
-            allowed = " or ".join(repr(one) for one in MUST_BE[name] if one is not None) or "null"
-            raise InputError(
-                f"{name} is {value!r}, which changes what the model computes and is not supported; expected {allowed}",
-                path=path,
-            )
-        return
-    if name in ("auto_map", "trust_remote_code"):
-        raise InputError(f"{name}: the model runs code of its own, which is not supported", path=path)
-    if name not in HARMLESS and name not in HARMLESS_OF.get(kind, ()):
-        known = {*KEYS[kind], *MUST_BE, *HARMLESS, *_OF_LABELS}
-        hint = did_you_mean(name, known)
-        raise InputError(
-            f"unknown key {name!r} of a {kind} config, which may change what the model computes"
-            + (f": {hint}" if hint.startswith("did") else "; take it out if it changes nothing"),
-            path=path,
-        )
-
-
-def _labels(given: Mapping[str, Any], path: str | None) -> tuple[tuple[str, ...], str | None]:
-    problem = given.get("problem_type")
-    if problem is not None and problem not in PROBLEMS:
-        raise InputError(f"problem_type is {problem!r}, {did_you_mean(str(problem), PROBLEMS)}", path=path)
-    named = given.get("id2label")
-    if named is None:
-        count = given.get("num_labels", given.get("_num_labels"))
-        return tuple(f"LABEL_{number}" for number in range(2 if count is None else int(count))), problem
-    try:
-        by_number = {int(number): str(label) for number, label in named.items()}
-    except (AttributeError, ValueError):
-        raise InputError(f"id2label is {named!r}, expected a mapping of numbers to labels", path=path) from None
-    if sorted(by_number) != list(range(len(by_number))):
-        raise InputError(f"id2label has the numbers {sorted(by_number)}, expected 0 to {len(named) - 1}", path=path)
-    return tuple(by_number[number] for number in range(len(by_number))), problem

@@ -1,17 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The keys of a config.json: which field each sets, which values are refused, which change nothing. Data."""
 
-import dataclasses
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Key:
-    """A key that a field of ours takes: its name, and the value where a file has none."""
-
-    field: str
-    default: Any
-
+from spago_jax.models.config_json import Key
 
 _COMMON = {
     "num_hidden_layers": Key("layers", 12),

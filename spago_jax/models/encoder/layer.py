@@ -6,38 +6,12 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
+from spago_jax.models.attention import Attention
 from spago_jax.models.encoder.config import EncoderConfig
 from spago_jax.models.execution import Execution
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
-from spago_jax.ops.attention import scaled_dot_product_attention
 from spago_jax.ops.dropout import dropout
-
-
-class SelfAttention(Module):
-    """``W_o softmax(q k' / sqrt(d) + bias) v``, with a matrix each for queries, keys and values."""
-
-    query: Linear
-    key: Linear
-    value: Linear
-    output: Linear
-
-    def __call__(self, x: Array, *, heads: int, rate: float, rng: Rng | None, how: Execution, **seen) -> Array:
-        """[..., time, hidden], kept; ``seen`` goes to ``scaled_dot_product_attention``."""
-
-        def split(y: Array) -> Array:
-            return y.reshape(*y.shape[:-1], heads, y.shape[-1] // heads).swapaxes(-2, -3)
-
-        y = scaled_dot_product_attention(
-            split(self.query(x)),
-            split(self.key(x)),
-            split(self.value(x)),
-            rate=rate,
-            rng=child(rng, "weights"),
-            implementation=how.attention,
-            **seen,
-        )
-        return self.output(y.swapaxes(-2, -3).reshape(x.shape))
 
 
 class Layer(Module):
@@ -46,7 +20,7 @@ class Layer(Module):
     Source: Vaswani et al. (2017), Devlin et al. (2019); spaGO v0.7.0 nlp/transformers/bert.
     """
 
-    attention: SelfAttention
+    attention: Attention
     attention_norm: LayerNorm
     up: Linear
     down: Linear
@@ -68,7 +42,7 @@ class Layer(Module):
             return LayerNorm(weight=jnp.ones(shape), bias=jnp.zeros(shape), eps=config.eps)
 
         return cls(
-            attention=SelfAttention(*(linear(config.hidden, config.hidden) for _ in range(4))),
+            attention=Attention(*(linear(config.hidden, config.hidden) for _ in range(4))),
             attention_norm=norm(),
             up=linear(config.intermediate, config.hidden),
             down=linear(config.hidden, config.intermediate),

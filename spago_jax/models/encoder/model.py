@@ -90,6 +90,15 @@ class EncoderModel(Module):
         """The encoder's."""
         return self.encoder.config
 
+    @property
+    def dtype(self) -> Any:
+        """That of the weights."""
+        return self.encoder.embeddings.words.dtype
+
+    def separate(self) -> "EncoderModel":
+        """The same model with an array per layer, to run texts and not to be saved; see ``Encoder.separate``."""
+        return self.replace(encoder=self.encoder.separate()) if isinstance(self.encoder, Encoder) else self
+
     def states(self, ids: Array, mask: Array | None = None, **inputs: Any) -> Array:
         """The encoder's states [..., time, hidden]; the arguments are those of ``Encoder``."""
         return self.encoder(ids, mask=mask, **inputs)

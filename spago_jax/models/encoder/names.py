@@ -124,7 +124,7 @@ def weight_table(
     weights = [replace(w, path=f"encoder.{w.path}", name=prefix + w.name) for w in base]
     if plan.bias and config.tied:
         decoder = "head.decoder" if head == "masked-words" else "head.words.decoder"
-        weights[0] = replace(weights[0], aliases=(f"{plan.output}.weight",), untied=decoder)
+        weights[0] = replace(weights[0], aliases=(f"{plan.output}.weight",), untied=(decoder,))
     weights += _head(config, head, plan, classifiers)
     if head in ("states", "pooler"):  # files of the base model have no prefix
         weights = [replace(w, name=w.name.removeprefix(prefix)) for w in weights]

@@ -14,8 +14,8 @@ from spago_jax.core import Array
 from spago_jax.errors import InputError
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.models.encoder.encoder import Encoder
-from spago_jax.models.encoder.quantized import quantized
+from spago_jax.models.encoder import EncoderModel
+from spago_jax.models.quantized import quantized
 from spago_jax.tasks.predictor import Call
 from spago_jax.tasks.pretrained.fastest import fastest
 
@@ -37,16 +37,14 @@ class XlaEngine(Engine):
     """Runs a model in a Program of its own, whose weights lie layer by layer.
 
     Args:
-        model: an ``EncoderModel``.
+        model: an ``EncoderModel`` or an ``EncoderDecoder``.
         quantize: ``int8``, or None.
     """
 
     def __init__(self, model: Any, *, quantize: str | None = None):
         if quantize is not None:
             model = quantized(model)
-        if isinstance(model.encoder, Encoder):
-            model = model.replace(encoder=model.encoder.separate())
-        self.model = model
+        self.model = model.separate()
 
     def call(self, outputs: Outputs, name: str) -> tuple[Call, Callable[[], object]]:
         """Returns the function of a batch, and what forbids it any further shape."""
@@ -88,7 +86,12 @@ class OnnxEngine(Engine):
     """
 
     def __init__(self, model: Any, *, quantize: str | None, places: bool):
-        dtype = model.encoder.embeddings.words.dtype
+        if not isinstance(model, EncoderModel):
+            raise InputError(
+                f"runtime 'onnxruntime' runs encoders, and {model.config.architecture} is an encoder-decoder; leave "
+                "the runtime out"
+            )
+        dtype = model.dtype
         if dtype != np.float32:
             raise InputError(
                 f"runtime 'onnxruntime' computes in float32, and dtype is {dtype.name!r}; leave the dtype out, and for "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""PretrainedPredictor: a task answered by a pre-trained encoder with a head."""
+"""PretrainedPredictor: a task answered by a pre-trained model with a head."""
 
 import abc
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.interop.huggingface import Pretrained, load_pretrained
+from spago_jax.interop.huggingface import Pretrained, find_model, load_pretrained
+from spago_jax.interop.huggingface.load import read_encoder_config
 from spago_jax.tasks.predictor import BatchPredictor
 from spago_jax.tasks.pretrained.engine import Engine, Quantize, Runtime, XlaEngine, make_engine, without_weights
 from spago_jax.tasks.pretrained.pieces import PieceProcessor
@@ -34,25 +35,27 @@ class WindowSettings(RowSettings):
 
 
 class PretrainedPredictor(BatchPredictor, abc.ABC):
-    """Answers by a pre-trained encoder with a head, on a Program per padded shape.
+    """Answers by a pre-trained model with a head, on a Program per padded shape.
 
     Args:
-        pretrained: the encoder with its tokenizer.
+        pretrained: the model with its tokenizer.
         settings: the fields of ``Settings``: ``max_length``, ``runtime``, ``quantize`` and the task's own.
 
     Attributes:
         head: the head that the task needs.
+        encoders_only: whether an encoder-decoder that has the head will not do.
         Options: what a user may set when predicting.
         Settings: what a user may set when opening.
     """
 
     name: ClassVar[str]
     head: ClassVar[str]
+    encoders_only: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section
     Settings: ClassVar[type[Section]] = RowSettings
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
-        self.dtype = pretrained.model.encoder.embeddings.words.dtype.name
+        self.dtype = pretrained.model.dtype.name
         self.settings = checked(self.Settings, settings, self.name)
         processor = self.make_processor(pretrained, self.settings)
         self.engine = self.make_engine(pretrained, places="at" in processor.specs())
@@ -65,6 +68,8 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
     @classmethod
     def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
         """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
+        if cls.encoders_only:
+            read_encoder_config(find_model(source, download=download), cls.head)
         return cls(load_pretrained(source, head=cls.head, dtype=dtype, download=download), **settings)
 
     def make_engine(self, pretrained: Pretrained, *, places: bool = False) -> Engine:
@@ -101,7 +106,7 @@ def checked(section: type[Section], settings: Mapping[str, Any], where: str) -> 
 
 
 def inputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
-    """Returns the arguments of ``EncoderModel.logits`` for a batch: token types where the encoder has some."""
+    """Returns the arguments of a model's ``logits`` for a batch: token types where the encoder has some."""
     found = {"ids": batch["ids"], "lengths": batch["lengths"]}
     return found | ({"types": batch["types"]} if getattr(model.config, "types", 0) > 1 else {})
 

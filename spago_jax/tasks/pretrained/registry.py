@@ -7,28 +7,44 @@ from spago_jax.errors import InputError, did_you_mean
 from spago_jax.registry import Registry
 
 DESCRIPTIONS = {
+    "abstractive-question-answering": "an answer to a question, written from passages",
     "fill-mask": "the words that may stand at the masks of a text",
+    "keyword-generation": "the keywords that suit a text",
     "next-sentence": "how probably one text follows another",
+    "paraphrasing": "the same text in other words",
     "passage-search": "the passages nearest to a question, and answers read from them",
     "question-answering": "the spans of a passage that answer a question",
+    "relation-extraction": "who stands in which relation to whom, as a text says",
     "replaced-token-detection": "the words of a text that do not belong",
+    "summarization": "what a text says, in fewer words",
     "text-classification": "the classes of a text, or of a pair of texts",
     "text-encoding": "a vector for a text",
+    "text2text-generation": "the text that an encoder-decoder writes for a text",
     "token-classification": "the labeled spans of a text, or a tag for each word",
+    "translation": "a text in another language",
     "zero-shot-classification": "which of some labels suit a text, without training",
 }
 
 PRETRAINED = Registry(
     "task",
     {
+        "abstractive-question-answering": (
+            "spago_jax.tasks.abstractive_question_answering.predictor:AbstractiveQuestionAnswering"
+        ),
         "fill-mask": "spago_jax.tasks.fill_mask.predictor:FillMask",
+        "keyword-generation": "spago_jax.tasks.keyword_generation.predictor:KeywordGeneration",
         "next-sentence": "spago_jax.tasks.next_sentence.predictor:NextSentencePrediction",
+        "paraphrasing": "spago_jax.tasks.paraphrasing.predictor:Paraphrasing",
         "passage-search": "spago_jax.tasks.passage_search.predictor:PassageSearch",
         "question-answering": "spago_jax.tasks.question_answering.predictor:QuestionAnswering",
+        "relation-extraction": "spago_jax.tasks.relation_extraction.predictor:RelationExtraction",
         "replaced-token-detection": "spago_jax.tasks.replaced_token_detection.predictor:ReplacedTokenDetection",
+        "summarization": "spago_jax.tasks.summarization.predictor:Summarization",
         "text-classification": "spago_jax.tasks.pretrained.text_classification:PretrainedTextClassification",
         "text-encoding": "spago_jax.tasks.text_encoding.predictor:TextEncoding",
+        "text2text-generation": "spago_jax.tasks.text_to_text.predictor:TextToText",
         "token-classification": "spago_jax.tasks.pretrained.token_classification:PretrainedTokenClassification",
+        "translation": "spago_jax.tasks.translation.predictor:Translation",
         "zero-shot-classification": "spago_jax.tasks.zero_shot_classification.predictor:ZeroShotClassification",
     },
 )
@@ -40,6 +56,7 @@ OTHER_NAMES = {
     "classify-nli": "zero-shot-classification",
     "discriminate": "replaced-token-detection",
     "encode": "text-encoding",
+    "generate": "text2text-generation",
     "language-modeling": "fill-mask",
     "predict": "fill-mask",
     "similarity": "text-encoding",

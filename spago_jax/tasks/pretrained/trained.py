@@ -10,6 +10,8 @@ from spago_jax.interop.huggingface import Pretrained
 from spago_jax.interop.huggingface.pretrained import LoadReport, check_free
 from spago_jax.models.encoder import config_from_huggingface
 from spago_jax.tasks.pretrained.objective import EncoderObjective
+from spago_jax.tasks.text_to_text.objective import TextToTextObjective
+from spago_jax.tasks.text_to_text.trained import trained_model
 from spago_jax.train.task import Task
 
 
@@ -50,11 +52,11 @@ def trained_encoder(task: Task, model: Any) -> Pretrained:
 
 
 def export_huggingface(task: Task, model: Any, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """Writes a trained encoder in Hugging Face's layout: ``config.json``, ``model.safetensors``, the tokenizer's files.
+    """Writes a trained model in Hugging Face's layout: ``config.json``, ``model.safetensors``, the tokenizer's files.
 
     Args:
-        task: as for ``trained_encoder``.
-        model: as for ``trained_encoder``.
+        task: one whose model is an encoder with a head, or an encoder-decoder.
+        model: the trained one.
         folder: where; it appears complete or not at all.
         overwrite: replace a model that is there.
 
@@ -65,4 +67,5 @@ def export_huggingface(task: Task, model: Any, folder: str | Path, *, overwrite:
         InputError: for another kind of model, or a folder that is in the way.
     """
     check_free(Path(folder), overwrite=overwrite)
-    return trained_encoder(task, model).save(folder, overwrite=overwrite)
+    found = trained_model(task, model) if isinstance(task.objective, TextToTextObjective) else None
+    return (found or trained_encoder(task, model)).save(folder, overwrite=overwrite)

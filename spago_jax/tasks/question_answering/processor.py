@@ -12,6 +12,7 @@ from spago_jax.tasks.pretrained.pieces import PieceProcessor, PieceRows, fields,
 from spago_jax.tasks.pretrained.windows import pieces_of, shared, whole
 from spago_jax.tasks.question_answering.answer import Answers, AnswerSpan
 from spago_jax.tasks.question_answering.spans import Window, best_spans
+from spago_jax.text.sentences import written_without_blanks
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 from spago_jax.text.tokenizers.tokenizer import Encoding
 
@@ -166,20 +167,7 @@ def _edge(text: str, offsets: Sequence[tuple[int, int]], words: Sequence[int | N
         0 <= piece + step < len(offsets)
         and words[piece] is not None
         and words[piece + step] == words[piece]
-        and not any(map(_written_without_blanks, text[slice(*offsets[piece])] + text[slice(*offsets[piece + step])]))
+        and not any(map(written_without_blanks, text[slice(*offsets[piece])] + text[slice(*offsets[piece + step])]))
     ):
         piece += step
     return piece
-
-
-def _written_without_blanks(char: str) -> bool:
-    code = ord(char)
-    return (
-        0x0E00 <= code <= 0x0EFF  # Thai, Lao
-        or 0x1000 <= code <= 0x109F  # Burmese
-        or 0x1780 <= code <= 0x17FF  # Khmer
-        or 0x3040 <= code <= 0x30FF  # kana
-        or 0x3400 <= code <= 0x9FFF  # ideographs
-        or 0xF900 <= code <= 0xFAFF
-        or 0x20000 <= code <= 0x3FFFF
-    )

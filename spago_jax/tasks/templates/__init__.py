@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spago_jax.core.disk import new_folder
 from spago_jax.errors import InputError, did_you_mean
+from spago_jax.tasks.templates.numbers_data import write_numbers
 from spago_jax.tasks.templates.shapes import write_shapes
 
 _NAME = "name: template\n"
@@ -40,6 +41,8 @@ TEMPLATES = (
     Template("text-generation", "text", example=("characters=80",), standard_input="The teacher "),
     Template("image-classification", "shapes", example=("--input", "test-images.idx"), make=write_shapes),
     Template("image-classification", "digits"),
+    Template("text2text-generation", "strings", standard_input="7 March 2021"),
+    Template("translation", "numbers", standard_input="two hundred and thirty-one", make=write_numbers),
 )
 
 

@@ -43,6 +43,7 @@ class TextEncoding(PretrainedPredictor):
 
     name: ClassVar[str] = "text-encoding"
     head: ClassVar[str] = "states"
+    encoders_only: ClassVar[bool] = True
     Options = EncodingOptions
     Settings = EncodingSettings
 

@@ -4,7 +4,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.text.tokenizers.huggingface import HuggingFaceTokenizer, tokenizers_package
@@ -12,13 +12,14 @@ from spago_jax.text.unicode import refuse_surrogates
 
 __all__ = ["KINDS", "train_tokenizer"]
 
-KINDS = ("wordpiece", "bpe", "unigram")
+KINDS = ("wordpiece", "bpe", "unigram", "characters", "words")
+Marks = Literal["both", "end"]
 _BERT = {"unk": "[UNK]", "pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 _ROBERTA = {
     "bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>", "cls": "<s>", "sep": "</s>", "mask": "<mask>",
 }  # fmt: skip
 _ORDER = {"wordpiece": ("pad", "unk", "cls", "sep", "mask"), "bpe": ("bos", "pad", "eos", "unk", "mask")}
-_ORDER["unigram"] = _ORDER["bpe"]
+_ORDER |= dict.fromkeys(("unigram", "characters", "words"), _ORDER["bpe"])
 _ROLES = {"bos": "begin", "eos": "end", "unk": "unknown"}
 _AT_ONCE = 1000  # words in one text
 _STEP = 1.5e-4  # more than the distance of letters that come back, see below
@@ -33,21 +34,26 @@ def train_tokenizer(
     lowercase: bool = False,
     min_count: int = 2,
     max_length: int | None = None,
+    marks: Marks = "both",
 ) -> HuggingFaceTokenizer:
     """Learns a vocabulary.
 
     ``wordpiece`` cuts as BERT does, with pieces that continue a word marked ``##``; ``bpe`` cuts bytes as RoBERTa does,
-    so that no text is unknown; ``unigram`` cuts as XLM-R does, into the most likely pieces. The special tokens, and
-    their places beside a text, are those of these models. ``save`` writes ``tokenizer.json`` and
+    so that no text is unknown; ``unigram`` cuts as XLM-R does, into the most likely pieces; ``characters`` and
+    ``words`` (apart by blanks) are the most frequent ones, with XLM-R's special tokens. The special tokens, and their
+    places beside a text, are those of these models. ``save`` writes ``tokenizer.json`` and
     ``tokenizer_config.json``, which transformers reads as well.
 
     Args:
         texts: texts, such as the lines of a file; they are read once.
-        kind: wordpiece, bpe or unigram.
+        kind: wordpiece, bpe, unigram, characters or words.
         size: the most tokens that the vocabulary may have, special ones included.
         lowercase: lower-case texts first; for WordPiece accents are removed too, as BERT's do.
-        min_count: how often two pieces must stand beside each other to be joined (wordpiece and bpe).
+        min_count: how often two pieces must stand beside each other to be joined (wordpiece and bpe), or a character
+            or a word must occur to be known.
         max_length: the most ids that a model reads, noted in the config.
+        marks: the special tokens beside a text: at ``both`` sides, or at its ``end`` alone, as encoder-decoders such as
+            Marian and T5 read and write it.
 
     Raises:
         InputError: for an unknown kind, a size that has no room for letters, or texts without any.
@@ -70,7 +76,7 @@ def train_tokenizer(
     library = tokenizers_package()
     engine = _untrained(library, kind, lowercase)
     checked = _Checked(texts)
-    learn = {"wordpiece": _learn_wordpiece, "bpe": _learn_bpe, "unigram": _learn_unigram}[kind]
+    learn = {"wordpiece": _learn_wordpiece, "bpe": _learn_bpe, "unigram": _learn_unigram}.get(kind, _learn_whole)
     try:
         learn(library, engine, checked, size, min_count, special)
     except InputError:
@@ -84,7 +90,7 @@ def train_tokenizer(
     found = engine.get_vocab_size(with_added_tokens=True)
     if found > size:
         raise InputError(f"size: {size}, expected {found} or more, which the letters of these texts take")
-    _finish(library, engine, kind, names)
+    _finish(library, engine, kind, names, marks)
     config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}  # which reads tokenizer.json as it is
     config |= {f"{role}_token": token for role, token in names.items()}
     if max_length is not None:
@@ -130,6 +136,15 @@ def _untrained(library: Any, kind: str, lowercase: bool) -> Any:
             engine.normalizer = rules.Lowercase()
         engine.pre_tokenizer = words.ByteLevel(add_prefix_space=False)
         engine.decoder = library.decoders.ByteLevel()
+    elif kind in ("characters", "words"):
+        engine = library.Tokenizer(library.models.WordLevel({}, unk_token="<unk>"))
+        if lowercase:
+            engine.normalizer = rules.Lowercase()
+        if kind == "characters":
+            engine.pre_tokenizer = words.Split(library.Regex(r"[\s\S]"), "isolated")
+            engine.decoder = library.decoders.Fuse()
+        else:
+            engine.pre_tokenizer = words.WhitespaceSplit()  # and blanks stand between words again without a decoder
     else:
         engine = library.Tokenizer(library.models.Unigram())
         steps = [rules.NFKC(), *([rules.Lowercase()] if lowercase else [])]
@@ -214,10 +229,32 @@ def _learn_unigram(
     engine.model = library.models.Unigram([*head, *ordered], unk_id=special.index("<unk>"), byte_fallback=False)
 
 
-def _finish(library: Any, engine: Any, kind: str, names: dict[str, str]) -> None:
+def _learn_whole(
+    library: Any, engine: Any, texts: Iterable[str], size: int, min_count: int, special: list[str]
+) -> None:
+    counts: Counter[str] = Counter()
+    for text in texts:
+        if engine.normalizer is not None:
+            text = engine.normalizer.normalize_str(text)
+        counts.update(piece for piece, _ in engine.pre_tokenizer.pre_tokenize_str(text))
+    often = [piece for piece, count in counts.items() if count >= min_count and piece not in special]
+    kept = sorted(often, key=lambda piece: (-counts[piece], piece))[: size - len(special)]
+    if counts and not kept:
+        raise InputError(f"min_count: {min_count}, and nothing in these texts occurs as often")
+    vocabulary = {piece: number for number, piece in enumerate([*special, *kept])}
+    engine.model = library.models.WordLevel(vocabulary, unk_token="<unk>")
+    engine.add_special_tokens(special)
+
+
+def _finish(library: Any, engine: Any, kind: str, names: dict[str, str], marks: Marks) -> None:
     """Sets the layout of special tokens, and the space that a mask takes the place of."""
     cls, sep = ((names[role], engine.token_to_id(names[role])) for role in ("cls", "sep"))
-    if kind == "bpe":
+    if marks == "end":
+        end = names["sep"]
+        engine.post_processor = library.processors.TemplateProcessing(
+            single=f"$A {end}", pair=f"$A {end} $B {end}", special_tokens=[sep]
+        )
+    elif kind == "bpe":
         engine.post_processor = library.processors.RobertaProcessing(sep, cls, add_prefix_space=False)
     else:
         pair = "[CLS] $A [SEP] $B:1 [SEP]:1" if kind == "wordpiece" else "<s> $A </s> </s> $B </s>"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Metrics with mergeable states: entity F1, token scores, answers to questions, perplexity, means."""
+"""Metrics with mergeable states: entity F1, token scores, answers to questions, written texts, perplexity, means."""
 
 from spago_jax.train.metrics.answer_scores import AnswerScores as AnswerScores
 from spago_jax.train.metrics.answer_scores import NullScore as NullScore
@@ -10,6 +10,7 @@ from spago_jax.train.metrics.entity_f1 import score_conll_files as score_conll_f
 from spago_jax.train.metrics.mean import Mean as Mean
 from spago_jax.train.metrics.perplexity import Perplexity as Perplexity
 from spago_jax.train.metrics.protocol import Metric as Metric
+from spago_jax.train.metrics.text_scores import TextScores as TextScores
 from spago_jax.train.metrics.token_scores import Confusion as Confusion
 from spago_jax.train.metrics.token_scores import LabelRow as LabelRow
 from spago_jax.train.metrics.token_scores import TokenScores as TokenScores

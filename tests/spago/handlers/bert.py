@@ -8,10 +8,11 @@ from spago.layers import linear_from, norm_from
 from spago.registry import Computation, Params, golden
 from spago.shapes import column, columns, sequence, vector
 from spago_jax.core import Array
+from spago_jax.models.attention import Attention
 from spago_jax.models.encoder import Encoder, EncoderConfig
 from spago_jax.models.encoder.embeddings import Embeddings
 from spago_jax.models.encoder.heads import Classifier, MaskedWords
-from spago_jax.models.encoder.layer import Layer, SelfAttention
+from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.execution import Execution, run_layers
 from spago_jax.nn import Linear
 
@@ -36,7 +37,7 @@ def _layer(params: Params, path: str, config: EncoderConfig) -> Layer:
 
     output = linear_from(params, f"{path}MultiHeadAttention.OutputMerge.")
     return Layer(
-        attention=SelfAttention(query=joined("Query"), key=joined("Key"), value=joined("Value"), output=output),
+        attention=Attention(query=joined("Query"), key=joined("Key"), value=joined("Value"), output=output),
         attention_norm=norm_from(params, f"{path}NormAttention.", EPS),
         up=linear_from(params, f"{path}FFN.Layers.0."),
         down=linear_from(params, f"{path}FFN.Layers.2."),

@@ -10,7 +10,7 @@ from spago_jax.errors import InputError
 from spago_jax.text.tokenizers import load_tokenizer, train_tokenizer
 from spago_jax.text.tokenizers.train import KINDS
 
-SIZES = {"wordpiece": 120, "bpe": 300, "unigram": 150}
+SIZES = {"wordpiece": 120, "bpe": 300, "unigram": 150, "characters": 150, "words": 120}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -111,3 +111,37 @@ def test_no_texts_are_refused(kind, texts):
 def test_a_bad_text_is_named():
     with pytest.raises(InputError, match="text 2: character 0 is half of a surrogate pair"):
         train_tokenizer(["a", "\ud83d", "b"], kind="bpe", size=300)
+
+
+@pytest.mark.parametrize(("kind", "text"), [("characters", "a  b\n你好"), ("words", "the cat , sat")])
+def test_whole_characters_and_words_are_read_back(kind, text, tmp_path):
+    """As transformers reads the files; blanks between characters are characters, those between words are not kept."""
+    learned = train_tokenizer([text, text], kind=kind, size=40, marks="end")
+    found = learned.encode(text)
+    parts = list(text) if kind == "characters" else text.split()
+    assert found.tokens == [*parts, "</s>"]
+    assert [text[start:end] for start, end in found.offsets[:-1]] == parts
+    assert learned.decode(found.ids) == text
+    learned.save(tmp_path)
+    assert load_tokenizer(tmp_path).encode(text).ids == found.ids
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs(text)["input_ids"] == found.ids
+    assert theirs.decode(found.ids, skip_special_tokens=True) == text
+
+
+def test_the_most_frequent_ones_are_kept_and_ties_are_alphabetical():
+    learned = train_tokenizer(["b a b c c A"], kind="words", size=7, lowercase=True, min_count=2)
+    assert [learned.token(id) for id in range(5, learned.size)] == ["a", "b"]
+    assert learned.encode("c").tokens == ["<s>", "<unk>", "</s>"]
+    with pytest.raises(InputError, match="min_count: 9, and nothing in these texts occurs as often"):
+        train_tokenizer(["a b"], kind="words", size=9, min_count=9)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram"])
+def test_marks_may_stand_at_the_end_alone(kind):
+    learned = train_tokenizer(["the cat sat"] * 3, kind=kind, size=300, marks="end")
+    ids = learned.encode("the cat").ids
+    assert ids[-1] == learned.special_ids["end"]
+    assert not {learned.special_ids["begin"], learned.special_ids["end"]} & set(ids[:-1])
+    assert learned.encode("the", "cat").special_mask.count(True) == 2

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Choosing and drawing tokens from scores."""
+
+import jax
+import jax.numpy as jnp
+
+from spago_jax.core import Array
+
+_BLOCK = 256  # scores whose weights are added up before the sums are searched
+
+
+def draw_one(scores: Array, uniform: Array) -> Array:
+    """Draws an index from the softmax of scores by inverting its distribution function, with one number per row.
+
+    A Gumbel draw takes a random number for every score; this one takes a pass over the scores, and never draws one
+    of -inf. The sums are of blocks first, so that rounding does not grow with the vocabulary.
+
+    Args:
+        scores: [..., vocabulary], not all -inf.
+        uniform: [...], uniform in [0, 1).
+
+    >>> draw_one(jnp.log(jnp.array([0.25, 0.0, 0.75])), jnp.array(0.3))
+    Array(2, dtype=int32)
+    """
+    scores = scores.astype(jnp.float32)
+    size = scores.shape[-1]
+    weights = jnp.exp(scores - scores.max(-1, keepdims=True))
+    if size > _BLOCK:
+        blocks = -(-size // _BLOCK)
+        padded = jnp.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, blocks * _BLOCK - size)])
+        grouped = padded.reshape(*weights.shape[:-1], blocks, _BLOCK)
+        block, rest = _invert(grouped.sum(-1), uniform)
+        inside = jnp.take_along_axis(grouped, block[..., None, None], axis=-2)[..., 0, :]
+        place, _ = _invert(inside, rest)
+        return block * _BLOCK + place
+    return _invert(weights, uniform)[0]
+
+
+def _invert(weights: Array, uniform: Array) -> tuple[Array, Array]:
+    """The first index whose cumulated share is above ``uniform``, and where ``uniform`` lies inside of its share."""
+    upper = jnp.cumsum(weights, axis=-1)
+    target = (uniform * upper[..., -1])[..., None]
+    possible = weights > 0
+    # Rounding may leave none above; then the last one that is possible is meant.
+    last = weights.shape[-1] - 1 - jnp.argmax(possible[..., ::-1], axis=-1)
+    found = jnp.argmax((upper > target) & possible, axis=-1)
+    place = jnp.where(jnp.any((upper > target) & possible, axis=-1), found, last).astype(jnp.int32)
+    weight = jnp.take_along_axis(weights, place[..., None], axis=-1)[..., 0]
+    begin = jnp.take_along_axis(upper, place[..., None], axis=-1)[..., 0] - weight
+    rest = (target[..., 0] - begin) / weight
+    return place, jnp.clip(rest, 0.0, 1.0 - 2.0**-24)
+
+
+def draw_some(scores: Array, keys: Array, count: int) -> tuple[Array, Array]:
+    """Draws ``count`` different indices per row without replacement, and returns their scores and them, best first.
+
+    The ``count`` largest of scores with Gumbel noise are such a draw (Kool et al., 2019).
+
+    Args:
+        scores: [rows, size].
+        keys: one per row.
+        count: how many; static.
+    """
+    noise = jax.vmap(lambda key: jax.random.gumbel(key, scores.shape[1:], jnp.float32))(keys)
+    _, drawn = jax.lax.top_k(scores + noise, count)
+    return best(jnp.take_along_axis(scores, drawn, axis=-1), drawn, count)
+
+
+def best(scores: Array, values: Array, count: int) -> tuple[Array, Array]:
+    """Returns the ``count`` largest scores of each row and the values beside them; of equal ones the first.
+
+    >>> best(jnp.array([1.0, 3.0, 3.0]), jnp.array([7, 8, 9]), 2)
+    (Array([3., 3.], dtype=float32), Array([8, 9], dtype=int32))
+    """
+    found, places = jax.lax.top_k(scores, count)
+    return found, jnp.take_along_axis(values, places, axis=-1)
+
+
+def row_keys(key: Array, rows: int, step: Array) -> Array:
+    """Returns a key for each row at a step, which does not depend on how many rows there are."""
+    here = jax.random.fold_in(key, step)
+    return jax.vmap(lambda row: jax.random.fold_in(here, row))(jnp.arange(rows))

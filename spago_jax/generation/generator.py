@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Generator: texts from a language model, by one compiled loop on the device."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from spago_jax.compiler import Program, compile
+from spago_jax.core import Array
+from spago_jax.errors import InputError
+from spago_jax.generation.beams import Beams, start_beams, step_beams
+from spago_jax.generation.limits import Limits
+from spago_jax.generation.loop import Numbers, Plan
+from spago_jax.generation.options import Options
+from spago_jax.generation.protocol import NOTHING, Decoder, continues
+from spago_jax.generation.rows import Rows, start_rows, step_rows
+from spago_jax.generation.rules.order import OwnRule, Setting, chosen_rules
+from spago_jax.generation.sizes import padded, read_ids, rung
+
+SEGMENT = 16
+"""Tokens that are written in one call of the device where something waits for them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """Texts, as transformers lays them out: those of one item follow each other, best first.
+
+    Attributes:
+        ids: int32[batch * num_return_sequences, time], padded; they begin with the prompt (an encoder-decoder's start
+            token), and are as long as the longest one.
+        lengths: int32[batch * num_return_sequences], where the texts end in ``ids``, the end included.
+        scores: float32[batch * num_return_sequences], the sum of a text's ``token_scores`` over
+            ``(new tokens) ** length_penalty``; None without beams, unless ``output_scores`` asks for it.
+        token_scores: float32[batch * num_return_sequences, time - prompt], 0 after the end; None unless
+            ``output_scores`` asks for them. With beams, the log-probability ``log_softmax(logits)`` after the rules
+            (of a forced token 0), which is not normalized again; without, ``log_softmax`` of the logits after the
+            rules.
+        prompt: tokens of the prompt.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    scores: np.ndarray | None
+    token_scores: np.ndarray | None
+    prompt: int
+
+    def texts(self) -> list[np.ndarray]:
+        """Returns the new tokens of each text, the end included."""
+        return [row[self.prompt : length] for row, length in zip(self.ids, self.lengths, strict=True)]
+
+
+class Generator:
+    """Writes texts with a language model.
+
+    The loop runs on the device, and is compiled once for each kind of options and each size of batch, input and text
+    (padded to few of them); temperatures, penalties, lengths, ids of bad words and the like are its arguments.
+
+    Args:
+        model: an encoder-decoder, or a model that writes on from a text (``continues``).
+        options: what holds where a call says nothing else.
+        rules: functions ``(scores [batch, beams, vocabulary], ids int32[batch, beams, time], length) -> scores`` that
+            run after those of the options and before sampling; in ``ids``, -1 stands where nothing is written.
+        longest: tokens that the model reads or writes at most, if there is a limit.
+        source_vocabulary: ids that an encoder knows; None: it is not checked.
+
+    >>> from spago_jax.models.character_lm import CharacterLM
+    >>> model = CharacterLM.init(jax.random.key(0), alphabet=5, embedding=4, hidden=4)
+    >>> Generator(model).generate([[1, 2, 3]], max_new_tokens=4).ids.shape
+    (1, 7)
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        options: Options | None = None,
+        *,
+        rules: Sequence[OwnRule] = (),
+        longest: int | None = None,
+        source_vocabulary: int | None = None,
+    ):
+        self.model, self.options, self.rules, self.longest = model, options or Options(), tuple(rules), longest
+        self._source_vocabulary = source_vocabulary
+        self._continues = continues(model)
+        self._whole = compile(_whole, static="plan", name="generate")
+        self._begin = compile(_begin, static="plan", name="begin generation")
+        self._advance = compile(_advance, static="plan", donate="at", name="go on with generation")
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """The compiled loops: one from beginning to end, and one in two parts, for streams and limits."""
+        return self._whole, self._begin, self._advance
+
+    def freeze(self) -> "Generator":
+        """From now on what is not compiled yet raises ``RetraceError``."""
+        for program in self.programs:
+            program.freeze()
+        return self
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """Scores per text."""
+        one = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+
+        def logits(model: Decoder, ids: Array) -> Array:
+            return model.step(ids, model.start(ids, jnp.ones(ids.shape, bool), beams=1, length=2))[0]
+
+        return jax.eval_shape(logits, self.model, one).shape[-1]
+
+    def generate(
+        self,
+        ids: Any,
+        mask: Any = None,
+        *,
+        prefix: Any = None,
+        cancelled: Callable[[], bool] | None = None,
+        **options: Any,
+    ) -> Generated:
+        """Returns texts for the items of a batch.
+
+        Args:
+            ids: int[batch, time], what an encoder reads, or texts to write on from.
+            mask: bool[batch, time], which of them are there; texts to write on from are padded on either side.
+            prefix: int[batch, tokens], what the texts of an encoder-decoder begin with instead of the start token.
+            cancelled: is asked now and then; texts end where they are when it says true.
+            options: those of ``Options``, for this call.
+
+        Raises:
+            InputError: for ids outside the vocabulary, an unknown option, or options that do not go together.
+        """
+        call = self._call(ids, mask, prefix, self.options.updated(**options))
+        limits = Limits(call.options.max_time, cancelled)
+        if not limits.any:
+            at = self._whole(self.model, call.ids, call.mask, call.prompt, call.numbers, plan=call.plan)
+            return call.found(at)
+        at = self._begin(self.model, call.ids, call.mask, call.prompt, call.numbers, plan=call.plan)
+        until, numbers = call.plan.prompt, call.numbers
+        while bool(at.open):
+            if limits.reached():  # the next token is the last one, as at the longest length
+                numbers = numbers._replace(longest=np.int32(int(at.length) + 1))
+            until += SEGMENT
+            at = self._advance(self.model, at, numbers, np.int32(until), plan=call.plan)
+        return call.found(at)
+
+    def stream(
+        self,
+        ids: Any,
+        mask: Any = None,
+        *,
+        prefix: Any = None,
+        steps: int = SEGMENT,
+        cancelled: Callable[[], bool] | None = None,
+        **options: Any,
+    ) -> Iterator[np.ndarray]:
+        """Yields new tokens as they come, int32[batch * num_return_sequences, up to ``steps``], padded after the end.
+
+        Args:
+            ids: as for ``generate``.
+            mask: as for ``generate``.
+            prefix: as for ``generate``.
+            steps: tokens that are written in one call of the device.
+            cancelled: as for ``generate``; to close the iterator does the same.
+            options: those of ``Options``, for this call.
+
+        Raises:
+            InputError: as ``generate``; and for beams, whose texts are known at their end alone.
+        """
+        chosen = self.options.updated(**options)
+        if chosen.num_beams > 1:
+            raise InputError(f"num_beams = {chosen.num_beams}: which beam is best is known at the end; stream with 1")
+        if steps < 1:
+            raise InputError(f"steps = {steps}: expected at least 1")
+        return self._stream(self._call(ids, mask, prefix, chosen), steps, cancelled)
+
+    def _stream(self, call: "_Call", steps: int, cancelled: Callable[[], bool] | None) -> Iterator[np.ndarray]:
+        limits = Limits(call.options.max_time, cancelled)
+        at = self._begin(self.model, call.ids, call.mask, call.prompt, call.numbers, plan=call.plan)
+        length = call.plan.prompt
+        while bool(at.open) and not limits.reached():
+            at = self._advance(self.model, at, call.numbers, np.int32(length + steps), plan=call.plan)
+            ids, before, length = np.asarray(at.ids), length, int(at.length)
+            yield ids[: call.items].reshape(-1, ids.shape[-1])[:, before:length]
+
+    def _call(self, ids: Any, mask: Any, prefix: Any, options: Options) -> "_Call":
+        known = self.vocabulary if self._continues else self._source_vocabulary
+        found, there = read_ids(ids, mask, known, "ids")
+        if self.longest is not None and not self._continues and found.shape[1] > self.longest:
+            raise InputError(f"ids: {found.shape[1]} tokens, and the model reads at most {self.longest}")
+        prompt = self._prompt(found, there, prefix, options)
+        self._check(options)
+        size, shift = prompt.shape[1], 0
+        if self._continues:  # prompts are padded on the left, so that they meet few compiled loops too
+            shift = rung(size) - size
+            options = dataclasses.replace(
+                options,
+                max_new_tokens=options.max_new(size),
+                max_length=None,
+                min_length=options.min_length and options.min_length + shift,
+            )
+            prompt, size = np.pad(prompt, ((0, 0), (shift, 0)), constant_values=NOTHING), size + shift
+        longest = size + options.max_new(size)
+        if options.max_length is None and options.max_new_tokens is None and self.longest is not None:
+            longest = min(longest, self.longest)
+        if self.longest is not None and longest > self.longest:
+            raise InputError(f"texts of {longest} tokens: the model writes at most {self.longest}; set max_length")
+        if (least := options.min_total(size)) > longest:
+            raise InputError(f"texts of at least {least - shift} tokens and of at most {longest - shift}")
+        items, batch = len(found), rung(len(found))
+        if self._continues:
+            found, there = _leftmost(found, there)
+        found, there = padded(found, there, batch, rung(found.shape[1], 8, self.longest))
+        setting = Setting(self.vocabulary, size, longest, not self._continues)
+        rules, numbers = chosen_rules(options, setting)
+        search = options.num_beams > 1
+        plan = Plan(
+            beams=options.num_beams if search else options.num_return_sequences,
+            search=search,
+            sample=options.do_sample,
+            room=rung(longest, 8, self.longest),
+            prompt=size,
+            early=options.early_stopping if search else False,
+            grows=options.length_penalty > 0,
+            scores=options.output_scores,
+            rules=rules,
+            own=self.rules,
+        )
+        powers = np.arange(plan.room + 1, dtype=np.float64)
+        powers[1:] **= options.length_penalty
+        arguments = Numbers(
+            rules=numbers,
+            eos=np.array(options.eos_token_id, np.int32),
+            stop=_rectangle(options.stop_sequences),
+            pad=np.int32(options.pad),
+            longest=np.int32(longest),
+            powers=np.minimum(powers, np.finfo(np.float32).max).astype(np.float32),
+            key=jax.random.key(options.seed),
+            items=np.int32(items),
+        )
+        prompt = np.pad(prompt, ((0, batch - items), (0, 0)))
+        return _Call(options, plan, arguments, found, there, prompt, items, shift)
+
+    def _prompt(self, ids: np.ndarray, mask: np.ndarray, prefix: Any, options: Options) -> np.ndarray:
+        """What the texts begin with, int32[batch, tokens]."""
+        if self._continues:
+            if prefix is not None:
+                raise InputError("prefix: this model writes on from ids; put the prefix at their end")
+            return _rightmost(np.where(mask, ids, NOTHING), mask)
+        if prefix is not None:
+            found, _ = read_ids(prefix, None, self.vocabulary, "prefix")
+            if len(found) != len(ids):
+                raise InputError(f"prefix: {len(found)} rows for {len(ids)} of ids")
+            return found
+        if options.start is None:
+            raise InputError("no decoder_start_token_id, and no bos_token_id: nothing says what a text begins with")
+        return np.full((len(ids), 1), options.start, np.int32)
+
+    def _check(self, options: Options) -> None:
+        vocabulary = self.vocabulary
+        for name, token in options.tokens():
+            if token >= vocabulary:
+                raise InputError(f"{name}: {token} is not the id of a token; the vocabulary has {vocabulary}")
+        if options.num_beams > vocabulary:
+            raise InputError(f"num_beams = {options.num_beams}: more than the {vocabulary} tokens of the vocabulary")
+        allowed = set(range(vocabulary)) - options.banned() if options.banned() else {0}
+        if not allowed - (set(options.eos_token_id) if options.min_total(1) > 1 else set()):
+            raise InputError("bad_words_ids and suppress_tokens forbid every token that could come next")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """What one call runs on: the arguments, padded to the sizes of a compiled loop."""
+
+    options: Options
+    plan: Plan
+    numbers: Numbers
+    ids: np.ndarray
+    mask: np.ndarray
+    prompt: np.ndarray
+    items: int
+    shift: int
+
+    def found(self, at: Rows | Beams) -> Generated:
+        """Returns the texts where a loop has ended."""
+        plan, count = self.plan, self.options.num_return_sequences
+        if isinstance(at, Beams):
+            best = at.finished
+            texts, ends, scores, tokens = best.ids, at.ends, best.scores, best.token_scores
+        else:
+            texts, ends, scores, tokens = at.ids, None, None, at.token_scores
+
+        def rows(leaf: Any) -> np.ndarray:
+            cut = np.asarray(leaf)[: self.items, :count]
+            return cut.reshape(-1, *cut.shape[2:])
+
+        ids = rows(texts)
+        lengths = self._lengths(ids, int(at.length)) if ends is None else rows(ends)
+        width = int(lengths.max())
+        there = (np.arange(width) < lengths[:, None]) & (ids[:, :width] != NOTHING)
+        ids = np.where(there, ids[:, :width], self.options.pad).astype(np.int32)
+        each = None if tokens is None else rows(tokens)[:, plan.prompt : width]
+        if each is not None:
+            each = np.where(np.arange(plan.prompt, width) < lengths[:, None], each, 0.0)
+        if scores is not None:
+            scores = rows(scores)
+        elif each is not None:
+            scores = (each.sum(-1) / np.asarray(self.numbers.powers)[lengths - plan.prompt]).astype(np.float32)
+        begin, lengths = self.shift, (lengths - self.shift).astype(np.int32)
+        return Generated(ids[:, begin:], lengths, scores, each, plan.prompt - begin)
+
+    def _lengths(self, ids: np.ndarray, length: int) -> np.ndarray:
+        """Up to the first end of each text."""
+        new = ids[:, self.plan.prompt : length]
+        ends = np.isin(new, np.asarray(self.numbers.eos))
+        for sequence in self.options.stop_sequences:
+            size = len(sequence)
+            if length >= size:
+                windows = np.lib.stride_tricks.sliding_window_view(ids[:, :length], size, axis=1)
+                hits = np.zeros((len(ids), length), bool)
+                hits[:, size - 1 :] = (windows == np.array(sequence)).all(-1)
+                ends |= hits[:, self.plan.prompt :]
+        first = np.where(ends.any(1), ends.argmax(1) + 1, new.shape[1])
+        return first + self.plan.prompt
+
+
+def _begin(model: Decoder, ids: Array, mask: Array, prompt: Array, numbers: Numbers, plan: Plan) -> Rows | Beams:
+    state = model.start(ids, mask, beams=plan.beams, length=plan.room)
+    sourced = not continues(model)
+
+    def read(place: Array, state: Any) -> Any:
+        tokens = jnp.broadcast_to(prompt[:, place, None], (prompt.shape[0], plan.beams))
+        return model.step(tokens, state)[1]
+
+    if sourced and plan.prompt > 1:
+        state = jax.lax.fori_loop(0, plan.prompt - 1, read, state)
+    known = {rule.name for rule in plan.rules}
+    wanted = sourced and known & {"encoder_repetition_penalty", "encoder_no_repeat_ngram_size"}
+    source = jnp.where(mask, ids, NOTHING) if wanted else None
+    start = start_beams if plan.search else start_rows
+    return start(state, prompt, source, plan, numbers)
+
+
+def _advance(model: Decoder, at: Any, numbers: Numbers, until: Array, plan: Plan) -> Any:
+    step: Any = step_beams if plan.search else step_rows
+
+    def going(at: Any) -> Array:
+        return at.open & (at.length < until)
+
+    return jax.lax.while_loop(going, lambda at: step(model, at, plan, numbers), at)
+
+
+def _whole(model: Decoder, ids: Array, mask: Array, prompt: Array, numbers: Numbers, plan: Plan) -> Any:
+    at = _begin(model, ids, mask, prompt, numbers, plan)
+    at = _advance(model, at, numbers, jnp.asarray(plan.room, jnp.int32), plan)
+    return at._replace(state=None)
+
+
+def _rectangle(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+    """Sequences on the right of int32[count, width]."""
+    width = max(map(len, sequences), default=0)
+    found = np.full((len(sequences), width), NOTHING, np.int32)
+    for row, sequence in zip(found, sequences, strict=True):
+        row[width - len(sequence) :] = sequence
+    return found
+
+
+def _leftmost(ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows with their tokens at the beginning."""
+    order = np.argsort(~mask, axis=1, kind="stable")
+    return np.take_along_axis(ids, order, 1), np.take_along_axis(mask, order, 1)
+
+
+def _rightmost(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The rows with their tokens at the end."""
+    return np.take_along_axis(ids, np.argsort(mask, axis=1, kind="stable"), 1)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Relation extraction: who stands in which relation to whom, as a text says."""
