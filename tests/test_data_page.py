@@ -17,8 +17,13 @@ _BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUNNING = [name for name, text in SECTIONS.items() if "```bash" in text]
 
 
+LONGEST = ("Language models", "Sentiment", "Several labels, numbers, pairs")
+
+
 @pytest.mark.extended
-@pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in RUNNING]
+)
 def test_a_section_runs_as_it_stands(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for kind, path, text in _BLOCK.findall(SECTIONS[name]):

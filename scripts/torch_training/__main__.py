@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Trains a config's network in PyTorch: the same first weights, batches, losses and optimizer; the same scores.
 
-.venv/bin/python scripts/torch_training CONFIG [key=value ...]
+.venv/bin/python scripts/torch_training CONFIG [key=value ...] [--threads 2]
 
 Only the randomness of the dropout differs. The trained arrays go back into the library's model, which is scored as
 after a run of its own; that the two networks agree is checked before training, by their losses without dropout.
@@ -113,7 +113,7 @@ class Training:
                 if config.clip_norm is not None:
                     torch.nn.utils.clip_grad_norm_([g["params"][0] for g in optimizer.param_groups], config.clip_norm)
                 optimizer.step()
-                sums += [float(total), float(weight)]
+                sums += [float(total.detach()), float(weight)]
                 step += 1
             seconds = time.perf_counter() - started
             print(f"epoch {epoch + 1} of {programs.epochs}: loss {sums[0] / sums[1]:.4f}, {seconds:.0f} s", flush=True)
@@ -136,8 +136,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    chosen = parser.parse_args()
-    torch.set_num_threads(2)
+    parser.add_argument("--threads", type=int, default=2)
+    chosen = parser.parse_intermixed_args()
+    torch.set_num_threads(chosen.threads)
     Training(chosen.config, chosen.overrides).run()
 
 

@@ -303,6 +303,7 @@ def test_a_pipe_that_nobody_reads_is_no_error():
     assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_input(trained, tmp_path):
     # The largest memory of a process that tags 60,000 lines of its input, over that after the first 2,000.
     script = f"""

@@ -141,6 +141,7 @@ class StopAfter(TrainingConsole):
             raise self.error
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_and_a_killed_one(says, config, tmp_path):
     for name, error in (("stopped", Interrupted("enough")), ("killed", KeyboardInterrupt())):
         with pytest.raises(type(error)):

@@ -189,6 +189,7 @@ def test_halving_goes_on_from_the_checkpoints(swept, write, tmp_path, capsys):
     assert last["scores"] == scores[1]["scores"]
 
 
+@pytest.mark.slow
 def test_halving_starts_anew_where_the_schedule_follows_all_steps(swept, write, tmp_path):
     more = "  optimizer.schedule: [cosine]\n"
     method = HALVING.replace("trials: 4", "trials: 2").replace("max_epochs: 4", "max_epochs: 2")

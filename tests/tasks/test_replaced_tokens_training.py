@@ -108,6 +108,7 @@ def test_both_losses_are_those_of_transformers(experiment, tmp_path):
     assert float(sums["replaced"].sum()) == (drawn != original).sum()
 
 
+@pytest.mark.slow
 def test_the_generator_gets_no_gradient_through_what_it_draws(experiment):
     """With the discriminator's loss alone, only what both share is moved."""
     task = experiment.task_class.prepare(experiment)

@@ -110,6 +110,7 @@ def test_a_run_gives_vectors_and_is_a_folder_of_sentence_transformers(folder, tm
     np.testing.assert_allclose(exported(texts), vectors, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scores_of_pairs_are_correlations(folder, tmp_path):
     scored = settings(folder, "score", full_score=4)
     scored["train"] |= {"epochs": 1, "evaluate_every": 1}

@@ -106,6 +106,7 @@ def test_another_min_delta_judges_the_scores_so_far_anew():
 # -- places ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_path_is_not_a_pattern(config, tmp_path):
     name = "a[1] what?* [[x]"  # each would be one for a glob
     run(config, tmp_path / name, "train.epochs=1")
