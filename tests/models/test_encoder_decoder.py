@@ -112,6 +112,11 @@ def test_what_a_model_refuses():
         model(head="word")
     with refuses("marian has no head 'sequence-classification': known: states, words"):
         model("marian", head="sequence-classification")
+    with refuses(
+        "t5: 40 buckets of relative positions up to a distance of 20; expected at least 4, and less than twice the "
+        "distance"
+    ):
+        config("t5", head_size=4, relative=40, farthest=20)
     with refuses("architecture 'brat' is not known: did you mean 'bart'?"):
         config("brat")
     with refuses("bart: decoder_start_token_id is missing from the config, so say what the decoder reads"):
