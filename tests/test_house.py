@@ -32,7 +32,7 @@ LEVELS = (
         "models.pretrained",
         "models.t5",
         "models.weight_table",
-    },  # fmt: skip
+    },
     {"interop.checkpoints", "interop.huggingface", "interop.encoder_onnx"},
     {"embeddings"},
     {"models"},
