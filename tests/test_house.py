@@ -22,7 +22,17 @@ LEVELS = (
     {"flow", "text", "data", "generation"},
     # A pre-trained encoder is an embedding of tokens, and tasks start from pre-trained models, so what opens those
     # comes before them; the rest of interop turns what tasks have trained into other systems' files, and comes after.
-    {"models.encoder", "models.modernbert", "models.execution", "models.weight_table"},
+    {
+        "models.attention",
+        "models.config_json",
+        "models.encoder",
+        "models.encoder_decoder",
+        "models.execution",
+        "models.modernbert",
+        "models.pretrained",
+        "models.t5",
+        "models.weight_table",
+    },
     {"interop.checkpoints", "interop.huggingface", "interop.encoder_onnx"},
     {"embeddings"},
     {"models"},

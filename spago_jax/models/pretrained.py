@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import spago_jax.models.encoder as _encoder
+import spago_jax.models.encoder_decoder as _pair
 from spago_jax.core import Array
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.models import encoder as _encoder
-from spago_jax.models import encoder_decoder as _pair
 from spago_jax.models.encoder import EncoderConfig, EncoderModel, PretrainedConfig
 from spago_jax.models.encoder.plans import PLANS as _ENCODERS
 from spago_jax.models.encoder.plans import HeadPlan

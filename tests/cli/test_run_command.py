@@ -252,11 +252,13 @@ def test_a_bad_record_is_named_with_its_line(says, model, tmp_path, line, messag
 def test_a_config_of_another_family_is_refused_by_name(says, model, tmp_path):
     folder = tmp_path / "other"
     folder.mkdir()
-    for kind in ("gpt2", "t5", "whisper", "llama"):
+    for kind in ("gpt2", "whisper", "llama"):
         (folder / "config.json").write_text(json.dumps({"model_type": kind}))
         (folder / "model.safetensors").write_bytes(b"")
         message = says("run", "fill-mask", folder, "a", code=2)
-        assert f"{folder / 'config.json'}: model_type is {kind!r}; supported are albert, bert" in message
+        assert f"{folder / 'config.json'}: model_type is {kind!r}; supported are albert, bart, bert" in message
+    (folder / "config.json").write_text('{"model_type": "t5"}')
+    assert f"{folder / 'config.json'}: t5 has no head 'masked-words'" in says("run", "fill-mask", folder, "a", code=2)
 
 
 def test_a_pipe_that_is_closed_is_no_error(model, monkeypatch):

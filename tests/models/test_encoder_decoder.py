@@ -47,12 +47,17 @@ def test_keys_and_values_are_written_in_place(dtype):
 
 
 def test_one_program_for_all_steps():
-    whole = model().separate()
-    step = jax.jit(lambda model, ids, state: model.step(ids, state))
+    whole, traced = model(), []
+
+    @jax.jit
+    def step(model, ids, state):
+        traced.append(ids.shape)
+        return model.step(ids, state)
+
     state = whole.start(IDS, MASK, beams=1, length=4)
     for token in range(4):
         _, state = step(whole, jnp.full((2, 1), token), state)
-    assert step._cache_size() == 1
+    assert traced == [(2, 1)]
 
 
 def test_a_batch_gives_what_each_of_its_texts_gives_alone():
@@ -112,6 +117,11 @@ def test_what_a_model_refuses():
         model(head="word")
     with refuses("marian has no head 'sequence-classification': known: states, words"):
         model("marian", head="sequence-classification")
+    with refuses(
+        "t5: 40 buckets of relative positions up to a distance of 20; expected at least 4, and less than twice the "
+        "distance"
+    ):
+        config("t5", head_size=4, relative=40, farthest=20)
     with refuses("architecture 'brat' is not known: did you mean 'bart'?"):
         config("brat")
     with refuses("bart: decoder_start_token_id is missing from the config, so say what the decoder reads"):

@@ -67,7 +67,7 @@ def test_a_span_of_a_passage(folder):
     import transformers
 
     question, passage = "Where is it?", "Ada wrote it in London, and not in Paris."
-    answer = sj.load_task("question-answering", folder("spans"))(question, passage)
+    answer = sj.load_task("question-answering", folder("spans"))(question, passage)[0]
     assert answer.text == passage[answer.start : answer.end]
     found = sj.load_pretrained(folder("spans"))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder("spans"))

@@ -50,7 +50,7 @@ class PretrainedConfig:
         """The encoder's, by the name that the configs of all pre-trained models have."""
         return self.encoder
 
-    def with_network(self, network: EncoderConfig | ModernBertConfig) -> "PretrainedConfig":
+    def with_network(self, network: Any) -> "PretrainedConfig":
         """The same with another encoder."""
         return dataclasses.replace(self, encoder=network)
 

@@ -40,7 +40,7 @@ class EncoderDecoderFile:
         plans = PLANS[self.network.architecture]
         return {plan.class_name: head for head, plan in plans.items()}.get(self.class_name or "")
 
-    def with_network(self, network: EncoderDecoderConfig) -> "EncoderDecoderFile":
+    def with_network(self, network: Any) -> "EncoderDecoderFile":
         """The same with another network."""
         return dataclasses.replace(self, network=network)
 

@@ -291,7 +291,7 @@ class EncoderDecoder(Module):
 
     def _last_end(self, ids: Array, real: Array | None) -> Array:
         """The place of the last token that ends a text; of the last real one where a text was cut."""
-        end = jnp.isin(ids, jnp.asarray(self.config.end, jnp.int32))
-        end, real = (end, True) if real is None else (end & real, real)
+        whole = jnp.ones(ids.shape, bool) if real is None else real
+        end = jnp.isin(ids, jnp.asarray(self.config.end, jnp.int32)) & whole
         time = ids.shape[-1]
-        return jnp.argmax(jnp.where(end, 2 * time, jnp.where(real, time, 0)) + jnp.arange(time), axis=-1)
+        return jnp.argmax(jnp.where(end, 2 * time, jnp.where(whole, time, 0)) + jnp.arange(time), axis=-1)
