@@ -6,6 +6,7 @@
     .venv/bin/python scripts/bench.py --device gpu [ROW ...]
     .venv/bin/python scripts/bench.py --cells [CELL ...] [--write docs/benchmarks.md]
     .venv/bin/python scripts/bench.py --encoders [ROW ...] [--short] [--write docs/benchmarks.md]
+    .venv/bin/python scripts/bench.py --generation [ROW ...] [--short] [--write docs/benchmarks.md]
 
 PyTorch waits passively (OMP_WAIT_POLICY), which keeps its threads from spinning through the turns of the others.
 """
@@ -37,6 +38,7 @@ from bench.device import peers, use_gpu  # noqa: E402
 from bench.encoder_rows import ENCODER_ROWS, encoder_table  # noqa: E402
 from bench.evolution_rows import evolution  # noqa: E402
 from bench.flow_rows import FLOW_ROWS  # noqa: E402
+from bench.generation_rows import GENERATION_ROWS, generation_table  # noqa: E402
 from bench.layer_rows import LAYER_ROWS  # noqa: E402
 from bench.lstm_rows import character_lm, layer  # noqa: E402
 from bench.measure import interleave  # noqa: E402
@@ -67,9 +69,8 @@ ROWS = {
     "mlp-train-fp32": ("MLP 784-100-10, batch 32, Adam, 100 steps, fp32", mlp),
 }
 ROWS |= CELL_ROWS | LAYER_ROWS | FLOW_ROWS | WATCH_ROWS
-MARK = "<!-- table: scripts/bench.py -->"
-MARK_OF_CELLS = "<!-- table: scripts/bench.py --cells -->"
-MARK_OF_ENCODERS = "<!-- table: scripts/bench.py --encoders -->"
+PARTS = (None, "cells", "encoders", "generation")
+MARKS = {part: f"<!-- table: scripts/bench.py{f' --{part}' if part else ''} -->" for part in PARTS}
 
 
 def main() -> int:
@@ -83,11 +84,16 @@ def main() -> int:
     )
     parser.add_argument("--cells", action="store_true", help="the recurrent cells in tokens a second; rows are cells")
     parser.add_argument("--encoders", action="store_true", help="pre-trained encoders beside other libraries' runs")
-    parser.add_argument("--short", action="store_true", help="with --encoders: tiny models, to see that all of it runs")
+    parser.add_argument("--generation", action="store_true", help="texts of encoder-decoders and of a character model")
+    parser.add_argument(
+        "--short", action="store_true", help="with --encoders or --generation: tiny models, to see that all of it runs"
+    )
     parser.add_argument("--compile", action="store_true", help="with --encoders: torch.compile too, slow")
     parser.add_argument("--write", type=Path, help="put the table into this page, after its marker")
     args = parser.parse_args()
-    known = sorted(CELLS) if args.cells else list(ENCODER_ROWS if args.encoders else ROWS)
+    parts = {"encoders": ENCODER_ROWS, "generation": GENERATION_ROWS, "cells": sorted(CELLS)}
+    part = next((name for name in parts if getattr(args, name)), None)
+    known = list(ROWS if part is None else parts[part])
     unknown = [row for row in args.rows if row not in known]
     if unknown:
         parser.error(f"unknown row {unknown[0]!r}; known: {', '.join(known)}")
@@ -101,7 +107,9 @@ def main() -> int:
     names = args.rows or known
     lines = [f"{_place(args)}, {args.rounds} rounds; {'tokens a second' if args.cells else UNITS}", ""]
     print("\n".join(lines), flush=True)
-    if args.encoders:
+    if args.generation:
+        made = generation_table(names, rounds=args.rounds, clock=clock, short=args.short)
+    elif args.encoders:
         made = encoder_table(names, rounds=args.rounds, clock=clock, short=args.short, compiled=args.compile)
     else:
         made = token_table(names, rounds=args.rounds, clock=clock) if args.cells else _rows(names, args.rounds, clock)
@@ -109,8 +117,7 @@ def main() -> int:
         lines.append(line)
         print(line, flush=True)
     if args.write:
-        mark = MARK_OF_CELLS if args.cells else MARK_OF_ENCODERS if args.encoders else MARK
-        _write(args.write, mark, lines)
+        _write(args.write, MARKS[part], lines)
     return 0
 
 

@@ -13,7 +13,7 @@ import torch
 
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface, weight_table
-from spago_jax.models.encoder.quantized import quantized
+from spago_jax.models.quantized import quantized
 from spago_jax.models.weight_table import read_weights
 from spago_jax.tasks.predictor import BatchPredictor
 
