@@ -14,7 +14,10 @@ from spago_jax.errors import InputError
 from spago_jax.tasks.abstractive_question_answering.processor import AskedProcessor
 from spago_jax.tasks.keyword_generation.processor import KeywordProcessor
 from spago_jax.tasks.relation_extraction.processor import Relation, RelationProcessor, relations_of
+from spago_jax.tasks.summarization.predictor import Summarization
+from spago_jax.tasks.text_to_text.predictor import TextSettings
 from spago_jax.tasks.text_to_text.processor import Marks, TextToTextProcessor
+from spago_jax.tasks.translation.predictor import Translation
 from spago_jax.text.tokenizers import load_tokenizer, train_tokenizer
 
 
@@ -256,6 +259,21 @@ def test_marian_is_told_the_language_before_the_source(tmp_path):
         processor(tokenizer=tokenizer, source_language="fra")
     with pytest.raises(InputError, match="this model is not told languages"):
         processor(target_language="fra")
+
+
+def test_t5_is_told_by_a_prefix_what_to_write():
+    """As its config's ``task_specific_params`` say, which pipelines followed; a user's own goes before."""
+    german = "translate English to German: "
+    facts = {"task_specific_params": {
+        "summarization": {"prefix": "summarize: "}, "translation_en_to_de": {"prefix": german},
+    }}  # fmt: skip
+    none = {"source_language": None, "target_language": None}
+    named = TextSettings(source_language="en", target_language="de")
+    assert Summarization._prefix(facts, TextSettings()) == {"prefix": "summarize: ", **none}
+    assert Translation._prefix(facts, named) == {"prefix": german}
+    assert Translation._prefix(facts, TextSettings()) == {"prefix": "", **none}
+    assert Translation._prefix(facts, TextSettings(prefix="to French: ")) == {"prefix": "to French: ", **none}
+    assert Translation._prefix({}, named) == {"prefix": "", "source_language": "en", "target_language": "de"}
 
 
 # -- answers that are parsed ---------------------------------------------------------------------------------------
