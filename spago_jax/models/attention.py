@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The attention of pre-trained transformers, over a sequence's own states or over those of another."""
 
+import jax.numpy as jnp
+
 from spago_jax.core import Array, Module, Rng, child
 from spago_jax.models.execution import Execution
 from spago_jax.nn.linear import Linear
 from spago_jax.ops.attention import scaled_dot_product_attention
+from spago_jax.ops.linear import accumulation_dtype
 
 
 class Attention(Module):
@@ -63,3 +66,30 @@ def joined(y: Array) -> Array:
     """[..., heads, time, size] -> [..., time, heads * size]."""
     y = y.swapaxes(-2, -3)
     return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
+
+
+def attend_once(
+    query: Array, keys: Array, values: Array, *, scale: float | None, seen: Array, bias: Array | None = None
+) -> Array:
+    """``softmax(scale q k' + bias) v`` of one query per sequence: [..., size], kept.
+
+    Each number of the keys and values is read for one query alone, so this is a sum of products and not a matrix
+    product, which XLA's CPU backend would run once for each head.
+
+    Args:
+        query: [..., size].
+        keys: [..., time, size].
+        values: the same.
+        scale: ``size ** -0.5`` if None.
+        seen: bool[..., time], which of them are seen.
+        bias: [..., time], added to the scores.
+    """
+    wide = accumulation_dtype(query.dtype)
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = jnp.sum(query[..., None, :].astype(wide) * keys.astype(wide), axis=-1) * factor
+    if bias is not None:
+        scores = scores + bias.astype(wide)
+    scores = jnp.where(seen, scores, jnp.finfo(wide).min)
+    raised = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
+    total = jnp.sum(raised, axis=-1, keepdims=True)
+    return (jnp.sum(raised[..., None] * values.astype(wide), axis=-2) / total).astype(query.dtype)

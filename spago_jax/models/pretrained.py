@@ -40,6 +40,30 @@ def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None
     return (_pair if kind in _PAIRS else _encoder).config_from_huggingface(given, path=path)
 
 
+def encoder_from_huggingface(given: Mapping[str, Any], *, path: str | None = None) -> PretrainedConfig:
+    """The same of a model that has to be an encoder.
+
+    Raises:
+        InputError: see ``config_from_huggingface``; and for an encoder-decoder.
+    """
+    refuse_pair(given.get("model_type"), path)
+    return _encoder.config_from_huggingface(given, path=path)
+
+
+def refuse_pair(kind: Any, path: str | None = None) -> None:
+    """Refuses a ``model_type`` that is an encoder-decoder.
+
+    Raises:
+        InputError: naming it, and the encoders.
+    """
+    if kind in _PAIRS:
+        raise InputError(
+            f"model_type is {kind!r}, an encoder-decoder, and an encoder is needed here: "
+            f"{', '.join(sorted(_ENCODERS))}",
+            path=path,
+        )
+
+
 def config_to_huggingface(config: File, head: str) -> dict[str, Any]:
     """The mapping of a config.json that transformers reads.
 

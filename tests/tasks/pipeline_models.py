@@ -44,6 +44,7 @@ SIZES = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
     "initializer_range": 0.5,
 }  # fmt: skip
+BART = {"layers": 2, "attention_heads": 2, "ffn_dim": 24}
 CLASSES = ["negative", "neutral", "positive"]
 
 
@@ -65,10 +66,23 @@ def write_roberta(folder: Path, class_name: str, tokenizer: Path, labels: list[s
 
     sizes = {"vocab_size": 50265, "max_position_embeddings": 130, "type_vocab_size": 1}
     _write(folder, class_name, transformers.RobertaConfig(**sizes, **SIZES), labels)
+    return _with_byte_level_pieces(folder, tokenizer, "RobertaTokenizer")
+
+
+def write_bart(folder: Path, class_name: str, tokenizer: Path, labels: list[str] | None = None) -> Path:
+    """The same of an encoder-decoder."""
+    import transformers
+
+    sizes = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in BART.items()}
+    _write(folder, class_name, transformers.BartConfig(d_model=16, max_position_embeddings=130, **sizes), labels)
+    return _with_byte_level_pieces(folder, tokenizer, "BartTokenizer")
+
+
+def _with_byte_level_pieces(folder: Path, tokenizer: Path, class_name: str) -> Path:
     shutil.copyfile(tokenizer / "tokenizer.json", folder / "tokenizer.json")
     names = {"mask": "<mask>", "pad": "<pad>", "unk": "<unk>", "bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>"}
     tokens = {f"{role}_token": form for role, form in names.items()}
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "RobertaTokenizer", **tokens}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": class_name, **tokens}))
     return folder
 
 

@@ -20,10 +20,18 @@ from spago_jax.interop.huggingface.locate import Download, find_model
 from spago_jax.interop.huggingface.pretrained import LoadReport, Pretrained, read_generation
 from spago_jax.interop.huggingface.sentence import read_pipeline
 from spago_jax.models.encoder import PretrainedConfig, named_classifiers
-from spago_jax.models.encoder.plans import PLANS as ENCODERS
 from spago_jax.models.encoder_decoder import EncoderDecoderConfig
 from spago_jax.models.encoder_decoder.names import as_in_file
-from spago_jax.models.pretrained import PLANS, File, Model, config_from_huggingface, init_model, untied, weight_table
+from spago_jax.models.pretrained import (
+    PLANS,
+    File,
+    Model,
+    config_from_huggingface,
+    init_model,
+    refuse_pair,
+    untied,
+    weight_table,
+)
 from spago_jax.models.weight_table import Weights, WeightTable, read_weights
 
 DTYPES = ("float32", "float64", "bfloat16")
@@ -123,13 +131,9 @@ def read_encoder_config(folder: Path, head: str | None = None) -> tuple[Pretrain
     Raises:
         InputError: see ``read_config``; and for an encoder-decoder.
     """
+    refuse_pair(read_object(folder / CONFIG).get("model_type"), str(folder / CONFIG))
     config, head = read_config(folder, head)
-    if not isinstance(config, PretrainedConfig):
-        raise InputError(
-            f"model_type is {config.network.architecture!r}, an encoder-decoder, and an encoder is needed here: "
-            f"{', '.join(sorted(ENCODERS))}",
-            path=folder / CONFIG,
-        )
+    assert isinstance(config, PretrainedConfig)
     return config, head
 
 

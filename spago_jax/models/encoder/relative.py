@@ -63,8 +63,8 @@ def relative_bias(
 
 
 def relative_bias_at(table: Array, place: Array, time: int, *, count: int = BUCKETS, farthest: int = FARTHEST) -> Array:
-    """The row of ``relative_bias`` for one query that sees what is before it: [buckets, heads] -> [heads, 1, time]."""
-    return _rows(table, jnp.arange(time) - place, buckets(count, farthest, both=False)).T[:, None, :]
+    """The row of ``relative_bias`` for one query that sees what is before it: [buckets, heads] -> [heads, time]."""
+    return _rows(table, jnp.arange(time) - place, buckets(count, farthest, both=False)).T
 
 
 def _rows(table: Array, distance: Array, of: np.ndarray) -> Array:

@@ -147,7 +147,12 @@ class EncoderDecoderConfig:
             if not self.head_size and self.hidden % stack.heads:
                 raise InputError(f"{name}'s {side}: {stack.heads} heads do not divide {self.hidden} hidden features")
         if self.family.positions == "relative":
-            check_sizes(name, head_size=self.head_size, relative=self.relative, farthest=self.farthest)
+            check_sizes(name, head_size=self.head_size)
+            if not 4 <= self.relative < 2 * self.farthest:
+                raise InputError(
+                    f"{name}: {self.relative} buckets of relative positions up to a distance of {self.farthest}; "
+                    "expected at least 4, and less than twice the distance"
+                )
         else:
             check_sizes(name, positions=self.positions)
         check_padding(name, self.padding, min(self.vocabulary, self.target_words))

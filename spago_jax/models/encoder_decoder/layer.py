@@ -10,7 +10,7 @@ from jax import lax
 
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
-from spago_jax.models.attention import Attention, joined, split
+from spago_jax.models.attention import Attention, attend_once, joined, split
 from spago_jax.models.encoder_decoder.config import EncoderDecoderConfig, StackConfig
 from spago_jax.models.execution import Execution
 from spago_jax.nn.layer_norm import LayerNorm
@@ -138,7 +138,7 @@ class Layer(Module):
             memory: the source's keys and values, [batch, heads, source, size] of both.
             position: int, the token's place, where its key and value are written.
             seen: bool[time], the places that it sees, its own among them.
-            bias: [heads, 1, time], added to the scores.
+            bias: [heads, time], added to the scores.
             memory_seen: bool[batch, 1, 1, source], which tokens of the source are real; None: all.
             how: of the execution.
 
@@ -155,9 +155,11 @@ class Layer(Module):
             key, value = own.project(x[..., None, :], heads)
             keys = lax.dynamic_update_slice(keys, key.astype(keys.dtype), place)
             values = lax.dynamic_update_slice(values, value.astype(values.dtype), place)
-            query = split(own.query(x[..., None, :]), heads)
-            y = scaled_dot_product_attention(query, keys, values, scale=self._scale, mask=seen, bias=bias)
-            return own.output(joined(y)[..., 0, :])
+            # Without it the write is fused into the sums that read it, and the whole is copied for each of them.
+            keys, values = lax.optimization_barrier((keys, values))
+            query = split(own.query(x[..., None, :]), heads)[..., 0, :]
+            y = attend_once(query, keys, values, scale=self._scale, seen=seen, bias=bias)
+            return own.output(y.reshape(*x.shape[:-1], y.shape[-2] * y.shape[-1]))
 
         def read(x: Array) -> Array:
             y = scaled_dot_product_attention(split(other.query(x), heads), *memory, scale=self._scale, mask=memory_seen)

@@ -168,14 +168,14 @@ class Stack(Module):
 
     def _positions(self, time: int, first: Array | None) -> Array:
         longest, offset = self.config.positions, self.config.family.offset
-        table = jnp.asarray(sinusoids(longest, self.config.hidden)) if self.positions is None else self.positions
+        table = sinusoids(longest, self.config.hidden) if self.positions is None else self.positions
         if first is not None:
-            return take_rows(table, first[None] + offset)
+            return take_rows(jnp.asarray(table), first[None] + offset)
         if not isinstance(time, int):  # an export's, which is not known
-            return take_rows(table, jnp.arange(time) + offset)
+            return take_rows(jnp.asarray(table), jnp.arange(time) + offset)
         if time > longest:
             raise InputError(f"{time} tokens, and {self.config.architecture} has positions for {longest}: cut the text")
-        return table[offset : offset + time]
+        return jnp.asarray(table[offset : offset + time])
 
     def _normed(self, x: Array, rng: Rng | None, how: Execution) -> Array:
         if self.norm is not None:

@@ -3,9 +3,11 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
+from spago_jax.ops.linear import accumulation_dtype
 
 
 class State(NamedTuple):
@@ -14,7 +16,7 @@ class State(NamedTuple):
     Each layer has arrays of its own, so that a loop on the device writes into them in place.
 
     Attributes:
-        keys: of the tokens, per layer [batch, beams, heads, time, size].
+        keys: of the tokens, per layer [batch, beams, heads, time, size], in ``held_dtype``.
         values: the same.
         memory_keys: of the source, per layer [batch, heads, source, size]; all beams of a text read the same.
         memory_values: the same.
@@ -50,7 +52,8 @@ class State(NamedTuple):
         """
 
         def room(held: tuple[Array, ...]) -> tuple[Array, ...]:
-            return tuple(jnp.zeros((x.shape[0], beams, x.shape[1], length, x.shape[3]), x.dtype) for x in held)
+            dtype = held_dtype(held[0].dtype)
+            return tuple(jnp.zeros((x.shape[0], beams, x.shape[1], length, x.shape[3]), dtype) for x in held)
 
         start = jnp.zeros((), jnp.int32)
         return cls(room(memory_keys), room(memory_values), memory_keys, memory_values, mask, start)
@@ -62,3 +65,11 @@ class State(NamedTuple):
             keys=tuple(held[rows, parents] for held in self.keys),
             values=tuple(held[rows, parents] for held in self.values),
         )
+
+
+def held_dtype(dtype: jnp.dtype) -> jnp.dtype:
+    """The dtype in which keys and values of tokens are held: float32 for 16-bit floats on a CPU.
+
+    XLA's CPU backend widens a whole array of such floats to write one row into it, at every token.
+    """
+    return accumulation_dtype(dtype) if jax.default_backend() == "cpu" else jnp.dtype(dtype)

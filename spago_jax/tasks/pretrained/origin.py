@@ -8,7 +8,8 @@ from typing import Any
 
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model
-from spago_jax.models.encoder import PretrainedConfig, config_from_huggingface, config_to_huggingface
+from spago_jax.models.encoder import PretrainedConfig, config_to_huggingface
+from spago_jax.models.pretrained import encoder_from_huggingface
 from spago_jax.tasks.pretrained.pieces import CONFIG, load_config
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
@@ -42,7 +43,7 @@ def origin_of(experiment: Experiment) -> Origin:
         tokenizer = load_tokenizer(model.tokenizer)
         pad = {"pad_token_id": tokenizer.special_ids["pad"]} if "pad" in tokenizer.special_ids else {}
         config = {"vocab_size": tokenizer.size, **pad, **model.config}
-        return Origin(tokenizer, _adjusted(config_from_huggingface(config, path="model.config"), model.dropout))
+        return Origin(tokenizer, _adjusted(encoder_from_huggingface(config, path="model.config"), model.dropout))
     if given:
         raise InputError(f"model.{next(iter(given))} does not go with init.from, whose model has its own")
     folder = assets_of(init) if is_own_folder(init.source) else find_model(init.source)
@@ -51,7 +52,7 @@ def origin_of(experiment: Experiment) -> Origin:
         found = load_config(folder)
     except InputError as error:
         raise InputError(f"init.from names no encoder: {error}") from None
-    return Origin(tokenizer, _adjusted(config_from_huggingface(found, path=str(folder / CONFIG)), model.dropout))
+    return Origin(tokenizer, _adjusted(encoder_from_huggingface(found, path=str(folder / CONFIG)), model.dropout))
 
 
 def _adjusted(config: PretrainedConfig, dropout: float | None) -> PretrainedConfig:
