@@ -7,4 +7,3 @@ from spago_jax.generation.generator import Generator as Generator
 from spago_jax.generation.option_files import options_from as options_from
 from spago_jax.generation.options import Options as Options
 from spago_jax.generation.protocol import Decoder as Decoder
-from spago_jax.generation.sampling import sample as sample

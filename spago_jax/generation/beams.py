@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
-from spago_jax.generation.draw import best, draw_some, row_keys
+from spago_jax.generation.draw import best, draw_some
 from spago_jax.generation.loop import Numbers, Plan, ended, last_tokens, ruled, start_text, with_token
 from spago_jax.generation.protocol import Decoder
 
@@ -162,7 +162,7 @@ def _candidates(
     if plan.sample:
         gains = ruled(logits - total, at.ids, at.length, at.source, plan, numbers)
         sums = (gains + before).reshape(batch, beams * vocabulary)
-        scores, places = draw_some(sums, row_keys(numbers.key, batch, at.length), count)
+        scores, places = draw_some(sums(numbers.key, batch, at.length), count)
     elif plan.rules or plan.own:
         sums = ruled(logits - total, at.ids, at.length, at.source, plan, numbers) + before
         scores, places = _best_of_beams(sums, count)

@@ -74,9 +74,3 @@ def best(scores: Array, values: Array, count: int) -> tuple[Array, Array]:
     """
     found, places = jax.lax.top_k(scores, count)
     return found, jnp.take_along_axis(values, places, axis=-1)
-
-
-def row_keys(key: Array, rows: int, step: Array) -> Array:
-    """Returns a key for each row at a step, which does not depend on how many rows there are."""
-    here = jax.random.fold_in(key, step)
-    return jax.vmap(lambda row: jax.random.fold_in(here, row))(jnp.arange(rows))

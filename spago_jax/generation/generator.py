@@ -20,7 +20,7 @@ from spago_jax.generation.options import Options
 from spago_jax.generation.protocol import NOTHING, Decoder, continues
 from spago_jax.generation.rows import Rows, start_rows, step_rows
 from spago_jax.generation.rules.order import OwnRule, Setting, chosen_rules
-from spago_jax.generation.sizes import padded, read_ids, rung
+from spago_jax.generation.sizes import coarse, padded, read_ids, rung
 
 SEGMENT = 16
 """Tokens that are written in one call of the device where something waits for them."""
@@ -89,11 +89,12 @@ class Generator:
         self._whole = compile(_whole, static="plan", name="generate")
         self._begin = compile(_begin, static="plan", name="begin generation")
         self._advance = compile(_advance, static="plan", donate="at", name="go on with generation")
+        self._segment = compile(_segment, static=("plan", "steps"), donate="at", name="stream")
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        """The compiled loops: one from beginning to end, and one in two parts, for streams and limits."""
-        return self._whole, self._begin, self._advance
+        """The compiled loops: one from beginning to end, and its parts, for limits and for streams."""
+        return self._whole, self._begin, self._advance, self._segment
 
     def freeze(self) -> "Generator":
         """From now on what is not compiled yet raises ``RetraceError``."""
@@ -117,6 +118,7 @@ class Generator:
         mask: Any = None,
         *,
         prefix: Any = None,
+        first: int = 0,
         cancelled: Callable[[], bool] | None = None,
         **options: Any,
     ) -> Generated:
@@ -126,13 +128,14 @@ class Generator:
             ids: int[batch, time], what an encoder reads, or texts to write on from.
             mask: bool[batch, time], which of them are there; texts to write on from are padded on either side.
             prefix: int[batch, tokens], what the texts of an encoder-decoder begin with instead of the start token.
+            first: the number of the first item: a text is drawn by its number and the seed, whatever else is drawn.
             cancelled: is asked now and then; texts end where they are when it says true.
             options: those of ``Options``, for this call.
 
         Raises:
             InputError: for ids outside the vocabulary, an unknown option, or options that do not go together.
         """
-        call = self._call(ids, mask, prefix, self.options.updated(**options))
+        call = self._call(ids, mask, prefix, first, self.options.updated(**options))
         limits = Limits(call.options.max_time, cancelled)
         if not limits.any:
             at = self._whole(self.model, call.ids, call.mask, call.prompt, call.numbers, plan=call.plan)
@@ -152,6 +155,7 @@ class Generator:
         mask: Any = None,
         *,
         prefix: Any = None,
+        first: int = 0,
         steps: int = SEGMENT,
         cancelled: Callable[[], bool] | None = None,
         **options: Any,
@@ -162,6 +166,7 @@ class Generator:
             ids: as for ``generate``.
             mask: as for ``generate``.
             prefix: as for ``generate``.
+            first: as for ``generate``.
             steps: tokens that are written in one call of the device.
             cancelled: as for ``generate``; to close the iterator does the same.
             options: those of ``Options``, for this call.
@@ -174,34 +179,42 @@ class Generator:
             raise InputError(f"num_beams = {chosen.num_beams}: which beam is best is known at the end; stream with 1")
         if steps < 1:
             raise InputError(f"steps = {steps}: expected at least 1")
-        return self._stream(self._call(ids, mask, prefix, chosen), steps, cancelled)
+        return self._stream(self._call(ids, mask, prefix, first, chosen), steps, cancelled)
 
     def _stream(self, call: "_Call", steps: int, cancelled: Callable[[], bool] | None) -> Iterator[np.ndarray]:
         limits = Limits(call.options.max_time, cancelled)
         at = self._begin(self.model, call.ids, call.mask, call.prompt, call.numbers, plan=call.plan)
         length = call.plan.prompt
         while bool(at.open) and not limits.reached():
-            at = self._advance(self.model, at, call.numbers, np.int32(length + steps), plan=call.plan)
-            ids, before, length = np.asarray(at.ids), length, int(at.length)
-            yield ids[: call.items].reshape(-1, ids.shape[-1])[:, before:length]
+            begin = min(length, call.plan.room - steps) if steps < call.plan.room else 0
+            at, new = self._segment(self.model, at, call.numbers, np.int32(length), plan=call.plan, steps=steps)
+            before, length = length, int(at.length)
+            rows = np.asarray(new)[: call.items]
+            yield rows.reshape(-1, rows.shape[-1])[:, before - begin : length - begin]
 
-    def _call(self, ids: Any, mask: Any, prefix: Any, options: Options) -> "_Call":
+    def _call(self, ids: Any, mask: Any, prefix: Any, first: int, options: Options) -> "_Call":
         known = self.vocabulary if self._continues else self._source_vocabulary
         found, there = read_ids(ids, mask, known, "ids")
         if self.longest is not None and not self._continues and found.shape[1] > self.longest:
             raise InputError(f"ids: {found.shape[1]} tokens, and the model reads at most {self.longest}")
         prompt = self._prompt(found, there, prefix, options)
         self._check(options)
-        size, shift = prompt.shape[1], 0
-        if self._continues:  # prompts are padded on the left, so that they meet few compiled loops too
-            shift = rung(size) - size
+        size, shift, before = prompt.shape[1], 0, prompt[:, :0]
+        if self._continues:
+            # Prompts of many lengths meet few loops: padded on the left where rules look at them, else left outside.
+            if options.sees_texts or self.rules:
+                shift = rung(size) - size
+                prompt = np.pad(prompt, ((0, 0), (shift, 0)), constant_values=NOTHING)
+            else:
+                shift, before, prompt = 1 - size, prompt[:, :-1], prompt[:, -1:]
             options = dataclasses.replace(
                 options,
                 max_new_tokens=options.max_new(size),
                 max_length=None,
-                min_length=options.min_length and options.min_length + shift,
+                min_length=max(options.min_length + shift, 0) if options.min_length else 0,
+                forced_bos_token_id=options.forced_bos_token_id if size == 1 else None,
             )
-            prompt, size = np.pad(prompt, ((0, 0), (shift, 0)), constant_values=NOTHING), size + shift
+            size += shift
         longest = size + options.max_new(size)
         if options.max_length is None and options.max_new_tokens is None and self.longest is not None:
             longest = min(longest, self.longest)
@@ -212,7 +225,8 @@ class Generator:
         items, batch = len(found), rung(len(found))
         if self._continues:
             found, there = _leftmost(found, there)
-        found, there = padded(found, there, batch, rung(found.shape[1], 8, self.longest))
+        time = rung(found.shape[1], 8, self.longest) if not self._continues else coarse(found.shape[1])
+        found, there = padded(found, there, batch, time)
         setting = Setting(self.vocabulary, size, longest, not self._continues)
         rules, numbers = chosen_rules(options, setting)
         search = options.num_beams > 1
@@ -239,9 +253,10 @@ class Generator:
             powers=np.minimum(powers, np.finfo(np.float32).max).astype(np.float32),
             key=jax.random.key(options.seed),
             items=np.int32(items),
+            first=np.int32(first),
         )
         prompt = np.pad(prompt, ((0, batch - items), (0, 0)))
-        return _Call(options, plan, arguments, found, there, prompt, items, shift)
+        return _Call(options, plan, arguments, found, there, prompt, items, shift, before)
 
     def _prompt(self, ids: np.ndarray, mask: np.ndarray, prefix: Any, options: Options) -> np.ndarray:
         """What the texts begin with, int32[batch, tokens]."""
@@ -272,7 +287,19 @@ class Generator:
 
 @dataclasses.dataclass(frozen=True)
 class _Call:
-    """What one call runs on: the arguments, padded to the sizes of a compiled loop."""
+    """What one call runs on: the arguments, padded to the sizes of a compiled loop.
+
+    Attributes:
+        options: of the call, as the loop counts tokens.
+        plan: of the loop.
+        numbers: of the loop.
+        ids: what the model begins with.
+        mask: of these.
+        prompt: what the texts of the loop begin with.
+        items: of the batch, without the padding.
+        shift: how many tokens longer the loop's prompt is than the caller's; below 0 where it begins later.
+        before: the tokens of the caller's prompt that the loop does not have.
+    """
 
     options: Options
     plan: Plan
@@ -282,6 +309,7 @@ class _Call:
     prompt: np.ndarray
     items: int
     shift: int
+    before: np.ndarray
 
     def found(self, at: Rows | Beams) -> Generated:
         """Returns the texts where a loop has ended."""
@@ -308,8 +336,9 @@ class _Call:
             scores = rows(scores)
         elif each is not None:
             scores = (each.sum(-1) / np.asarray(self.numbers.powers)[lengths - plan.prompt]).astype(np.float32)
-        begin, lengths = self.shift, (lengths - self.shift).astype(np.int32)
-        return Generated(ids[:, begin:], lengths, scores, each, plan.prompt - begin)
+        kept = np.repeat(np.where(self.before == NOTHING, self.options.pad, self.before), count, axis=0)
+        whole = np.concatenate([kept.astype(np.int32), ids[:, max(self.shift, 0) :]], axis=1)
+        return Generated(whole, (lengths - self.shift).astype(np.int32), scores, each, plan.prompt - self.shift)
 
     def _lengths(self, ids: np.ndarray, length: int) -> np.ndarray:
         """Up to the first end of each text."""
@@ -350,6 +379,12 @@ def _advance(model: Decoder, at: Any, numbers: Numbers, until: Array, plan: Plan
         return at.open & (at.length < until)
 
     return jax.lax.while_loop(going, lambda at: step(model, at, plan, numbers), at)
+
+
+def _segment(model: Decoder, at: Any, numbers: Numbers, before: Array, plan: Plan, steps: int) -> tuple[Any, Array]:
+    """Goes on for some steps; beside that the last tokens of each text, the new ones among them."""
+    at = _advance(model, at, numbers, before + steps, plan)
+    return at, jax.lax.dynamic_slice_in_dim(at.ids, before, min(steps, plan.room), axis=-1)
 
 
 def _whole(model: Decoder, ids: Array, mask: Array, prompt: Array, numbers: Numbers, plan: Plan) -> Any:

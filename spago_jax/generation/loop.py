@@ -57,6 +57,7 @@ class Numbers(NamedTuple):
         powers: [room + 1], the number of new tokens to the power of the length penalty.
         key: the randomness.
         items: of the batch that are there; those after them are padding.
+        first: the number of the first item, for drawing.
     """
 
     rules: dict[str, Any]
@@ -67,6 +68,13 @@ class Numbers(NamedTuple):
     powers: Leaf
     key: Leaf
     items: Leaf
+    first: Leaf
+
+
+def draw_keys(batch: int, length: Array, plan: Plan, numbers: Numbers) -> Array:
+    """Returns a key per item: of its number and its new tokens, whatever else is in the batch."""
+    here = jax.random.fold_in(numbers.key, length - plan.prompt)
+    return jax.vmap(lambda row: jax.random.fold_in(here, row))(numbers.first + jnp.arange(batch))
 
 
 def start_text(prompt: Array, plan: Plan) -> Array:

@@ -168,6 +168,12 @@ class Options:
         """What an encoder-decoder reads first."""
         return self.bos_token_id if self.decoder_start_token_id is None else self.decoder_start_token_id
 
+    @property
+    def sees_texts(self) -> bool:
+        """Whether the score of a token depends on more of its text than the model does."""
+        sequences = [*self.bad_words_ids, *(ids for ids, _ in self.sequence_bias)]
+        return self.repetition_penalty != 1 or self.no_repeat_ngram_size > 0 or any(len(ids) > 1 for ids in sequences)
+
     def tokens(self) -> Iterable[tuple[str, int]]:
         """Yields every token that is named, with the name of its option."""
         for name in ("decoder_start_token_id", "pad_token_id", "forced_bos_token_id"):

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
-from spago_jax.generation.draw import draw_one, row_keys
-from spago_jax.generation.loop import Numbers, Plan, ended, last_tokens, ruled, start_text, with_token
+from spago_jax.generation.draw import draw_one
+from spago_jax.generation.loop import Numbers, Plan, draw_keys, ended, last_tokens, ruled, start_text, with_token
 from spago_jax.generation.protocol import Decoder
 
 
@@ -54,7 +54,7 @@ def step_rows(model: Decoder, at: Rows, plan: Plan, numbers: Numbers) -> Rows:
     logits, state = model.step(last_tokens(at.ids, at.length), at.state)
     scores = ruled(logits.astype(jnp.float32), at.ids, at.length, at.source, plan, numbers)
     if plan.sample:
-        keys = row_keys(numbers.key, batch, at.length)
+        keys = draw_keys(batch, at.length, plan, numbers)
         uniform = jax.vmap(lambda key: jax.random.uniform(key, (beams,)))(keys)
         tokens = draw_one(scores, uniform)
     else:

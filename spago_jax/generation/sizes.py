@@ -20,6 +20,15 @@ def rung(size: int, least: int = 1, most: int | None = None) -> int:
     return found if most is None or size > most else min(found, most)
 
 
+def coarse(size: int) -> int:
+    """Returns the smallest of 16, 64, 256, ... that holds ``size``: for what is read once, and quickly.
+
+    >>> [coarse(size) for size in (3, 17, 300)]
+    [16, 64, 1024]
+    """
+    return max(16, 4 ** ((max(size, 1) - 1).bit_length() + 1 >> 1))
+
+
 def padded(ids: np.ndarray, mask: np.ndarray, batch: int, time: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns ids and mask with rows and columns of padding at their ends."""
     widths = ((0, batch - ids.shape[0]), (0, time - ids.shape[1]))

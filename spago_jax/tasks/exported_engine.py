@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs an exported language model. Needs NumPy alone beside the exported program; an exported folder carries a copy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from spago_jax.tasks.generator import write_step_by_step
 
 class ExportedEngine:
     """Runs an exported language model, one character per call; drawing is NumPy's."""
+
+    at_once = 1
 
     def __init__(self, program: Any):
         self._program = program
@@ -26,7 +28,7 @@ class ExportedEngine:
         return np.asarray(found["logits"])[0], found["state"]
 
     def write(
-        self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]
-    ) -> tuple[np.ndarray, Any, Any]:
-        """Writes a piece of a text."""
-        return write_step_by_step(self, logits, state, count, choice, noise)
+        self, prompts: Sequence[np.ndarray], count: int, choice: Choice, noise: tuple[int, int], stop: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Writes a text in pieces."""
+        return write_step_by_step(self, prompts, count, choice, noise)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Generator: writes on from prompts with a language model that carries a state. Needs NumPy alone."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,18 +14,24 @@ from spago_jax.generation.choice import Choice
 from spago_jax.tasks.predictor import Predictor, written
 from spago_jax.text.unicode import refuse_surrogates
 
-OPTIONS = {"characters": int, "temperature": float, "seed": int, "top_k": int, "top_p": float}
+OPTIONS = {"characters": int, "temperature": float, "seed": int, "top_k": int, "top_p": float, "stop": str}
 """What a user may set when generating, with its type."""
 
-_PIECE = 64  # characters written in one call of the device
+_PIECE = 64  # characters written, or read, in one call
 _READ = 512  # characters of a prompt read in one call
 
 
 class Engine(Protocol):
-    """What runs the model, one text at a time."""
+    """What runs the model.
+
+    Attributes:
+        at_once: prompts that are best continued together.
+    """
+
+    at_once: int
 
     def start(self) -> Any:
-        """The state before the first character."""
+        """The state of one text before its first character."""
         ...
 
     def read(self, ids: np.ndarray, length: int, state: Any) -> tuple[np.ndarray, Any]:
@@ -31,11 +39,12 @@ class Engine(Protocol):
         ...
 
     def write(
-        self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]
-    ) -> tuple[np.ndarray, Any, Any]:
-        """``count`` more ids; then logits and state to go on from.
+        self, prompts: Sequence[np.ndarray], count: int, choice: Choice, noise: tuple[int, int], stop: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """``count`` more ids of each of at most ``at_once`` texts, int[prompts, some] at a time.
 
-        ``noise`` is the seed, the number of the prompt and the place in its text: the same numbers draw the same ids.
+        ``noise`` is the seed and the number of the first prompt: the same numbers draw the same ids. A text that ends
+        with ``stop``, unless that is empty, may be followed by anything; it may end there once all do.
         """
         ...
 
@@ -62,28 +71,36 @@ class Generator(Predictor):
         seed: int = 0,
         top_k: int | None = None,
         top_p: float | None = None,
+        stop: str | None = None,
     ) -> Iterator[Answer]:
-        """The continuation of each prompt, one after the other.
+        """The continuation of each prompt, in order; those that are there are written together.
 
         Each prompt draws by itself: its text depends on the seed and its place among the inputs, and on no other one.
 
         Args:
             inputs: prompts; an empty one stands for the beginning of a text.
-            at_once: prompts are answered one by one, whatever it is.
+            at_once: how many prompts may be waited for; 1 answers each before the next is read.
             characters: how many to write.
             temperature: above 1 wilder, below 1 tamer, 0 always the most probable one.
             seed: of the drawing.
             top_k: choose among so many most probable characters only.
             top_p: choose among the fewest characters that have this probability together.
+            stop: what a text ends with, where it comes up before.
 
         Raises:
             InputError: for a character that the model does not know, or an option out of range.
         """
-        options = {"temperature": temperature, "seed": seed, "top_k": top_k, "top_p": top_p}
-        for number, value in enumerate(inputs):
-            prompt = self._example(value).text
-            pieces = self.pieces(prompt, characters, number=number, **options)
-            yield self.processor.answer(prompt, "".join(pieces))
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop}
+        most, number = min(at_once or self.engine.at_once, self.engine.at_once), 0
+        iterator = iter(inputs)
+        arrived = getattr(inputs, "arrived", lambda count: list(islice(iterator, count)))
+        while chunk := arrived(most):
+            prompts = [self._example(value).text for value in chunk]
+            texts = [""] * len(prompts)
+            for pieces in self._together(prompts, characters, (seed, number), **options):
+                texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+            yield from map(self.processor.answer, prompts, texts)
+            number += len(prompts)
 
     def written(
         self,
@@ -96,7 +113,8 @@ class Generator(Predictor):
     ) -> Iterator[str]:
         """The answers as text, each piece as soon as it is written."""
         if form != "text":
-            yield from (written(self.name, answer, form, paint) for answer in self.stream(inputs, **options))
+            answers = self.stream(inputs, at_once=at_once, **options)
+            yield from (written(self.name, answer, form, paint) for answer in answers)
             return
         for number, value in enumerate(inputs):
             prompt = self._example(value).text
@@ -114,6 +132,7 @@ class Generator(Predictor):
         seed: int = 0,
         top_k: int | None = None,
         top_p: float | None = None,
+        stop: str | None = None,
         number: int = 0,
     ) -> Iterator[str]:
         """The continuation of a prompt, in pieces as they come; the arguments are those of ``stream``.
@@ -124,22 +143,44 @@ class Generator(Predictor):
             InputError: for a character that the model does not know, or an option out of range; before anything is
                 written.
         """
-        choice = Choice(temperature, top_k, top_p, self.processor.never)
-        ids = self.processor.ids(refuse_surrogates(prompt) or self.processor.start())
-        return self._pieces(ids, characters, choice, (seed, number))
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop}
+        return (piece for (piece,) in self._together([prompt], characters, (seed, number), **options))
 
-    def _pieces(self, ids: np.ndarray, characters: int, choice: Choice, noise: tuple[int, int]) -> Iterator[str]:
-        state = self.engine.start()
-        logits: Any = None
-        for at in range(0, len(ids), _READ):
-            logits, state = self._read(ids[at : at + _READ], state)
-        logits = logits[-1]
-        decode, at = self.processor.alphabet.decoder(), 0
-        while characters > 0:
-            found, logits, state = self.engine.write(logits, state, _PIECE, choice, (*noise, at))
-            text = decode(np.asarray(found).tolist())[:characters]
-            yield text
-            characters, at = characters - len(text), at + _PIECE
+    def _together(
+        self,
+        prompts: Sequence[str],
+        characters: int,
+        noise: tuple[int, int],
+        *,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        stop: str | None,
+    ) -> Iterator[list[str]]:
+        """A piece of every continuation at a time; what is wrong is said before anything is written."""
+        choice = Choice(temperature, top_k, top_p, self.processor.never)
+        if stop == "":
+            raise InputError("stop is empty: expected the text that a continuation ends with, or None")
+        ids = [self.processor.ids(refuse_surrogates(prompt) or self.processor.start()) for prompt in prompts]
+        end = self.processor.ids(refuse_surrogates(stop or ""))
+        return self._pieces(ids, characters, choice, noise, stop, end)
+
+    def _pieces(
+        self,
+        ids: Sequence[np.ndarray],
+        characters: int,
+        choice: Choice,
+        noise: tuple[int, int],
+        stop: str | None,
+        end: np.ndarray,
+    ) -> Iterator[list[str]]:
+        texts = [_Text(self.processor.alphabet.decoder(), characters, stop) for _ in ids]
+        if characters < 1:
+            return
+        for piece in self.engine.write(ids, characters * self.processor.longest_character, choice, noise, end):
+            yield [text.take(row) for text, row in zip(texts, piece.tolist(), strict=True)]
+            if all(text.ended for text in texts):
+                return
 
     def nats(self, text: str) -> float:
         """The mean cross-entropy of a text's characters after the first, in nats per character.
@@ -152,27 +193,69 @@ class Generator(Predictor):
         ids, state, total = self.processor.ids(refuse_surrogates(text)), self.engine.start(), 0.0
         for at in range(0, len(ids) - 1, _READ):
             piece = ids[at : at + _READ + 1]
-            logits, state = self._read(piece[:-1], state)
+            logits, state = read_piece(self.engine, piece[:-1], state)
             scores = np.asarray(logits, np.float64)
             shifted = scores - scores.max(-1, keepdims=True)
             log_probabilities = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
             total -= float(log_probabilities[np.arange(len(piece) - 1), piece[1:]].sum())
         return total / (len(text) - 1)
 
-    def _read(self, ids: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
-        padded = np.zeros(_PIECE if len(ids) <= _PIECE else _READ, np.int32)
-        padded[: len(ids)] = ids
-        logits, state = self.engine.read(padded, len(ids), state)
-        return logits[: len(ids)], state
+    def perplexity(self, text: str) -> float:
+        """``exp(nats(text))``: among how many equally probable characters the model would have to choose.
+
+        Raises:
+            InputError: as ``nats``.
+        """
+        return math.exp(self.nats(text))
+
+
+class _Text:
+    """A continuation as it comes: so many characters at most, and nothing after a stop."""
+
+    def __init__(self, decode: Any, characters: int, stop: str | None):
+        self._decode, self._left, self._stop = decode, characters, stop
+        self._tail = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing follows."""
+        return self._left <= 0
+
+    def take(self, ids: Sequence[int]) -> str:
+        """What some more ids add to it."""
+        text = "" if self.ended else self._decode(ids)[: self._left]
+        self._left -= len(text)
+        if self._stop is None or not text:
+            return text
+        seen = self._tail + text
+        if (place := seen.find(self._stop)) >= 0:
+            self._left, text = 0, seen[len(self._tail) : place + len(self._stop)]
+        self._tail = seen[max(len(seen) - len(self._stop) + 1, 0) :]
+        return text
 
 
 def write_step_by_step(
-    engine: Any, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]
-) -> tuple[np.ndarray, Any, Any]:
-    """``count`` ids drawn one after the other, each read before the next."""
-    random, ids = np.random.default_rng(list(noise)), []
-    for _ in range(count):
-        ids.append(choice.draw(logits, random))
-        found, state = engine.read(np.array(ids[-1:], np.int32), 1, state)
-        logits = found[-1]
-    return np.array(ids), logits, state
+    engine: Any, prompts: Sequence[np.ndarray], count: int, choice: Choice, noise: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Ids of one text, drawn one after the other, each read before the next."""
+    (ids,) = prompts
+    state, logits = engine.start(), None
+    for at in range(0, len(ids), _READ):
+        logits, state = read_piece(engine, ids[at : at + _READ], state)
+    assert logits is not None
+    last = logits[-1]
+    for at in range(0, count, _PIECE):
+        random, found = np.random.default_rng([*noise, at]), []
+        for _ in range(_PIECE):
+            found.append(choice.draw(last, random))
+            logits, state = engine.read(np.array(found[-1:], np.int32), 1, state)
+            last = logits[-1]
+        yield np.array([found])
+
+
+def read_piece(engine: Engine, ids: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+    """Reads a piece of a text, padded to one of two lengths."""
+    padded = np.zeros(_PIECE if len(ids) <= _PIECE else _READ, np.int32)
+    padded[: len(ids)] = ids
+    logits, state = engine.read(padded, len(ids), state)
+    return logits[: len(ids)], state

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Precision
 from spago_jax.data.processor import load_settings
 from spago_jax.errors import CheckpointError, InputError, did_you_mean
-from spago_jax.generation.choice import Choice
-from spago_jax.generation.sampling import sample
+from spago_jax.tasks.device_engine import DeviceEngine
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
@@ -28,7 +26,7 @@ from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
 from spago_jax.train.start import is_own_folder
-from spago_jax.train.task import Objective, Task
+from spago_jax.train.task import Task
 
 if TYPE_CHECKING:
     from spago_jax.interop.huggingface import Pretrained
@@ -235,51 +233,6 @@ def prediction_program(task: Task, precision: Precision) -> Program:
         return {name: outputs[name] for name in wanted}
 
     return compile(predict, name=f"predict {task.name}")
-
-
-class DeviceEngine:
-    """Runs a language model on the device; many characters are written in one call."""
-
-    def __init__(self, objective: Objective, model: Any, precision: Precision):
-        self._objective, self._model = objective, model
-
-        def read(model: Any, ids: jax.Array, length: jax.Array, state: Any) -> tuple[jax.Array, Any]:
-            batch = {"inputs": ids[None], "lengths": length[None]}
-            outputs, state = objective.predict(precision.to_compute(model), batch, state)
-            return outputs["logits"][0], state
-
-        def write(model: Any, logits: Any, state: Any, key: Any, heat: Any, top_p: Any, fixed: Any) -> Any:
-            computing, (count, top_k, never) = precision.to_compute(model), fixed
-
-            def step(ids: jax.Array, *, state: Any) -> tuple[jax.Array, Any]:
-                batch = {"inputs": ids, "lengths": jax.numpy.ones(ids.shape[:1], jax.numpy.int32)}
-                outputs, state = objective.predict(computing, batch, state)
-                return outputs["logits"].astype(logits.dtype), state
-
-            how = {"count": count, "top_k": top_k, "top_p": top_p, "never": never}
-            ids, _, after, state = sample(step, logits[None], state, key, heat, **how)
-            return ids[0], after[0], state
-
-        self._read = compile(read, name="read")
-        self._write = compile(write, static="fixed", name="write")
-
-    def start(self) -> Any:
-        """Zeros."""
-        return self._objective.initial_carry(1)
-
-    def read(self, ids: np.ndarray, length: int, state: Any) -> tuple[Any, Any]:
-        """Reads a piece of a text."""
-        return self._read(self._model, ids, np.int32(length), state)
-
-    def write(self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]) -> tuple[Any, Any, Any]:
-        """Writes a piece of a text."""
-        seed, *places = noise
-        key = jax.random.key(seed)
-        for place in places:
-            key = jax.random.fold_in(key, place)
-        top_p = None if choice.top_p is None else np.float32(choice.top_p)
-        heat, fixed = np.float32(choice.temperature), (count, choice.top_k, choice.never)
-        return self._write(self._model, logits, state, key, heat, top_p, fixed)
 
 
 def _exported(name: str, folder: Path) -> Predictor:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs an exported ONNX model on onnxruntime. Needs NumPy beside it; an exported folder carries a copy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class OnnxProgram:
 class OnnxEngine:
     """Runs an exported language model, one character per call; drawing is NumPy's."""
 
+    at_once = 1
+
     def __init__(self, program: OnnxProgram):
         self._program = program
         self._state = [name for name in program.inputs if not name.startswith("batch.")]
@@ -58,7 +60,7 @@ class OnnxEngine:
         return found["logits"][0], after
 
     def write(
-        self, logits: Any, state: Any, count: int, choice: Choice, noise: Sequence[int]
-    ) -> tuple[np.ndarray, Any, Any]:
-        """Writes a piece of a text."""
-        return write_step_by_step(self, logits, state, count, choice, noise)
+        self, prompts: Sequence[np.ndarray], count: int, choice: Choice, noise: tuple[int, int], stop: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Writes a text in pieces."""
+        return write_step_by_step(self, prompts, count, choice, noise)

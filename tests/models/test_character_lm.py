@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spago_jax.core import flat, unflat
-from spago_jax.generation import sample
+from spago_jax.generation import Generator
 from spago_jax.models.character_lm import CharacterLM
 
 
@@ -61,12 +61,11 @@ def test_greedy_writing_of_a_pretrained_model(pretrained):
     model, ids, reference = pretrained
     names = {number: char for char, number in ids.items()}
     wanted = reference["greedy"]
-    prompt = jnp.array([ids[char] for char in wanted["prompt"]])
-    logits, state = model(prompt)
-    write = jax.jit(sample, static_argnames="count")
-    found, scores, _, _ = write(model, logits[-1], state, jax.random.key(0), 0.0, count=200)
-    assert "".join(names[int(i)] for i in found) == wanted["continuation_200"]
-    assert bool((scores <= 0).all())
+    found = Generator(model).generate(
+        [[ids[char] for char in wanted["prompt"]]], max_new_tokens=200, output_scores=True
+    )
+    assert "".join(names[int(i)] for i in found.texts()[0]) == wanted["continuation_200"]
+    assert (found.token_scores <= 0).all()
 
 
 def test_log_probabilities_of_a_pretrained_model(pretrained):
@@ -106,17 +105,40 @@ def test_spago_charlm_loss(golden):
             np.testing.assert_allclose(nats, case["outputs"][0]["data"][0], rtol=1e-9)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_samples_follow_the_tempered_softmax(temperature):
-    from spago_jax.generation.sampling import pick
+def test_many_texts_are_written_as_one_by_one():
+    """Prompts of several lengths, beams, rules that look at the prompt, and stops; a stream is the same text."""
+    model = CharacterLM.init(jax.random.key(1), 12, embedding=6, hidden=8, cell="gru")
+    writer = Generator(model)
+    prompts = [[1, 2, 3, 4, 5], [7], [3, 3, 9]]
+    ids = np.array([row + [0] * (5 - len(row)) for row in prompts])
+    mask = np.array([[1] * len(row) + [0] * (5 - len(row)) for row in prompts])
+    for options in (
+        {"no_repeat_ngram_size": 2, "num_beams": 2, "min_new_tokens": 3},
+        {"do_sample": True, "seed": 3, "top_k": 5, "stop_sequences": [[3, 3], [5]]},
+    ):
+        options = {"max_new_tokens": 9, "eos_token_id": [11], **options}
+        together = writer.generate(ids, mask, **options).texts()
+        for number, row in enumerate(prompts[:2]):
+            found = writer.generate([row], first=number, **options)
+            assert found.texts()[0].tolist() == together[number].tolist()
+            assert found.ids[0, : len(row)].tolist() == row
+    options = {"max_new_tokens": 9, "do_sample": True, "seed": 3}
+    pieces = np.concatenate(list(writer.stream(ids, mask, steps=4, **options)), axis=1)
+    np.testing.assert_array_equal(pieces, writer.generate(ids, mask, **options).ids[:, 5:])
 
-    logits = jnp.array([1.0, 0.0, -1.0, 2.0])
-    ids, _ = jax.vmap(lambda key: pick(key, logits, jnp.float32(temperature)))(
-        jax.random.split(jax.random.key(1), 20000)
-    )
-    found = np.bincount(ids, minlength=4) / 20000
-    np.testing.assert_allclose(found, jax.nn.softmax(logits / temperature), atol=0.015)
-    top, _ = jax.vmap(lambda key: pick(key, logits, jnp.float32(temperature), 2))(
-        jax.random.split(jax.random.key(2), 500)
-    )
-    assert set(top.tolist()) == {0, 3}
+
+def test_a_prompt_counts_as_transformers_counts_it():
+    """``max_length`` and ``min_length`` count it, and n-grams of it do not come again, padded or not."""
+    writer = Generator(CharacterLM.init(jax.random.key(1), 12, embedding=6, hidden=8))
+    row = [3, 4, 3, 4, 3]
+    for rules in ({}, {"no_repeat_ngram_size": 2}):
+        found = writer.generate([row], max_length=9, **rules)
+        assert found.ids.shape == (1, 9)
+        free = writer.generate([row], max_length=9, eos_token_id=[int(found.ids[0, 5])], **rules)
+        assert free.ids.shape == (1, 6)
+        forced = writer.generate([row], max_length=9, eos_token_id=[int(found.ids[0, 5])], min_length=8, **rules)
+        assert forced.ids.shape[1] >= 8
+        if rules:
+            pairs = list(zip(found.ids[0, :-1].tolist(), found.ids[0, 1:].tolist(), strict=True))
+            assert len(set(pairs[3:])) == len(pairs[3:])
+            assert not set(pairs[4:]) & set(pairs[:4])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import random
 import shutil
 
@@ -263,6 +264,30 @@ def test_each_prompt_draws_by_itself(writer):
     assert [found.text for found in writer(["Eve likes Oslo.", "Ann"], characters=70, seed=4)][1] == second
     assert writer("Ann", characters=70, seed=4).text == first
     assert "".join(writer.written(prompts, "text", characters=70, seed=4)).endswith(f"\nBob visits{third}\n")
+
+
+def test_a_continuation_ends_with_a_stop(writer):
+    """On the device the loop ends there; the text is the one that would have been written, up to the stop."""
+    free = writer("Ann", characters=300, seed=4).text
+    for stop in (free[70:72], free[9], free[3:30]):
+        found = writer("Ann", characters=300, seed=4, stop=stop).text
+        assert found == free[: free.index(stop) + len(stop)]
+        assert "".join(writer.pieces("Ann", 300, seed=4, stop=stop)) == found
+    assert writer("Ann", characters=20, seed=4, stop="\n" * 9).text == free[:20]
+    with refuses("stop is empty: expected the text that a continuation ends with, or None"):
+        writer("Ann", stop="")
+
+
+def test_many_prompts_are_written_in_one_loop(writer):
+    """More than one call of the device holds; each is the text that it is alone in its place."""
+    prompts = ["Ann", "Bob visits Rome", "", "Eve likes"] * 20
+    found = [answer.text for answer in writer.stream(prompts, characters=30, seed=2)]
+    assert [answer.text for answer in writer.stream(prompts, characters=30, seed=2, at_once=7)] == found
+    assert "".join(writer.pieces(prompts[70], 30, seed=2, number=70)) == found[70]
+
+
+def test_perplexity_is_the_exponential_of_the_nats(writer):
+    assert writer.perplexity("Ann visits Rome.\n") == pytest.approx(math.exp(writer.nats("Ann visits Rome.\n")))
 
 
 def test_long_prompts_are_read_in_pieces(writer, language_model):

@@ -43,3 +43,4 @@ class GenerationOptions(Section):
         le=1,
         description="choose among the fewest characters that have this probability together (nucleus sampling)",
     )
+    stop: str | None = Field(default=None, min_length=1, description="what a text ends with, where it comes up before")

@@ -61,6 +61,11 @@ class CharacterProcessor(Processor[Text, Continuation]):
         self.unit = "bytes" if isinstance(self.alphabet, ByteAlphabet) else "characters"
 
     @property
+    def longest_character(self) -> int:
+        """The most ids that a character has."""
+        return 4 if self.unit == "bytes" else 1
+
+    @property
     def never(self) -> tuple[int, ...]:
         """The ids that are never written: that of ``<unk>``."""
         return () if self.alphabet.unknown is None else (self.alphabet.unknown,)
