@@ -9,8 +9,10 @@ from pair_models import SENTENCES, tokenizer_of, write_pair
 
 import spago_jax as sj
 from spago_jax.cli.main import run as command
+from spago_jax.cli.task_options import split
 from spago_jax.data.examples import Parallel
 from spago_jax.errors import InputError
+from spago_jax.tasks.abstractive_question_answering.predictor import AbstractiveQuestionAnswering
 from spago_jax.tasks.abstractive_question_answering.processor import AskedProcessor
 from spago_jax.tasks.keyword_generation.processor import KeywordProcessor
 from spago_jax.tasks.relation_extraction.processor import Relation, RelationProcessor, relations_of
@@ -305,6 +307,13 @@ def test_keywords_stand_between_semicolons():
     found = processor(KeywordProcessor, tokenizer=tokenizer)
     texts = [([tokenizer.id(char) or 0 for char in "dog"], -1.0)]
     assert found.written([texts], Parallel("x")).keywords == ("dog",)
+
+
+def test_passages_on_the_command_line_may_hold_commas():
+    given = ["Who?", "--passages", "Ada, who wrote.", "--passages=Bo.", "--sample", "--num-beams", "2"]
+    found = split("abstractive", given, AbstractiveQuestionAnswering.Options, AbstractiveQuestionAnswering.Settings)
+    options = {"passages": ("Ada, who wrote.", "Bo."), "do_sample": True, "num_beams": 2}
+    assert found == (["Who?"], options, {})
 
 
 def test_a_question_is_read_with_its_passages():
