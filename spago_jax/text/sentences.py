@@ -15,9 +15,11 @@ _END = re.compile(
     re.VERBOSE,
 )
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Mt|Jr|Sr|vs|cf|al|Inc|Ltd|Co|No|Fig|Eq|Vol|approx|e\.g|i\.e|"
+    r"(?:^|[\s(\[])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Mt|Jr|Sr|vs|cf|al|Inc|Ltd|Co|approx|e\.g|i\.e|"
     r"(?:[^\W\d_]\.)+[^\W\d_])\.$"
 )
+
+_BEFORE_NUMBERS = re.compile(r"(?:^|[\s(\[])(?:No|Nos|Fig|Figs|Eq|Vol|Ch|Sec|p|pp)\.$")
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -38,7 +40,10 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         if mark and mark[0] in ".!?…":
             if text[end : end + 1].islower():
                 continue
-            if mark == "." and _ABBREVIATION.search(text[start : match.start() + 1]):
+            before = text[start : match.start() + 1]
+            if mark == "." and (
+                _ABBREVIATION.search(before) or (text[end : end + 1].isdigit() and _BEFORE_NUMBERS.search(before))
+            ):
                 continue
         _add(found, text, start, end)
         start = end

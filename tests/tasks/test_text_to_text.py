@@ -9,12 +9,17 @@ from pair_models import SENTENCES, tokenizer_of, write_pair
 
 import spago_jax as sj
 from spago_jax.cli.main import run as command
+from spago_jax.cli.task_options import split
 from spago_jax.data.examples import Parallel
 from spago_jax.errors import InputError
+from spago_jax.tasks.abstractive_question_answering.predictor import AbstractiveQuestionAnswering
 from spago_jax.tasks.abstractive_question_answering.processor import AskedProcessor
 from spago_jax.tasks.keyword_generation.processor import KeywordProcessor
 from spago_jax.tasks.relation_extraction.processor import Relation, RelationProcessor, relations_of
+from spago_jax.tasks.summarization.predictor import Summarization
+from spago_jax.tasks.text_to_text.predictor import TextSettings
 from spago_jax.tasks.text_to_text.processor import Marks, TextToTextProcessor
+from spago_jax.tasks.translation.predictor import Translation
 from spago_jax.text.tokenizers import load_tokenizer, train_tokenizer
 
 
@@ -258,6 +263,21 @@ def test_marian_is_told_the_language_before_the_source(tmp_path):
         processor(target_language="fra")
 
 
+def test_t5_is_told_by_a_prefix_what_to_write():
+    """As its config's ``task_specific_params`` say, which pipelines followed; a user's own goes before."""
+    german = "translate English to German: "
+    facts = {"task_specific_params": {
+        "summarization": {"prefix": "summarize: "}, "translation_en_to_de": {"prefix": german},
+    }}  # fmt: skip
+    none = {"source_language": None, "target_language": None}
+    named = TextSettings(source_language="en", target_language="de")
+    assert Summarization._prefix(facts, TextSettings()) == {"prefix": "summarize: ", **none}
+    assert Translation._prefix(facts, named) == {"prefix": german}
+    assert Translation._prefix(facts, TextSettings()) == {"prefix": "", **none}
+    assert Translation._prefix(facts, TextSettings(prefix="to French: ")) == {"prefix": "to French: ", **none}
+    assert Translation._prefix({}, named) == {"prefix": "", "source_language": "en", "target_language": "de"}
+
+
 # -- answers that are parsed ---------------------------------------------------------------------------------------
 
 
@@ -287,6 +307,13 @@ def test_keywords_stand_between_semicolons():
     found = processor(KeywordProcessor, tokenizer=tokenizer)
     texts = [([tokenizer.id(char) or 0 for char in "dog"], -1.0)]
     assert found.written([texts], Parallel("x")).keywords == ("dog",)
+
+
+def test_passages_on_the_command_line_may_hold_commas():
+    given = ["Who?", "--passages", "Ada, who wrote.", "--passages=Bo.", "--sample", "--num-beams", "2"]
+    found = split("abstractive", given, AbstractiveQuestionAnswering.Options, AbstractiveQuestionAnswering.Settings)
+    options = {"passages": ("Ada, who wrote.", "Bo."), "do_sample": True, "num_beams": 2}
+    assert found == (["Who?"], options, {})
 
 
 def test_a_question_is_read_with_its_passages():

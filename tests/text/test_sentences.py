@@ -18,6 +18,7 @@ def sentences(text):
     [
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ("He met Dr. Smith at 3.15 p.m. and left.", ["He met Dr. Smith at 3.15 p.m. and left."]),
+        ("See Fig. 2 and No. 5. No. I won't.", ["See Fig. 2 and No. 5.", "No.", "I won't."]),
         ("J. R. R. Tolkien wrote. So it is.", ["J. R. R. Tolkien wrote.", "So it is."]),
         ('"Stop!" She ran. (Really.) Yes…', ['"Stop!"', "She ran.", "(Really.)", "Yes…"]),
         ("a line\n\nanother line\n", ["a line", "another line"]),
