@@ -61,10 +61,11 @@ class State(NamedTuple):
     def reorder(self, parents: Array) -> "State":
         """The state in which each beam continues another: int[batch, beams], which one."""
         rows = jnp.arange(parents.shape[0])[:, None]
-        return self._replace(
-            keys=tuple(held[rows, parents] for held in self.keys),
-            values=tuple(held[rows, parents] for held in self.values),
-        )
+
+        def moved(held: Array) -> Array:
+            return held.at[rows, parents].get(mode="promise_in_bounds")
+
+        return self._replace(keys=tuple(map(moved, self.keys)), values=tuple(map(moved, self.values)))
 
 
 def held_dtype(dtype: jnp.dtype) -> jnp.dtype:
