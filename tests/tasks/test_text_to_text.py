@@ -15,6 +15,7 @@ from spago_jax.errors import InputError
 from spago_jax.tasks.abstractive_question_answering.predictor import AbstractiveQuestionAnswering
 from spago_jax.tasks.abstractive_question_answering.processor import AskedProcessor
 from spago_jax.tasks.keyword_generation.processor import KeywordProcessor
+from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.relation_extraction.processor import Relation, RelationProcessor, relations_of
 from spago_jax.tasks.summarization.predictor import Summarization
 from spago_jax.tasks.text_to_text.predictor import TextSettings
@@ -307,6 +308,13 @@ def test_keywords_stand_between_semicolons():
     found = processor(KeywordProcessor, tokenizer=tokenizer)
     texts = [([tokenizer.id(char) or 0 for char in "dog"], -1.0)]
     assert found.written([texts], Parallel("x")).keywords == ("dog",)
+
+
+def test_what_is_read_and_what_is_written_have_limits_of_their_own():
+    """On the command line settings and options stand side by side: no name may be both."""
+    for name in PRETRAINED.names():
+        task = PRETRAINED.find(name)
+        assert not set(task.Options.model_fields) & set(task.Settings.model_fields), name
 
 
 def test_passages_on_the_command_line_may_hold_commas():

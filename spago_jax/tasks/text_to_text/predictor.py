@@ -66,7 +66,7 @@ class WritingOptions(Section):
 class TextSettings(Section):
     """How texts are read."""
 
-    max_length: PositiveInt | None = Field(default=None, description="the most pieces of a text that are read")
+    max_source_length: PositiveInt | None = Field(default=None, description="the most pieces of a text that are read")
     long_text: LongText = Field(
         default="refuse", description="longer texts: refuse, or split into windows of whole sentences"
     )
@@ -113,7 +113,7 @@ class TextToText(Predictor):
         return cls.processor_class(
             pretrained.tokenizer,
             Marks.of(facts, str(pretrained.folder / CONFIG)),
-            longest(pretrained, settings.max_length),
+            longest(pretrained, settings.max_source_length),
             target_tokenizer=pretrained.own_target_tokenizer or separate_target(pretrained.folder, facts),
             long_text=settings.long_text,
             **cls._prefix(facts, settings),
