@@ -334,7 +334,7 @@ def test_a_question_is_read_with_its_passages():
     assert found.example(("Who?", [passage(), "Bo."])) == asked  # as passage-search finds them
     assert found.written([[([], -0.5)]], asked).to_dict()["question"] == "Who?"
     for value, message in (
-        ("Who?", "'Who?' has no passages to answer from: give passages=, or (question, passages)"),
+        ("Who?", "'Who?' has no passages to answer from: give passages=, or both as a pair"),
         ((" ", ["Ada."]), "the question is empty"),
     ):
         with refuses(message):
