@@ -176,7 +176,8 @@ def compare(pair: Pair, seed: int, *, atol: float, gradients: float | None = Non
     (expected * torch.tensor(weights, dtype=expected.dtype)).sum().backward()
     parameters = dict(pair.theirs.named_parameters(remove_duplicate=False))
     for name, slope in write_weights(pair.table, flat(slopes)):
-        if name not in parameters:  # the bias of the words, which is no parameter
+        # The bias of the words is no parameter, and sinusoids are not trained.
+        if name not in parameters or not parameters[name].requires_grad:
             continue
         wanted = parameters[name].grad
         wanted = np.zeros(slope.shape) if wanted is None else wanted.numpy()
