@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array
 from spago_jax.generation.draw import best, draw_some
-from spago_jax.generation.loop import Numbers, Plan, ended, last_tokens, ruled, start_text, with_token
+from spago_jax.generation.loop import Numbers, Plan, draw_keys, ended, last_tokens, ruled, start_text, with_token
 from spago_jax.generation.protocol import Decoder
 
 _NEVER = -1.0e9  # what is added to a score that is not to be chosen
@@ -162,7 +162,7 @@ def _candidates(
     if plan.sample:
         gains = ruled(logits - total, at.ids, at.length, at.source, plan, numbers)
         sums = (gains + before).reshape(batch, beams * vocabulary)
-        scores, places = draw_some(sums(numbers.key, batch, at.length), count)
+        scores, places = draw_some(sums, draw_keys(batch, at.length, plan, numbers), count)
     elif plan.rules or plan.own:
         sums = ruled(logits - total, at.ids, at.length, at.source, plan, numbers) + before
         scores, places = _best_of_beams(sums, count)
