@@ -13,45 +13,17 @@ import numpy as np
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Array
 from spago_jax.errors import InputError
-from spago_jax.generation.beams import Beams, start_beams, step_beams
+from spago_jax.generation import programs
+from spago_jax.generation.generated import Call, Generated
 from spago_jax.generation.limits import Limits
 from spago_jax.generation.loop import Numbers, Plan
 from spago_jax.generation.options import Options
 from spago_jax.generation.protocol import NOTHING, Decoder, continues
-from spago_jax.generation.rows import Rows, start_rows, step_rows
 from spago_jax.generation.rules.order import OwnRule, Setting, chosen_rules
-from spago_jax.generation.sizes import coarse, padded, read_ids, rung
+from spago_jax.generation.sizes import coarse, leftmost, padded, read_ids, rectangle, rightmost, rung
 
 SEGMENT = 16
 """Tokens that are written in one call of the device where something waits for them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Generated:
-    """Texts, as transformers lays them out: those of one item follow each other, best first.
-
-    Attributes:
-        ids: int32[batch * num_return_sequences, time], padded; they begin with the prompt (an encoder-decoder's start
-            token), and are as long as the longest one.
-        lengths: int32[batch * num_return_sequences], where the texts end in ``ids``, the end included.
-        scores: float32[batch * num_return_sequences], the sum of a text's ``token_scores`` over
-            ``(new tokens) ** length_penalty``; None without beams, unless ``output_scores`` asks for it.
-        token_scores: float32[batch * num_return_sequences, time - prompt], 0 after the end; None unless
-            ``output_scores`` asks for them. With beams, the log-probability ``log_softmax(logits)`` after the rules
-            (of a forced token 0), which is not normalized again; without, ``log_softmax`` of the logits after the
-            rules.
-        prompt: tokens of the prompt.
-    """
-
-    ids: np.ndarray
-    lengths: np.ndarray
-    scores: np.ndarray | None
-    token_scores: np.ndarray | None
-    prompt: int
-
-    def texts(self) -> list[np.ndarray]:
-        """Returns the new tokens of each text, the end included."""
-        return [row[self.prompt : length] for row, length in zip(self.ids, self.lengths, strict=True)]
 
 
 class Generator:
@@ -86,19 +58,19 @@ class Generator:
         self.model, self.options, self.rules, self.longest = model, options or Options(), tuple(rules), longest
         self._source_vocabulary = source_vocabulary
         self._continues = continues(model)
-        self._whole = compile(_whole, static="plan", name="generate")
-        self._begin = compile(_begin, static="plan", name="begin generation")
-        self._advance = compile(_advance, static="plan", donate="at", name="go on with generation")
-        self._segment = compile(_segment, static=("plan", "steps"), donate="at", name="stream")
+        self._whole = compile(programs.whole, static="plan", name="generate")
+        self._begin = compile(programs.begin, static="plan", name="begin generation")
+        self._advance = compile(programs.advance, static="plan", donate="at", name="go on with generation")
+        self._segment = compile(programs.segment, static=("plan", "steps"), donate="at", name="stream")
 
     @property
-    def programs(self) -> tuple[Program, ...]:
+    def compiled(self) -> tuple[Program, ...]:
         """The compiled loops: one from beginning to end, and its parts, for limits and for streams."""
         return self._whole, self._begin, self._advance, self._segment
 
     def freeze(self) -> "Generator":
         """From now on what is not compiled yet raises ``RetraceError``."""
-        for program in self.programs:
+        for program in self.compiled:
             program.freeze()
         return self
 
@@ -181,7 +153,7 @@ class Generator:
             raise InputError(f"steps = {steps}: expected at least 1")
         return self._stream(self._call(ids, mask, prefix, first, chosen), steps, cancelled)
 
-    def _stream(self, call: "_Call", steps: int, cancelled: Callable[[], bool] | None) -> Iterator[np.ndarray]:
+    def _stream(self, call: Call, steps: int, cancelled: Callable[[], bool] | None) -> Iterator[np.ndarray]:
         limits = Limits(call.options.max_time, cancelled)
         at = self._begin(self.model, call.ids, call.mask, call.prompt, call.numbers, plan=call.plan)
         length = call.plan.prompt
@@ -192,7 +164,7 @@ class Generator:
             rows = np.asarray(new)[: call.items]
             yield rows.reshape(-1, rows.shape[-1])[:, before - begin : length - begin]
 
-    def _call(self, ids: Any, mask: Any, prefix: Any, first: int, options: Options) -> "_Call":
+    def _call(self, ids: Any, mask: Any, prefix: Any, first: int, options: Options) -> Call:
         known = self.vocabulary if self._continues else self._source_vocabulary
         found, there = read_ids(ids, mask, known, "ids")
         if self.longest is not None and not self._continues and found.shape[1] > self.longest:
@@ -224,7 +196,7 @@ class Generator:
             raise InputError(f"texts of at least {least - shift} tokens and of at most {longest - shift}")
         items, batch = len(found), rung(len(found))
         if self._continues:
-            found, there = _leftmost(found, there)
+            found, there = leftmost(found, there)
         time = rung(found.shape[1], 8, self.longest) if not self._continues else coarse(found.shape[1])
         found, there = padded(found, there, batch, time)
         setting = Setting(self.vocabulary, size, longest, not self._continues)
@@ -247,7 +219,7 @@ class Generator:
         arguments = Numbers(
             rules=numbers,
             eos=np.array(options.eos_token_id, np.int32),
-            stop=_rectangle(options.stop_sequences),
+            stop=rectangle(options.stop_sequences),
             pad=np.int32(options.pad),
             longest=np.int32(longest),
             powers=np.minimum(powers, np.finfo(np.float32).max).astype(np.float32),
@@ -256,14 +228,14 @@ class Generator:
             first=np.int32(first),
         )
         prompt = np.pad(prompt, ((0, batch - items), (0, 0)))
-        return _Call(options, plan, arguments, found, there, prompt, items, shift, before)
+        return Call(options, plan, arguments, found, there, prompt, items, shift, before)
 
     def _prompt(self, ids: np.ndarray, mask: np.ndarray, prefix: Any, options: Options) -> np.ndarray:
         """What the texts begin with, int32[batch, tokens]."""
         if self._continues:
             if prefix is not None:
                 raise InputError("prefix: this model writes on from ids; put the prefix at their end")
-            return _rightmost(np.where(mask, ids, NOTHING), mask)
+            return rightmost(np.where(mask, ids, NOTHING), mask)
         if prefix is not None:
             found, _ = read_ids(prefix, None, self.vocabulary, "prefix")
             if len(found) != len(ids):
@@ -283,131 +255,3 @@ class Generator:
         allowed = set(range(vocabulary)) - options.banned() if options.banned() else {0}
         if not allowed - (set(options.eos_token_id) if options.min_total(1) > 1 else set()):
             raise InputError("bad_words_ids and suppress_tokens forbid every token that could come next")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Call:
-    """What one call runs on: the arguments, padded to the sizes of a compiled loop.
-
-    Attributes:
-        options: of the call, as the loop counts tokens.
-        plan: of the loop.
-        numbers: of the loop.
-        ids: what the model begins with.
-        mask: of these.
-        prompt: what the texts of the loop begin with.
-        items: of the batch, without the padding.
-        shift: how many tokens longer the loop's prompt is than the caller's; below 0 where it begins later.
-        before: the tokens of the caller's prompt that the loop does not have.
-    """
-
-    options: Options
-    plan: Plan
-    numbers: Numbers
-    ids: np.ndarray
-    mask: np.ndarray
-    prompt: np.ndarray
-    items: int
-    shift: int
-    before: np.ndarray
-
-    def found(self, at: Rows | Beams) -> Generated:
-        """Returns the texts where a loop has ended."""
-        plan, count = self.plan, self.options.num_return_sequences
-        if isinstance(at, Beams):
-            best = at.finished
-            texts, ends, scores, tokens = best.ids, at.ends, best.scores, best.token_scores
-        else:
-            texts, ends, scores, tokens = at.ids, None, None, at.token_scores
-
-        def rows(leaf: Any) -> np.ndarray:
-            cut = np.asarray(leaf)[: self.items, :count]
-            return cut.reshape(-1, *cut.shape[2:])
-
-        ids = rows(texts)
-        lengths = self._lengths(ids, int(at.length)) if ends is None else rows(ends)
-        width = int(lengths.max())
-        there = (np.arange(width) < lengths[:, None]) & (ids[:, :width] != NOTHING)
-        ids = np.where(there, ids[:, :width], self.options.pad).astype(np.int32)
-        each = None if tokens is None else rows(tokens)[:, plan.prompt : width]
-        if each is not None:
-            each = np.where(np.arange(plan.prompt, width) < lengths[:, None], each, 0.0)
-        if scores is not None:
-            scores = rows(scores)
-        elif each is not None:
-            scores = (each.sum(-1) / np.asarray(self.numbers.powers)[lengths - plan.prompt]).astype(np.float32)
-        kept = np.repeat(np.where(self.before == NOTHING, self.options.pad, self.before), count, axis=0)
-        whole = np.concatenate([kept.astype(np.int32), ids[:, max(self.shift, 0) :]], axis=1)
-        return Generated(whole, (lengths - self.shift).astype(np.int32), scores, each, plan.prompt - self.shift)
-
-    def _lengths(self, ids: np.ndarray, length: int) -> np.ndarray:
-        """Up to the first end of each text."""
-        new = ids[:, self.plan.prompt : length]
-        ends = np.isin(new, np.asarray(self.numbers.eos))
-        for sequence in self.options.stop_sequences:
-            size = len(sequence)
-            if length >= size:
-                windows = np.lib.stride_tricks.sliding_window_view(ids[:, :length], size, axis=1)
-                hits = np.zeros((len(ids), length), bool)
-                hits[:, size - 1 :] = (windows == np.array(sequence)).all(-1)
-                ends |= hits[:, self.plan.prompt :]
-        first = np.where(ends.any(1), ends.argmax(1) + 1, new.shape[1])
-        return first + self.plan.prompt
-
-
-def _begin(model: Decoder, ids: Array, mask: Array, prompt: Array, numbers: Numbers, plan: Plan) -> Rows | Beams:
-    state = model.start(ids, mask, beams=plan.beams, length=plan.room)
-    sourced = not continues(model)
-
-    def read(place: Array, state: Any) -> Any:
-        tokens = jnp.broadcast_to(prompt[:, place, None], (prompt.shape[0], plan.beams))
-        return model.step(tokens, state)[1]
-
-    if sourced and plan.prompt > 1:
-        state = jax.lax.fori_loop(0, plan.prompt - 1, read, state)
-    known = {rule.name for rule in plan.rules}
-    wanted = sourced and known & {"encoder_repetition_penalty", "encoder_no_repeat_ngram_size"}
-    source = jnp.where(mask, ids, NOTHING) if wanted else None
-    start = start_beams if plan.search else start_rows
-    return start(state, prompt, source, plan, numbers)
-
-
-def _advance(model: Decoder, at: Any, numbers: Numbers, until: Array, plan: Plan) -> Any:
-    step: Any = step_beams if plan.search else step_rows
-
-    def going(at: Any) -> Array:
-        return at.open & (at.length < until)
-
-    return jax.lax.while_loop(going, lambda at: step(model, at, plan, numbers), at)
-
-
-def _segment(model: Decoder, at: Any, numbers: Numbers, before: Array, plan: Plan, steps: int) -> tuple[Any, Array]:
-    """Goes on for some steps; beside that the last tokens of each text, the new ones among them."""
-    at = _advance(model, at, numbers, before + steps, plan)
-    return at, jax.lax.dynamic_slice_in_dim(at.ids, before, min(steps, plan.room), axis=-1)
-
-
-def _whole(model: Decoder, ids: Array, mask: Array, prompt: Array, numbers: Numbers, plan: Plan) -> Any:
-    at = _begin(model, ids, mask, prompt, numbers, plan)
-    at = _advance(model, at, numbers, jnp.asarray(plan.room, jnp.int32), plan)
-    return at._replace(state=None)
-
-
-def _rectangle(sequences: Sequence[Sequence[int]]) -> np.ndarray:
-    """Sequences on the right of int32[count, width]."""
-    width = max(map(len, sequences), default=0)
-    found = np.full((len(sequences), width), NOTHING, np.int32)
-    for row, sequence in zip(found, sequences, strict=True):
-        row[width - len(sequence) :] = sequence
-    return found
-
-
-def _leftmost(ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows with their tokens at the beginning."""
-    order = np.argsort(~mask, axis=1, kind="stable")
-    return np.take_along_axis(ids, order, 1), np.take_along_axis(mask, order, 1)
-
-
-def _rightmost(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The rows with their tokens at the end."""
-    return np.take_along_axis(ids, np.argsort(mask, axis=1, kind="stable"), 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spago_jax.errors import InputError
-from spago_jax.generation.options import _NAMES, Options
+from spago_jax.generation.options import NAMES, Options
 
 # What a file may say that asks for something we do not have, with the value that asks for nothing.
 _REFUSED: dict[str, tuple[Any, ...]] = {
@@ -50,7 +50,7 @@ def options_from(
         value = facts.get(name)
         if value is not None and value not in nothing:
             raise InputError(f"{name} = {value!r} is not supported: remove it to generate without", path=path)
-    found = {name: facts[name] for name in _NAMES if facts.get(name) is not None and name != "output_scores"}
+    found = {name: facts[name] for name in NAMES if facts.get(name) is not None and name != "output_scores"}
     for name in ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id"):
         if name not in found and config.get(name) is not None:
             found[name] = config[name]

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The few sizes that batches, inputs and texts are padded to, so that they meet few compiled loops."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spago_jax.errors import InputError
+from spago_jax.generation.protocol import NOTHING
 
 
 def rung(size: int, least: int = 1, most: int | None = None) -> int:
@@ -54,3 +57,23 @@ def read_ids(ids: object, mask: object | None, vocabulary: int | None, name: str
         wrong = int(known.min()) if known.min() < 0 else int(known.max())
         raise InputError(f"{name}: {wrong} is not the id of a token; there are {vocabulary}")
     return np.where(there, found, 0).astype(np.int32), there
+
+
+def rectangle(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+    """Returns sequences on the right of int32[count, width]."""
+    width = max(map(len, sequences), default=0)
+    found = np.full((len(sequences), width), NOTHING, np.int32)
+    for row, sequence in zip(found, sequences, strict=True):
+        row[width - len(sequence) :] = sequence
+    return found
+
+
+def leftmost(ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows with their tokens at the beginning."""
+    order = np.argsort(~mask, axis=1, kind="stable")
+    return np.take_along_axis(ids, order, 1), np.take_along_axis(mask, order, 1)
+
+
+def rightmost(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns the rows with their tokens at the end."""
+    return np.take_along_axis(ids, np.argsort(mask, axis=1, kind="stable"), 1)
