@@ -65,12 +65,13 @@ class AskedProcessor(TextToTextProcessor):
             value, passages = value
         if isinstance(value, Asked):
             return value
-        if not text_of(value, "a question, which is a text").strip():
+        question = text_of(value, "a question, which is a text")
+        if not question.strip():
             raise InputError("the question is empty")
         if passages is None:
             raise InputError(f"{value!r:.60} has no passages to answer from: give passages=, or (question, passages)")
         texts = passages_of(passages)
-        return Asked(question_with(value, texts), None, line, value, texts)
+        return Asked(question_with(question, texts), None, line, question, texts)
 
     def answer(self, example: Parallel, texts: Sequence[WrittenText]) -> WrittenAnswers:
         """The answers that were written."""

@@ -90,7 +90,7 @@ class TextToText(Predictor):
     """
 
     plain: ClassVar[bool] = True
-    name: ClassVar[str] = "text2text-generation"
+    name: ClassVar[str] = "text2text-generation"  # pyright: ignore[reportIncompatibleVariableOverride]
     processor_class: ClassVar[type[TextToTextProcessor]] = TextToTextProcessor
     Options: ClassVar[type[Section]] = WritingOptions
     Settings: ClassVar[type[Section]] = TextSettings

@@ -56,7 +56,9 @@ class TextToTextTask(Task):
         Score("token_accuracy"),
     )
     input_formats = ("lines", "jsonl")
-    processor_class: ClassVar[type[TextToTextProcessor]] = TextToTextProcessor
+    processor_class: ClassVar[type[TextToTextProcessor]] = (  # pyright: ignore[reportIncompatibleVariableOverride]
+        TextToTextProcessor
+    )
     predictor_class: ClassVar[type[TextToText]] = TextToText
     _buckets: PairBuckets | None = None
     _writer: TextToText | None = None
@@ -200,7 +202,8 @@ class TextToTextTask(Task):
         if self._writer is None:
             self._writer = self.predictor(model)
         else:
-            self._writer.generator.model = trained_model(self, model).model.separate()
+            changed: Any = trained_model(self, model).model
+            self._writer.generator.model = changed.separate()
         return self._writer
 
     def examples(self, source: InputFile) -> Iterator[Any]:
