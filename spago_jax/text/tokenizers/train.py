@@ -239,7 +239,7 @@ def _learn_whole(
         counts.update(piece for piece, _ in engine.pre_tokenizer.pre_tokenize_str(text))
     often = [piece for piece, count in counts.items() if count >= min_count and piece not in special]
     kept = sorted(often, key=lambda piece: (-counts[piece], piece))[: size - len(special)]
-    if counts and not kept:
+    if not kept and any(piece.strip() for piece in counts):
         raise InputError(f"min_count: {min_count}, and nothing in these texts occurs as often")
     vocabulary = {piece: number for number, piece in enumerate([*special, *kept])}
     engine.model = library.models.WordLevel(vocabulary, unk_token="<unk>")
