@@ -49,5 +49,6 @@ def test_a_section_runs_as_it_stands(name, tmp_path, monkeypatch, capsys):
 
 def test_the_page_has_every_kind_of_data():
     assert RUNNING == [
-        "Entities", "Parts of speech", "Topics", "Sentiment", "Language models", "Several labels, numbers, pairs"
+        "Entities", "Parts of speech", "Topics", "Sentiment", "Language models", "Several labels, numbers, pairs",
+        "Texts for texts",
     ]  # fmt: skip
