@@ -19,8 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 IDS = [template.kind for template in TEMPLATES]
 
 
+LONG = ("numbers", "strings")  # evaluation writes hundreds of texts
+
+
 @pytest.mark.extended
-@pytest.mark.parametrize("template", TEMPLATES, ids=IDS)
+@pytest.mark.parametrize(
+    "template", [pytest.param(one, marks=pytest.mark.slow) if one.kind in LONG else one for one in TEMPLATES], ids=IDS
+)
 def test_a_template_trains_is_evaluated_and_answers(template, tmp_path, capsys, monkeypatch):
     if template.kind == "digits":
         pytest.importorskip("sklearn")

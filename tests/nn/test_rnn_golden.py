@@ -131,7 +131,10 @@ def test_birnn(golden, version, kind, merge):
         check(case, model, run, assert_grads)
 
 
-@pytest.mark.parametrize("version", ["main", "v0.7.0", "v1.0.1"])
+OLDER = [pytest.param(version, marks=pytest.mark.slow) for version in ("v0.7.0", "v1.0.1")]
+
+
+@pytest.mark.parametrize("version", ["main", *OLDER])
 def test_crf(golden, version):
     for case in cases(golden, version, "nn.crf"):
         transitions = jnp.array(arrays(case["params"])["TransitionScores"])

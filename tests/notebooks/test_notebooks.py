@@ -26,8 +26,11 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
+LONG = ("02_train_a_tagger", "06_watching_training", "08_fine_tuning")
+
+
 def _tier(path):
-    return pytest.param(path, marks=pytest.mark.slow if path.stem == "08_fine_tuning" else (), id=path.stem)
+    return pytest.param(path, marks=pytest.mark.slow if path.stem in LONG else (), id=path.stem)
 
 
 @pytest.mark.parametrize("path", [_tier(path) for path in NOTEBOOKS])

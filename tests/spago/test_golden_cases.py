@@ -26,7 +26,7 @@ def files():
     return [path for path in found if not any(fnmatch.fnmatch(path.stem, pattern) for pattern in LATER)]
 
 
-LONG = ("nn.bart_decoder_cached",)
+LONG = ("nn.bart_decoder", "nn.bart_decoder_cached")
 RELEASES = ("v0.7.0", "v1.0.1", "main")
 
 

@@ -37,7 +37,7 @@ def agree(first: Path, second: Path) -> None:
         np.testing.assert_allclose(two[path], value, err_msg=path, **TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", ["tiny", "letters", "images"])
+@pytest.mark.parametrize("kind", [pytest.param("tiny", marks=pytest.mark.slow), "letters", "images"])
 def test_eight_devices_give_the_parameters_of_one(runs, kind):
     agree(runs / f"{kind}-1", runs / f"{kind}-8")
     log = [[json.loads(line) for line in (runs / f"{kind}-{n}" / "metrics.jsonl").open()] for n in (1, 8)]
