@@ -101,11 +101,18 @@ EXTENDED = (
 )
 
 
+# What takes longest belongs to the slow tier: tests that took more than two seconds of processor time with nothing
+# compiled before, and that are not the only ones of their kind.
+LONG = frozenset((Path(__file__).parent / "long_tests.txt").read_text(encoding="utf-8").splitlines())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.nodeid.startswith(EXTENDED):
             item.add_marker(pytest.mark.extended)
+        if item.nodeid in LONG:
+            item.add_marker(pytest.mark.slow)
 
 
 # Tiny experiments and finished runs of them, for tests of training, of tasks and of the command line.

@@ -252,6 +252,14 @@ print({name for name, value in jax.config.values.items() if before.get(name) != 
     assert run_python(code) == "set()"
 
 
+def test_tests_of_the_slow_tier_are_there():
+    """A name that no test has would move nothing into the tier."""
+    for line in (ROOT / "tests" / "long_tests.txt").read_text(encoding="utf-8").splitlines():
+        path, _, name = line.partition("::")
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {name.split('::')[-1].partition('[')[0]}(" in source or path.startswith("spago_jax"), line
+
+
 def test_no_placeholder_is_left_in_what_people_read():
     """A number that was to be measured, a word that was to be found: neither must be shipped."""
     left = re.compile(r"@[A-Z_]+@|\b(?:TODO|FIXME|XXX)\b")

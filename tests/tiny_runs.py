@@ -75,7 +75,7 @@ model:
   encoder: {encoder}
   ngrams: {ngrams}
 optimizer: {{name: adam, learning_rate: 0.02}}
-train: {{epochs: 8, batch_size: 8, eval_batch_size: 8, buckets: 1, steps_per_call: 2, log_every: 4}}
+train: {{epochs: 8, batch_size: 8, eval_batch_size: 8, buckets: 2, steps_per_call: 2, log_every: 4}}
 """
 
 ENCODERS = {

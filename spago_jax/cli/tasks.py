@@ -16,9 +16,11 @@ def tasks(name: Annotated[str | None, typer.Argument(help="One task, with its op
     from spago_jax.tasks.registry import TASKS
 
     if name is None:
-        for each in sorted({*PRETRAINED.names(), *TASKS.names()}):
+        names = sorted({*PRETRAINED.names(), *TASKS.names()})
+        width = max(map(len, names)) + 2
+        for each in names:
             uses = [use for use, known in (("train", TASKS), ("run", PRETRAINED)) if each in known.names()]
-            print(f"{each:26}{', '.join(uses):12}{DESCRIPTIONS.get(each, '')}".rstrip())
+            print(f"{each:{width}}{', '.join(uses):12}{DESCRIPTIONS.get(each, '')}".rstrip())
         return
     if name in TASKS.names() and name not in PRETRAINED.names():
         print(f"{name}: {TASKS.find(name).__doc__}\n\nIt is trained: `spago-jax configs {name}` lists its settings.")

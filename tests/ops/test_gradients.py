@@ -111,7 +111,7 @@ NONE = {
     "gru_columns": "as gru_scan, and both forms in test_recurrence",
     "band": "attention over bands, in test_attention_bands", "unband": "the same", "band_pays": "a question",
     "rotate": "in test_encoder_oracle, with ModernBERT", "rotary_angles": "of integers",
-    "int8_product": "whole numbers have none",
+    "int8_product": "whole numbers have none", "vocabulary_cross_entropy": "in test_vocabulary_loss, with PyTorch",
     "loop": "a part of the kernels", "at": "the same", "empty": "the same", "put": "the same", "filled": "the same",
     "product": "the same", "transposed": "the same", "states_before": "the same", "flat_columns": "the same",
     "input_gradient": "the same",
