@@ -27,12 +27,14 @@ def tasks(name: Annotated[str | None, typer.Argument(help="One task, with its op
         return
     found = pretrained_task(name)
     print(f"{name}: {DESCRIPTIONS[name]}\n\noptions of `spago-jax run {name} MODEL [TEXT...]`:")
-    for section in (found.Options, found.Settings):
+    sections = (found.Options, found.Settings)
+    width = max(len(key) for section in sections for key in section.model_fields) + 2
+    for section in sections:
         for key, field in section.model_fields.items():
             default = "" if field.is_required() or field.default in (None, ()) else f" ({_text(field.default)})"
             others = ", ".join(f"--{alias.replace('_', '-')}" for alias, own in ALIASES.items() if own == key)
             also = f"; also {others}" if others else ""
-            print(f"  --{key.replace('_', '-'):20}{field.description}{default}{also}")
+            print(f"  --{key.replace('_', '-'):{width}}{field.description}{default}{also}")
     if name in TASKS.names():
         print(f"\nIt can be trained too: `spago-jax configs {name}` lists the settings.")
 
