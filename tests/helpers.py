@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from spago_jax.core import flat
 from spago_jax.errors import InputError
 
 
@@ -18,6 +19,14 @@ def close(found, expected, tolerance=1e-5, *, relative=None):
     """Asserts that two trees of arrays are equal within a tolerance, absolute and (unless stated) relative."""
     rtol = tolerance if relative is None else relative
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=tolerance), found, expected)
+
+
+def same_arrays(found, expected):
+    """Asserts that two models have the same arrays, by path, in the same order."""
+    found, expected = flat(found), flat(expected)
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import same_arrays
 
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
@@ -54,13 +55,6 @@ def write_tiny(folder, kind: str = "bart", head: str = "words", **more) -> dict[
     (folder / "config.json").write_text(json.dumps(config_to_huggingface(config, head)))
     write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
     return tensors
-
-
-def same_arrays(found, expected):
-    found, expected = flat(found), flat(expected)
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def refused(words, *arguments, **options):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close
+from helpers import close, same_arrays
 from tiny_pretrained import MASK, ids_for, sizes, their_output, transformers_model, write_tiny, write_vocabulary
 
 from spago_jax.compiler.ship.safetensors import write_safetensors
@@ -23,13 +23,6 @@ SEQUENCE = {"head": "sequence-classification", "id2label": {"0": "no", "1": "may
 def tensors_of(folder):
     with open_checkpoint(folder) as file:
         return {name: np.array(file.read(name)) for name in file.names()}
-
-
-def same_arrays(found, expected):
-    found, expected = flat(found), flat(expected)
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def refused(words, *arguments, **options):

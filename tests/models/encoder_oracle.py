@@ -28,7 +28,7 @@ class Pair:
     """A model of transformers, ours with the same weights, and a batch."""
 
     theirs: Any
-    ours: EncoderModel
+    ours: Any
     table: Any
     head: str
     batch: dict[str, np.ndarray]

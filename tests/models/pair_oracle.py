@@ -1,12 +1,12 @@
 """Tiny random encoder-decoders of transformers, and ours with their weights: the oracle of the encoder-decoders."""
 
-import dataclasses
 from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from encoder_oracle import Pair
 
 from spago_jax.core import flat
 from spago_jax.models.encoder_decoder import EncoderDecoder, config_from_huggingface, weight_table
@@ -16,18 +16,6 @@ from spago_jax.models.weight_table import read_weights, write_weights
 PAIRS = [(architecture, head) for architecture, plans in PLANS.items() for head in plans]
 ACTIVATIONS = ("gelu", "relu", "silu", "tanh", "gelu_new", "quick_gelu")
 TIME, TARGET = 7, 5
-
-
-@dataclasses.dataclass
-class Pair:
-    """A model of transformers, ours with the same weights, and a batch."""
-
-    theirs: Any
-    ours: EncoderDecoder
-    table: Any
-    head: str
-    batch: dict[str, np.ndarray]
-    given: dict[str, Any]
 
 
 def random_config(architecture: str, head: str, seed: int) -> dict[str, Any]:

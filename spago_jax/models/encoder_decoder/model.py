@@ -182,9 +182,7 @@ class EncoderDecoder(Module):
         """
         if not isinstance(self.head, WordsHead):
             raise InputError(f"a model with the head {self.head_name!r} writes no words: open it with head='words'")
-        if self.config.scales_words:
-            states = states * jnp.asarray(self.config.hidden**-0.5, states.dtype)
-        y = matmul(states, self.output_words)
+        y = matmul(self.scaled(states), self.output_words)
         return y if self.head.bias is None else y + self.head.bias[0].astype(y.dtype)
 
     def logits(
@@ -278,6 +276,12 @@ class EncoderDecoder(Module):
     def reorder(self, state: State, parents: Array) -> State:
         """The state in which each beam continues another: int[batch, beams], which one."""
         return state.reorder(parents)
+
+    def scaled(self, states: Array) -> Array:
+        """The states as the product with ``output_words`` takes them: [..., hidden], divided by its root in some."""
+        if not self.config.scales_words:
+            return states
+        return states * jnp.asarray(self.config.hidden**-0.5, states.dtype)
 
     @property
     def output_words(self) -> Array:

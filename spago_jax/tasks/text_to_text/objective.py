@@ -49,13 +49,9 @@ class TextToTextObjective(Objective[EncoderDecoder]):
         how: Any = {"label_smoothing": self.label_smoothing}
         if self.chunk is None:
             return cross_entropy(model.words(states), labels, **how)
-        config, head = model.config, model.head
-        assert isinstance(head, WordsHead)
-        own = model.source_words if model.target_words is None else model.target_words
-        if config.scales_words:
-            states = states * jnp.asarray(config.hidden**-0.5, states.dtype)
-        weight = own if head.decoder is None else head.decoder
-        bias = None if head.bias is None else head.bias[0]
+        assert isinstance(model.head, WordsHead)
+        bias = None if model.head.bias is None else model.head.bias[0]
+        states, weight = model.scaled(states), model.output_words
         return vocabulary_cross_entropy(states, weight, labels, bias=bias, chunk=self.chunk, **how)
 
     def predict(self, model: EncoderDecoder, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
