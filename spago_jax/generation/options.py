@@ -216,4 +216,8 @@ def _contradiction(options: Options) -> str | None:
         for name in ("min_new_tokens", "min_length", "exponential_decay_length_penalty"):
             if getattr(o, name):
                 return f"{name} = {getattr(o, name)!r} says when texts end, but no eos_token_id ends one"
+    first = () if o.forced_bos_token_id is None else (o.forced_bos_token_id,)
+    for name, forced in (("forced_bos_token_id", first), ("forced_eos_token_id", o.forced_eos_token_id)):
+        if forced and set(forced) <= set(o.suppress_tokens):
+            return f"{name} = {getattr(o, name)!r} forces what suppress_tokens forbids: take it out of one of them"
     return None

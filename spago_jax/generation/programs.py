@@ -16,6 +16,8 @@ from spago_jax.generation.rows import Rows, start_rows, step_rows
 def begin(model: Decoder, ids: Array, mask: Array, prompt: Array, numbers: Numbers, plan: Plan) -> Rows | Beams:
     """Returns where a loop begins: the model has read its input and all of the prompt but the last token."""
     state = model.start(ids, mask, beams=plan.beams, length=plan.room)
+    if plan.search:
+        state = model.reorder(state, jnp.broadcast_to(jnp.arange(plan.beams), (ids.shape[0], plan.beams)))
     sourced = not continues(model)
 
     def read(place: Array, state: Any) -> Any:

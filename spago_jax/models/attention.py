@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The attention of pre-trained transformers, over a sequence's own states or over those of another."""
 
+import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, Rng, child
@@ -68,28 +69,24 @@ def joined(y: Array) -> Array:
     return y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
 
 
-def attend_once(
+def attend_step(
     query: Array, keys: Array, values: Array, *, scale: float | None, seen: Array, bias: Array | None = None
 ) -> Array:
-    """``softmax(scale q k' + bias) v`` of one query per sequence: [..., size], kept.
-
-    Each number of the keys and values is read for one query alone, so this is a sum of products and not a matrix
-    product, which XLA's CPU backend would run once for each head.
+    """``softmax(scale q k' + bias) v`` of the next tokens of a group of texts: [groups, heads, members, size].
 
     Args:
-        query: [..., size].
-        keys: [..., time, size].
-        values: the same.
+        query: [groups, heads, members, size].
+        keys: [groups, heads, size, tokens]: with the tokens last, XLA's CPU backend multiplies them as they lie.
+        values: [groups, heads, tokens, size].
         scale: ``size ** -0.5`` if None.
-        seen: bool[..., time], which of them are seen.
-        bias: [..., time], added to the scores.
+        seen: bool, broadcastable to [groups, heads, members, tokens], which tokens of the group each sees.
+        bias: added to the scores, likewise.
     """
     wide = accumulation_dtype(query.dtype)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = jnp.sum(query[..., None, :].astype(wide) * keys.astype(wide), axis=-1) * factor
+    scores = jnp.einsum("ghms,ghst->ghmt", query * factor, keys, preferred_element_type=wide)
     if bias is not None:
         scores = scores + bias.astype(wide)
-    scores = jnp.where(seen, scores, jnp.finfo(wide).min)
-    raised = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
-    total = jnp.sum(raised, axis=-1, keepdims=True)
-    return (jnp.sum(raised[..., None] * values.astype(wide), axis=-2) / total).astype(query.dtype)
+    weights = jax.nn.softmax(jnp.where(seen, scores, jnp.finfo(wide).min), axis=-1)
+    y = jnp.einsum("ghmt,ghts->ghms", weights.astype(values.dtype), values, preferred_element_type=wide)
+    return y.astype(query.dtype)

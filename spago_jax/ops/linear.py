@@ -9,7 +9,7 @@ from jax import lax
 
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
-from spago_jax.ops.quantized import Int8Weight, int8_product
+from spago_jax.ops.quantized import Int8Weight, int8_product, two_rows
 
 
 def accumulation_dtype(dtype) -> jnp.dtype:
@@ -65,9 +65,9 @@ def matmul(x: jax.Array, weight: jax.Array | Int8Weight) -> jax.Array:
     if isinstance(weight, Int8Weight):
         return int8_product(x.reshape(-1, x.shape[-1]), weight).reshape(*x.shape[:-1], weight.shape[0])
     dtype = jnp.promote_types(x.dtype, weight.dtype)
-    product = _flat_16 if dtype.itemsize == 2 else _flat
-    y = product(x.reshape(-1, x.shape[-1]).astype(dtype), weight.astype(dtype))
-    return y.reshape(*x.shape[:-1], weight.shape[0])
+    flat = x.reshape(-1, x.shape[-1]).astype(dtype)
+    y = _flat_16(two_rows(flat), weight.astype(dtype)) if dtype.itemsize == 2 else _flat(flat, weight.astype(dtype))
+    return y[: flat.shape[0]].reshape(*x.shape[:-1], weight.shape[0])
 
 
 def _flat(x: jax.Array, weight: jax.Array) -> jax.Array:

@@ -54,10 +54,17 @@ def int8_product(x: jax.Array, weight: Int8Weight) -> jax.Array:
     of about a hundredth of the result's usual size. There is no gradient.
     """
     rows = x.shape[0]
-    if rows == 1:  # a product with one row misses the matrix unit of the processor, and takes ten times as long
-        x = jnp.concatenate([x, jnp.zeros_like(x)])
-    wide = x.astype(jnp.float32)
+    wide = two_rows(x).astype(jnp.float32)
     scale = jnp.maximum(jnp.max(jnp.abs(wide), axis=-1, keepdims=True), _LEAST) / _LARGEST
     rounded = jnp.round(wide / scale).astype(jnp.int8)
     sums = lax.dot_general(rounded, weight.values, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
     return (sums.astype(jnp.float32) * scale * weight.scale)[:rows]
+
+
+def two_rows(x: jax.Array) -> jax.Array:
+    """A row of zeros under a single one: [rows, in] -> [max(rows, 2), in].
+
+    A product of one row with a matrix of 8-bit integers or 16-bit floats misses the matrix unit of a processor, and
+    takes ten times as long as one of two rows.
+    """
+    return jnp.concatenate([x, jnp.zeros_like(x)]) if x.shape[0] == 1 else x

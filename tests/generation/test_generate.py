@@ -130,6 +130,8 @@ def generations(draw):
     }
     for name in draw(st.lists(st.sampled_from(sorted(rules)), max_size=4, unique=True)):
         options[name] = draw(rules[name])
+    if options.get("forced_bos_token_id") in options.get("suppress_tokens", ()):  # both libraries refuse it
+        del options["suppress_tokens"]
     if options.get("no_repeat_ngram_size") == 1 or options.get("encoder_no_repeat_ngram_size") == 1:
         options["max_new_tokens"] = min(options["max_new_tokens"], 8)
         options["min_new_tokens"] = min(options.get("min_new_tokens", 0), 8)
@@ -395,6 +397,8 @@ def test_a_rule_of_the_user_runs():
         ({"bad_words_ids": [[i] for i in range(30) if i != 2], "min_length": 4}, "bad_words_ids and suppress_tokens "
          "forbid every token that could come next"),
         ({"eos_token_id": [], "min_length": 3}, "min_length = 3 says when texts end, but no eos_token_id ends one"),
+        ({"forced_bos_token_id": 4, "suppress_tokens": [4, 5]}, "forced_bos_token_id = 4 forces what suppress_tokens "
+         "forbids: take it out of one of them"),
         ({"repetition_penalty": "much"}, "repetition_penalty = 'much': expected a number above 0"),
         ({"exponential_decay_length_penalty": 3}, "exponential_decay_length_penalty = 3: expected [start, factor]"),
     ],

@@ -26,21 +26,29 @@ def model(architecture: str = "bart", head: str = "words", **more) -> EncoderDec
     return EncoderDecoder.init(jax.random.key(0), config(architecture, **more), head=head)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_keys_and_values_are_written_in_place(dtype):
-    """No step of a loop copies a cache, or widens it."""
+@pytest.mark.parametrize(("dtype", "searches"), [("float32", True), ("bfloat16", True), ("float32", False)])
+def test_keys_and_values_are_written_in_place(dtype, searches):
+    """No step of a loop copies a cache, or widens it, and going on from another beam moves none."""
     whole = jax.tree.map(lambda x: x.astype(dtype), model("marian", scales_embeddings=True))
-    state = jax.eval_shape(lambda m: m.start(IDS, beams=3, length=11), whole)
+    parents = jnp.array([[1, 0, 0], [2, 2, 1]])
+
+    def begin(model):
+        state = model.start(IDS, beams=3, length=11)
+        return model.reorder(state, parents) if searches else state
+
+    state = jax.eval_shape(begin, whole)
 
     def loop(model, state):
         def step(_, carry):
             logits, state = model.step(*carry)
+            state = model.reorder(state, parents) if searches else state
             return jnp.argmax(logits, -1).astype(jnp.int32), state
 
         return jax.lax.fori_loop(0, 10, step, (jnp.zeros((2, 3), jnp.int32), state))
 
     text = jax.jit(loop, donate_argnums=1).lower(whole.separate(), state).compile().as_text()
-    cache = re.compile(r"= \w+\[2,3,2,11,4\]\S* (copy|convert|transpose|fusion)\(")
+    groups, room = (2, 33) if searches else (6, 11)
+    cache = re.compile(rf"= \w+\[{groups},2,({room},4|4,{room})\]\S* (copy|convert|transpose|gather|fusion)\(")
     made = [line for line in text.splitlines() if cache.search(line)]
     assert len(made) == 2 * SIZES.layers, made
     assert all("dynamic-update-slice" in line.split("=")[0] for line in made)

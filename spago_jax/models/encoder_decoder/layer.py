@@ -10,7 +10,7 @@ from jax import lax
 
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
-from spago_jax.models.attention import Attention, attend_once, joined, split
+from spago_jax.models.attention import Attention, attend_step, joined, split
 from spago_jax.models.encoder_decoder.config import EncoderDecoderConfig, StackConfig
 from spago_jax.models.execution import Execution
 from spago_jax.nn.layer_norm import LayerNorm
@@ -133,12 +133,12 @@ class Layer(Module):
 
         Args:
             x: [batch, beams, hidden].
-            keys: [batch, beams, heads, time, size].
-            values: the same.
+            keys: [groups, heads, size, time * members], see ``State``.
+            values: [groups, heads, time * members, size].
             memory: the source's keys and values, [batch, heads, source, size] of both.
             position: int, the token's place, where its key and value are written.
-            seen: bool[time], the places that it sees, its own among them.
-            bias: [heads, time], added to the scores.
+            seen: bool[groups or 1, 1, members, time * members], the tokens of its group that each sees.
+            bias: [heads, 1, time * members], added to the scores.
             memory_seen: bool[batch, 1, 1, source], which tokens of the source are real; None: all.
             how: of the execution.
 
@@ -147,19 +147,21 @@ class Layer(Module):
         """
         assert self.memory_attention is not None
         heads, own, other = self.sizes.heads, self.attention, self.memory_attention
-        zero = jnp.zeros((), position.dtype)
-        place = (zero, zero, zero, position, zero)
+        groups, _, size, _ = keys.shape
+        members, zero = seen.shape[-2], jnp.zeros((), position.dtype)
 
         def attend(x: Array) -> Array:
             nonlocal keys, values
-            key, value = own.project(x[..., None, :], heads)
-            keys = lax.dynamic_update_slice(keys, key.astype(keys.dtype), place)
-            values = lax.dynamic_update_slice(values, value.astype(values.dtype), place)
+            query, key, value = (
+                split(of(x).reshape(groups, members, heads * size), heads).astype(keys.dtype)
+                for of in (own.query, own.key, own.value)
+            )  # [groups, heads, members, size] of each
+            keys = lax.dynamic_update_slice(keys, key.swapaxes(2, 3), (zero, zero, zero, position * members))
+            values = lax.dynamic_update_slice(values, value, (zero, zero, position * members, zero))
             # Without it the write is fused into the sums that read it, and the whole is copied for each of them.
             keys, values = lax.optimization_barrier((keys, values))
-            query = split(own.query(x[..., None, :]), heads)[..., 0, :]
-            y = attend_once(query, keys, values, scale=self._scale, seen=seen, bias=bias)
-            return own.output(y.reshape(*x.shape[:-1], y.shape[-2] * y.shape[-1]))
+            y = attend_step(query, keys, values, scale=self._scale, seen=seen, bias=bias)
+            return own.output(joined(y).reshape(*x.shape[:-1], heads * size).astype(x.dtype))
 
         def read(x: Array) -> Array:
             y = scaled_dot_product_attention(split(other.query(x), heads), *memory, scale=self._scale, mask=memory_seen)

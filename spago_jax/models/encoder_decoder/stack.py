@@ -121,13 +121,15 @@ class Stack(Module):
     def step(self, ids: Array, words: Array, state: State, how: Execution) -> tuple[Array, State]:
         """The next token of every beam: int[batch, beams] -> [batch, beams, hidden], and the state after it."""
         how = how.resolved(separate=True)
-        time = state.keys[0].shape[-2]
-        seen = jnp.arange(time) <= state.position
+        state = state.wrote()
+        seen = how.settle(state.seen())
         memory_seen = None if state.mask is None else state.mask[:, None, None, :]
         bias = None
         if self.relative_bias is not None:
             of = {"count": self.config.relative, "farthest": self.config.farthest}
-            bias = relative_bias_at(self.relative_bias, state.position, time, **of)
+            members = seen.shape[-2]
+            bias = relative_bias_at(self.relative_bias, state.position, seen.shape[-1] // members, **of)
+            bias = jnp.repeat(bias, members, axis=-1)[:, None, :]
         x = self._embedded(ids[..., None], words, state.position, None, how)[..., 0, :]
         keys, values = list(state.keys), list(state.values)
         for row, layer in enumerate(self._rows()):
