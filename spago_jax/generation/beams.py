@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
-from spago_jax.generation.draw import best, draw_some
+from spago_jax.generation.draw import best, draw_some, largest
 from spago_jax.generation.loop import Numbers, Plan, draw_keys, ended, last_tokens, ruled, start_text, with_token
 from spago_jax.generation.protocol import Decoder
 
@@ -168,7 +168,7 @@ def _candidates(
         scores, places = _best_of_beams(sums, count)
     else:  # the order of the logits is that of the log-probabilities, so that these need not all be computed
         each = min(count, vocabulary)
-        found, tokens = jax.lax.top_k(logits, each)
+        found, tokens = largest(logits, each)
         sums = (found - total) + before
         at_beam = jnp.arange(beams)[:, None] * vocabulary
         scores, places = best(sums.reshape(batch, -1), (tokens + at_beam).reshape(batch, -1), count)
@@ -179,7 +179,7 @@ def _candidates(
 def _best_of_beams(sums: Array, count: int) -> tuple[Array, Array]:
     """The best of each beam, and the best of these: of equal ones the lower beam, then the lower token."""
     batch, beams, vocabulary = sums.shape
-    found, tokens = jax.lax.top_k(sums, min(count, vocabulary))
+    found, tokens = largest(sums, min(count, vocabulary))
     places = tokens + jnp.arange(beams)[:, None] * vocabulary
     return best(found.reshape(batch, -1), places.reshape(batch, -1), count)
 

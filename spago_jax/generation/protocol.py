@@ -36,7 +36,7 @@ class Decoder(Protocol):
     def reorder(self, state: Any, parents: Array) -> Any:
         """Returns the state in which each beam goes on from another one, int[batch, beams].
 
-        A search begins with it, each beam going on from itself, so that what it adds to a state is there from the start.
+        A search begins with it, each beam going on from itself: what it adds to a state is there from the start.
         """
         ...
 

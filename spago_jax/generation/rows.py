@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
-from spago_jax.generation.draw import draw_one
+from spago_jax.generation.draw import draw_one, largest
 from spago_jax.generation.loop import Numbers, Plan, draw_keys, ended, last_tokens, ruled, start_text, with_token
 from spago_jax.generation.protocol import Decoder
 
@@ -58,7 +58,7 @@ def step_rows(model: Decoder, at: Rows, plan: Plan, numbers: Numbers) -> Rows:
         uniform = jax.vmap(lambda key: jax.random.uniform(key, (beams,)))(keys)
         tokens = draw_one(scores, uniform)
     else:
-        tokens = jnp.argmax(scores, axis=-1).astype(jnp.int32)
+        tokens = largest(scores, 1)[1][..., 0]
     token_scores = at.token_scores
     if token_scores is not None:
         chosen = jnp.take_along_axis(scores, tokens[..., None], axis=-1)[..., 0]
