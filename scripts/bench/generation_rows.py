@@ -3,7 +3,9 @@
 
 import copy
 import dataclasses
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 import transformers
 
+from bench.generation_peers import run_of, translators
 from bench.measure import Times, interleave
 from spago_jax.generation import Generator, Options
 from spago_jax.interop.huggingface.generation import make_generator
@@ -55,20 +58,25 @@ STREAMS = {"characters-1": 1, "characters-64": 64}
 SMOKE = {"smoke": Work("tiny", 1, 2, 8, 6), "smoke-beams": Work("tiny", 3, 2, 8, 6)}
 GENERATION_ROWS = (*WORK, *STREAMS)
 PRECISIONS = ("fp32", "bf16", "int8")
+OURS = tuple(f"ours {name}" for name in PRECISIONS)
+PEERS = ("PyTorch fp32", "PyTorch bf16", "CTranslate2 fp32", "CTranslate2 int8")
 
 
 def generation_table(names: list[str], *, rounds: int, clock: Callable[[], float], short: bool) -> Iterator[str]:
     """Yields the lines of the table; ``short`` runs tiny models alone, to see that everything runs."""
-    yield "| work | PyTorch fp32 | PyTorch bf16 | ours fp32 | ours bf16 | ours int8 | the best / PyTorch fp32 |"
-    yield "|---|---|---|---|---|---|---|"
+    columns = (*PEERS, *OURS)
+    yield f"| work | {' | '.join(columns)} | our best / PyTorch fp32 |"
+    yield "|---" * (2 + len(columns)) + "|"
     chosen = SMOKE if short else {name: work for name, work in WORK.items() if name in names}
     for kind in dict.fromkeys(work.model for work in chosen.values()):
         theirs = torch_model(kind)
         writers = {precision: our_writer(theirs, precision) for precision in PRECISIONS}
         peers = {"fp32": theirs, "bf16": copy.deepcopy(theirs).bfloat16()}
+        with tempfile.TemporaryDirectory() as folder:
+            others = {} if short else translators(theirs, Path(folder))
         for work in chosen.values():
             if work.model == kind:
-                times = interleave(runs(work, peers, writers), rounds=rounds, warmup=1, clock=clock)
+                times = interleave(runs(work, peers, others, writers), rounds=rounds, warmup=1, clock=clock)
                 yield row_of(work.title, times)
     for name, streams in STREAMS.items():
         if name in names and not short:
@@ -79,12 +87,11 @@ def generation_table(names: list[str], *, rounds: int, clock: Callable[[], float
 
 def row_of(title: str, times: dict[str, Times]) -> str:
     peer = times["PyTorch fp32"].median
-    cells = [f"{1e3 * times[name].median:.0f}" if name in times else "-" for name in ("PyTorch fp32", "PyTorch bf16")]
-    ours = {precision: times.get(f"ours {precision}") for precision in PRECISIONS}
-    cells += [
-        "-" if found is None else f"{1e3 * found.median:.0f} ({found.median / peer:.2f})" for found in ours.values()
+    columns = {name: times.get(name) for name in (*PEERS, *OURS)}
+    cells = [
+        "-" if found is None else f"{1e3 * found.median:.0f} ({found.median / peer:.2f})" for found in columns.values()
     ]
-    best = min(found.median for found in ours.values() if found is not None) / peer
+    best = min(found.median for name, found in columns.items() if found is not None and name not in PEERS) / peer
     return f"| {title} | {' | '.join(cells)} | **{best:.2f}** |"
 
 
@@ -117,7 +124,9 @@ def our_writer(model: Any, precision: str) -> Generator:
     return make_generator(ours, options)
 
 
-def runs(work: Work, peers: dict[str, Any], writers: dict[str, Generator]) -> dict[str, Callable[[], object]]:
+def runs(
+    work: Work, peers: dict[str, Any], others: dict[str, Any], writers: dict[str, Generator]
+) -> dict[str, Callable[[], object]]:
     """Each way by name; all write as many tokens, since nothing ends a text before."""
     ids = np.random.default_rng(0).integers(4, 99, (work.batch, work.source))
     options = {"num_beams": work.beams, "max_new_tokens": work.target, "min_new_tokens": work.target}
@@ -141,9 +150,10 @@ def runs(work: Work, peers: dict[str, Any], writers: dict[str, Generator]) -> di
 
         return run
 
-    return {f"PyTorch {name}": theirs(model) for name, model in peers.items()} | {
-        f"ours {name}": ours(writer) for name, writer in writers.items()
-    }
+    found = {f"PyTorch {name}": theirs(model) for name, model in peers.items()}
+    for name, translator in others.items():
+        found[f"CTranslate2 {name}"] = run_of(translator, ids, beams=work.beams, target=work.target)
+    return found | {f"ours {name}": ours(writer) for name, writer in writers.items()}
 
 
 def characters(streams: int, *, hidden: int = 512, count: int = 400) -> dict[str, Callable[[], object]]:
