@@ -24,8 +24,9 @@ class Execution:
     Args:
         layers: ``scan`` writes one layer into the program and runs it over the stacked parameters; its compilation does
             not grow with the layers. ``unroll`` writes every layer, which is for export and for separate parameters:
-            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again.
-            Separate parameters are always unrolled. None: ``scan``.
+            of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again to
+            answer. A training step gains, since a scan has to stack what each layer leaves for the way back, and its
+            gradients. Separate parameters are always unrolled. None: ``unroll`` for training on a CPU, else ``scan``.
         remat: whether a training step computes the inside of each layer again in its backward pass instead of keeping
             it: about a third more work, and the memory of one layer.
         barriers: whether each layer norm, activation and residual sum is computed once and stored. Without them XLA's
@@ -49,9 +50,15 @@ class Execution:
         if self.layers is not None and self.layers not in LAYERS:
             raise InputError(f"execution: layers is {self.layers!r}, {did_you_mean(self.layers, LAYERS)}")
 
-    def resolved(self, *, separate: bool) -> "Execution":
-        """Returns the way with its open choices made, for stacked parameters or for separate ones."""
-        layers = "unroll" if separate else self.layers or "scan"
+    def resolved(self, *, separate: bool, trains: bool = False) -> "Execution":
+        """Returns the way with its open choices made.
+
+        Args:
+            separate: whether each layer has arrays of its own, as opposed to rows of stacked ones.
+            trains: whether gradients are wanted, of which randomness for dropout is the sign.
+        """
+        usual = "unroll" if trains and jax.default_backend() == "cpu" else "scan"
+        layers = "unroll" if separate else self.layers or usual
         barriers = False if self.barriers is None and layers == "scan" else self.barriers
         return dataclasses.replace(self, layers=layers, barriers=barriers)
 
@@ -114,13 +121,24 @@ def run_layers(
     if how.resolved(separate=separate).layers == "scan":
         return _scanned(jax.checkpoint(step) if how.remat else step, stack, x, order, collect)
     step = jax.checkpoint(step, static_argnums=2) if how.remat else step
+    layers = stack if separate else unstacked(stack)
     found, count = [], 0
     for rows in order:
         for row in rows:
-            layer = stack[row] if separate else jax.tree.map(lambda a, row=row: a[row], stack)
-            x, count = step(layer, x, count), count + 1
+            x, count = step(layers[row], x, count), count + 1
         found.append(x)
     return x, jnp.stack(found) if collect else None
+
+
+def unstacked(stack: Any) -> tuple[Any, ...]:
+    """Returns the layers of a stack, a tree each.
+
+    By ``lax.split``, whose gradient joins the layers' gradients once; that of indexing adds as many whole stacks.
+    """
+    leaves, tree = jax.tree.flatten(stack)
+    count = leaves[0].shape[0]
+    parts = [[part.squeeze(0) for part in lax.split(leaf, [1] * count)] for leaf in leaves]
+    return tuple(jax.tree.unflatten(tree, layer) for layer in zip(*parts, strict=True))
 
 
 def _scanned(step, stack, x: Array, order, collect: bool) -> tuple[Array, Array | None]:

@@ -100,7 +100,7 @@ class Encoder(Module):
     def _run(
         self, ids: Array, inputs: dict[str, Any], rng: Rng | None, execution: Execution | None, *, collect: bool
     ) -> tuple[Array, Any, Array]:
-        how = current_execution(execution).resolved(separate=isinstance(self.layers, tuple))
+        how = current_execution(execution).resolved(separate=isinstance(self.layers, tuple), trains=rng is not None)
         seen = visible(inputs.pop("lengths", None), inputs.pop("mask", None), inputs.get("segments"))
         first = self.embeddings(ids, rng=rng, how=how, **inputs)
         if self.relative_bias is not None:

@@ -94,7 +94,7 @@ class Stack(Module):
         Raises:
             InputError: for lengths beside a mask, and for more tokens than there are positions.
         """
-        how = how.resolved(separate=isinstance(self.layers, tuple))
+        how = how.resolved(separate=isinstance(self.layers, tuple), trains=rng is not None)
         seen, memory_seen = visible(lengths, mask, None), visible(None, memory_mask, None)
         x = self._embedded(ids, words, None, rng, how)
         if self.relative_bias is not None:

@@ -162,7 +162,7 @@ class ModernBert(Module):
     ) -> tuple[Array, Any, Array]:
         if not jnp.issubdtype(ids.dtype, jnp.integer):
             raise InputError(f"token ids have dtype {ids.dtype}, expected integers")
-        how, config = current_execution(execution).resolved(separate=False), self.config
+        how, config = current_execution(execution).resolved(separate=False, trains=rng is not None), self.config
         seen = visible(inputs.get("lengths"), inputs.get("mask"), inputs.get("segments"))
         positions, segments = inputs.get("positions"), inputs.get("segments")
         if positions is None:
