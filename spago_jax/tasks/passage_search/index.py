@@ -3,7 +3,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,11 +31,13 @@ class Passage:
         text: the passage.
         id: its name; its number if it was given none.
         title: a title, which is not searched.
+        metadata: what else is known about it, by which a search may be narrowed.
     """
 
     text: str
     id: str = ""
     title: str = ""
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
 
 def passages_of(source: Any, *, text: str = "text", id: str = "id", title: str = "title") -> Iterator[Passage]:
