@@ -43,6 +43,7 @@ def run(arguments: list[str]) -> int:
         run,
         runs,
         search,
+        serve,
         sweep,
         tasks,
         tokenizer,

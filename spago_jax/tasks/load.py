@@ -17,6 +17,7 @@ from spago_jax.tasks.device_engine import DeviceEngine
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
+from spago_jax.tasks.model_call import ModelCall
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.pretrained.task import EncoderTask
@@ -222,7 +223,7 @@ def predictor(task: Task, model: Any) -> Predictor:
         found: Predictor = Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
     else:
         program = prediction_program(task, precision)
-        found = BatchPredictor(task.name, task.processor, lambda batch: program(model, batch), freeze=program.freeze)
+        found = BatchPredictor(task.name, task.processor, ModelCall(program, model), freeze=program.freeze)
     found.Options = task.Options  # pyright: ignore[reportAttributeAccessIssue] of this one alone
     return found
 

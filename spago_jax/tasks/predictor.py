@@ -6,9 +6,11 @@ import argparse
 import dataclasses
 import io
 import json
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import islice
 from typing import Any, ClassVar
@@ -285,10 +287,22 @@ class BatchPredictor(Predictor):
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 
     def warm_up(self) -> None:
-        """Calls the model once in every shape that there is, and forbids any other."""
+        """Compiles the model for every shape that there is, runs it, and forbids any other shape.
+
+        What can be compiled without being run is compiled on all cores, and run in the smallest shape of each length.
+        """
         self.fine = False
         rows = self.processor.encode([])
-        for count, length in self.shapes():
+        prepare = getattr(self.call, "prepare", None)
+        shapes = self.shapes()
+        if prepare is not None:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                # Traced here, one after the other, while those before are compiled there.
+                arrays = (self.processor.batch(rows, np.full(count, -1), length) for count, length in shapes)
+                for done in [pool.submit(prepare(batch)) for batch in arrays]:
+                    done.result()
+            shapes = [shape for shape in shapes if shape[0] == 1]
+        for count, length in shapes:
             self.call(self.processor.batch(rows, np.full(count, -1), length))
         if self._freeze is not None:
             self._freeze()
