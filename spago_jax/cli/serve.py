@@ -24,9 +24,7 @@ def serve(
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings of the config, such as limits.timeout=10.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="The task of the model; a run folder says it itself.")] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Its name in requests (default: that of its folder).")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Its name in requests (default: that of its folder).")] = None,
     host: Annotated[str | None, typer.Option(envvar="SPAGO_HOST", help="The address; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(envvar="SPAGO_PORT", help="Of HTTP; default 8000.")] = None,
     grpc_port: Annotated[int | None, typer.Option(envvar="SPAGO_GRPC_PORT", help="Of gRPC; none by default.")] = None,

@@ -153,7 +153,6 @@ class Loader:
         load_python_passages(search, self.config.models[encoder].source, self._while_serving)
         return search.passages
 
-
     def _while_serving(self, vectors: Iterable[Any], _: int) -> Iterator[Any]:
         for vector in vectors:
             if self.engine.state != "ready":
