@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> int:
         find_lr,
         graph,
         import_model,
+        index,
         init,
         inspect,
         layers,
