@@ -27,6 +27,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command line and returns its exit code; every expected error is one message without a traceback."""
     # They add their commands.
     from spago_jax.cli import (  # noqa: F401
+        client,
         compare,
         configs,
         cross_validate,

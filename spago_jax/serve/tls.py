@@ -27,12 +27,12 @@ class Certificates:
 
     def __init__(self, config: TlsConfig):
         self.config = config
-        self._stamp = self._state()
+        self._stamp = self.stamp()
         self.context = self._made()
 
     def refresh(self) -> bool:
         """Reads files that have changed; returns whether there was one. Bad files leave what was read last."""
-        state = self._state()
+        state = self.stamp()
         if state == self._stamp:
             return False
         self._stamp = state
@@ -73,7 +73,8 @@ class Certificates:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def _state(self) -> tuple[tuple[int, int, int], ...]:
+    def stamp(self) -> tuple[tuple[int, int, int], ...]:
+        """Returns what changes whenever one of the files does."""
         found = []
         for path in (self.config.cert, self.config.key, self.config.client_ca):
             try:

@@ -84,7 +84,9 @@ def passages_of_file(
     kind, bad = FILE_FORMATS.get(path.suffix.lower(), "lines"), BadRows()
     if kind in ("csv", "tsv"):
         cut = "\t" if kind == "tsv" else delimiter_of(path, [text], ",")
-        records: Iterable[Any] = table_records(path, delimiter=cut, header=True, keys=[text, *metadata], comment=None, bad=bad)
+        records: Iterable[Any] = table_records(
+            path, delimiter=cut, header=True, keys=[text, *metadata], comment=None, bad=bad
+        )
     elif kind in ("json", "jsonl"):
         records = json_records(path, lines=kind == "jsonl", bad=bad)
     else:
