@@ -111,7 +111,11 @@ def _asked(
     if command == "search":
         return {"passages": server.search(given["collection"], given["text"])}
     models = server.models()
-    chosen = next((each for each in models if (each["task"] in tasks if model is None else each["name"] == model)), None)
+    if model is None:  # the first task that the command means, and the first model of it
+        fitting = sorted((each for each in models if each["task"] in tasks), key=lambda each: tasks.index(each["task"]))
+    else:
+        fitting = [each for each in models if each["name"] == model]
+    chosen = fitting[0] if fitting else None
     if chosen is None:
         names = [each["name"] for each in models]
         if model is not None:

@@ -194,6 +194,7 @@ def _listen(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host.strip("[]"), port))
+        made.listen(2048)  # who comes before the first model is opened waits, rather than being refused
     except OSError as error:
         made.close()
         why = os.strerror(error.errno or 0)

@@ -40,8 +40,14 @@ class Canned(Predictor):
 
     def prepare(self, value, **options):
         self.asked.append((value, options))
-        if value in ("", {"question": "", "passage": ""}):
-            raise InputError("the text is empty")
+        fields = ("question", "passage") if self.name == "question-answering" else ("text",)
+        texts = [value] if isinstance(value, str) else []
+        if isinstance(value, dict):
+            texts = [value.get(name) for name in fields]
+        if not texts or not all(isinstance(text, str) and text for text in texts):
+            raise InputError("expected a text, which is not empty")
+        if self.name == "text-encoding":
+            value = texts[0]
         return Prepared(self, value, options, (8,))
 
     def answers(self, prepared, cancelled=None):

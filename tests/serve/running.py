@@ -63,21 +63,24 @@ class Running:
         assert not self.thread.is_alive()
 
 
+KIND = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
 def openssl(*arguments: str) -> None:
     subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)
 
 
 def authority(folder: Path) -> Path:
     """Makes a certificate that signs others."""
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj", "/CN=test authority", "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem"))  # fmt: skip
+    files = ("-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem"))
+    openssl("req", "-x509", *KIND, "-days", "2", "-subj", "/CN=test authority", *files)
     return folder / "ca.pem"
 
 
 def signed(folder: Path, name: str) -> tuple[Path, Path]:
     """Makes a certificate of localhost and its key, signed by the authority."""
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.csr"))  # fmt: skip
+    files = ("-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.csr"))
+    openssl("req", *KIND, "-subj", f"/CN={name}", *files)
     (folder / "ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     openssl("x509", "-req", "-in", str(folder / f"{name}.csr"), "-CA", str(folder / "ca.pem"),
             "-CAkey", str(folder / "ca.key"), "-CAcreateserial", "-days", "2", "-extfile", str(folder / "ext"),

@@ -92,7 +92,7 @@ async def test_spago_takes_any_method_and_writes_as_go_does(other):
         pretty = await client.post("/generate?pretty", json={"text": "x"})
         assert pretty.text.startswith('{\n    "text": "ein Haus",\n    "took": ')
         none = await client.post("/answer", json={"question": "", "passage": ""})
-        assert (none.status_code, none.headers["content-type"]) == (500, "text/plain; charset=utf-8")
+        assert (none.status_code, none.headers["content-type"]) == (400, "text/plain; charset=utf-8")
         broken = await client.post("/answer", content=b"{")
         assert (broken.status_code, broken.headers["content-type"]) == (400, "text/plain; charset=utf-8")
         wrong = await client.post("/encode", json={"text": 7})
@@ -139,8 +139,11 @@ async def test_several_models_of_one_route_are_told_apart(other):
     async with other.client() as client:
         reply = await client.post("/v1/classify?model=nobody", json={"input": "x"})
         assert (reply.status_code, reply.json()["code"]) == (404, 5)
-        reply = await client.post("/v1/classify?model=text-classification", json={"input": "x"})
+        body = {"input": "x", "aggregation_strategy": "SIMPLE"}
+        reply = await client.post("/v1/classify?model=text-classification", json=body)
         assert reply.json()["labels"] == ["sport", "politics"]
+        reply = await client.post("/v1/encode?model=text-classification", json={"input": "x"})
+        assert (reply.status_code, "not text-encoding" in reply.json()["message"]) == (400, True)
 
 
 async def test_embeddings_as_openai_has_them(other):

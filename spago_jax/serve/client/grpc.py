@@ -151,9 +151,7 @@ class GrpcClient(_Shared):
     def stream(self, model: str, task: str, input: Any, **options: Any) -> Iterator[str]:
         """Yields a text as it is written."""
         function = self._channel.unary_stream(f"/{NATIVE}/Generate", **self._codec(NATIVE, "Generate"))
-        call = function(
-            self._generate_request(model, input, options), timeout=self.timeout, metadata=self._metadata
-        )
+        call = function(self._generate_request(model, input, options), timeout=self.timeout, metadata=self._metadata)
         try:
             for reply in call:
                 yield reply.text
@@ -228,9 +226,7 @@ class AsyncGrpcClient(_Shared):
     async def stream(self, model: str, task: str, input: Any, **options: Any) -> AsyncIterator[str]:
         """Yields a text as it is written."""
         function = self._channel.unary_stream(f"/{NATIVE}/Generate", **self._codec(NATIVE, "Generate"))
-        call = function(
-            self._generate_request(model, input, options), timeout=self.timeout, metadata=self._metadata
-        )
+        call = function(self._generate_request(model, input, options), timeout=self.timeout, metadata=self._metadata)
         try:
             async for reply in call:
                 yield reply.text

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from spago_jax.serve.engine import Engine, Outcome, Request, Served
+from spago_jax.serve.engine.problems import Refused
 
 POOLINGS = (("pooler",), ("mean",), ("max",), ("mean", "max"))
 """The pooling strategies of both systems, by their numbers."""
@@ -36,6 +37,8 @@ class Call:
             Problem: where there is none, or it refuses.
         """
         served = engine.model_of(*self.tasks) if model is None else engine.model(model)
+        if served.task not in self.tasks:
+            raise Refused(f"{served.name!r} does {served.task}, not {' or '.join(self.tasks)}", field="model")
         value, options = self.ask(fields, served)
         section = served.Options
         if section is not None:  # a model that a run has trained knows fewer options than a pre-trained one
@@ -64,8 +67,6 @@ def encoded(fields: Fields, name: str) -> tuple[Any, dict[str, Any]]:
     Raises:
         Refused: for a strategy that there is not.
     """
-    from spago_jax.serve.engine.problems import Refused
-
     number = fields.get("pooling_strategy") or 0
     if not (isinstance(number, int) and 0 <= number < len(POOLINGS)):
         raise Refused(f"pooling_strategy = {number!r}, expected 0 to 3", field="pooling_strategy")

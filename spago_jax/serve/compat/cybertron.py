@@ -86,12 +86,15 @@ ENCODE = Call(
 PREDICT = Call("Predict", ("fill-mask",), _masked, _fillings)
 
 
-def classify(engine: Engine, fields: Fields) -> Call:
+def classify(engine: Engine, fields: Fields, model: str | None = None) -> Call:
     """Returns the method that ``/v1/classify`` means, which three tasks share.
 
-    Labels to choose from ask for zero-shot classification, an aggregation for token classification; else what the
+    A model that is named says it by its task. Labels to choose from ask for zero-shot classification, an aggregation for token classification; else what the
     server has decides, and text classification is the first choice.
     """
+    if model is not None:
+        task = engine.model(model).task
+        return next((call for call in (CLASSIFY, TAG, ZERO_SHOT) if task in call.tasks), CLASSIFY)
     if "parameters" in fields:
         return ZERO_SHOT
     if "aggregation_strategy" in fields:

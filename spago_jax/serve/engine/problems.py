@@ -60,6 +60,12 @@ class WrongMethod(Problem):
     status, type = 405, "method_not_allowed"
 
 
+class SlowBody(Problem):
+    """The rest of a body does not come."""
+
+    status, type = 408, "slow_body"
+
+
 class Conflict(Problem):
     """Another change is under way."""
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Bodies: read within limits, parsed, and checked, before any work."""
 
+import asyncio
 import json
 import re
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from spago_jax.errors import did_you_mean
 from spago_jax.serve.engine.limits import Limits
-from spago_jax.serve.engine.problems import Cancelled, Malformed, Refused, TooLarge
+from spago_jax.serve.engine.problems import Cancelled, Malformed, Refused, SlowBody, TooLarge
 
 Body = TypeVar("Body", bound=BaseModel)
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -22,6 +23,7 @@ async def read_bytes(request: Request, limits: Limits) -> bytes:
 
     Raises:
         TooLarge: for a longer one.
+        SlowBody: where its end does not come in time.
         Cancelled: where the caller leaves in its middle.
     """
     most = limits.body_bytes
@@ -30,13 +32,16 @@ async def read_bytes(request: Request, limits: Limits) -> bytes:
         raise TooLarge(f"a body of {length} bytes, and it may have {most}", hint="send several requests")
     parts, size = [], 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise TooLarge(f"a body of more than {most} bytes", hint="send several requests")
-            parts.append(part)
+        async with asyncio.timeout(limits.timeout):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise TooLarge(f"a body of more than {most} bytes", hint="send several requests")
+                parts.append(part)
     except ClientDisconnect:
         raise Cancelled("the caller has left") from None
+    except TimeoutError:
+        raise SlowBody(f"the body did not come within {limits.timeout:g} s") from None
     return b"".join(parts)
 
 

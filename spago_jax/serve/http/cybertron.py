@@ -16,7 +16,7 @@ from spago_jax.serve.http.native import one, timeout_of
 from spago_jax.serve.http.replies import JsonReply, retry
 from spago_jax.serve.http.shared import Shared
 
-CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 413: 8, 422: 3, 429: 8, 499: 1, 503: 14, 504: 4}
+CODES = {400: 3, 408: 4, 401: 16, 403: 7, 404: 5, 409: 10, 413: 8, 422: 3, 429: 8, 499: 1, 503: 14, 504: 4}
 """The codes of gRPC, by the statuses of HTTP; 13, internal, for all others."""
 _STATUS = {3: 400, 8: 429, 5: 404, 16: 401, 7: 403, 10: 409, 14: 503, 4: 504, 1: 499, 13: 500}
 _NUMBERS = ("top_k", "max_answers", "max_answers_len", "max_candidates", "k", "pooling_strategy")
@@ -91,8 +91,9 @@ def cybertron_routes(shared: Shared) -> APIRouter:
         async def answer(request: Request) -> Response:
             exchange_of(request).reply = cybertron_reply
             fields = fields_of(parse(await read_bytes(request, engine.limits), engine.limits))
-            call = ROUTES[path] or classify(engine, fields)
-            asked = call.submit(engine, fields, timeout_of(request), request.query_params.get("model"))
+            model = request.query_params.get("model")
+            call = ROUTES[path] or classify(engine, fields, model)
+            asked = call.submit(engine, fields, timeout_of(request), model)
             found = call.answer(await one(request, asked), fields)
             if call is ANSWER:  # int64 in its message: JavaScript's numbers would not hold them
                 for each in found["answers"]:

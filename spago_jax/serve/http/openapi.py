@@ -19,6 +19,7 @@ PROBLEMS = {
     "400": "The body is not JSON.",
     "401": "No key, or one that is not known.",
     "404": "There is no such model, task or collection.",
+    "408": "The body did not come in time.",
     "413": "More than a request may hold.",
     "422": "Something that the task does not take.",
     "429": "The queue is full; Retry-After says when to try again.",
@@ -223,7 +224,7 @@ def _spago(shared: Shared) -> dict[str, Any]:
         }
         made = operation(
             f"spaGO's {call.name}.", "spago", _OBJECT, body={"type": "object", "properties": fields}, error=None,
-            problems=["400", "401", "413", "429", "500", "503"],
+            problems=["400", "401", "408", "413", "429", "500", "503"],
         )  # fmt: skip
         made["responses"]["401"]["content"] = {"application/json": {"schema": _ERROR}}
         found[path] = {"post": made}
@@ -241,7 +242,7 @@ def _cybertron(shared: Shared) -> dict[str, Any]:
         model = {"name": "model", "in": "query", "schema": {"type": "string", "enum": sorted(shared.engine.models)}}
         made = operation(
             f"cybertron's {path.rpartition('/')[2]}.", "cybertron", _OBJECT, body=_OBJECT, error=_OF_CYBERTRON,
-            problems=["400", "401", "404", "429", "500", "503", "504"], parameters=[model],
+            problems=["400", "401", "404", "408", "429", "500", "503", "504"], parameters=[model],
         )  # fmt: skip
         found[path] = {"post": _open(made)}
     return found

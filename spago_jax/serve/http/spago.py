@@ -35,8 +35,11 @@ def go_json(value: Any, *, pretty: bool = False) -> bytes:
 
 
 def spago_reply(problem: Problem, request_id: str) -> Response:
-    """Returns a problem as spaGO does: plain text, 400 for a body that is not right, 503 where it takes too long."""
-    status = {422: 500, 504: 503}.get(problem.status, problem.status)
+    """Returns a problem as spaGO does: plain text, and 503 where it takes too long.
+
+    What the request is to blame for is 400; spaGO answered 500 where its model, rather than its decoder, found out.
+    """
+    status = {422: 400, 504: 503}.get(problem.status, problem.status)
     text = "Timeout" if problem.status == 504 else f"{problem.message}\n"
     return Response(text, status, media_type="text/plain", headers=retry(problem))
 
