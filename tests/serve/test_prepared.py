@@ -1,13 +1,17 @@
 """What a server asks of a predictor: inputs prepared one by one and answered together are what ``stream`` answers."""
 
+import json
+
 import numpy as np
 import pytest
 from tiny_pretrained import write_tiny, write_vocabulary
 
 import spago_jax as sj
+from spago_jax.cli.main import run
 from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
 from spago_jax.serve.engine.meter import KeptMeter
+from spago_jax.serve.engine.offline import answers_of
 
 TEXTS = ["a b c", "a", "b c d e f g h i", "q [MASK] p", "c d"]
 
@@ -68,6 +72,22 @@ def test_an_engine_answers_as_the_predictor_does_and_compiles_nothing_when_it_is
     np.testing.assert_allclose(alone, expected, atol=1e-6)
     np.testing.assert_allclose(together, expected, atol=1e-6)
     assert meter.counts["retraces_total",]
+
+
+def test_a_file_of_records_is_answered_by_the_same_queue(tiny, encoder, tmp_path):
+    """`spago-jax run --input FILE.jsonl` and a server: the same numbers, in the order of the file."""
+    texts = [" ".join("abcdefgh"[n % 8 :]) for n in range(70)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    out = tmp_path / "out.jsonl"
+    command = ["run", "text-encoding", str(tiny / "states"), "--input", str(tmp_path / "a.jsonl"), "--format", "jsonl"]
+    assert run([*command, "--output", str(out)]) == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [answer["text"] for answer in found] == texts
+    assert [answer["line"] for answer in found] == list(range(1, 71))
+    np.testing.assert_allclose([answer["vector"] for answer in found], encoder(texts), atol=1e-6)
+    assert [answer.text for answer in answers_of(encoder, iter(["a", "b"]), {})] == ["a", "b"]
+    with pytest.raises(InputError, match="expected a text"):
+        list(answers_of(encoder, iter(["a", 7]), {}))
 
 
 def test_a_text_that_is_cut_is_refused_with_both_numbers_unless_that_is_asked_for(tiny):

