@@ -27,6 +27,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command line and returns its exit code; every expected error is one message without a traceback."""
     # They add their commands.
     from spago_jax.cli import (  # noqa: F401
+        client,
         compare,
         configs,
         cross_validate,
@@ -36,6 +37,7 @@ def run(arguments: list[str]) -> int:
         find_lr,
         graph,
         import_model,
+        index,
         init,
         inspect,
         layers,
@@ -43,6 +45,7 @@ def run(arguments: list[str]) -> int:
         run,
         runs,
         search,
+        serve,
         sweep,
         tasks,
         tokenizer,

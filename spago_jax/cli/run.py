@@ -102,7 +102,15 @@ def run_task(
             inputs = _examples(values, lambda value: predictor.processor.example(value, **asked), source.name)
             inputs = Arriving(inputs) if source.is_stdin and not source.interactive else inputs
         form = "text" if format is Format.text else "json"
-        pieces = predictor.written(inputs, form, at_once=batch_size, **options)
+        records = source is not None and not source.is_stdin and source.suffix in (".jsonl", ".ndjson")
+        # JAX's switch to 64 bits holds in this thread alone.
+        if records and batch_size is None and dtype is not Dtype.float64:
+            from spago_jax.serve.engine.offline import answers_of
+            from spago_jax.tasks.predictor import written
+
+            pieces = (written(predictor.name, answer, form) for answer in answers_of(predictor, inputs, options))
+        else:
+            pieces = predictor.written(inputs, form, at_once=batch_size, **options)
         for piece in _array(pieces) if format is Format.json else pieces:
             write(piece)
 

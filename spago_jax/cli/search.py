@@ -2,9 +2,7 @@
 """`spago-jax search`: semantic search in the documentation that comes with every Python."""
 
 import enum
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,25 +34,14 @@ def search(
     The docstrings of the standard library and the topics of `help()` are encoded once, which takes a minute or two, and
     kept in the cache. `spago-jax run passage-search` searches passages of your own.
     """
-    from spago_jax.data.cache import cached
-    from spago_jax.interop.checkpoints.find import find_checkpoint
-    from spago_jax.interop.huggingface import find_model
     from spago_jax.tasks.passage_search.predictor import PassageSearch
-    from spago_jax.tasks.passage_search.python_docs import FORMAT, python_passages
+    from spago_jax.tasks.passage_search.python_docs import load_python_passages
     from spago_jax.tasks.predictor import written
 
     if empty := [question for question in questions if not question.strip()]:
         raise InputError(f"the question {empty[0]!r} is empty")
-    folder = find_model(model)
-    task = PassageSearch.open(folder)
-    weights = find_checkpoint(folder)
-    assert weights is not None  # find_model has looked
-
-    def build(place: Path) -> None:
-        task.index(python_passages(), progress=_progress)
-        task.save(place / "index")
-
-    task.load(cached("python-passages", [weights], {"python": sys.version, "format": FORMAT}, build) / "index")
+    task = PassageSearch.open(model)
+    load_python_passages(task, model, _progress)
     for question, found in zip(questions, task.stream(questions, top_k=top_k), strict=True):
         if format is Format.json:
             print(written(task.name, found, "json"), end="")

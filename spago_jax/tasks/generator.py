@@ -2,7 +2,7 @@
 """Generator: writes on from prompts with a language model that carries a state. Needs NumPy alone."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from spago_jax.data.processor import Answer, Paint
 from spago_jax.errors import InputError
 from spago_jax.generation.choice import Choice
-from spago_jax.tasks.predictor import Predictor, written
+from spago_jax.tasks.predictor import Predictor, Prepared, written
 from spago_jax.text.unicode import refuse_surrogates
 
 OPTIONS = {"characters": int, "temperature": float, "seed": int, "top_k": int, "top_p": float, "stop": str}
@@ -101,6 +101,27 @@ class Generator(Predictor):
                 texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
             yield from map(self.processor.answer, prompts, texts)
             number += len(prompts)
+
+    def prepare(self, value: Any, **options: Any) -> Prepared:
+        """Reads a prompt; it costs its characters and those that may follow."""
+        example, rest = self._asked(value, options)
+        Choice(rest.get("temperature", 0.8), rest.get("top_k"), rest.get("top_p"), self.processor.never)
+        self.processor.ids(refuse_surrogates(example.text))
+        return Prepared(self, example, rest, (len(example.text) + int(rest.get("characters", 400)),))
+
+    def streamed(self, prepared: Prepared) -> Iterator[str]:
+        """The continuation in pieces."""
+        return self.pieces(prepared.example.text, **prepared.options)
+
+    def _prepared(self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None) -> Iterator[Answer]:
+        # One by one: a text depends on its place among those of a call, and a server promises the same text each time.
+        for each in prepared:
+            text = ""
+            for piece in self.pieces(each.example.text, **each.options):
+                text += piece
+                if cancelled is not None and cancelled():
+                    break
+            yield self.processor.answer(each.example.text, text)
 
     def written(
         self,

@@ -17,6 +17,7 @@ from spago_jax.tasks.device_engine import DeviceEngine
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
+from spago_jax.tasks.model_call import ModelCall
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.pretrained.task import EncoderTask
@@ -219,9 +220,12 @@ def predictor(task: Task, model: Any) -> Predictor:
         return task.predictor(model)
     precision = Precision.parse(task.experiment.train.precision)
     if task.processor.generates:
-        return Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
-    program = prediction_program(task, precision)
-    return BatchPredictor(task.name, task.processor, lambda batch: program(model, batch), freeze=program.freeze)
+        found: Predictor = Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
+    else:
+        program = prediction_program(task, precision)
+        found = BatchPredictor(task.name, task.processor, ModelCall(program, model), freeze=program.freeze)
+    found.Options = task.Options  # pyright: ignore[reportAttributeAccessIssue] of this one alone
+    return found
 
 
 def prediction_program(task: Task, precision: Precision) -> Program:
@@ -239,8 +243,12 @@ def _exported(name: str, folder: Path) -> Predictor:
     found = open_exported(folder)
     _refuse_other(name, found.config["task"], folder)
     if found.processor.generates:
-        return Generator(name, found.processor, ExportedEngine(found.model))
-    return BatchPredictor(name, found.processor, found.model)
+        made: Predictor = Generator(name, found.processor, ExportedEngine(found.model))
+    else:
+        made = BatchPredictor(name, found.processor, found.model)
+    variant = TASKS.find(name).variant(load_settings(folder / "assets"))
+    made.Options = variant.Options  # pyright: ignore[reportAttributeAccessIssue] of this one alone
+    return made
 
 
 def _refuse_other(name: str, found: str | None, folder: Path) -> None:

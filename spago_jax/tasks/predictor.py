@@ -3,14 +3,17 @@
 
 import abc
 import argparse
+import dataclasses
 import io
 import json
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,16 +36,51 @@ CALL = 32
 FORMATS = ("text", "json", "conll")
 
 
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """An input that is ready for the model: what is wrong with it has been said, and what it costs is known.
+
+    Attributes:
+        by: the predictor that answers it.
+        example: the input as an example of the task.
+        options: what a user set for it, where ``example`` did not take it.
+        lengths: the padded length of each row that the model is called with.
+        dropped: how many of its tokens the model will not read.
+        rows: the example encoded, where the predictor keeps that.
+    """
+
+    by: "Predictor"
+    example: Any
+    options: Mapping[str, Any]
+    lengths: tuple[int, ...]
+    dropped: int = 0
+    rows: Any = None
+
+    @property
+    def cost(self) -> int:
+        """The padded tokens of its rows; at least 1."""
+        return max(sum(self.lengths), 1)
+
+    @property
+    def kind(self) -> tuple[int, str]:
+        """What inputs share that are answered in one call."""
+        return id(self.by), "" if self.by.mixes else repr(sorted(self.options.items()))
+
+
 class Predictor(abc.ABC):
     """A task with a trained model, ready to answer.
 
     Attributes:
         name: of the task.
         processor: from inputs to arrays, and from outputs to answers.
+        Options: the section of a config that names what a user may set when predicting, where it is known.
+        mixes: whether inputs with other options may be answered in one call.
     """
 
     name: str
     processor: Any
+    Options: ClassVar[Any] = None
+    mixes: bool = False
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """The answer to one input, or the list of answers to a list of inputs.
@@ -69,6 +107,54 @@ class Predictor(abc.ABC):
             inputs: texts, or what else the processor takes for an example.
             at_once: how many inputs may be waited for; 1 answers each before the next is read.
         """
+
+    def prepare(self, value: Any, **options: Any) -> Prepared:
+        """Reads an input, without the model: a server does it beside the call that runs.
+
+        Args:
+            value: as an item of ``stream``.
+            options: as for ``stream``.
+
+        Raises:
+            InputError: for an input that the task does not read.
+        """
+        example, rest = self._asked(value, options)
+        rows = self.processor.encode([example])
+        return Prepared(self, example, rest, tuple(rows.lengths.tolist()), dropped_of(rows))
+
+    def answers(
+        self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None = None
+    ) -> list[Answer | Exception]:
+        """Answers some inputs of one ``kind`` together; what is wrong with one of them is the answer to it alone.
+
+        Args:
+            prepared: inputs that this predictor prepared.
+            cancelled: is asked between the steps of what is written step by step; once it says true, nobody waits for
+                the answers.
+        """
+        try:
+            return list(self._prepared(prepared, cancelled))
+        except Exception as error:
+            if len(prepared) == 1:
+                return [error]
+        return [answer for each in prepared for answer in self.answers([each], cancelled)]
+
+    def streamed(self, prepared: Prepared) -> Iterator[str]:
+        """The answer to an input in pieces, each as soon as it is written; closing the iterator stops the writing.
+
+        Raises:
+            InputError: for a task that does not write step by step, or options that do not allow it.
+        """
+        raise InputError(f"{self.name} does not write its answers step by step")
+
+    def _prepared(self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None) -> Iterator[Answer]:
+        return self.stream([each.example for each in prepared], **prepared[0].options)
+
+    def _asked(self, value: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Returns an input as an example, and the options that are left for the answer."""
+        names = self.processor.example_options
+        asked = {name: options[name] for name in names if name in options}
+        return self._example(value, **asked), {name: options[name] for name in options if name not in names}
 
     def written(
         self,
@@ -136,6 +222,7 @@ class BatchPredictor(Predictor):
     ):
         self.name, self.processor, self.call, self._freeze, self.fine = name, processor, call, freeze, fine
         self.max_tokens, self.waiting = max_tokens, waiting
+        self.mixes = True
         self._has_length = any("time" in spec for spec in processor.specs().values())
 
     def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Answer]:
@@ -149,6 +236,47 @@ class BatchPredictor(Predictor):
         while chunk := arrived(at_once or self.waiting):
             yield from self._answers([self._example(value, **asked) for value in chunk], options)
 
+    def prepare(self, value: Any, **options: Any) -> Prepared:
+        """Encodes an input, without the model."""
+        example, rest = self._asked(value, options)
+        rows = self.processor.encode([example])
+        lengths = [self._padded(length) if self._has_length else 1 for length in rows.lengths.tolist()]
+        return Prepared(self, example, rest, tuple(lengths), dropped_of(rows), rows)
+
+    def answers(
+        self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None = None
+    ) -> list[Answer | Exception]:
+        """Answers inputs together, whatever their options, by the calls with the least padding."""
+        owned = [(each, row) for each in prepared for row in range(len(each.rows))]
+        outputs: dict[int, dict[str, np.ndarray]] = {}
+        try:
+            for chunk, shape in self.plan_of([int(each.rows.lengths[row]) for each, row in owned]):
+                found = self.call(self._joined([owned[place] for place in chunk], *shape))
+                arrays = {name: np.asarray(found[name]) for name in self.processor.outputs}
+                for place, row in enumerate(chunk):
+                    outputs[row] = {name: array[place] for name, array in arrays.items()}
+        except Exception as error:
+            if len(prepared) == 1:
+                return [error]
+            return [answer for each in prepared for answer in self.answers([each], cancelled)]
+        answers: list[Answer | Exception] = []
+        at = 0
+        for each in prepared:
+            own, at = range(at, at + len(each.rows)), at + len(each.rows)
+            found = [outputs[row] for row in own]
+            try:
+                answers.append(self.processor.decode(found, each.rows, range(len(own)), each.example, **each.options))
+            except Exception as error:
+                answers.append(error)
+        return answers
+
+    def _joined(self, rows: Sequence[tuple[Prepared, int]], count: int, length: int) -> dict[str, np.ndarray]:
+        """The arrays of rows that were encoded one by one, and of empty rows after them."""
+        parts = [self.processor.batch(each.rows, np.array([row]), length) for each, row in rows]
+        if count > len(rows):
+            parts.append(self.processor.batch(rows[0][0].rows, np.full(count - len(rows), -1), length))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def shapes(self) -> list[tuple[int, int]]:
         """Every (rows, length) that a call may have: what a server compiles beforehand."""
         lengths = [1]
@@ -159,10 +287,22 @@ class BatchPredictor(Predictor):
         return [(rows, length) for length in lengths for rows in self._row_counts(length)]
 
     def warm_up(self) -> None:
-        """Calls the model once in every shape that there is, and forbids any other."""
+        """Compiles the model for every shape that there is, runs it, and forbids any other shape.
+
+        What can be compiled without being run is compiled on all cores, and run in the smallest shape of each length.
+        """
         self.fine = False
         rows = self.processor.encode([])
-        for count, length in self.shapes():
+        prepare = getattr(self.call, "prepare", None)
+        shapes = self.shapes()
+        if prepare is not None:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                # Traced here, one after the other, while those before are compiled there.
+                arrays = (self.processor.batch(rows, np.full(count, -1), length) for count, length in shapes)
+                for done in [pool.submit(prepare(batch)) for batch in arrays]:
+                    done.result()
+            shapes = [shape for shape in shapes if shape[0] == 1]
+        for count, length in shapes:
             self.call(self.processor.batch(rows, np.full(count, -1), length))
         if self._freeze is not None:
             self._freeze()
@@ -206,6 +346,11 @@ class BatchPredictor(Predictor):
         most = max(self.max_tokens // max(length, 16), 1)
         sizes = (1, 2, 4, 8, 16, 32, 64, 128) if self.fine else (1, 4, 16, 64)
         return [size for size in sizes if size < most] + [most]
+
+
+def dropped_of(rows: Any) -> int:
+    """Returns how many tokens of an example were cut off, as its rows say it."""
+    return max((encoding.dropped for encoding in getattr(rows, "encodings", ())), default=0)
 
 
 def plan(

@@ -3,7 +3,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,11 +31,13 @@ class Passage:
         text: the passage.
         id: its name; its number if it was given none.
         title: a title, which is not searched.
+        metadata: what else is known about it, by which a search may be narrowed.
     """
 
     text: str
     id: str = ""
     title: str = ""
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
 
 def passages_of(source: Any, *, text: str = "text", id: str = "id", title: str = "title") -> Iterator[Passage]:
@@ -52,7 +54,7 @@ def passages_of(source: Any, *, text: str = "text", id: str = "id", title: str =
         InputError: for a missing or bad file, or values of another kind.
     """
     if isinstance(source, str | Path):
-        yield from _from_file(find_file(source), text, id, title)
+        yield from (passage for _, passage in passages_of_file(source, text=text, id=id, title=title))
         return
     for number, value in enumerate(source):
         if isinstance(value, Passage):
@@ -63,24 +65,44 @@ def passages_of(source: Any, *, text: str = "text", id: str = "id", title: str =
             raise InputError(f"passage {number} is a {type(value).__name__}, expected a text")
 
 
-def _from_file(path: Path, text: str, id: str, title: str) -> Iterator[Passage]:
+def passages_of_file(
+    source: str | Path, *, text: str = "text", id: str = "id", title: str = "title", metadata: Sequence[str] = ()
+) -> Iterator[tuple[int, Passage]]:
+    """Yields passages of a file, with the line that each begins in; arguments as for ``passages_of``.
+
+    Args:
+        source: the file.
+        text: the column or key of the passage.
+        id: that of its name.
+        title: that of its title.
+        metadata: columns or keys that are kept with it.
+
+    Raises:
+        InputError: for a missing or bad file, or a column that it does not have.
+    """
+    path = find_file(source)
     kind, bad = FILE_FORMATS.get(path.suffix.lower(), "lines"), BadRows()
     if kind in ("csv", "tsv"):
         cut = "\t" if kind == "tsv" else delimiter_of(path, [text], ",")
-        records: Iterable[Any] = table_records(path, delimiter=cut, header=True, keys=[text], comment=None, bad=bad)
+        records: Iterable[Any] = table_records(
+            path, delimiter=cut, header=True, keys=[text, *metadata], comment=None, bad=bad
+        )
     elif kind in ("json", "jsonl"):
         records = json_records(path, lines=kind == "jsonl", bad=bad)
     else:
-        yield from (Passage(line, str(number)) for number, line in enumerate(read_lines(path)) if line.strip())
+        for number, line in enumerate(read_lines(path)):
+            if line.strip():
+                yield number + 1, Passage(line, str(number))
         return
     for number, record in enumerate(records):
         try:
             found = record.value(text)
+            kept = {name: str(record.value(name)) for name in metadata}
         except KeyError as error:
             raise InputError(str(error.args[0]), path=path, line=record.line) from None
         if not isinstance(found, str):
             raise InputError(f"{text!r} is {found!r:.40}, expected a text", path=path, line=record.line)
-        yield Passage(found, _value(record, id) or str(number), _value(record, title))
+        yield record.line, Passage(found, _value(record, id) or str(number), _value(record, title), kept)
 
 
 def _value(record: Any, key: str) -> str:

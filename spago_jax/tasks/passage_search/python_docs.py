@@ -9,7 +9,11 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from spago_jax.data.cache import cached
+from spago_jax.interop.checkpoints.find import find_checkpoint
+from spago_jax.interop.huggingface import find_model
 from spago_jax.tasks.passage_search.index import Passage
 
 FORMAT = 1
@@ -17,6 +21,24 @@ FORMAT = 1
 LONGEST = 400
 """Characters of a docstring, at most: whole paragraphs from its beginning, of which the first is always there."""
 _SKIPPED = {"idlelib", "lib2to3", "test", "tkinter", "turtledemo", "pydoc_data", "this", "antigravity", "ensurepip"}
+
+
+def load_python_passages(search: Any, model: str | Path, progress: Any = None) -> None:
+    """Lets a search have these passages: encoded once with a model, and kept in the cache.
+
+    Args:
+        search: a ``PassageSearch``.
+        model: the folder, or the name, of its encoder.
+        progress: as for ``PassageSearch.index``.
+    """
+    weights = find_checkpoint(find_model(model))
+    assert weights is not None  # find_model has looked
+
+    def build(place: Path) -> None:
+        search.index(python_passages(), progress=progress)
+        search.save(place / "index")
+
+    search.load(cached("python-passages", [weights], {"python": sys.version, "format": FORMAT}, build) / "index")
 
 
 def python_passages() -> Iterator[Passage]:

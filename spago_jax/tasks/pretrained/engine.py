@@ -16,6 +16,7 @@ from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.models.encoder import EncoderModel
 from spago_jax.models.quantized import quantized
+from spago_jax.tasks.model_call import ModelCall
 from spago_jax.tasks.predictor import Call
 from spago_jax.tasks.pretrained.fastest import fastest
 
@@ -49,7 +50,7 @@ class XlaEngine(Engine):
     def call(self, outputs: Outputs, name: str) -> tuple[Call, Callable[[], object]]:
         """Returns the function of a batch, and what forbids it any further shape."""
         program = compile(outputs, name=name)
-        return (lambda batch: program(self.model, batch)), program.freeze
+        return ModelCall(program, self.model), program.freeze
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,16 +16,21 @@ class AnswerSpan:
         start: where it begins, in code points.
         end: where it ends, exclusive.
         score: its probability among all spans of the passage.
+        margin: how much the sum of its logits exceeds that of "the passage does not say": unlike the probability, it
+            can be compared between passages.
     """
 
     text: str
     start: int
     end: int
     score: float
+    margin: float = dataclasses.field(default=0.0, kw_only=True, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain JSON."""
-        return dataclasses.asdict(self)
+        """Returns text, place and score as plain JSON."""
+        found = dataclasses.asdict(self)
+        del found["margin"]
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -132,12 +132,12 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
             windows, len(offsets), longest=max_answer_length, count=20 * top_k + 20, no_answer=no_answer
         )
         answers: dict[str, AnswerSpan] = {}
-        for first, last, probability in scored:
+        for first, last, probability, margin in scored:
             if min_score is not None and probability < min_score:
                 break
             begin, end = (0, 0) if first < 0 else word_bounds(example.passage, offsets, words, first, last)
             text = example.passage[begin:end]
-            answers.setdefault(text.casefold(), AnswerSpan(text, begin, end, probability))
+            answers.setdefault(text.casefold(), AnswerSpan(text, begin, end, probability, margin=margin))
             if len(answers) == top_k:
                 break
         if not windows and no_answer and not (min_score is not None and min_score > 1):

@@ -26,11 +26,20 @@ class Window(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A span of pieces of the passage, ``first`` to ``last`` inclusive, with its probability; -1 for no answer."""
+    """A span of pieces of the passage, ``first`` to ``last`` inclusive, with its probability; -1 for no answer.
+
+    Attributes:
+        first: its first piece.
+        last: its last piece.
+        probability: among all spans.
+        margin: how much the sum of its logits exceeds that of "no answer", which spans of other passages can be
+            compared by.
+    """
 
     first: int
     last: int
     probability: float
+    margin: float = 0.0
 
 
 def best_spans(
@@ -51,7 +60,7 @@ def best_spans(
 
     >>> window = Window(np.array([0.0, 5, 0]), np.array([0.0, 0, 5]), np.array([-1, 0, 1]), 0.0)
     >>> best_spans([window], 2, longest=2, count=1)[0]._replace(probability=None)
-    Scored(first=0, last=1, probability=None)
+    Scored(first=0, last=1, probability=None, margin=10.0)
     """
     owner = most_context([window.pieces for window in windows], pieces)
     firsts, lasts, logs = [], [], []
@@ -75,7 +84,8 @@ def best_spans(
     if not logs or not sum(map(len, logs)):
         return []
     first, last, log = np.concatenate(firsts), np.concatenate(lasts), np.concatenate(logs)
+    margin = log - min(window.none for window in windows)
     log -= log.max()
     probability = np.exp(log) / np.exp(log).sum()
     best = np.argsort(-probability, kind="stable")[:count]
-    return [Scored(int(first[i]), int(last[i]), float(probability[i])) for i in best]
+    return [Scored(int(first[i]), int(last[i]), float(probability[i]), float(margin[i])) for i in best]

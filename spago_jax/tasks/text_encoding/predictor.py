@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TextEncoding: the predictor of ``text-encoding``."""
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.interop.huggingface.sentence import Normalize, Pooling, SentencePipeline
 from spago_jax.ops.masks import length_mask
 from spago_jax.ops.pooling_modes import POOLING_MODES
-from spago_jax.tasks.predictor import BatchPredictor
+from spago_jax.tasks.predictor import BatchPredictor, Prepared
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 from spago_jax.tasks.text_encoding.processor import EncodingProcessor
 
@@ -49,6 +50,7 @@ class TextEncoding(PretrainedPredictor):
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         super().__init__(pretrained, **settings)
+        self._making = threading.Lock()
         self._others: dict[tuple[tuple[str, ...] | None, bool | None], BatchPredictor] = {}
 
     @property
@@ -80,13 +82,26 @@ class TextEncoding(PretrainedPredictor):
 
     def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **options: Any) -> Iterator[Any]:
         """The vectors with their texts, as they come; options ``pooling`` and ``normalize``."""
+        other = self._other(options)
+        if other is None:
+            return super().stream(inputs, at_once=at_once, **options)
+        return other.stream(inputs, at_once=at_once, **options)
+
+    def prepare(self, value: Any, **options: Any) -> Prepared:
+        """Encodes a text, for the predictor that has the pooling that is asked for."""
+        other = self._other(options)
+        return super().prepare(value, **options) if other is None else other.prepare(value, **options)
+
+    def _other(self, options: dict[str, Any]) -> BatchPredictor | None:
+        """Takes the pooling out of some options; returns the predictor that has it, unless that is this one."""
         pooling, normalize = options.pop("pooling", None), options.pop("normalize", None)
         if pooling is None and normalize is None:
-            return super().stream(inputs, at_once=at_once, **options)
+            return None
         key = (None if pooling is None else modes_of(pooling), normalize)
-        if key not in self._others:
-            self._others[key] = self._with(*key)
-        return self._others[key].stream(inputs, at_once=at_once, **options)
+        with self._making:
+            if key not in self._others:
+                self._others[key] = self._with(*key)
+        return self._others[key]
 
     def _with(self, pooling: tuple[str, ...] | None, normalize: bool | None) -> BatchPredictor:
         """A predictor with another pooling, on a program of its own."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TextToText: the predictor of ``text2text-generation``, and the base of others that write a text for a text."""
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self
 
@@ -11,11 +12,11 @@ from pydantic import Field
 
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.examples import Parallel
-from spago_jax.data.processor import Paint
+from spago_jax.data.processor import Answer, Paint
 from spago_jax.generation import Generated
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.models.pretrained import config_to_huggingface
-from spago_jax.tasks.predictor import FINE_LENGTHS, Predictor, padded_length, plan
+from spago_jax.tasks.predictor import FINE_LENGTHS, Predictor, Prepared, padded_length, plan
 from spago_jax.tasks.pretrained.pieces import CONFIG
 from spago_jax.tasks.pretrained.predictor import checked, longest
 from spago_jax.tasks.text_to_text.answer import WrittenTexts
@@ -175,11 +176,35 @@ class TextToText(Predictor):
         while chunk := arrived(at_once or WAITING):
             yield from self._answers([self._example(value, **asked) for value in chunk], how)
 
-    def _answers(self, examples: Sequence[Parallel], how: Mapping[str, Any]) -> Iterator[WrittenTexts]:
+    def prepare(self, value: Any, **options: Any) -> Prepared:
+        """Reads a text and checks the options; it costs its pieces, once for every beam."""
+        found = super().prepare(value, **options)
+        how = self.generator.options.updated(**self.writing(found.options))
+        lengths = found.lengths * max(how.num_beams, how.num_return_sequences)
+        return dataclasses.replace(found, lengths=lengths)
+
+    def streamed(self, prepared: Prepared) -> Iterator[str]:
+        """The text in pieces, without beams unless they are asked for (which is refused)."""
+        return self.pieces(prepared.example, **{"num_beams": 1, **prepared.options})
+
+    def _prepared(self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None) -> Iterator[Answer]:
+        how = self.writing(prepared[0].options)
+        examples = [each.example for each in prepared]
+        if not self.generator.options.updated(**how).do_sample:
+            return self._answers(examples, how, cancelled)
+        # What is drawn depends on the place in a call: one by one, the same request draws the same text.
+        return (answer for example in examples for answer in self._answers([example], how, cancelled))
+
+    def _answers(
+        self,
+        examples: Sequence[Parallel],
+        how: Mapping[str, Any],
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[WrittenTexts]:
         rows = self.processor.encode(examples)
         outputs: dict[int, list[tuple[np.ndarray, float]]] = {}
         for chunk in self._calls(rows.lengths.tolist(), how):
-            found = self.generator.generate(*self._read(rows, chunk), **how)
+            found = self.generator.generate(*self._read(rows, chunk), cancelled=cancelled, **how)
             count = len(found.ids) // len(chunk)
             texts = list(zip(found.texts(), _scores(found), strict=True))
             for place, row in enumerate(chunk):
