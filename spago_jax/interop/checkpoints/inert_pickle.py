@@ -10,7 +10,7 @@ import pickletools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import ml_dtypes
 import numpy as np
@@ -21,8 +21,9 @@ LIMIT = 16 << 20  # bytes; that of a model of a thousand tensors has about 200,0
 _BYTES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1",
           "Byte": "u1", "Bool": "?"}  # fmt: skip
 _STORAGES = {
-    **{f"torch.{name}Storage": np.dtype(code) for name, code in _BYTES.items()},
-    "torch.BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    f"{module}.{name}Storage": np.dtype(code)
+    for module in ("torch", "torch.cuda")
+    for name, code in {**_BYTES, "BFloat16": ml_dtypes.bfloat16}.items()
 }
 _TENSOR, _PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
 _DICT = "collections.OrderedDict"
@@ -76,28 +77,66 @@ def read_pickle(data: bytes, path: Path) -> tuple[Any, int]:
     {'layers': [1, 2]}
     """
     stream = io.BytesIO(data[:LIMIT])
-    machine = _Machine(path)
+    value = run_pickle(stream, Machine(path), LIMIT)
+    return value, stream.tell()
+
+
+class Stream(Protocol):
+    """What a pickle is read from: a file, or a mapping of one."""
+
+    def read(self, count: int, /) -> bytes:
+        """Returns the next bytes."""
+        ...
+
+    def readline(self) -> bytes:
+        """Returns the bytes up to the next line end."""
+        ...
+
+    def tell(self) -> int:
+        """Returns how many bytes were read."""
+        ...
+
+
+def run_pickle(stream: Stream, machine: "Machine", limit: int) -> Any:
+    """Returns the value of the pickle that comes next in a stream.
+
+    Args:
+        stream: where it lies.
+        machine: what its instructions are given to.
+        limit: the most instructions of it; more are refused, as is what ends there.
+
+    Raises:
+        InputError: for a pickle that is damaged, or that asks for what the machine does not give.
+    """
+    count = 0
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for opcode, argument, _ in pickletools.genops(stream):  # pyright: ignore[reportArgumentType]
             if opcode.name == "STOP":
-                return machine.stack.pop(), stream.tell()
+                return machine.stack.pop()
+            count += 1
+            if count > limit:
+                raise InputError(f"refused: the pickle has more than {limit:,} instructions", path=machine.path)
             machine.run(opcode.name, argument)
     except InputError:
         raise
     except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
-        why = f"longer than {LIMIT:,} bytes" if len(data) >= LIMIT and stream.tell() == LIMIT else error
-        raise InputError(f"the pickle is damaged: {why}", path=path) from None
-    raise InputError("the pickle is damaged: it does not end", path=path)
+        why = f"longer than {LIMIT:,} bytes" if isinstance(stream, io.BytesIO) and stream.tell() == LIMIT else error
+        raise InputError(f"the pickle is damaged: {why}", path=machine.path) from None
+    raise InputError("the pickle is damaged: it does not end", path=machine.path)
 
 
-class _Machine:
+class Machine:
+    """The stack machine of a pickle; of all names that there may be it knows those of tensors and of plain dicts."""
+
     def __init__(self, path: Path):
         self.path = path
         self.stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
 
     def run(self, name: str, argument: Any) -> None:
+        """Carries one instruction out."""
         stack = self.stack
         if name in _VALUES:
             stack.append(argument)
@@ -140,7 +179,10 @@ class _Machine:
         self._memo[len(self._memo)] = self.stack[-1]
 
     def _pop(self, _: Any) -> None:
-        self.stack.pop()
+        if self._marks and self._marks[-1] == len(self.stack):
+            self._marks.pop()
+        else:
+            self.stack.pop()
 
     def _empty_dict(self, _: Any) -> None:
         self.stack.append({})
@@ -212,7 +254,7 @@ class _Machine:
         elif function.text == _PARAMETER and arguments and isinstance(arguments[0], Tensor):
             self.stack.append(arguments[0])
         elif function.text == _TENSOR and len(arguments) >= 4:
-            self.stack.append(_tensor(*arguments[:4]))
+            self.stack.append(tensor_of(*arguments[:4]))
         else:
             self._refuse(f"a call of {function.text} with {len(arguments)} arguments that it does not take")
 
@@ -223,7 +265,9 @@ class _Machine:
             self._refuse("an object with a state of its own")
 
     def _binpersid(self, _: Any) -> None:
-        self.stack.append(_storage(self.stack.pop()))
+        found = _storage(self.stack.pop())
+        self.storages[found.key] = found
+        self.stack.append(found)
 
 
 def _pairs(arguments: tuple[Any, ...]) -> bool:
@@ -246,7 +290,12 @@ def _storage(given: Any) -> Storage:
     return Storage(_STORAGES[kind.text], str(key), count, shift)
 
 
-def _tensor(storage: Any, offset: Any, size: Any, strides: Any) -> Tensor:
+def tensor_of(storage: Any, offset: Any, size: Any, strides: Any) -> Tensor:
+    """Returns the description of a tensor.
+
+    Raises:
+        TypeError, ValueError: where its parts do not fit together.
+    """
     if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(strides, tuple):
         raise TypeError("a tensor without a storage, a size or strides")
     if not _naturals((offset, *size, *strides)) or len(size) != len(strides):
