@@ -16,6 +16,7 @@ INDEXERS = Registry(
     "embedding",
     {
         "words": "spago_jax.embeddings.word_index:WordIndexer",
+        "contextual-strings": "spago_jax.embeddings.contextual_index:ContextualIndexer",
         "characters": "spago_jax.embeddings.character_index:CharacterIndexer",
         "shapes": "spago_jax.embeddings.shape_index:ShapeIndexer",
         "transformer": "spago_jax.embeddings.transformer_index:TransformerIndexer",

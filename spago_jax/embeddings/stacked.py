@@ -11,12 +11,13 @@ from pydantic import Field
 from spago_jax.core import Array, Module, Rng, child
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.characters import Characters
+from spago_jax.embeddings.contextual import ContextualStrings
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.shapes import Shapes
 from spago_jax.embeddings.transformer import Transformer
 from spago_jax.embeddings.words import Words
 
-EmbeddingConfig = Annotated[Words | Characters | Shapes | Transformer, Field(discriminator="kind")]
+EmbeddingConfig = Annotated[Words | Characters | Shapes | Transformer | ContextualStrings, Field(discriminator="kind")]
 
 
 def names_of(configs: Sequence[Any]) -> list[str]:
@@ -27,8 +28,9 @@ def names_of(configs: Sequence[Any]) -> list[str]:
     """
     names: list[str] = []
     for config in configs:
-        count = sum(1 for name in names if name.rstrip("0123456789") == config.kind)
-        names.append(f"{config.kind}{count + 1}" if count else config.kind)
+        kind = config.kind.replace("-", "_")
+        count = sum(1 for name in names if name.rstrip("0123456789") == kind)
+        names.append(f"{kind}{count + 1}" if count else kind)
     return names
 
 
@@ -57,6 +59,12 @@ def extend(configs: Sequence[Any], indexers: Sequence[TokenIndexer], lexicon: Le
 
 GROWING = ("embeddings.parts.*.weight", "embeddings.parts.*.unknown_probability")
 """The arrays that have one row per form: those of trained forms come first."""
+
+
+def frozen_paths(configs: Any) -> list[str]:
+    """Patterns of the arrays of pre-trained models that are not trained, in a list of embeddings' configs."""
+    kept = [number for number, config in enumerate(configs) if not getattr(config, "fine_tune", True)]
+    return [f"embeddings.parts.{number}.*" for number in kept]
 
 
 class StackedEmbeddings(Module):

@@ -17,8 +17,7 @@ from spago_jax.core.paths import match_paths
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
 from spago_jax.embeddings.indexer import TokenIndexer
-from spago_jax.embeddings.stacked import extend, fit
-from spago_jax.embeddings.transformer import frozen_paths
+from spago_jax.embeddings.stacked import extend, fit, frozen_paths
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.interop.huggingface import find_model
 from spago_jax.interop.huggingface.arrays import pretrained_arrays

@@ -1,4 +1,4 @@
-"""nlp.beam_search, nlp.bart_*, nlp.charlm: what spaGO v0.7.0 writes and reads, token for token."""
+"""nlp.beam_search, nlp.bart_*, nlp.charlm, nlp.contextual_*: what spaGO v0.7.0 writes and reads, token for token."""
 
 import dataclasses
 import functools
@@ -14,6 +14,10 @@ from spago.layers import linear_from
 from spago.registry import Comparison, Computation, golden
 from spago.shapes import columns
 from spago_jax.core import Array, Module, static
+from spago_jax.data.lexicon import LexiconBuilder
+from spago_jax.embeddings.contextual import ContextualEmbedding
+from spago_jax.embeddings.contextual_index import ContextualIndexer
+from spago_jax.embeddings.language_model import CharacterReader
 from spago_jax.generation import Generator
 from spago_jax.models.character_lm import CharacterLM
 from spago_jax.models.encoder_decoder import EncoderDecoder
@@ -128,19 +132,51 @@ def character_lm(case: Case) -> Computation:
     ids = jnp.asarray([vocabulary.index(char if char in vocabulary else unknown) for char in case.config["text"]])
 
     def function(params, inputs):
-        rows = [params[f"Embeddings.{row}"].ravel() for row in range(len(vocabulary)) if f"Embeddings.{row}" in params]
-        gates = ("In", "For", "Cand", "Out")
-        cell = LSTM(
-            input_weight=jnp.concatenate([params[f"RNN.W{gate}"] for gate in gates]),
-            recurrent_weight=jnp.concatenate([params[f"RNN.W{gate}Rec"] for gate in gates]),
-            bias=jnp.concatenate([params[f"RNN.B{gate}"].ravel() for gate in gates]),
-        )
+        embedding, rnn = _character_layers(params, "", len(vocabulary))
         model = CharacterLM(
-            embedding=Embedding(weight=jnp.stack(rows)),
-            rnn=StackedRNN(layers=(cell,)),
+            embedding=embedding,
+            rnn=rnn,
             projection=linear_from(params, "Projection.") if case.config["output_size"] else None,
             decoder=linear_from(params, "Decoder."),
         )
         return columns(model(ids)[0])
+
+    return Computation(function)
+
+
+def _character_layers(params: Any, prefix: str, characters: int) -> tuple[Embedding, StackedRNN]:
+    """The table of characters and the recurrence of spaGO's character language model."""
+    names = [f"{prefix}Embeddings.{row}" for row in range(characters)]
+    rows = [params[name].ravel() for name in names if name in params]
+    gates = ("In", "For", "Cand", "Out")
+    cell = LSTM(
+        input_weight=jnp.concatenate([params[f"{prefix}RNN.W{gate}"] for gate in gates]),
+        recurrent_weight=jnp.concatenate([params[f"{prefix}RNN.W{gate}Rec"] for gate in gates]),
+        bias=jnp.concatenate([params[f"{prefix}RNN.B{gate}"].ravel() for gate in gates]),
+    )
+    return Embedding(weight=jnp.stack(rows)), StackedRNN(layers=(cell,))
+
+
+@golden("nlp.contextual_string_embeddings")
+def contextual_string_embeddings(case: Case) -> Computation:
+    """The vectors of the words of a sentence; spaGO computes them without the projection of its language models."""
+    vocabulary, words = case.config["vocabulary"], case.config["words"]
+    model = {"alphabet": vocabulary, "unknown": vocabulary.index("[UNK]"), "shape": {}}
+    indexer = ContextualIndexer("strings", {"forward": model, "backward": model})
+    lexicon = LexiconBuilder()
+    forms = lexicon.encode(words)
+    tables = indexer.tables(lexicon.build())
+    length = max(4, len(words))  # padded, as in a batch
+    padded = np.full((1, length), -1)
+    padded[0, : len(words)] = forms
+    batch = {name: jnp.asarray(array) for name, array in indexer.arrays(tables, padded, length).items()}
+
+    def function(params, inputs):
+        readers = {}
+        for side, prefix in (("forward", "LeftToRight."), ("backward", "RightToLeft.")):
+            embedding, rnn = _character_layers(params, prefix, len(vocabulary))
+            readers[side] = CharacterReader(embedding=embedding, rnn=rnn, projection=None)
+        embedding = ContextualEmbedding(**readers, name="strings", merge=case.config["merge"], fine_tune=True)
+        return columns(embedding(batch)[0, : len(words)])
 
     return Computation(function)
