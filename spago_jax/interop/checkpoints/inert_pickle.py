@@ -10,7 +10,7 @@ import pickletools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import ml_dtypes
 import numpy as np
@@ -75,8 +75,16 @@ def read_pickle(data: bytes, path: Path) -> tuple[Any, int]:
     >>> read_pickle(pickle.dumps({"layers": [1, 2]}, 2), Path("model.bin"))[0]
     {'layers': [1, 2]}
     """
-    stream = io.BytesIO(data[:LIMIT])
-    machine = _Machine(path)
+    return run_pickle(io.BytesIO(data[:LIMIT]), Machine(path), LIMIT)
+
+
+def run_pickle(stream: BinaryIO, machine: "Machine", limit: int) -> tuple[Any, int]:
+    """Returns what a machine makes of the pickle that a stream begins with, and where in the stream it ends.
+
+    Raises:
+        InputError: for a pickle that is damaged, longer than ``limit`` bytes, or refused by the machine.
+    """
+    path = machine.path
     try:
         for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
@@ -85,12 +93,14 @@ def read_pickle(data: bytes, path: Path) -> tuple[Any, int]:
     except InputError:
         raise
     except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
-        why = f"longer than {LIMIT:,} bytes" if len(data) >= LIMIT and stream.tell() == LIMIT else error
+        why = f"longer than {limit:,} bytes" if stream.tell() >= limit else error
         raise InputError(f"the pickle is damaged: {why}", path=path) from None
     raise InputError("the pickle is damaged: it does not end", path=path)
 
 
-class _Machine:
+class Machine:
+    """The stack machine of a pickle, for tensors and plain values."""
+
     def __init__(self, path: Path):
         self.path = path
         self.stack: list[Any] = []
@@ -98,6 +108,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, name: str, argument: Any) -> None:
+        """Follows one instruction."""
         stack = self.stack
         if name in _VALUES:
             stack.append(argument)
