@@ -10,7 +10,7 @@ import pickletools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, BinaryIO, NoReturn
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from spago_jax.errors import InputError
 
 LIMIT = 16 << 20  # bytes; that of a model of a thousand tensors has about 200,000
+INSTRUCTIONS = 1 << 26  # of a pickle; a table of a million words of an old release of gensim has some twenty million
 _BYTES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1",
           "Byte": "u1", "Bool": "?"}  # fmt: skip
 _STORAGES = {
@@ -76,57 +77,39 @@ def read_pickle(data: bytes, path: Path) -> tuple[Any, int]:
     >>> read_pickle(pickle.dumps({"layers": [1, 2]}, 2), Path("model.bin"))[0]
     {'layers': [1, 2]}
     """
-    stream = io.BytesIO(data[:LIMIT])
-    value = run_pickle(stream, Machine(path), LIMIT)
-    return value, stream.tell()
+    return run_pickle(io.BytesIO(data[:LIMIT]), Machine(path), LIMIT)
 
 
-class Stream(Protocol):
-    """What a pickle is read from: a file, or a mapping of one."""
-
-    def read(self, count: int, /) -> bytes:
-        """Returns the next bytes."""
-        ...
-
-    def readline(self) -> bytes:
-        """Returns the bytes up to the next line end."""
-        ...
-
-    def tell(self) -> int:
-        """Returns how many bytes were read."""
-        ...
-
-
-def run_pickle(stream: Stream, machine: "Machine", limit: int) -> Any:
-    """Returns the value of the pickle that comes next in a stream.
-
-    Args:
-        stream: where it lies.
-        machine: what its instructions are given to.
-        limit: the most instructions of it; more are refused, as is what ends there.
+def run_pickle(stream: BinaryIO, machine: "Machine", limit: int) -> tuple[Any, int]:
+    """Returns what a machine makes of the pickle that a stream begins with, and where in the stream it ends.
 
     Raises:
-        InputError: for a pickle that is damaged, or that asks for what the machine does not give.
+        InputError: for a pickle that is damaged, longer than ``limit`` bytes, or refused by the machine.
     """
-    count = 0
+    path, count = machine.path, 0
     try:
-        for opcode, argument, _ in pickletools.genops(stream):  # pyright: ignore[reportArgumentType]
+        for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
-                return machine.stack.pop()
+                return machine.stack.pop(), stream.tell()
             count += 1
-            if count > limit:
-                raise InputError(f"refused: the pickle has more than {limit:,} instructions", path=machine.path)
+            if count > INSTRUCTIONS:
+                raise InputError(f"refused: its pickle has more than {INSTRUCTIONS:,} instructions", path=path)
             machine.run(opcode.name, argument)
     except InputError:
         raise
     except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
-        why = f"longer than {LIMIT:,} bytes" if isinstance(stream, io.BytesIO) and stream.tell() == LIMIT else error
-        raise InputError(f"the pickle is damaged: {why}", path=machine.path) from None
-    raise InputError("the pickle is damaged: it does not end", path=machine.path)
+        why = f"longer than {limit:,} bytes" if stream.tell() >= limit else error
+        raise InputError(f"the pickle is damaged: {why}", path=path) from None
+    raise InputError("the pickle is damaged: it does not end", path=path)
 
 
 class Machine:
-    """The stack machine of a pickle; of all names that there may be it knows those of tensors and of plain dicts."""
+    """The stack machine of a pickle, for tensors and plain values.
+
+    Attributes:
+        stack: the values so far.
+        storages: those that tensors were asked of, by key.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -136,7 +119,7 @@ class Machine:
         self.storages: dict[str, Storage] = {}
 
     def run(self, name: str, argument: Any) -> None:
-        """Carries one instruction out."""
+        """Follows one instruction."""
         stack = self.stack
         if name in _VALUES:
             stack.append(argument)

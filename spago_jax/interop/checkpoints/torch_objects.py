@@ -3,13 +3,13 @@
 
 import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_pickle import Storage, Tensor
-from spago_jax.interop.checkpoints.inert_records import Record, as_array, read_records
+from spago_jax.interop.checkpoints.inert_objects import Record, array_of, read_file_objects
 from spago_jax.interop.checkpoints.tensor_file import mapped
 from spago_jax.interop.checkpoints.torch_files import MAGIC, legacy_layout, stored, zip_layout
 
@@ -37,8 +37,8 @@ class TorchObjects:
             InputError: for something else, or a tensor that does not fit its storage.
         """
         if not isinstance(value, Tensor):
-            if isinstance(value, Record) and value.name.startswith(("numpy.core", "numpy._core")):
-                return as_array(value, where, self.path)
+            if isinstance(value, Record) and value.name == "numpy.ndarray":
+                return array_of(value, self.path)
             found = f"an object of {value.name}" if isinstance(value, Record) else f"a {type(value).__name__}"
             raise InputError(f"{where} is {found}, expected a tensor", path=self.path)
         at = stored(where, value, self._place(value.storage), self.path)
@@ -53,10 +53,11 @@ def open_objects(path: str | Path) -> TorchObjects:
     """
     path = Path(path)
     with mapped(path) as data:
+        stream = cast("BinaryIO", data)  # which has all of it that is needed
         if data[:4] == b"PK\x03\x04":
             start, size, place = zip_layout(data, path)
             data.seek(start)
-            value, _ = read_records(data, path)
+            value, _ = read_file_objects(stream, path, len(data) + 1)
             if data.tell() > start + size:
                 raise InputError("the pickle is damaged: it goes on beyond its member of the archive", path=path)
             return TorchObjects(path, data, value, place)
@@ -67,7 +68,7 @@ def open_objects(path: str | Path) -> TorchObjects:
         values: list[Any] = []
         storages: dict[str, Storage] = {}
         for _ in range(5):
-            value, found = read_records(data, path)
+            value, found = read_file_objects(stream, path, len(data) + 1)
             values.append(value)
             storages |= found
             if values[0] != MAGIC:
