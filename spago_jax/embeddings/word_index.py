@@ -2,7 +2,9 @@
 """The ids of words."""
 
 import json
+import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -15,6 +17,8 @@ from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
 from spago_jax.text.words import normalise
 
+_DIGIT = re.compile(r"\d")
+
 
 class WordIndexer(TokenIndexer):
     """One id per token: the word as it stands, else in lower case, else with its digits as zeros, else unknown.
@@ -23,6 +27,7 @@ class WordIndexer(TokenIndexer):
         name: of its array in a batch.
         vocabulary: the known words; id 0 is padding and id 1 the unknown word.
         lowercase: look words up in lower case only.
+        look_up: ``own``, or ``flair`` for its rules: as it stands, in lower case, then with each digit as ``#`` or 0.
 
     Attributes:
         vectors: given vectors, until the table of the model is made from them.
@@ -32,8 +37,8 @@ class WordIndexer(TokenIndexer):
 
     kind: ClassVar[str] = "words"
 
-    def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False):
-        self.name, self.vocabulary, self.lowercase = name, vocabulary, lowercase
+    def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False, look_up: str = "own"):
+        self.name, self.vocabulary, self.lowercase, self.look_up = name, vocabulary, lowercase, look_up
         self.vectors: WordVectors | None = None
         self.given: frozenset[str] = frozenset()
         self.case_fallback = False
@@ -49,6 +54,7 @@ class WordIndexer(TokenIndexer):
         max_words: int = 200_000,
         vectors: WordVectors | None = None,
         case_fallback: bool | None = None,
+        look_up: str = "own",
     ) -> Self:
         """Counts the forms of the training data; words with a given vector are known whatever their count.
 
@@ -62,7 +68,7 @@ class WordIndexer(TokenIndexer):
             if len(known) >= max_words:
                 break
             known.setdefault(word, counts.get(word, 0) or 1)
-        made = cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase)
+        made = cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase, look_up)
         if vectors is not None:
             made.use(vectors, case_fallback)
         return made
@@ -74,7 +80,7 @@ class WordIndexer(TokenIndexer):
             if self.id(form) == self.vocabulary.unknown_id:
                 counts[form.lower() if self.lowercase else form] += count
         new = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
-        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase)
+        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase, self.look_up)
 
     def use(self, vectors: WordVectors, case_fallback: bool | None = None) -> None:
         """Keeps given vectors, for the table of the model to be made from.
@@ -101,7 +107,12 @@ class WordIndexer(TokenIndexer):
     def word(self, form: str) -> str | None:
         """The word of the vocabulary that a form is read as, or None for the unknown word."""
         word = form.lower() if self.lowercase else form
-        for variant in (word, form.lower(), normalise(form, lower=self.lowercase)):
+        lower = form.lower()
+        if self.look_up == "flair":
+            variants = (word, lower, _DIGIT.sub("#", lower), _DIGIT.sub("0", lower))
+        else:
+            variants = (word, lower, normalise(form, lower=self.lowercase))
+        for variant in variants:
             if variant in self.vocabulary:
                 return variant
         return None
@@ -131,12 +142,17 @@ class WordIndexer(TokenIndexer):
     def save(self, folder: Path) -> None:
         """Writes ``NAME.json`` (the words) and ``NAME.settings.json``."""
         self.vocabulary.save(folder / f"{self.name}.json")
-        save_settings(folder, self.name, lowercase=self.lowercase)
+        others = {} if self.look_up == "own" else {"look_up": self.look_up}
+        save_settings(folder, self.name, lowercase=self.lowercase, **others)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        return cls(name, Vocabulary.load(folder / f"{name}.json"), **load_settings(folder, name, lowercase=bool))
+        return cls(
+            name,
+            Vocabulary.load(folder / f"{name}.json"),
+            **load_settings(folder, name, {"look_up": str}, lowercase=bool),
+        )
 
 
 def save_settings(folder: Path, name: str, **settings: object) -> None:
@@ -144,8 +160,8 @@ def save_settings(folder: Path, name: str, **settings: object) -> None:
     (folder / f"{name}.settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 
-def load_settings(folder: Path, name: str, **kinds: type) -> dict:
-    """Reads the settings of an indexer, each of which has to be of its type.
+def load_settings(folder: Path, name: str, optional: Mapping[str, type] | None = None, /, **kinds: type) -> dict:
+    """Reads the settings of an indexer, each of which has to be of its type; those of ``optional`` may be absent.
 
     Raises:
         InputError: where they are missing or damaged.
@@ -155,6 +171,7 @@ def load_settings(folder: Path, name: str, **kinds: type) -> dict:
         found = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"the assets cannot be read: {error}", path=path) from None
+    kinds |= {key: kind for key, kind in (optional or {}).items() if key in found}
     if {key: type(value) for key, value in found.items()} != kinds:
         wanted = ", ".join(f"{key}: {kind.__name__}" for key, kind in kinds.items())
         raise InputError(f"the assets cannot be read: {found}, expected {wanted}", path=path)

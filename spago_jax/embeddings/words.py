@@ -34,6 +34,11 @@ class Words(Section):
         description="give words without a vector that of their lower-cased form; by default where no word of the file "
         "has a capital",
     )
+    look_up: Literal["own", "flair"] = Field(
+        default="own",
+        description="how a word is found: as it stands, in lower case, with its digits as zeros; or as Flair does, "
+        "whose third and fourth try are lower case with each digit as '#', then as 0",
+    )
     min_count: PositiveInt = Field(default=1, description="rarer training words without a given vector are unknown")
     max_words: PositiveInt = Field(default=200_000, description="at most this many words")
     trainable: bool = Field(default=True, description="train the vectors, also given ones")
@@ -71,6 +76,7 @@ class Words(Section):
             max_words=self.max_words,
             vectors=self.read_vectors(f"model.embeddings.{name}"),
             case_fallback=self.case_fallback,
+            look_up=self.look_up,
         )
 
     def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":

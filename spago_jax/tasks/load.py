@@ -2,6 +2,7 @@
 """``load_task`` and ``load_pretrained``: from a folder to answers, or to a model."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -107,7 +108,8 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
 
     Args:
         name: of the task, such as ``token-classification``.
-        source: a run folder, an exported folder, or a folder or a name in Hugging Face's layout.
+        source: a run folder, an exported or an imported folder, a folder or a name in Hugging Face's layout, or a file
+            of Flair's.
         step: which checkpoint of a run; the best one by default.
         settings: how a pre-trained model is opened: ``dtype``, ``download``, ``max_length``, and what the task has.
 
@@ -116,6 +118,10 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
         CheckpointError: for a checkpoint or an exported program that cannot be read.
     """
     folder = Path(source)
+    if os.path.isfile(folder) and name in TASKS.names():
+        from spago_jax.interop.flair.open import load_flair
+
+        return load_flair(name, folder, **settings)
     is_run, is_exported = (folder / "config.yaml").is_file(), (folder / "manifest.json").is_file()
     if not is_run and not is_exported and name in PRETRAINED.names():
         return PRETRAINED.find(name).open(source, **settings)

@@ -44,6 +44,11 @@ class Record:
     def __repr__(self) -> str:  # what it holds may hold it
         return f"Record({self.name!r})"
 
+    @property
+    def kind(self) -> str:
+        """The name of its class, without its module."""
+        return self.name.rpartition(".")[2]
+
     def get(self, key: str, default: Any = None) -> Any:
         """An attribute, where the state is a dict of them, or a pair of one and a dict of slots."""
         states = self.state if isinstance(self.state, tuple) else (self.state,)

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from spago_jax.errors import InputError
-from spago_jax.interop.checkpoints.inert_pickle import Storage, Tensor
 from spago_jax.interop.checkpoints.inert_objects import Record, array_of, read_file_objects
+from spago_jax.interop.checkpoints.inert_pickle import Storage, Tensor
 from spago_jax.interop.checkpoints.tensor_file import mapped
 from spago_jax.interop.checkpoints.torch_files import MAGIC, legacy_layout, stored, zip_layout
 

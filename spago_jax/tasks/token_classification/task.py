@@ -70,10 +70,16 @@ class TokenClassification(Task):
         names = model_tags(train.tag_names, wanted)
         if start is not None and not fresh:
             names = tuple(dict.fromkeys((*start.tags.names, *names)))
-        tags = TagSet(names, wanted, written)
+        tags = TagSet(names, wanted, written, "scheme" if start is None else start.tags.spans)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
-        return TokenProcessor(tokenizer, indexers_of(experiment, train.lexicon, start), tags, max_length)
+        return TokenProcessor(
+            tokenizer,
+            indexers_of(experiment, train.lexicon, start),
+            tags,
+            max_length,
+            distributions=config.distributions,
+        )
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
         """Reads one part of the data, or other files in its format."""

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The tree of a Flair model's embeddings, pickled as objects until 0.11 and as plain dicts from 0.12 on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spago_jax.errors import InputError
+from spago_jax.interop.checkpoints.inert_objects import Record, number_of
+
+STACKS = ("StackedEmbeddings",)
+_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Node:
+    """One embedding of the tree.
+
+    Attributes:
+        kind: its class, ``FlairEmbeddings``.
+        name: the one that it was saved under, by which Flair sorts; empty where there is none.
+        settings: its attributes, or the arguments that it is made with.
+        prefix: of its tensors in the state_dict of the model, with a dot at its end.
+        record: the object, or None where it was saved as a dict.
+        path: the file.
+    """
+
+    kind: str
+    name: str
+    settings: Mapping[Any, Any]
+    prefix: str
+    record: Record | None
+    path: Path
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Returns a setting; of an object also one of the arguments that it was made with, or a mangled name."""
+        for name in (key, f"_{self.kind}__{key}"):
+            if name in self.settings:
+                return number_of(self.settings[name])
+        return default
+
+    def module(self, name: str) -> Any:
+        """Returns a part of an object."""
+        modules = self.settings.get("_modules")
+        return modules.get(name) if isinstance(modules, dict) else None
+
+
+def node_of(value: Any, prefix: str, path: Path) -> Node:
+    """Returns an embedding, whichever way it was saved.
+
+    Raises:
+        InputError: for something else.
+    """
+    if isinstance(value, Record) and isinstance(value.state, dict):
+        return Node(value.kind, _text(value.state.get("name")), value.state, prefix, value, path)
+    if isinstance(value, dict) and isinstance(value.get("__cls__"), str):
+        return Node(value["__cls__"], _text(value.get("name")), value, prefix, None, path)
+    found = f"an object of {value.name}" if isinstance(value, Record) else f"a {type(value).__name__}"
+    raise InputError(f"{prefix.rstrip('.') or 'embeddings'} is {found}, expected an embedding of Flair's", path=path)
+
+
+def leaves(node: Node) -> list[Node]:
+    """Returns the embeddings of words of a tree in the order in which Flair concatenates them.
+
+    That is the order of the names that they were saved under, not that of the list: see ``Node.name``.
+    """
+    return sorted(_leaves(node, 0), key=lambda leaf: leaf.name)
+
+
+def _leaves(node: Node, depth: int) -> Iterator[Node]:
+    if depth > _DEPTH:
+        raise InputError(f"{node.prefix.rstrip('.')}: embeddings stacked more than {_DEPTH} deep", path=node.path)
+    if node.kind not in STACKS:
+        yield node
+        return
+    for number, child in enumerate(children(node)):
+        yield from _leaves(node_of(child, f"{node.prefix}list_embedding_{number}.", node.path), depth + 1)
+
+
+def children(node: Node) -> list[Any]:
+    """Returns the embeddings that one is made of."""
+    found = node.settings.get("embeddings")
+    if isinstance(found, list | tuple):
+        return list(found)
+    modules = node.settings.get("_modules")
+    if isinstance(modules, dict):
+        numbers = range(len(modules))
+        named = [modules.get(f"list_embedding_{number}") for number in numbers]
+        return [child for child in named if child is not None]
+    raise InputError(f"a {node.kind} without a list of embeddings", path=node.path)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
