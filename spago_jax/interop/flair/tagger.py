@@ -79,7 +79,7 @@ def tagger_of(file: FlairFile, *, tokenizer: str = "spago") -> Imported:
         "model": model,
         "optimizer": {"name": "adam", "learning_rate": 0.001},
     }
-    tags = TagSet(tuple(names[number] for number in kept), scheme, scheme, "flair" if spans else "scheme")
+    tags = TagSet(tuple(names[number] for number in kept), scheme, scheme, _span_rules(file) if spans else "scheme")
 
     def processor(experiment: Experiment) -> TokenProcessor:
         cut = tokenizer_from({"kind": tokenizer})
@@ -103,13 +103,23 @@ def _encoder(file: FlairFile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     config = {"kind": "birnn", **shape}
     if shape["cell"] == "gru":
         config["reset_after"] = True
-    # 0.11 and later still make these, and never use them; they are those that keep the CRF in a part of its own.
-    used = file.has("transitions") or (not file.get("use_crf", True) and "beta" in file.value)
-    if file.get("train_initial_hidden_state") and file.has("lstm_init_h") and used and shape["cell"] == "lstm":
+    # 0.11 and later still make these, and never use them.
+    if file.get("train_initial_hidden_state") and file.has("lstm_init_h") and _is_old(file) and shape["cell"] == "lstm":
         config["initial"] = True
         found["encoder.initial_hidden"] = file.array("lstm_init_h")
         found["encoder.initial_cell"] = file.array("lstm_init_c")
     return config, found
+
+
+def _is_old(file: FlairFile) -> bool:
+    """Whether a tagger is of 0.10 or before, which keep the CRF in no part of its own and say less of themselves."""
+    if file.get("use_crf", True):
+        return not file.has("crf.transitions")
+    return "__cls__" not in file.value and ("beta" in file.value or "rnn_type" not in file.value)
+
+
+def _span_rules(file: FlairFile) -> str:
+    return "flair-0.10" if file.kind == TAGGER and _is_old(file) else "flair"
 
 
 def _place(names: list[str], name: str, file: FlairFile) -> int:

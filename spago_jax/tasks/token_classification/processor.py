@@ -180,8 +180,9 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
                 everything,
             )  # fmt: skip
         found, kept = [], []
-        by_flair = (spans or self.tags.spans) == "flair"
-        for span in flair_spans(tags) if by_flair else read_spans(tags, self.tags.scheme):
+        by_flair = (spans or self.tags.spans) != "scheme"
+        old = self.tags.spans == "flair-0.10"
+        for span in flair_spans(tags, old=old) if by_flair else read_spans(tags, self.tags.scheme):
             if score == "flair":
                 probability = math.fsum(single[span.start : span.end]) / (span.end - span.start)
             else:

@@ -17,7 +17,8 @@ class TagSet:
     """Tags by id, the scheme that the model writes, and the scheme that the files are written in.
 
     Attributes:
-        spans: how spans are read off the tags, by the rules of ``scheme`` or those of ``flair``.
+        spans: how spans are read off the tags, by the rules of the ``scheme``, those of ``flair``, or the older ones of
+            ``flair-0.10``.
     """
 
     names: tuple[str, ...]
