@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 
 from spago_jax.compiler import Program, compile
-from spago_jax.core import Precision
+from spago_jax.core import Precision, flat, unflat
 from spago_jax.data.processor import load_settings
 from spago_jax.errors import CheckpointError, InputError, did_you_mean
+from spago_jax.interop.flair.file import is_flair
 from spago_jax.tasks.device_engine import DeviceEngine
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
@@ -26,7 +28,7 @@ from spago_jax.tasks.text_to_text.task import TextToTextTask
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
-from spago_jax.train.start import is_own_folder
+from spago_jax.train.start import IMPORTED, imported_weights, is_own_folder
 from spago_jax.train.task import Task
 
 if TYPE_CHECKING:
@@ -91,16 +93,33 @@ def open_run(path: str | Path, *, step: int | None = None, task: Task | None = N
     experiment = run_experiment(run) if task is None else task.experiment
     task = task or experiment.task_class.open(experiment, run.assets)
     assert task is not None
+    precision = Precision.parse(experiment.train.precision)
+    skeleton = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
+    if (run / IMPORTED).is_file():
+        if step:
+            raise CheckpointError(f"{run.path}: no checkpoint of step {step}; it was imported, and never trained here")
+        return TrainedRun(run, experiment, task, _imported_model(run, skeleton), 0)
     with closing(Checkpoints(run.checkpoints, metric=task.metric(), read_only=True)) as checkpoints:
         chosen = checkpoints.best() if step is None else step
         if chosen is None:
             raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet")
         if chosen not in checkpoints.steps():
             raise CheckpointError(f"{run.checkpoints}: no checkpoint of step {chosen}; there are {checkpoints.steps()}")
-        precision = Precision.parse(experiment.train.precision)
-        skeleton = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
         model, _ = checkpoints.load(chosen, skeleton, ("model", "average"))
     return TrainedRun(run, experiment, task, jax.device_put(model), chosen)
+
+
+def _imported_model(run: RunFolder, skeleton: Any) -> Any:
+    """The model of a folder that was imported.
+
+    Raises:
+        CheckpointError: for arrays that are damaged, or not those of its config.
+    """
+    arrays, wanted = imported_weights(run.path), flat(skeleton)
+    try:
+        return unflat(skeleton, {path: jnp.asarray(a, getattr(wanted.get(path), "dtype", None)) for path, a in arrays.items()})
+    except InputError as error:
+        raise CheckpointError(f"{run / IMPORTED}: {error}") from None
 
 
 def load_task(name: str, source: str | Path, *, step: int | None = None, **settings: Any) -> Predictor:
@@ -118,7 +137,7 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
         CheckpointError: for a checkpoint or an exported program that cannot be read.
     """
     folder = Path(source)
-    if os.path.isfile(folder) and name in TASKS.names():
+    if is_flair(folder) and name in TASKS.names():
         from spago_jax.interop.flair.open import load_flair
 
         return load_flair(name, folder, **settings)

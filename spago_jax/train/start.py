@@ -19,6 +19,7 @@ from spago_jax.data.processor import load_settings
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import extend, fit, frozen_paths
 from spago_jax.errors import CheckpointError, InputError
+from spago_jax.interop.checkpoints import open_checkpoint
 from spago_jax.interop.huggingface import find_model
 from spago_jax.interop.huggingface.arrays import pretrained_arrays
 from spago_jax.optim import OptimizerConfig
@@ -92,6 +93,8 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
         CheckpointError: for a checkpoint, or weights, that are missing or cannot be read.
     """
     folder = assets_of(config).parent
+    if (folder / IMPORTED).is_file():
+        return imported_weights(folder)
     if not (folder / "config.yaml").is_file():
         from spago_jax.compiler.ship.load import ProgramError, read_safetensors
 
@@ -106,6 +109,23 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
         if step is None or step not in checkpoints.steps():
             raise CheckpointError(f"{folder}: no checkpoint {step or ''}; there are {checkpoints.steps()}")
         return checkpoints.arrays(step, ("model", "average"))
+
+
+IMPORTED = "model.safetensors"
+"""The arrays of a model that was imported from another library's file, in a folder that is otherwise that of a run."""
+
+
+def imported_weights(folder: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of an imported model, by path.
+
+    Raises:
+        CheckpointError: where they are missing or cannot be read.
+    """
+    try:
+        with open_checkpoint(folder / IMPORTED) as tensors:
+            return {name: tensors.copy(name) for name in tensors.names()}
+    except InputError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig, growing: Sequence[str] = ()) -> Any:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A file of Flair's: what it holds, and its tensors by name."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,11 @@ _CLASSES = {
     **{name: name for _, name in _KEYS},
     "WordTagger": TOKEN_CLASSIFIER,
 }
+
+
+HUB_FILE = "pytorch_model.bin"
+_GOBS = ("model.bin", "spago_model.bin")
+_SPAGO_KEYS = {"model_filename", "word_embeddings", "contextual_string_embeddings", "vocabulary_size"}
 
 
 class FlairFile:
@@ -103,16 +109,38 @@ def open_flair(path: str | Path) -> FlairFile:
     """
     path = Path(path)
     if os.path.isdir(path):
-        found = [name for name in ("pytorch_model.bin", "best-model.pt", "final-model.pt") if (path / name).is_file()]
-        if not found:
-            raise InputError("a folder without a pytorch_model.bin, best-model.pt or final-model.pt", path=path)
-        path = path / found[0]
+        path = path / HUB_FILE
+    refuse_spago(path)
     return FlairFile(open_objects(path))
 
 
 def is_flair(path: str | Path) -> bool:
-    """Whether a path is that of a file, as Flair saves its models, rather than a folder or a name."""
-    return os.path.isfile(path)
+    """Whether a path is that of a file, or of a folder as Flair's models have on the hub: one file and no config."""
+    if os.path.isfile(path):
+        return True
+    others = ("config.json", "config.yaml", "manifest.json")
+    return os.path.isfile(os.path.join(path, HUB_FILE)) and not any(
+        os.path.isfile(os.path.join(path, name)) for name in others
+    )
+
+
+def refuse_spago(path: Path) -> None:
+    """Refuses a model that spaGO has written, which is an encoding of Go's (gob) and not one of PyTorch's.
+
+    Raises:
+        InputError: saying what to import instead.
+    """
+    config = path.parent / "config.json"
+    try:
+        keys = json.loads(config.read_text(encoding="utf-8")) if path.name in _GOBS else {}
+    except (OSError, ValueError, RecursionError):
+        keys = {}
+    if path.name == "spago_model.bin" or (isinstance(keys, dict) and keys.keys() & _SPAGO_KEYS):
+        raise InputError(
+            "a model that spaGO has written, in Go's own encoding (gob), which is not read: import the file that it was "
+            "converted from, Flair's .pt or a folder in Hugging Face's layout",
+            path=path,
+        )
 
 
 def a_number(value: Any, what: str, path: Path) -> Any:
