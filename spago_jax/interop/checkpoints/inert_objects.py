@@ -119,11 +119,11 @@ class _Objects(Machine):
         name = kind.text if isinstance(kind, Name) else getattr(kind, "name", type(kind).__name__)
         self.stack.append(Record(name, arguments if isinstance(arguments, tuple) else (arguments,)))
 
-    def _reduce(self, argument: Any) -> None:
+    def _reduce(self, _: Any) -> None:
         function, arguments = self._top(2)
         text = function.text if isinstance(function, Name) else ""
         if text in _TENSORS:
-            super()._reduce(argument)
+            super()._reduce(_)
             return
         self._take(2)
         if text in _DICTS:
