@@ -109,8 +109,8 @@ def main() -> None:
         **common,
     )
     model.save_floret_vectors(str(OUT / "table.floret"))
-    first = model.get_words(on_unicode_error="replace")[0]  # to this one word floret adds a row that its file does not have
-    expected["table.floret"] = table(model.get_word_vector, [word for word in words() if word != first])
+    # to the most frequent word floret adds a row that its file does not have
+    expected["table.floret"] = table(model.get_word_vector, [word for word in words() if word != "the"])
 
     vectors = Word2Vec(sentences, vector_size=5, min_count=1, epochs=2, workers=1, seed=1)
     vectors.save(str(OUT / "word2vec.model"))
