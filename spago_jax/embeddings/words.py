@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spago_jax.core import Array, Module, Rng, buffer, flat, static, unflat
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.formats.reader import refuse_missing
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.lookup import Rule
 from spago_jax.embeddings.read_vectors import read_word_vectors
 from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.embeddings.word_vectors import WordVectors
@@ -27,17 +28,16 @@ class Words(Section):
 
     kind: Literal["words"]
     size: PositiveInt = Field(default=100, description="length of a word vector (that of the file, where there is one)")
-    vectors: str | None = Field(default=None, description="file of word vectors, GloVe or word2vec format")
-    lowercase: bool = Field(default=False, description="look words up in lower case")
-    case_fallback: bool | None = Field(
+    vectors: str | None = Field(
         default=None,
-        description="give words without a vector that of their lower-cased form; by default where no word of the file "
-        "has a capital",
+        description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret or BPEmb",
     )
-    look_up: Literal["own", "flair"] = Field(
-        default="own",
-        description="how a word is found: as it stands, in lower case, with its digits as zeros; or as Flair does, "
-        "whose third and fourth try are lower case with each digit as '#', then as 0",
+    lowercase: bool = Field(default=False, description="look words up in lower case")
+    lookup: Rule | None = Field(
+        default=None,
+        description="how a word's given vector is found: exact; lower: else that of its lower-cased form; digits: else "
+        "also that with # or 0 for its digits (Flair). By default lower where no word of the file has a capital, else "
+        "exact",
     )
     min_count: PositiveInt = Field(default=1, description="rarer training words without a given vector are unknown")
     max_words: PositiveInt = Field(default=200_000, description="at most this many words")
@@ -45,6 +45,15 @@ class Words(Section):
     unknown_rate: float = Field(
         default=0.25, ge=0, description="a in a / (a + count), the chance that a training word is read as unknown"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_key(cls, given: Any) -> Any:
+        """Reads ``case_fallback`` of configs of versions up to 0.1."""
+        if isinstance(given, dict) and "case_fallback" in given and given.get("lookup") is None:
+            rule = {True: "lower", False: "exact"}.get(given["case_fallback"])
+            given = {key: value for key, value in given.items() if key != "case_fallback"} | {"lookup": rule}
+        return given
 
     def check(self, key: str) -> None:
         """Refuses a file of vectors that is not there."""
@@ -75,8 +84,7 @@ class Words(Section):
             min_count=self.min_count,
             max_words=self.max_words,
             vectors=self.read_vectors(f"model.embeddings.{name}"),
-            case_fallback=self.case_fallback,
-            look_up=self.look_up,
+            lookup=self.lookup,
         )
 
     def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":
@@ -89,18 +97,30 @@ class Words(Section):
             "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
         }
         if indexer.vectors is None and (again := self.read_vectors()) is not None:
-            indexer.use(again, self.case_fallback)
+            indexer.use(again, self.lookup)
         vectors, indexer.vectors = indexer.vectors, None  # read once, by ``fit``, and not kept
         if vectors is not None:
             table = np.array(flat(module)["table.weight"])
+            rows, given = _given_rows(vectors, indexer)
             # Words without a vector of their own start with numbers of the same size as the given ones.
-            table[1:] *= vectors.matrix.std() / max(float(table[1:].std()), 1e-8)
-            for row, word in enumerate(indexer.vocabulary):
-                given = indexer.given_word(word)
-                if given is not None and row not in (PADDING, UNKNOWN):
-                    table[row] = vectors[given]
+            like = vectors.matrix if len(vectors) else given
+            table[1:] *= like.std() / max(float(table[1:].std()), 1e-8) if like.size else 1.0
+            table[rows] = given
             new["table.weight"] = jnp.asarray(table)
         return unflat(module, new, partial=True)
+
+
+def _given_rows(vectors: WordVectors, indexer: WordIndexer) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of the words with a given vector, and the vectors, those composed of parts among them."""
+    words = [(row, word) for row, word in enumerate(indexer.vocabulary) if row not in (PADDING, UNKNOWN)]
+    found = [(row, form) for row, word in words if (form := indexer.given_word(word)) is not None]
+    rows = [row for row, _ in found]
+    values = [vectors.matrix[[vectors.index[form] for _, form in found]]]
+    made = [(row, word) for row, word in words if word in indexer.composed]
+    if made and vectors.subwords is not None:
+        rows += [row for row, _ in made]
+        values.append(vectors.subwords.compose([word for _, word in made])[0])
+    return np.array(rows, np.int64), np.concatenate(values)
 
 
 class WordEmbedding(Module):

@@ -2,7 +2,6 @@
 """``load_task`` and ``load_pretrained``: from a folder to answers, or to a model."""
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -117,7 +116,9 @@ def _imported_model(run: RunFolder, skeleton: Any) -> Any:
     """
     arrays, wanted = imported_weights(run.path), flat(skeleton)
     try:
-        return unflat(skeleton, {path: jnp.asarray(a, getattr(wanted.get(path), "dtype", None)) for path, a in arrays.items()})
+        return unflat(
+            skeleton, {path: jnp.asarray(a, getattr(wanted.get(path), "dtype", None)) for path, a in arrays.items()}
+        )
     except InputError as error:
         raise CheckpointError(f"{run / IMPORTED}: {error}") from None
 

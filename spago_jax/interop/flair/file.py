@@ -137,8 +137,8 @@ def refuse_spago(path: Path) -> None:
         keys = {}
     if path.name == "spago_model.bin" or (isinstance(keys, dict) and keys.keys() & _SPAGO_KEYS):
         raise InputError(
-            "a model that spaGO has written, in Go's own encoding (gob), which is not read: import the file that it was "
-            "converted from, Flair's .pt or a folder in Hugging Face's layout",
+            "a model that spaGO has written, in Go's own encoding (gob), which is not read: import what it was "
+            "converted from instead, Flair's .pt or a folder in Hugging Face's layout",
             path=path,
         )
 

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ import numpy as np
 
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import unflat
-from spago_jax.data.files import new_folder
+from spago_jax.core.disk import new_folder, refuse_taken
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import names_of
+from spago_jax.interop.flair.file import FlairFile
 from spago_jax.interop.flair.parts import Part
 from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.config import dump
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
+from spago_jax.train.start import IMPORTED
 from spago_jax.train.task import Task
 
 ABOUT = "imported.json"
+_OPTIMIZER = {"name": "adam", "learning_rate": 0.001}  # which every experiment has
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,26 @@ class Imported:
     settings: Mapping[str, Any]
     processor: Callable[[Experiment], Any]
     arrays: Mapping[str, np.ndarray]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        file: FlairFile,
+        settings: Mapping[str, Any],
+        processor: Callable[[Experiment], Any],
+        arrays: Mapping[str, np.ndarray],
+        facts: Mapping[str, Any],
+    ) -> "Imported":
+        """Returns what was made of a file, with the facts that every file has."""
+        arrays = {path: np.ascontiguousarray(array) for path, array in arrays.items()}
+        sizes = {
+            "parameters": sum(array.size for array in arrays.values()),
+            "bytes": sum(array.nbytes for array in arrays.values()),
+        }
+        common = {"file": str(file.path), "library": "flair", "kind": file.kind, "task": settings["task"]}
+        return cls({**settings, "name": file.path.stem, "optimizer": _OPTIMIZER}, processor, arrays,
+                   {**common, **facts, **sizes})  # fmt: skip
 
     def open(self) -> tuple[Task, Any]:
         """Returns the task, without data, and the model.
@@ -53,21 +75,23 @@ class Imported:
         skeleton = jax.eval_shape(task.objective.init, jax.random.key(0))
         return task, unflat(skeleton, {path: jnp.asarray(array) for path, array in self.arrays.items()})
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
         """Writes a folder that ``load_task``, ``init.from`` and the command line take like that of a run.
 
         It has ``config.yaml``, ``assets/``, ``model.safetensors``, and ``imported.json``, which says where it is from;
         it appears complete or not at all.
 
         Raises:
-            InputError: for a folder that is not empty, or cannot be written.
+            InputError: for a folder that is in the way; an imported model is only replaced with ``overwrite``.
+            OSError: where the folder cannot be written.
         """
+        refuse_taken(folder, "an imported model", ABOUT, overwrite=overwrite)
         task, _ = self.open()
-        with new_folder(folder) as part:
+        with new_folder(folder, replace=overwrite) as part:
             run = RunFolder(part)
             run.assets.mkdir()
             task.processor.save(run.assets)
-            write_safetensors(part / "model.safetensors", self.arrays)
+            write_safetensors(part / IMPORTED, self.arrays)
             (part / "config.yaml").write_text(dump(task.experiment), encoding="utf-8")
             (part / ABOUT).write_text(json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return folder

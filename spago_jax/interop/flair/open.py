@@ -4,18 +4,12 @@
 from pathlib import Path
 
 from spago_jax.errors import InputError
-from spago_jax.interop.flair.file import LANGUAGE_MODEL, TAGGER, TEXT_CLASSIFIER, TOKEN_CLASSIFIER, open_flair
+from spago_jax.interop.flair.classifier import classifier_of
+from spago_jax.interop.flair.file import TAGGER, TEXT_CLASSIFIER, TOKEN_CLASSIFIER, open_flair
+from spago_jax.interop.flair.generator import generator_of
 from spago_jax.interop.flair.imported import Imported
 from spago_jax.interop.flair.tagger import tagger_of
 from spago_jax.tasks.predictor import Predictor
-
-TASKS = {
-    LANGUAGE_MODEL: "text-generation",
-    TAGGER: "token-classification",
-    TOKEN_CLASSIFIER: "token-classification",
-    TEXT_CLASSIFIER: "text-classification",
-}
-"""The task of each kind of Flair's models."""
 
 
 def import_flair(path: str | Path, *, tokenizer: str | None = None) -> Imported:
@@ -32,7 +26,11 @@ def import_flair(path: str | Path, *, tokenizer: str | None = None) -> Imported:
     options = {} if tokenizer is None else {"tokenizer": tokenizer}
     if file.kind in (TAGGER, TOKEN_CLASSIFIER):
         return tagger_of(file, **options)
-    raise InputError(f"a {file.kind} of Flair's is not read", path=file.path)
+    if file.kind == TEXT_CLASSIFIER:
+        return classifier_of(file, **options)
+    if options:
+        raise InputError("tokenizer: a language model reads characters", path=file.path)
+    return generator_of(file)
 
 
 def load_flair(name: str, path: str | Path, *, tokenizer: str | None = None) -> Predictor:

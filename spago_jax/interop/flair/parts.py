@@ -2,7 +2,7 @@
 """Flair's embeddings of words as those of this library: a config, a host half and arrays for each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record
 from spago_jax.interop.flair.file import FlairFile, as_floats
 from spago_jax.interop.flair.language_model import described, from_object, module_tensors
-from spago_jax.interop.flair.tree import Node, leaves, node_of
+from spago_jax.interop.flair.tree import Node, leaves
 from spago_jax.text.vocabulary import Vocabulary
 
 
@@ -34,14 +34,13 @@ class Part:
     indexer: Callable[[str], TokenIndexer]
     arrays: Mapping[str, np.ndarray]
     about: str
-    left_out: tuple[str, ...] = field(default=())
 
 
 def parts_of(value: Any, prefix: str, file: FlairFile) -> list[Part]:
     """Returns the embeddings of a tree, in the order in which their vectors are concatenated.
 
     Args:
-        value: the tree, as it was saved.
+        value: the tree, or a list of embeddings, as it was saved.
         prefix: of its tensors, with a dot at its end.
         file: the file.
 
@@ -49,7 +48,7 @@ def parts_of(value: Any, prefix: str, file: FlairFile) -> list[Part]:
         InputError: for an embedding that is not read, naming it, or one that is damaged.
     """
     found = []
-    for leaf in leaves(node_of(value, prefix, file.path)):
+    for leaf in leaves(value, prefix, file.path):
         reader = READERS.get(leaf.kind)
         if reader is None:
             raise InputError(
@@ -84,11 +83,11 @@ def _words(node: Node, file: FlairFile) -> Part:
         "unknown_probability": np.zeros(len(words) + 2, np.float32),
     }
     config = {
-        "kind": "words", "size": table.shape[1], "look_up": "flair", "unknown_rate": 0.0,
+        "kind": "words", "size": table.shape[1], "lookup": "digits", "unknown_rate": 0.0,
         "trainable": bool(node.get("fine_tune", False)), "max_words": max(len(words), 1),
     }  # fmt: skip
     about = f"words: {len(words):,} vectors of {table.shape[1]}"
-    return Part(config, lambda name: WordIndexer(name, vocabulary, look_up="flair"), arrays, about)
+    return Part(config, lambda name: WordIndexer(name, vocabulary, match="digits"), arrays, about)
 
 
 def _table(node: Node, file: FlairFile) -> tuple[list[str], np.ndarray]:

@@ -36,10 +36,10 @@ def tagger_of(file: FlairFile, *, tokenizer: str = "spago") -> Imported:
     """
     arrays: dict[str, np.ndarray] = {}
     model: dict[str, Any] = {"distributions": True, "ban_impossible": False, "tokenizer": tokenizer}
-    parts = parts_of(file.get("embeddings"), "embeddings.", file)
+    parts = parts_of(file.value.get("embeddings"), "embeddings.", file)
     is_tagger = file.kind == TAGGER
     key = "tag_dictionary" if is_tagger else "label_dictionary"
-    names = items_of(file.get(key), f"the {key}", file.path)
+    names = items_of(file.value.get(key), f"the {key}", file.path)
     crf = is_tagger and bool(file.get("use_crf", True))
     if is_tagger:
         if file.has("embedding2nn.weight"):
@@ -74,10 +74,8 @@ def tagger_of(file: FlairFile, *, tokenizer: str = "spago") -> Imported:
     }
     settings = {
         "task": "token-classification",
-        "name": file.path.stem,
         "data": {"format": "conll", "scheme": scheme},
         "model": model,
-        "optimizer": {"name": "adam", "learning_rate": 0.001},
     }
     tags = TagSet(tuple(names[number] for number in kept), scheme, scheme, _span_rules(file) if spans else "scheme")
 
@@ -86,14 +84,12 @@ def tagger_of(file: FlairFile, *, tokenizer: str = "spago") -> Imported:
         return TokenProcessor(cut, indexers_of(parts, experiment), tags, MAX_LENGTH, distributions=True)
 
     facts = {
-        "kind": file.kind,
         "embeddings": [part.about for part in parts],
         "encoder": model.get("encoder"),
         "output": model["output"],
         "tags": list(tags.names),
-        "of": file.get("tag_type") or file.get("label_type"),
     }
-    return Imported(settings, processor, {**stacked_arrays(parts), **arrays}, facts)
+    return Imported.of(file, settings, processor, {**stacked_arrays(parts), **arrays}, facts)
 
 
 def _encoder(file: FlairFile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -10,7 +10,7 @@ from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record, number_of
 
 STACKS = ("StackedEmbeddings",)
-_DEPTH = 8
+_DEPTH, _MOST = 4, 64
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,32 @@ def node_of(value: Any, prefix: str, path: Path) -> Node:
     raise InputError(f"{prefix.rstrip('.') or 'embeddings'} is {found}, expected an embedding of Flair's", path=path)
 
 
-def leaves(node: Node) -> list[Node]:
-    """Returns the embeddings of words of a tree in the order in which Flair concatenates them.
+def leaves(value: Any, prefix: str, path: Path) -> list[Node]:
+    """Returns the embeddings of words of a tree, or of a list, in the order in which Flair concatenates them.
 
     That is the order of the names that they were saved under, not that of the list: see ``Node.name``.
+
+    Raises:
+        InputError: for something that is not an embedding, or a tree that is too deep.
     """
-    return sorted(_leaves(node, 0), key=lambda leaf: leaf.name)
+    return sorted(_leaves(value, prefix, path, 0), key=lambda leaf: leaf.name)
 
 
-def _leaves(node: Node, depth: int) -> Iterator[Node]:
+def _leaves(value: Any, prefix: str, path: Path, depth: int) -> Iterator[Node]:
     if depth > _DEPTH:
-        raise InputError(f"{node.prefix.rstrip('.')}: embeddings stacked more than {_DEPTH} deep", path=node.path)
-    if node.kind not in STACKS:
-        yield node
-        return
-    for number, child in enumerate(children(node)):
-        yield from _leaves(node_of(child, f"{node.prefix}list_embedding_{number}.", node.path), depth + 1)
+        raise InputError(f"{prefix.rstrip('.')}: embeddings stacked more than {_DEPTH} deep", path=path)
+    if isinstance(value, list):
+        inner = value
+    else:
+        node = node_of(value, prefix, path)
+        if node.kind not in STACKS:
+            yield node
+            return
+        inner = children(node)
+    if len(inner) > _MOST:
+        raise InputError(f"{prefix.rstrip('.')}: {len(inner):,} embeddings in a stack, at most {_MOST}", path=path)
+    for number, child in enumerate(inner):
+        yield from _leaves(child, f"{prefix}list_embedding_{number}.", path, depth + 1)
 
 
 def children(node: Node) -> list[Any]:

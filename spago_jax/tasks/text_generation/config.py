@@ -22,6 +22,9 @@ class CharacterLMConfig(Section):
     )
     embedding: PositiveInt = Field(default=64, description="length of a character vector")
     cell: Literal["lstm", "gru"] = Field(default="lstm", description="recurrent cell")
+    reset_after: bool = Field(
+        default=False, description="of a gru: the form of PyTorch and cuDNN, whose reset gate lies after the product"
+    )
     hidden: PositiveInt = Field(default=512, description="units per layer")
     layers: PositiveInt = Field(default=1, description="stacked layers")
     projection: PositiveInt | None = Field(default=None, description="size of a linear layer before the decoder")
