@@ -94,7 +94,8 @@ class ContextualStrings(Section):
                 f"a contextual embedding of {' and '.join(self.sources)}, and the vocabularies are for "
                 f"{' and '.join(indexer.models)}"
             )
-        keys = dict(zip(DIRECTIONS, jax.random.split(key), strict=True))
+        first, second = jax.random.split(key)
+        keys = {"forward": first, "backward": second}
         readers = {side: CharacterReader.init(keys[side], model["shape"]) for side, model in indexer.models.items()}
         sizes = {reader.out_features for reader in readers.values()}
         if self.merge != "concat" and len(sizes) > 1:
@@ -136,7 +137,7 @@ class ContextualEmbedding(Module):
     def out_features(self) -> int:
         """The length of a vector."""
         sizes = [reader.out_features for reader in (self.backward, self.forward) if reader is not None]
-        return sizes[0] if len(sizes) == 1 else merged_features(*sizes, self.merge)
+        return sizes[0] if len(sizes) == 1 else merged_features(sizes[0], sizes[1], self.merge)
 
     def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
         """The vectors of a batch's tokens, [..., time, features]; zeros beyond the end of a sentence."""
@@ -145,7 +146,7 @@ class ContextualEmbedding(Module):
             for side, reader in (("backward", self.backward), ("forward", self.forward))
             if reader is not None
         ]
-        vectors = found[0] if len(found) == 1 else merge(*found, self.merge)
+        vectors = found[0] if len(found) == 1 else merge(found[0], found[1], self.merge)
         return vectors if self.fine_tune else jax.lax.stop_gradient(vectors)
 
 

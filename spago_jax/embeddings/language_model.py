@@ -118,7 +118,7 @@ class CharacterReader(Module):
     def init(cls, key: Array, shape: Mapping[str, Any]) -> "CharacterReader":
         """A fresh one of the sizes that ``shape_of`` gives."""
         keys = jax.random.split(key, 3)
-        options = {"reset_after": True} if shape["cell"] == "gru" and shape["reset_after"] else {}
+        options: dict[str, Any] = {"reset_after": True} if shape["cell"] == "gru" and shape["reset_after"] else {}
         size, hidden = shape["projection"], shape["hidden"]
         return cls(
             embedding=Embedding.init(keys[0], shape["rows"], shape["embedding"]),

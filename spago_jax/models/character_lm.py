@@ -44,7 +44,7 @@ class CharacterLM(Module):
     ) -> "CharacterLM":
         """A fresh model for an alphabet of so many characters; ``reset_after`` is a form of the GRU, see ``nn.GRU``."""
         keys = jax.random.split(key, 4)
-        options = {"reset_after": True} if reset_after else {}
+        options: dict[str, Any] = {"reset_after": True} if reset_after else {}
         rnn = StackedRNN.init(keys[1], embedding, hidden, layers=layers, cell=cell, dropout=dropout, **options)
         return cls(
             embedding=Embedding.init(keys[0], alphabet, embedding),

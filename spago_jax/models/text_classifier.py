@@ -42,11 +42,12 @@ class ConvolutionalEncoder(Module):
 class TextClassifier(Module):
     """``logits = W [pooled(encoder(tokens)); mean of n-gram vectors] + b``.
 
-    The token vectors, or the outputs of an encoder over them, are pooled as ``pooling`` says; a convolutional encoder
-    takes the maximum over time of each filter (Kim, 2014). ``projection`` is a linear layer before that. N-grams are
-    hashed as in fastText (Joulin et al., 2017). A batch is what the embeddings read, ``lengths`` int[...], and
-    ``ngrams`` int[..., n] with ``ngram_lengths``. Of a pair of texts, whose second has its arrays as ``pair_...``, the
-    output layer reads ``[u; v; |u - v|; u * v]`` (Conneau et al., 2017).
+    The token vectors, or the outputs of an encoder over them, are pooled as ``pooling`` says: by default by their mean,
+    those of an encoder by mean and maximum. A convolutional encoder takes the maximum over time of each filter (Kim,
+    2014). ``projection`` is a linear layer before that. N-grams are hashed as in fastText (Joulin et al., 2017). A
+    batch is what the embeddings read, ``lengths`` int[...], and ``ngrams`` int[..., n] with ``ngram_lengths``. Of a
+    pair of texts, whose second has its arrays as ``pair_...``, the output layer reads ``[u; v; |u - v|; u * v]``
+    (Conneau et al., 2017).
     """
 
     embeddings: StackedEmbeddings
@@ -55,7 +56,7 @@ class TextClassifier(Module):
     ngrams: Embedding | None
     output: Linear
     projection: Linear | None = None
-    pooling: str = static(default="mean")
+    pooling: str | None = static(default=None)
     dropout: float = static(default=0.0)
 
     def __call__(self, batch: Mapping[str, Any], *, rng: Rng | None = None) -> Array:
@@ -80,7 +81,7 @@ class TextClassifier(Module):
         else:
             if self.encoder is not None:
                 xs = self.encoder(xs, lengths, rng=child(rng, "encoder"))
-            pooled = [_POOLS[name](xs, lengths) for name in _PARTS.get(self.pooling, (self.pooling,))]
+            pooled = [_POOLS[name](xs, lengths) for name in _names(self.pooling, self.encoder is not None)]
         if self.ngrams is not None:
             pooled.append(mean_over_time(self.ngrams(batch["ngrams"]), batch["ngram_lengths"]))
         return jnp.concatenate(pooled, axis=-1)
@@ -117,10 +118,16 @@ _POOLS = {
 }  # fmt: skip
 
 
-def parts_of(pooling: str) -> int:
-    """How many vectors of a token's size a text is pooled into.
+def _names(pooling: str | None, encoded: bool) -> tuple[str, ...]:
+    """The pools of a pooling; by default the mean, and of an encoder's outputs the maximum too."""
+    pooling = pooling or ("mean-max" if encoded else "mean")
+    return _PARTS.get(pooling, (pooling,))
 
-    >>> parts_of("mean"), parts_of("ends")
-    (1, 2)
+
+def parts_of(pooling: str | None, encoded: bool = False) -> int:
+    """How many vectors of a token's size a text is pooled into, tokens as they are or encoded.
+
+    >>> parts_of("mean"), parts_of("ends"), parts_of(None, encoded=True)
+    (1, 2, 2)
     """
-    return len(_PARTS.get(pooling, (pooling,)))
+    return len(_names(pooling, encoded))

@@ -75,14 +75,13 @@ class TextClassificationObjective(ClassifierLoss[TextClassifier]):
         if config.projection is not None:
             projection = Linear.init(keys[4], features, config.projection)
             features = config.projection
-        pooling = config.pooling or ("mean" if config.encoder is None else "mean-max")
         if config.encoder is not None and config.encoder.kind == "cnn":
             convolutions = ConvolutionalEncoder.init(keys[1], features, config.encoder.filters, config.encoder.widths)
             features = config.encoder.filters * len(config.encoder.widths)
         elif config.encoder is not None:
             encoder, features = init_encoder(keys[1], config.encoder, features, dropout=config.dropout)
         if convolutions is None:
-            features *= parts_of(pooling)
+            features *= parts_of(config.pooling, encoder is not None)
         features += 0 if grams is None else grams.size
         return TextClassifier(
             embeddings=embeddings,
@@ -91,7 +90,7 @@ class TextClassificationObjective(ClassifierLoss[TextClassifier]):
             ngrams=None if grams is None else Embedding.init(keys[2], grams.rows + 1, grams.size, padding=0),
             output=Linear.init(keys[3], features * (4 if self.paired else 1), self.units),
             projection=projection,
-            pooling=pooling,
+            pooling=config.pooling,
             dropout=config.dropout,
         )
 
