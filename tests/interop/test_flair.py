@@ -1,5 +1,6 @@
 """Flair's files of six releases, read without Flair. Oracle: what those releases computed, saved beside the files."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
