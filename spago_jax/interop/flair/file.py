@@ -3,7 +3,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,19 @@ def open_flair(path: str | Path) -> FlairFile:
         path = path / HUB_FILE
     refuse_spago(path)
     return FlairFile(open_objects(path))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns whatever settings of a wrong kind bring about into an InputError that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"damaged: its settings do not fit together ({type(error).__name__}: {error})", path=path
+        ) from None
 
 
 def is_flair(path: str | Path) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from spago_jax.embeddings.language_model import LanguageModel
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record
-from spago_jax.interop.flair.file import LANGUAGE_MODEL, FlairFile, as_floats, items_of, open_flair
+from spago_jax.interop.flair.file import LANGUAGE_MODEL, FlairFile, as_floats, items_of, open_flair, reading
 from spago_jax.interop.flair.recurrent import Get, Has, recurrent_arrays, shape_of_recurrence
 
 
@@ -20,7 +20,9 @@ def read_flair(path: Path) -> LanguageModel:
     Raises:
         InputError: for another kind of model, or a damaged file.
     """
-    return language_model_of(open_flair(path))
+    file = open_flair(path)
+    with reading(file.path):
+        return language_model_of(file)
 
 
 def language_model_of(file: FlairFile) -> LanguageModel:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spago_jax.errors import InputError
 from spago_jax.interop.flair.classifier import classifier_of
-from spago_jax.interop.flair.file import TAGGER, TEXT_CLASSIFIER, TOKEN_CLASSIFIER, open_flair
+from spago_jax.interop.flair.file import TAGGER, TEXT_CLASSIFIER, TOKEN_CLASSIFIER, open_flair, reading
 from spago_jax.interop.flair.generator import generator_of
 from spago_jax.interop.flair.imported import Imported
 from spago_jax.interop.flair.tagger import tagger_of
@@ -24,13 +24,14 @@ def import_flair(path: str | Path, *, tokenizer: str | None = None) -> Imported:
     """
     file = open_flair(path)
     options = {} if tokenizer is None else {"tokenizer": tokenizer}
-    if file.kind in (TAGGER, TOKEN_CLASSIFIER):
-        return tagger_of(file, **options)
-    if file.kind == TEXT_CLASSIFIER:
-        return classifier_of(file, **options)
-    if options:
-        raise InputError("tokenizer: a language model reads characters", path=file.path)
-    return generator_of(file)
+    with reading(file.path):
+        if file.kind in (TAGGER, TOKEN_CLASSIFIER):
+            return tagger_of(file, **options)
+        if file.kind == TEXT_CLASSIFIER:
+            return classifier_of(file, **options)
+        if options:
+            raise InputError("tokenizer: a language model reads characters", path=file.path)
+        return generator_of(file)
 
 
 def load_flair(name: str, path: str | Path, *, tokenizer: str | None = None) -> Predictor:
