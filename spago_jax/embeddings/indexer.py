@@ -18,6 +18,8 @@ INDEXERS = Registry(
         "words": "spago_jax.embeddings.word_index:WordIndexer",
         "contextual-strings": "spago_jax.embeddings.contextual_index:ContextualIndexer",
         "characters": "spago_jax.embeddings.character_index:CharacterIndexer",
+        "byte-pair": "spago_jax.embeddings.byte_pair_index:BytePairIndexer",
+        "hashes": "spago_jax.embeddings.hash_index:HashIndexer",
         "shapes": "spago_jax.embeddings.shape_index:ShapeIndexer",
         "transformer": "spago_jax.embeddings.transformer_index:TransformerIndexer",
     },

@@ -10,14 +10,18 @@ from pydantic import Field
 
 from spago_jax.core import Array, Module, Rng, child
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.byte_pairs import BytePairs
 from spago_jax.embeddings.characters import Characters
 from spago_jax.embeddings.contextual import ContextualStrings
+from spago_jax.embeddings.hashes import Hashes
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.shapes import Shapes
 from spago_jax.embeddings.transformer import Transformer
 from spago_jax.embeddings.words import Words
 
-EmbeddingConfig = Annotated[Words | Characters | Shapes | Transformer | ContextualStrings, Field(discriminator="kind")]
+EmbeddingConfig = Annotated[
+    Words | Characters | Shapes | Hashes | BytePairs | Transformer | ContextualStrings, Field(discriminator="kind")
+]
 
 
 def names_of(configs: Sequence[Any]) -> list[str]:

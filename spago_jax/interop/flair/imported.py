@@ -17,7 +17,7 @@ from spago_jax.core.disk import new_folder, refuse_taken
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.stacked import names_of
 from spago_jax.interop.flair.file import FlairFile
-from spago_jax.interop.flair.parts import Part
+from spago_jax.interop.flair.part import Part
 from spago_jax.tasks.experiment import load_experiment
 from spago_jax.train.config import dump
 from spago_jax.train.run_folder import RunFolder
