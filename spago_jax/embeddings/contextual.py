@@ -45,9 +45,16 @@ class ContextualStrings(Section):
         default=True, description="take the state after the character that follows a word, not after its last one"
     )
     fine_tune: bool = Field(default=False, description="train the language models too")
+    cache: bool = Field(
+        default=False, description="compute the vectors of the data once, and keep them on disk, in the cache folder"
+    )
 
     @model_validator(mode="after")
     def _a_model(self) -> "ContextualStrings":
+        if self.cache and self.fine_tune:
+            raise ValueError("cache keeps the vectors of a frozen model; with fine_tune they change at every step")
+        if self.cache and GIVEN in (self.forward, self.backward):
+            raise ValueError(f"cache needs the files of the language models, not {GIVEN}")
         if self.forward is None and self.backward is None:
             raise ValueError("neither 'forward' nor 'backward' names a language model")
         return self
@@ -140,7 +147,12 @@ class ContextualEmbedding(Module):
         return sizes[0] if len(sizes) == 1 else merged_features(sizes[0], sizes[1], self.merge)
 
     def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
-        """The vectors of a batch's tokens, [..., time, features]; zeros beyond the end of a sentence."""
+        """The vectors of a batch's tokens, [..., time, features]; zeros beyond the end of a sentence.
+
+        Those of ``NAME_vectors`` where the batch has them, computed before.
+        """
+        if f"{self.name}_vectors" in batch:
+            return batch[f"{self.name}_vectors"]
         found = [
             _states(reader, batch[f"{self.name}_{side}"], batch[f"{self.name}_{side}_at"])
             for side, reader in (("backward", self.backward), ("forward", self.forward))

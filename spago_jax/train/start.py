@@ -16,8 +16,9 @@ from spago_jax.core import flat, unflat
 from spago_jax.core.paths import match_paths
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
+from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer
-from spago_jax.embeddings.stacked import extend, fit, frozen_paths
+from spago_jax.embeddings.stacked import extend, fit, frozen_paths, remember
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.interop.checkpoints import open_checkpoint
 from spago_jax.interop.huggingface import find_model
@@ -174,20 +175,24 @@ def _grown(own: np.ndarray, old: np.ndarray) -> np.ndarray | None:
     return grown
 
 
-def indexers_of(experiment: Experiment, lexicon: Lexicon, start: Any) -> Sequence[TokenIndexer]:
-    """Returns the host halves of an experiment's embeddings.
+def indexers_of(experiment: Experiment, lexicon: Lexicon, start: Any, forms: RaggedArray) -> Sequence[TokenIndexer]:
+    """Returns the host halves of an experiment's embeddings, with what they remember of the training data.
 
     Args:
         experiment: the experiment, whose model has ``embeddings``.
         lexicon: the forms of the training data.
         start: the processor of the weights that training starts from, or None: its forms are kept, and extended unless
             ``init.extend`` is false.
+        forms: the forms of each training sentence.
     """
     configs = experiment.model.embeddings
     if start is None:
-        return fit(configs, lexicon)
-    extended = experiment.init is not None and experiment.init.extend
-    return extend(configs, start.indexers, lexicon) if extended else start.indexers
+        found = fit(configs, lexicon)
+    else:
+        extended = experiment.init is not None and experiment.init.extend
+        found = extend(configs, start.indexers, lexicon) if extended else start.indexers
+    remember(configs, found, forms, lexicon)
+    return found
 
 
 def is_fresh(experiment: Experiment, path: str) -> bool:

@@ -1,5 +1,8 @@
 """Contextual string embeddings. Oracle: the states of the language model character by character, in NumPy."""
 
+import functools
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +13,9 @@ from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.contextual import ContextualEmbedding, ContextualStrings
 from spago_jax.embeddings.contextual_index import LONGEST, ROOM, ContextualIndexer
 from spago_jax.embeddings.language_model import CharacterReader, read_language_model, shape_of
+from spago_jax.embeddings.memory import WordMemory
+from spago_jax.embeddings.pooled import Evolving, PooledEmbedding, PooledStrings
+from spago_jax.embeddings.pooled_index import PooledIndexer
 from spago_jax.embeddings.stacked import frozen_paths, names_of
 from spago_jax.errors import InputError
 from spago_jax.models.character_lm import CharacterLM
@@ -188,3 +194,86 @@ def test_no_gradient_reaches_a_frozen_language_model():
         module = module_of(indexer, weights, fine_tune=fine_tune)
         grads = jax.jit(jax.grad(lambda module: (module(batch) ** 2).sum()))(module)
         assert any(np.asarray(g).any() for g in jax.tree.leaves(grads)) == fine_tune
+
+
+# -- pooled ------------------------------------------------------------------------------------------------------------
+
+
+def pooled(pool="mean", **options):
+    """A pooled embedding of a forward language model with an empty memory, and what lets it evolve."""
+    weights = {"forward": lm(1)}
+    plain = indexer_of(weights)
+    indexer = PooledIndexer("strings", plain.models, WordMemory(4, pool, options.pop("most", 100)), **options)
+    return Evolving(module_of(plain, weights), indexer), weights
+
+
+BY_HAND = {
+    "min": lambda seen: np.min(seen, 0),
+    "max": lambda seen: np.max(seen, 0),
+    "mean": lambda seen: np.mean(seen, 0),
+    "fade": lambda seen: functools.reduce(lambda old, new: (old + new) / 2, seen),
+}
+
+
+@pytest.mark.parametrize("pool", BY_HAND)
+def test_a_word_is_pooled_with_all_that_was_seen_of_it(pool):
+    evolving, _ = pooled(pool)
+    seen = {}
+    for call in ([SENTENCES[0], SENTENCES[2]], [["ab", "a", "f"]]):
+        found = evolving(call)
+        for sentence, vectors in zip(call, found, strict=True):
+            for word, vector in zip(sentence, vectors, strict=True):
+                seen.setdefault(word, []).append(vector[:4])
+        for sentence, vectors in zip(call, found, strict=True):
+            for word, vector in zip(sentence, vectors, strict=True):
+                np.testing.assert_allclose(vector[4:], BY_HAND[pool](seen[word]), atol=1e-6, err_msg=word)
+
+
+def test_a_memory_is_bounded_and_says_its_size_and_stays_on_disk_once_saved(tmp_path):
+    """flairNLP/flair#1593, #1270: it grew until no memory was left, on the device."""
+    evolving, _ = pooled(most=3)
+    evolving([["a", "b", "c", "d", "a", "e"]])
+    memory = evolving.indexer.memory
+    assert (len(memory), memory.nbytes, memory.left_out) == (3, 3 * 4 * 4, 2)
+    evolving.indexer.save(tmp_path)
+    again = PooledIndexer.load(tmp_path, "strings")
+    assert isinstance(again.memory._rows.base, np.memmap) or isinstance(again.memory._rows, np.memmap)
+    rows = memory.rows_of(["b", "a", "x"])
+    np.testing.assert_array_equal(again.memory.vectors(rows), memory.vectors(rows))
+    again.memory.enter(["b"], np.ones((1, 4)))  # a copy is changed, and not the file
+    np.testing.assert_array_equal(PooledIndexer.load(tmp_path, "strings").memory.vectors(rows), memory.vectors(rows))
+
+
+def test_predictions_read_the_memory_and_do_not_change_it():
+    evolving, weights = pooled("max", only_capitalized=True)
+    evolving([["Ab", "c"], ["Ab", "d"]])
+    indexer, before = evolving.indexer, evolving.indexer.memory.vectors(np.array([0]))
+    assert len(indexer.memory) == 1
+    batch = arrays_of(indexer, [["c", "Ab", "f"]], 8)
+    assert batch.keys() == indexer.specs().keys()
+    found = np.asarray(PooledEmbedding(inner=evolving.module, name="strings")(batch))[0]
+    own = by_hand({**weights, "backward": weights["forward"]}, ["c", "Ab", "f"])[:, 4:]
+    np.testing.assert_allclose(found[:3, :4], own, atol=2e-6)
+    np.testing.assert_allclose(found[:3, 4:], [own[0], before[0], own[2]], atol=2e-6)
+    np.testing.assert_array_equal(indexer.memory.vectors(np.array([0])), before)
+
+
+def test_pooled_vectors_over_two_calls_are_those_of_flair(shared_data):
+    folder = shared_data / "flair-fixtures"
+    for release in ("0.10", "0.15.1"):
+        wanted = json.loads((folder / f"flair-{release}" / "expected-more.json").read_text())["pooled_mean"]
+        source = str(folder / f"flair-{release}" / "lm-forward.pt")
+        config = PooledStrings(kind="pooled-strings", forward=source, pooling="mean")
+        lexicon = LexiconBuilder().build()
+        indexer = config.fit("strings", lexicon)
+        module = config.from_data(config.init(jax.random.key(0), indexer), indexer, lexicon)
+        evolving = Evolving(module.inner, indexer)
+        for call in ("first", "second"):
+            np.testing.assert_allclose(evolving([wanted[call]])[0], wanted[f"{call}_vectors"], atol=1e-6)
+
+
+def test_a_memory_of_a_language_model_that_changes_is_refused():
+    with pytest.raises(ValueError, match="fine_tune: what is in the memory"):
+        PooledStrings(kind="pooled-strings", forward="a", fine_tune=True)
+    with pytest.raises(InputError, match="pooling 'maen': did you mean 'mean'"):
+        WordMemory(2, "maen")

@@ -21,6 +21,7 @@ from spago_jax.embeddings.indexer import (
     merged_specs,
     merged_tables,
     most_positions,
+    with_vectors,
 )
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Given, Value, labeled, ranked
@@ -125,9 +126,11 @@ class TextProcessor(Processor[Labeled, Answer]):
         As targets ``labels``, and ``weight`` 0 for an empty row.
         """
         arrays = self._arrays(rows, rows.corpus.forms, rows.ngrams, indices, length)
+        arrays = with_vectors(arrays, rows.vectors, indices, length)
         if self.paired:
             pairs = rows.corpus.pairs if rows.corpus.pairs is not None else rows.corpus.forms  # none: no rows at all
             second = self._arrays(rows, pairs, rows.pair_ngrams or rows.ngrams, indices, length)
+            second = with_vectors(second, rows.pair_vectors, indices, length)
             arrays |= {f"{PAIR}{name}": array for name, array in second.items()}
         return arrays | self.target_arrays(rows, indices) if targets else arrays
 

@@ -20,7 +20,9 @@ from spago_jax.embeddings.indexer import (
     merged_specs,
     merged_tables,
     most_positions,
+    with_vectors,
 )
+from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
 from spago_jax.tasks.token_classification.flair_rules import flair_spans, path_shares
@@ -37,6 +39,7 @@ class TokenRows(Rows):
         corpus: the sentences.
         tables: of each embedding, by form.
         tags: from the corpus's tag ids to the model's, -1 for a tag that training never saw; None without tags.
+        vectors: of embeddings that were computed before, by the names of their arrays.
         tokens: how many tokens each sentence has, int [n]; ``lengths`` is more where an embedding reads pieces of them.
     """
 
@@ -49,6 +52,7 @@ class TokenRows(Rows):
         lengths: np.ndarray | None = None,
     ):
         self.corpus, self.tables, self.tags = corpus, tables, tags
+        self.vectors: dict[str, SentenceVectors] = {}
         self.tokens = corpus.lengths
         self.lengths = corpus.lengths if lengths is None else lengths
         self.owners = corpus.owners if owners is None else owners
@@ -120,6 +124,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """The arrays of the embeddings, ``lengths``, and as targets ``tags`` (-1: a tag that training never saw)."""
         forms, lengths = rows.corpus.forms.gather(indices, length, pad=-1)
         arrays = merged_arrays(self.indexers, rows.tables, forms, length)
+        arrays = with_vectors(arrays, rows.vectors, indices, length)
         arrays["lengths"] = lengths
         if targets and rows.corpus.tags is not None and rows.tags is not None:
             ids, _ = rows.corpus.tags.gather(indices, length, pad=0)
