@@ -44,6 +44,20 @@ class WordMemory:
         self._rows: np.ndarray = np.zeros((0, size), np.float32)  # of a mean the sums
         self._counts: np.ndarray = np.zeros(0, np.int64)
 
+    @classmethod
+    def of(cls, words: Sequence[str], vectors: np.ndarray, counts: np.ndarray, pool: Pool | str, most: int) -> Self:
+        """A memory of some words, whose ``vectors`` are pooled already: those of a mean are sums.
+
+        Raises:
+            InputError: for another number of vectors or of counts.
+        """
+        made = cls(vectors.shape[-1], pool, most)
+        made._index = {word: row for row, word in enumerate(words)}
+        if len(vectors) != len(made) or len(counts) != len(made):
+            raise InputError(f"{len(made)} words, {len(vectors)} vectors and {len(counts)} counts")
+        made._rows, made._counts = np.array(vectors, np.float32), np.array(counts, np.int64)
+        return made
+
     def __len__(self) -> int:
         return len(self._index)
 

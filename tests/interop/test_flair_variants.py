@@ -203,6 +203,50 @@ def test_embeddings_stand_in_the_order_of_their_stored_names(torch, dictionary, 
 
 
 @pytest.mark.oracle
+def test_pooled_embeddings_have_a_place_for_each_half(torch, dictionary, tmp_path):
+    """The name of the context has no number, so that it stands before the words, and the pooled half after them."""
+    writer = Writer(torch)
+    settings, words = language_model(writer, dictionary, "embeddings.list_embedding_1.context_embeddings.lm")
+    hashes = writer.layer("embeddings.list_embedding_0.embedding_layer", torch.nn.Embedding(1, 2))
+    stack = [
+        {"__cls__": "HashEmbeddings", "name": "0-hash", "num_embeddings": 1, "hash_method": "md5"},
+        {"__cls__": "PooledFlairEmbeddings", "name": "1-/path/lm-context", "pooling": "max", "only_capitalized": False,
+         "contextual_embeddings": leaf(settings, "/path/lm")},
+    ]  # fmt: skip
+    own = words(TOKENS)
+    xs = torch.cat([own, hashes(torch.zeros(len(TOKENS), dtype=torch.long)), own], 1)  # nothing is in memory
+    linear = writer.layer("linear", torch.nn.Linear(xs.shape[1], len(TAGS)))
+    embeddings = {"__cls__": "StackedEmbeddings", "embeddings": stack}
+    torch.save(tagger(writer, dictionary, embeddings, use_rnn=False), tmp_path / "t.pt")
+    same_scores(tmp_path / "t.pt", linear(xs))
+    pooled = stack[1] | {"word_embeddings": {"ab": torch.ones(4)}, "word_count": {"ab": 3}}
+    torch.save(tagger(writer, dictionary, embeddings | {"embeddings": [stack[0], pooled]}, use_rnn=False),
+               tmp_path / "m.pt")  # fmt: skip
+    known = torch.tensor([token == "ab" for token in TOKENS])[:, None]
+    xs = torch.cat([own, xs[:, 4:6], torch.where(known, torch.ones(4), own)], 1)
+    same_scores(tmp_path / "m.pt", linear(xs))
+
+
+@pytest.mark.oracle
+def test_byte_pairs_are_the_first_and_the_last_piece(torch, dictionary, tmp_path, shared_data):
+    sentencepiece = pytest.importorskip("sentencepiece", reason="needs sentencepiece")
+    model = next(iter(sorted((shared_data / "tok-spm-test-en").glob("*.model")))).read_bytes()
+    engine = sentencepiece.SentencePieceProcessor(model_proto=model)
+    writer = Writer(torch)
+    table = writer.layer("embeddings.embedding", torch.nn.Embedding(engine.get_piece_size() + 1, 3))
+    settings = {"__cls__": "BytePairEmbeddings", "name": "bpe", "dim": 3, "spm_model_binary": model}
+    rows = []
+    for token in TOKENS:
+        ids = engine.encode(token.lower())
+        rows.append(torch.cat([table(torch.tensor(ids[0])), table(torch.tensor(ids[-1]))]))
+    linear = writer.layer("linear", torch.nn.Linear(6, len(TAGS)))
+    torch.save(tagger(writer, dictionary, settings, use_rnn=False), tmp_path / "t.pt")
+    same_scores(tmp_path / "t.pt", linear(torch.stack(rows)))
+    import_flair(tmp_path / "t.pt").save(tmp_path / "folder")
+    assert len(sj.load_task("token-classification", tmp_path / "folder")([TOKENS])[0].tags) == len(TOKENS)
+
+
+@pytest.mark.oracle
 def test_a_token_classifier_over_hashes_words_and_characters(torch, dictionary, tmp_path):
     """A decoder over the stack alone; one-hot vectors are a table, and an unknown word has that of <unk>."""
     import hashlib

@@ -8,7 +8,7 @@ from spago_jax.errors import InputError
 from spago_jax.interop.flair.file import FlairFile
 from spago_jax.interop.flair.part import Part
 from spago_jax.interop.flair.read_spelling import read_byte_pairs, read_characters, read_hashes
-from spago_jax.interop.flair.read_states import read_states
+from spago_jax.interop.flair.read_states import read_pooled, read_states
 from spago_jax.interop.flair.read_words import read_one_hot, read_words
 from spago_jax.interop.flair.tree import Node, leaves
 
@@ -19,6 +19,7 @@ READERS: dict[str, Callable[[Node, FlairFile], Part]] = {
     "FlairEmbeddings": read_states,
     "HashEmbeddings": read_hashes,
     "OneHotEmbeddings": read_one_hot,
+    "PooledFlairEmbeddings": read_pooled,
     "WordEmbeddings": read_words,
 }
 

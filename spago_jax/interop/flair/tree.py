@@ -2,14 +2,14 @@
 """The tree of a Flair model's embeddings, pickled as objects until 0.11 and as plain dicts from 0.12 on."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record, number_of
 
-STACKS = ("StackedEmbeddings",)
+STACKS, POOLED = ("StackedEmbeddings",), ("PooledFlairEmbeddings",)
 _DEPTH, _MOST = 4, 64
 
 
@@ -78,6 +78,11 @@ def _leaves(value: Any, prefix: str, path: Path, depth: int) -> Iterator[Node]:
         inner = value
     else:
         node = node_of(value, prefix, path)
+        if node.kind in POOLED:  # it puts two vectors at each word, under names of their own
+            context = context_of(node)
+            yield context
+            yield node if node.name else replace(node, name=f"{context.name}-context")
+            return
         if node.kind not in STACKS:
             yield node
             return
@@ -86,6 +91,13 @@ def _leaves(value: Any, prefix: str, path: Path, depth: int) -> Iterator[Node]:
         raise InputError(f"{prefix.rstrip('.')}: {len(inner):,} embeddings in a stack, at most {_MOST}", path=path)
     for number, child in enumerate(inner):
         yield from _leaves(child, f"{prefix}list_embedding_{number}.", path, depth + 1)
+
+
+def context_of(node: Node) -> Node:
+    """Returns the contextual embedding that a pooled one is made of."""
+    value = node.settings.get("contextual_embeddings")
+    return node_of(node.module("context_embeddings") if value is None else value, f"{node.prefix}context_embeddings.",
+                   node.path)  # fmt: skip
 
 
 def children(node: Node) -> list[Any]:
