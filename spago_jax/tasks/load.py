@@ -123,6 +123,21 @@ def _imported_model(run: RunFolder, skeleton: Any) -> Any:
         raise CheckpointError(f"{run / IMPORTED}: {error}") from None
 
 
+def open_model(path: str | Path) -> tuple[Task, Any]:
+    """Opens the task of a run, or of a file of Flair's, without data, and its trained model.
+
+    Raises:
+        InputError: where there is neither, or it is damaged.
+        CheckpointError: for a checkpoint that cannot be read.
+    """
+    if is_flair(path):
+        from spago_jax.interop.flair.open import import_flair
+
+        return import_flair(path).open()
+    trained = open_run(path)
+    return trained.task, trained.model
+
+
 def load_task(name: str, source: str | Path, *, step: int | None = None, **settings: Any) -> Predictor:
     """A task with a trained model, ready to answer.
 

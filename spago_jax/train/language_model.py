@@ -22,4 +22,5 @@ def read_run(folder: Path) -> LanguageModel:
     if not isinstance(alphabet, list) and alphabet != "bytes":
         raise InputError(f"a model of the task {settings.get('task')!r}, not of 'text-generation'", path=folder)
     weights = read_weights(InitConfig.model_validate({"from": str(folder)}))
-    return LanguageModel(alphabet, None, weights)
+    direction = settings.get("direction")  # which not every run says
+    return LanguageModel(alphabet, None, weights, None if direction is None else direction == "forward")

@@ -16,7 +16,7 @@ from spago_jax.embeddings.language_model import CharacterReader, read_language_m
 from spago_jax.embeddings.memory import WordMemory
 from spago_jax.embeddings.pooled import Evolving, PooledEmbedding, PooledStrings
 from spago_jax.embeddings.pooled_index import PooledIndexer
-from spago_jax.embeddings.stacked import frozen_paths, names_of
+from spago_jax.embeddings.stacked import StackedEmbeddings, frozen_paths, names_of
 from spago_jax.errors import InputError
 from spago_jax.models.character_lm import CharacterLM
 
@@ -194,6 +194,30 @@ def test_no_gradient_reaches_a_frozen_language_model():
         module = module_of(indexer, weights, fine_tune=fine_tune)
         grads = jax.jit(jax.grad(lambda module: (module(batch) ** 2).sum()))(module)
         assert any(np.asarray(g).any() for g in jax.tree.leaves(grads)) == fine_tune
+
+
+def test_an_embedding_may_be_in_two_stacks_and_used_alone():
+    """flairNLP/flair#2600: stacking renamed what it was given, so that it was computed again, or failed."""
+    weights = {"forward": lm(1)}
+    indexer = indexer_of(weights)
+    part = module_of(indexer, weights)
+    batch = arrays_of(indexer, SENTENCES, 8)
+    before = jax.tree.leaves(part)
+    stacks = StackedEmbeddings((part,)), StackedEmbeddings((part, part))
+    alone, first, second = jax.jit(lambda *modules: [module(batch) for module in modules])(part, *stacks)
+    np.testing.assert_array_equal(first, alone)
+    np.testing.assert_array_equal(second, np.concatenate([alone, alone], -1))
+    assert part.name == "strings"
+    assert all(a is b for a, b in zip(before, jax.tree.leaves(part), strict=True))
+
+
+def test_each_direction_of_a_batch_is_one_pass(monkeypatch):
+    """However many sentences and words there are, a language model runs once."""
+    weights = {"forward": lm(1), "backward": lm(2)}
+    indexer = indexer_of(weights)
+    module, batch = module_of(indexer, weights), arrays_of(indexer, SENTENCES * 4, 8)
+    jaxpr = str(jax.make_jaxpr(lambda module, batch: module(batch))(module, batch))
+    assert jaxpr.count("scan[") + jaxpr.count("while[") == 2
 
 
 # -- pooled ------------------------------------------------------------------------------------------------------------

@@ -71,6 +71,22 @@ def test_a_folder_of_the_hub_with_one_file_is_a_model_of_flair(fixtures, tmp_pat
     assert len(tagger([["a", "b"]])[0].tags) == 2
 
 
+def test_predict_answers_with_the_file_itself(fixtures, tmp_path, capsys):
+    source = fixtures / "flair-0.15.1" / "tagger.pt"
+    (tmp_path / "in.txt").write_text("the Cat met\n")
+    options = ["--input", str(tmp_path / "in.txt"), "--format", "json"]
+    capsys.readouterr()
+    assert run(["predict", str(source), "spans=scheme", "score=flair", "distributions=true", *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (answer,) = sj.load_task("token-classification", source)([("the", "Cat", "met")], score="flair")
+    np.testing.assert_allclose(found["scores"], answer.scores, atol=1e-6)
+    assert set(found["distributions"][0]) == {
+        *["O", "S-PER", "B-PER", "E-PER", "I-PER", "S-LOC", "B-LOC", "E-LOC", "I-LOC"]
+    }
+    assert run(["run", "token-classification", str(source), "a text"]) == 2
+    assert "spago-jax predict FILE" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_an_imported_tagger_is_trained_on(imported, corpus, tmp_path):
     settings = open_run(imported).experiment.model_dump(mode="json", by_alias=True)
