@@ -86,9 +86,7 @@ def run_task(
 
     found = pretrained_task(task)
     if is_flair(model):
-        raise InputError(
-            "a file of Flair's: spago-jax predict FILE answers with it, and import converts it", path=model
-        )
+        raise InputError("a file of Flair's: spago-jax predict FILE answers with it, import converts it", path=model)
     texts, options, settings = split(task, context.args, found.Options, found.Settings)
     texts += context.meta[_AFTER]
     if texts and input is not None:
