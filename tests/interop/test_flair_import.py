@@ -82,8 +82,6 @@ def test_predict_answers_with_the_file_itself(fixtures, tmp_path, capsys):
     np.testing.assert_allclose(found["scores"], answer.scores, atol=1e-6)
     assert len(found["distributions"]) == 3
     assert len(found["distributions"][0]) == 9
-        *["O", "S-PER", "B-PER", "E-PER", "I-PER", "S-LOC", "B-LOC", "E-LOC", "I-LOC"]
-    }
     assert run(["run", "token-classification", str(source), "a text"]) == 2
     assert "spago-jax predict FILE" in capsys.readouterr().err
 
