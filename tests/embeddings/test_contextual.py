@@ -12,6 +12,7 @@ from spago_jax.data.lexicon import LexiconBuilder
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.contextual import ContextualEmbedding, ContextualStrings
 from spago_jax.embeddings.contextual_index import LONGEST, ROOM, ContextualIndexer
+from spago_jax.embeddings.embedder import Embedder
 from spago_jax.embeddings.language_model import CharacterReader, read_language_model, shape_of
 from spago_jax.embeddings.memory import WordMemory
 from spago_jax.embeddings.pooled import Evolving, PooledEmbedding, PooledStrings
@@ -218,6 +219,21 @@ def test_each_direction_of_a_batch_is_one_pass(monkeypatch):
     module, batch = module_of(indexer, weights), arrays_of(indexer, SENTENCES * 4, 8)
     jaxpr = str(jax.make_jaxpr(lambda module, batch: module(batch))(module, batch))
     assert jaxpr.count("scan[") + jaxpr.count("while[") == 2
+
+
+def test_an_embedder_gives_the_vectors_of_a_list_of_configs(shared_data):
+    """Each of its embeddings alone, whatever else is stacked and in the batch."""
+    source = str(shared_data / "flair-fixtures" / "flair-0.15.1" / "lm-forward.pt")
+    configs = [{"kind": "contextual-strings", "forward": source}, {"kind": "hashes", "rows": 9, "size": 2}]
+    embedder = Embedder(configs)
+    sentences = [["the", "Cat"], ["Paris"] * 20, ["a"]]
+    found = embedder(sentences)
+    assert [vectors.shape for vectors in found] == [(2, embedder.size), (20, embedder.size), (1, embedder.size)]
+    (alone,) = Embedder(configs[:1])(sentences[:1])
+    np.testing.assert_allclose(found[0][:, :6], alone, atol=1e-6)
+    assert embedder([]) == []
+    with pytest.raises(InputError, match="embeddings: "):
+        Embedder([{"kind": "contextual-strings"}])
 
 
 # -- pooled ------------------------------------------------------------------------------------------------------------
