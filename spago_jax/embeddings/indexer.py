@@ -17,6 +17,7 @@ INDEXERS = Registry(
     {
         "words": "spago_jax.embeddings.word_index:WordIndexer",
         "characters": "spago_jax.embeddings.character_index:CharacterIndexer",
+        "stored-words": "spago_jax.embeddings.store_index:StoreIndexer",
         "shapes": "spago_jax.embeddings.shape_index:ShapeIndexer",
         "transformer": "spago_jax.embeddings.transformer_index:TransformerIndexer",
     },

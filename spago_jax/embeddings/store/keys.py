@@ -100,7 +100,9 @@ def mapped(path: Path, dtype: str, count: int, *, write: bool = False) -> np.nda
     try:
         held = path.stat().st_size
         if held >= size:
-            return np.memmap(path, dtype, "r+" if write else "r", 0, (count,)) if count else np.empty(0, dtype)
+            return (
+                np.asarray(np.memmap(path, dtype, "r+" if write else "r", 0, (count,))) if count else np.empty(0, dtype)
+            )
     except FileNotFoundError:
         raise InputError(f"missing: {_WAY_OUT}", path=path) from None
     except OSError as error:

@@ -270,20 +270,22 @@ class Store:
             (path / f"{name}-{old}.bin").unlink(missing_ok=True)
         self._map()
 
-    def start_training(self, slots: Sequence[str], initial: Sequence[float] = ()) -> None:
-        """Makes room for what an optimizer keeps of each number; what another optimizer kept is dropped.
+    def start_training(self, slots: Sequence[str], initial: Sequence[float] = (), *, fresh: bool = False) -> None:
+        """Makes room for what an optimizer keeps of each number; what another one kept, and all tags, are dropped.
 
         Args:
             slots: the names of what it keeps.
             initial: the values that they start from, by default zeros.
+            fresh: start anew also where the store has slots of these names.
 
         Raises:
             InputError: when the disk is full.
         """
         self._refuse_reading()
-        if list(slots) == self._manifest.slots:
+        if list(slots) == self._manifest.slots and not fresh:
             return
         self.commit()
+        self._drop_tags()
         path, size = self.path / "slots.bin", 4 * self._manifest.count * self.dimensions
         held = dict(zip(slots, [*initial, *[0.0] * len(slots)], strict=False))
         try:
@@ -339,6 +341,14 @@ class Store:
             path.unlink(missing_ok=True)
         self._log = RowLog(self._segment(held.log), held.width)
         self._touched[:] = False
+
+    def _drop_tags(self) -> None:
+        held = self._manifest
+        gone = [self._segment(number) for number in held.segments if number >= 0]
+        held.tags, held.segments, held.at = [], [], -1
+        held.save(self.path)
+        for path in gone:
+            path.unlink(missing_ok=True)
 
     def rollback(self) -> None:
         """Undoes the changes since the last commit."""

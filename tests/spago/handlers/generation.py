@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,6 +20,7 @@ from spago_jax.models.character_lm import CharacterLM
 from spago_jax.models.encoder_decoder import EncoderDecoder
 from spago_jax.models.encoder_decoder.model import WordsHead
 from spago_jax.nn import LSTM, Embedding, StackedRNN
+from spago_jax.ops.losses import cross_entropy
 
 
 class State(NamedTuple):
@@ -121,6 +123,23 @@ def sequence_classification(case: Case) -> Iterator[Comparison]:
     yield "output 0", output(jnp.tanh(dense(states[0, -1]))).reshape(-1, 1), case.outputs[0]
 
 
+def character_lm_of(params: Mapping[str, Any], vocabulary: int, *, projection: bool) -> CharacterLM:
+    """The model of a case's parameters."""
+    rows = [params[f"Embeddings.{row}"].ravel() for row in range(vocabulary) if f"Embeddings.{row}" in params]
+    gates = ("In", "For", "Cand", "Out")
+    cell = LSTM(
+        input_weight=jnp.concatenate([params[f"RNN.W{gate}"] for gate in gates]),
+        recurrent_weight=jnp.concatenate([params[f"RNN.W{gate}Rec"] for gate in gates]),
+        bias=jnp.concatenate([params[f"RNN.B{gate}"].ravel() for gate in gates]),
+    )
+    return CharacterLM(
+        embedding=Embedding(weight=jnp.stack(rows)),
+        rnn=StackedRNN(layers=(cell,)),
+        projection=linear_from(params, "Projection.") if projection else None,
+        decoder=linear_from(params, "Decoder."),
+    )
+
+
 @golden("nlp.charlm")
 def character_lm(case: Case) -> Computation:
     """The logits after every character; one that the vocabulary lacks is read as the unknown one."""
@@ -128,19 +147,25 @@ def character_lm(case: Case) -> Computation:
     ids = jnp.asarray([vocabulary.index(char if char in vocabulary else unknown) for char in case.config["text"]])
 
     def function(params, inputs):
-        rows = [params[f"Embeddings.{row}"].ravel() for row in range(len(vocabulary)) if f"Embeddings.{row}" in params]
-        gates = ("In", "For", "Cand", "Out")
-        cell = LSTM(
-            input_weight=jnp.concatenate([params[f"RNN.W{gate}"] for gate in gates]),
-            recurrent_weight=jnp.concatenate([params[f"RNN.W{gate}Rec"] for gate in gates]),
-            bias=jnp.concatenate([params[f"RNN.B{gate}"].ravel() for gate in gates]),
-        )
-        model = CharacterLM(
-            embedding=Embedding(weight=jnp.stack(rows)),
-            rnn=StackedRNN(layers=(cell,)),
-            projection=linear_from(params, "Projection.") if case.config["output_size"] else None,
-            decoder=linear_from(params, "Decoder."),
-        )
+        model = character_lm_of(params, len(vocabulary), projection=bool(case.config["output_size"]))
         return columns(model(ids)[0])
+
+    return Computation(function)
+
+
+@golden("nlp.charlm_tbptt")
+def truncated_back_propagation(case: Case) -> Computation:
+    """The mean cross-entropy of a chunk, whose gradients go back so many characters: the state before them, and the
+    losses before them, are constants, as at the border of two chunks of a text."""
+    vocabulary = case.config["vocabulary"]
+    ids = jnp.asarray([[vocabulary.index(char) for char in case.config["chars"]]])
+    cut = ids.shape[1] - case.config["back_step"]
+
+    def function(params, inputs):
+        model = character_lm_of(params, len(vocabulary), projection="Projection.W" in case.params)
+        before, state = model(ids[:, :cut], state=model.initial_state((1,)))
+        after, _ = model(ids[:, cut:], state=jax.lax.stop_gradient(state))
+        logits = jnp.concatenate([jax.lax.stop_gradient(before), after], axis=1)[:, :-1]
+        return [cross_entropy(logits, ids[:, 1:]).mean().reshape(1, 1)]
 
     return Computation(function)
