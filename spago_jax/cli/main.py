@@ -47,6 +47,7 @@ def run(arguments: list[str]) -> int:
         tasks,
         tokenizer,
         train,
+        vectors,
     )
 
     try:

@@ -22,6 +22,7 @@ INDEXERS = Registry(
         "byte-pair": "spago_jax.embeddings.byte_pair_index:BytePairIndexer",
         "pooled-strings": "spago_jax.embeddings.pooled_index:PooledIndexer",
         "hashes": "spago_jax.embeddings.hash_index:HashIndexer",
+        "stored-words": "spago_jax.embeddings.store_index:StoreIndexer",
         "shapes": "spago_jax.embeddings.shape_index:ShapeIndexer",
         "transformer": "spago_jax.embeddings.transformer_index:TransformerIndexer",
     },

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from spago_jax.embeddings.lookup import Rule, found_form
-from spago_jax.errors import InputError, did_you_mean
 
 __all__ = ["Coverage", "Subwords", "WordVectors", "as_word"]
 
@@ -69,8 +68,6 @@ class WordVectors:
     >>> vectors = WordVectors(["up", "high", "left"], np.array([[0, 2.0], [0.2, 1], [-1, 0]]))
     >>> vectors["left"].tolist(), "down" in vectors
     ([-1.0, 0.0], False)
-    >>> vectors.nearest("up", 1)[0][0]
-    'high'
     >>> print(vectors.coverage(["up", "down"]))
     1 of 2 words (50.0%) have a vector
     """
@@ -117,12 +114,17 @@ class WordVectors:
             raise KeyError(f"no vector for {word!r}")
         return self.matrix[row]
 
+    def row(self, word: str, rule: Rule = "exact") -> int:
+        """The row of a word by a rule (see ``lookup``); -1 where it has none."""
+        form = found_form(word, rule, self.index)
+        return -1 if form is None else self.index[form]
+
     def vector(self, word: str | bytes, rule: Rule = "exact") -> np.ndarray | None:
         """The vector of a word by a rule (see ``lookup``), else that composed of its parts, else None."""
         word = as_word(word)
-        form = found_form(word, rule, self.index)
-        if form is not None:
-            return self.matrix[self.index[form]]
+        row = self.row(word, rule)
+        if row >= 0:
+            return self.matrix[row]
         if self.subwords is None:
             return None
         made, known = self.subwords.compose([word])
@@ -134,26 +136,6 @@ class WordVectors:
         missing = tuple(word for word in distinct if word not in self.index)
         return Coverage(len(distinct), len(distinct) - len(missing), missing)
 
-    def nearest(self, word: str, n: int = 10) -> list[tuple[str, float]]:
-        """The ``n`` other words whose vectors make the smallest angle with this one's, with the cosine.
-
-        Raises:
-            InputError: the word has no vector.
-        """
-        return self.nearest_to(self.known(word), n, without=[word])
-
-    def known(self, word: str, rule: Rule = "exact") -> np.ndarray:
-        """The vector of a word, as ``vector`` finds it.
-
-        Raises:
-            InputError: the word has no vector; names one like it.
-        """
-        found = self.vector(word, rule)
-        if found is None:
-            hint = did_you_mean(word, self.words)  # else it lists all it knows, too many here
-            raise InputError(f"no vector for {word!r}{f'; {hint}' if hint.startswith('did you') else ''}")
-        return found
-
     def unit_rows(self) -> np.ndarray:
         """The vectors as float32 of length 1, made once; a vector of zeros stays one."""
         if not self._units:
@@ -161,20 +143,3 @@ class WordVectors:
             norms = np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.finfo(np.float32).tiny)
             self._units.append(matrix / norms)
         return self._units[0]
-
-    def nearest_to(self, vector: np.ndarray, n: int = 10, *, without: Iterable[str] = ()) -> list[tuple[str, float]]:
-        """The ``n`` words whose vectors make the smallest angle with a given one, with the cosine.
-
-        Args:
-            vector: the vector, [dimensions].
-            n: how many.
-            without: words that are left out.
-        """
-        norm = max(float(np.linalg.norm(vector)), float(np.finfo(np.float32).tiny))
-        cosines = self.unit_rows() @ (vector / norm).astype(np.float32)
-        left_out = [self.index[word] for word in without if word in self.index]
-        cosines[left_out] = -np.inf
-        n = min(n, len(self) - len(left_out))
-        best = np.argpartition(-cosines, max(n - 1, 0))[:n]
-        best = best[np.argsort(-cosines[best], kind="stable")]
-        return [(self.words[at], float(cosines[at])) for at in best.tolist()]

@@ -15,6 +15,9 @@ from spago_jax.data.formats.reader import refuse_missing
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.lookup import Rule
 from spago_jax.embeddings.read_vectors import read_word_vectors
+from spago_jax.embeddings.store.manifest import Manifest
+from spago_jax.embeddings.store_index import StoreIndexer
+from spago_jax.embeddings.stored_words import FixedStoredWords, StoredWords
 from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.errors import InputError
@@ -31,6 +34,11 @@ class Words(Section):
     vectors: str | None = Field(
         default=None,
         description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret or BPEmb",
+    )
+    store: str | None = Field(
+        default=None,
+        description="store of vectors (`spago-jax vectors convert`) that stays on disk: only rows of a batch are read, "
+        "and trained where they lie",
     )
     lowercase: bool = Field(default=False, description="look words up in lower case")
     lookup: Rule | None = Field(
@@ -56,9 +64,22 @@ class Words(Section):
         return given
 
     def check(self, key: str) -> None:
-        """Refuses a file of vectors that is not there."""
+        """Refuses a file of vectors that is not there, and a store of another size."""
         if self.vectors is not None:
             refuse_missing({f"{key}.vectors": [Path(self.vectors)]})
+        if self.store is None:
+            return
+        if self.vectors is not None or self.lowercase:
+            other = "vectors" if self.vectors is not None else "lowercase"
+            way = "make the store of them" if other == "vectors" else "set lookup: lower"
+            raise InputError(f"{key}.{other} and {key}.store exclude each other: {way}")
+        held = Manifest.load(Path(self.store))
+        if held.keys != "words":
+            raise InputError(f"{key}.store: its keys are {held.keys}, expected words", path=self.store)
+        if held.dimensions != self.size:
+            raise InputError(
+                f"{key}.size = {self.size}, but this store has {held.dimensions} numbers each", path=self.store
+            )
 
     def read_vectors(self, key: str = "words") -> WordVectors | None:
         """The vectors of the file, or None where there is no file.
@@ -75,8 +96,10 @@ class Words(Section):
             )
         return vectors
 
-    def fit(self, name: str, lexicon: Lexicon) -> WordIndexer:
-        """The ids of the words of the training data and of the file of vectors."""
+    def fit(self, name: str, lexicon: Lexicon) -> WordIndexer | StoreIndexer:
+        """The ids of the words of the training data and of the file of vectors, or the rows of a store."""
+        if self.store is not None:
+            return StoreIndexer(name, Path(self.store), self.lookup or "lower", self.trainable)
         return WordIndexer.fit(
             name,
             lexicon,
@@ -87,12 +110,18 @@ class Words(Section):
             lookup=self.lookup,
         )
 
-    def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":
-        """A fresh table of vectors."""
+    def init(self, key: Array, indexer: Any) -> Any:
+        """A fresh table of vectors, or what reads those of a store."""
+        if self.store is not None:
+            if self.trainable:
+                return StoredWords.init(self.size, name=indexer.name)
+            return FixedStoredWords(features=self.size, name=indexer.name)
         return WordEmbedding.init(key, indexer.size, self.size, name=indexer.name, trainable=self.trainable)
 
-    def from_data(self, module: "WordEmbedding", indexer: WordIndexer, lexicon: Lexicon) -> "WordEmbedding":
+    def from_data(self, module: Any, indexer: Any, lexicon: Lexicon) -> Any:
         """The module with the vectors of the file, and the chance that each training word is read as unknown."""
+        if self.store is not None:
+            return module
         new: dict[str, Any] = {
             "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
         }

@@ -19,6 +19,7 @@ from spago_jax.tasks.device_engine import DeviceEngine
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
+from spago_jax.tasks.language_modeling.predictor import LanguageModeling
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.pretrained.task import EncoderTask
@@ -152,6 +153,10 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
         InputError: for an unknown task, a folder that is none of these, or one of another task.
         CheckpointError: for a checkpoint or an exported program that cannot be read.
     """
+    if name == LanguageModeling.name:
+        generator = load_task("text-generation", source, step=step, **settings)
+        assert isinstance(generator, Generator)
+        return LanguageModeling(generator)
     folder = Path(source)
     if is_flair(folder) and name in TASKS.names():
         from spago_jax.interop.flair.open import load_flair
@@ -161,7 +166,7 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
     if not is_run and not is_exported and name in PRETRAINED.names():
         return PRETRAINED.find(name).open(source, **settings)
     if name not in TASKS.names():
-        known = sorted({*TASKS.names(), *PRETRAINED.names()})
+        known = sorted({*TASKS.names(), *PRETRAINED.names(), LanguageModeling.name})
         raise InputError(f"unknown task {name!r}: {did_you_mean(name, known)}")
     if settings:
         raise InputError(f"{', '.join(settings)}: only a pre-trained model can be opened with settings", path=folder)

@@ -14,6 +14,10 @@ class CharacterLMConfig(Section):
     characters: Literal["text", "bytes"] = Field(
         default="text", description="the alphabet: the characters of the training text, or the 256 bytes of UTF-8"
     )
+    direction: Literal["forward", "backward"] = Field(
+        default="forward",
+        description="which way the text is read; backward: from its end, so that the model writes what stands before",
+    )
     min_count: PositiveInt = Field(default=1, description="rarer characters of the training text are read as <unk>")
     unknown: bool | None = Field(
         default=None,

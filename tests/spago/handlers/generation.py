@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -23,6 +24,7 @@ from spago_jax.models.character_lm import CharacterLM
 from spago_jax.models.encoder_decoder import EncoderDecoder
 from spago_jax.models.encoder_decoder.model import WordsHead
 from spago_jax.nn import LSTM, Embedding, StackedRNN
+from spago_jax.ops.losses import cross_entropy
 
 
 class State(NamedTuple):
@@ -125,6 +127,23 @@ def sequence_classification(case: Case) -> Iterator[Comparison]:
     yield "output 0", output(jnp.tanh(dense(states[0, -1]))).reshape(-1, 1), case.outputs[0]
 
 
+def character_lm_of(params: Mapping[str, Any], vocabulary: int, *, projection: bool) -> CharacterLM:
+    """The model of a case's parameters."""
+    rows = [params[f"Embeddings.{row}"].ravel() for row in range(vocabulary) if f"Embeddings.{row}" in params]
+    gates = ("In", "For", "Cand", "Out")
+    cell = LSTM(
+        input_weight=jnp.concatenate([params[f"RNN.W{gate}"] for gate in gates]),
+        recurrent_weight=jnp.concatenate([params[f"RNN.W{gate}Rec"] for gate in gates]),
+        bias=jnp.concatenate([params[f"RNN.B{gate}"].ravel() for gate in gates]),
+    )
+    return CharacterLM(
+        embedding=Embedding(weight=jnp.stack(rows)),
+        rnn=StackedRNN(layers=(cell,)),
+        projection=linear_from(params, "Projection.") if projection else None,
+        decoder=linear_from(params, "Decoder."),
+    )
+
+
 @golden("nlp.charlm")
 def character_lm(case: Case) -> Computation:
     """The logits after every character; one that the vocabulary lacks is read as the unknown one."""
@@ -132,29 +151,10 @@ def character_lm(case: Case) -> Computation:
     ids = jnp.asarray([vocabulary.index(char if char in vocabulary else unknown) for char in case.config["text"]])
 
     def function(params, inputs):
-        embedding, rnn = _character_layers(params, "", len(vocabulary))
-        model = CharacterLM(
-            embedding=embedding,
-            rnn=rnn,
-            projection=linear_from(params, "Projection.") if case.config["output_size"] else None,
-            decoder=linear_from(params, "Decoder."),
-        )
+        model = character_lm_of(params, len(vocabulary), projection=bool(case.config["output_size"]))
         return columns(model(ids)[0])
 
     return Computation(function)
-
-
-def _character_layers(params: Any, prefix: str, characters: int) -> tuple[Embedding, StackedRNN]:
-    """The table of characters and the recurrence of spaGO's character language model."""
-    names = [f"{prefix}Embeddings.{row}" for row in range(characters)]
-    rows = [params[name].ravel() for name in names if name in params]
-    gates = ("In", "For", "Cand", "Out")
-    cell = LSTM(
-        input_weight=jnp.concatenate([params[f"{prefix}RNN.W{gate}"] for gate in gates]),
-        recurrent_weight=jnp.concatenate([params[f"{prefix}RNN.W{gate}Rec"] for gate in gates]),
-        bias=jnp.concatenate([params[f"{prefix}RNN.B{gate}"].ravel() for gate in gates]),
-    )
-    return Embedding(weight=jnp.stack(rows)), StackedRNN(layers=(cell,))
 
 
 @golden("nlp.contextual_string_embeddings")
@@ -174,9 +174,28 @@ def contextual_string_embeddings(case: Case) -> Computation:
     def function(params, inputs):
         readers = {}
         for side, prefix in (("forward", "LeftToRight."), ("backward", "RightToLeft.")):
-            embedding, rnn = _character_layers(params, prefix, len(vocabulary))
-            readers[side] = CharacterReader(embedding=embedding, rnn=rnn, projection=None)
+            own = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+            model = character_lm_of(own, len(vocabulary), projection=False)
+            readers[side] = CharacterReader(embedding=model.embedding, rnn=model.rnn, projection=None)
         embedding = ContextualEmbedding(**readers, name="strings", merge=case.config["merge"], fine_tune=True)
         return columns(embedding(batch)[0, : len(words)])
+
+    return Computation(function)
+
+
+@golden("nlp.charlm_tbptt")
+def truncated_back_propagation(case: Case) -> Computation:
+    """The mean cross-entropy of a chunk, whose gradients go back so many characters: the state before them, and the
+    losses before them, are constants, as at the border of two chunks of a text."""
+    vocabulary = case.config["vocabulary"]
+    ids = jnp.asarray([[vocabulary.index(char) for char in case.config["chars"]]])
+    cut = ids.shape[1] - case.config["back_step"]
+
+    def function(params, inputs):
+        model = character_lm_of(params, len(vocabulary), projection="Projection.W" in case.params)
+        before, state = model(ids[:, :cut], state=model.initial_state((1,)))
+        after, _ = model(ids[:, cut:], state=jax.lax.stop_gradient(state))
+        logits = jnp.concatenate([jax.lax.stop_gradient(before), after], axis=1)[:, :-1]
+        return [cross_entropy(logits, ids[:, 1:]).mean().reshape(1, 1)]
 
     return Computation(function)
