@@ -1,5 +1,8 @@
 """A tagger over language models: trained, saved, used and continued like any other. Oracle: the arrays themselves."""
 
+import json
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ name: contextual
 seed: 3
 data: {{format: conll, train: {corpus}/train.conll, dev: {corpus}/dev.conll}}
 model:
-  embeddings: [{{kind: contextual-strings, forward: {lm}, backward: {lm}}}]
+  embeddings: [{{kind: contextual-strings, forward: {lm}, backward: {backward}}}]
   encoder: null
   output: softmax
   dropout: 0.0
@@ -29,11 +32,20 @@ train: {{epochs: 1, batch_size: 16, eval_batch_size: 16, buckets: 1, steps_per_c
 """
 
 
+def backward_of(run, folder):
+    """The same language model, as one that reads texts backwards."""
+    shutil.copytree(run, folder)
+    path = folder / "assets" / "processor.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"direction": "backward"}))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def run(corpus, letters, tmp_path_factory):
     """A run of the command line over a language model that this library trained."""
     folder = tmp_path_factory.mktemp("contextual")
-    (folder / "tagger.yaml").write_text(CONFIG.format(corpus=corpus, lm=letters[1]))
+    backward = backward_of(letters[1], folder / "backward")
+    (folder / "tagger.yaml").write_text(CONFIG.format(corpus=corpus, lm=letters[1], backward=backward))
     assert command_line(["train", str(folder / "tagger.yaml"), "--out", str(folder / "run"), "--quiet"]) == 0
     return folder / "run"
 
@@ -45,6 +57,13 @@ def test_the_language_models_stay_what_they_were_and_the_rest_is_trained(run, le
     for path in kept:
         np.testing.assert_array_equal(model[path], lm[f"model.{path.split('.', 4)[4]}"], err_msg=path)
     assert np.asarray(model["scorer.weight"]).any()
+
+
+def test_a_language_model_of_the_other_direction_is_refused(corpus, letters, tmp_path):
+    path = tmp_path / "tagger.yaml"
+    path.write_text(CONFIG.format(corpus=corpus, lm=letters[1], backward=letters[1]))
+    with pytest.raises(InputError, match=r"backward: this language model reads texts forwards"):
+        fit(load_experiment(path), tmp_path / "run", console=TrainingConsole(quiet=True))
 
 
 def test_answers_do_not_depend_on_the_batch(run):

@@ -10,7 +10,7 @@ from spago_jax.text.alphabet import Alphabet
 
 
 def generator_of(file: FlairFile) -> Imported:
-    """Returns the language model of a file, which writes texts: those of a backward one from their end on.
+    """Returns the language model of a file, which writes texts; a backward one what stands before them.
 
     Raises:
         InputError: for a model without a decoder, or a damaged file.
@@ -24,16 +24,17 @@ def generator_of(file: FlairFile) -> Imported:
             path=file.path,
         )
     model = {key: shape[key] for key in ("embedding", "cell", "reset_after", "hidden", "layers", "projection")}
+    direction = "forward" if found.forward else "backward"
     settings = {
         "task": "text-generation",
         "data": {"format": "text", "train": "texts.txt"},
-        "model": {**model, "dropout": float(file.number("dropout", 0.0))},
+        "model": {**model, "direction": direction, "dropout": float(file.number("dropout", 0.0))},
     }
     facts = {
-        "direction": "forward" if found.forward else "backward",
+        "direction": direction,
         "layers": f"{shape['layers']} {shape['cell'].upper()} of {shape['hidden']}",
         "projection": shape["projection"],
         "characters": len(found.alphabet),
     }
     alphabet = Alphabet(found.alphabet)
-    return Imported.of(file, settings, lambda _: CharacterProcessor(alphabet), found.weights, facts)
+    return Imported.of(file, settings, lambda _: CharacterProcessor(alphabet, direction), found.weights, facts)
