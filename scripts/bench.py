@@ -7,6 +7,7 @@
     .venv/bin/python scripts/bench.py --cells [CELL ...] [--write docs/benchmarks.md]
     .venv/bin/python scripts/bench.py --encoders [ROW ...] [--short] [--write docs/benchmarks.md]
     .venv/bin/python scripts/bench.py --generation [ROW ...] [--short] [--write docs/benchmarks.md]
+    .venv/bin/python scripts/bench.py --vectors [--words N] [--steps N]
 
 PyTorch waits passively (OMP_WAIT_POLICY), which keeps its threads from spinning through the turns of the others.
 """
@@ -31,6 +32,11 @@ if "--devices" in sys.argv[:-1]:  # XLA reads this when it starts, before the ar
     count = sys.argv[sys.argv.index("--devices") + 1]
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+if "--vectors" in sys.argv:  # rows on disk, without PyTorch
+    from bench.vector_rows import main as vectors
+
+    sys.exit(vectors(sys.argv[1:]))
 
 import jax  # noqa: E402
 import torch  # noqa: E402

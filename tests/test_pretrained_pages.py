@@ -31,6 +31,10 @@ MODELS = {
 }
 
 
+# Files of Flair's that sections name.
+FLAIR = {"ner.pt": "flair-0.10/tagger.pt", "tagger.pt": "flair-0.15.1/tagger.pt", "lm.pt": "flair-0.12.2/lm-forward.pt"}
+
+
 def sections(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     return dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
@@ -38,7 +42,7 @@ def sections(page):
 
 PAGES = [
     (page, name)
-    for page in ("tasks.md", "generation.md", "pretrained.md", "from-spago.md")
+    for page in ("tasks.md", "generation.md", "pretrained.md", "from-spago.md", "embeddings.md")
     for name, text in sections(page).items()
     if re.search(r"^```(bash|python)", text, re.MULTILINE)
 ]
@@ -56,8 +60,11 @@ def models(tmp_path_factory):
 
 @pytest.mark.extended
 @pytest.mark.parametrize(("page", "name"), PAGES, ids=lambda value: value.replace(" ", "-"))
-def test_a_section_runs_as_it_stands(page, name, models, tmp_path, monkeypatch, capsys):
+def test_a_section_runs_as_it_stands(page, name, models, tmp_path, monkeypatch, capsys, request):
     monkeypatch.chdir(tmp_path)
+    for file, source in FLAIR.items():
+        if file in sections(page)[name]:
+            Path(file).write_bytes((request.getfixturevalue("shared_data") / "flair-fixtures" / source).read_bytes())
     Path("models").symlink_to(models)
     questions = iter(["Who programmed first?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(questions))

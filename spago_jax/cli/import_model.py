@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spago_jax.cli.app import app
+from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
     from spago_jax.interop.huggingface.pretrained import Pretrained
@@ -27,7 +28,10 @@ class Policy(enum.StrEnum):
 
 @app.command("import")
 def import_model(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, or a name on the hub.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A folder, a name on the hub, or a file of Flair's.", show_default=False),
+    ],
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="Where to write it as safetensors.", show_default=False)
     ] = None,
@@ -40,9 +44,22 @@ def import_model(
     download: Annotated[Policy, typer.Option(help="When to ask the hub; a local copy comes first.")] = Policy.never,
     revision: Annotated[str | None, typer.Option(help="A branch, a tag or a commit on the hub.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is in FOLDER.")] = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Of a model of Flair's: how it shall cut plain texts into tokens.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
-    """Finds a pre-trained model, checks it, reports what was mapped, and writes it to FOLDER if one is given."""
+    """Finds a pre-trained model, checks it, reports what was mapped, and writes it to FOLDER if one is given.
+
+    A file of Flair's, of any release, becomes a folder like that of a run: safetensors and JSON instead of a pickle.
+    """
+    from spago_jax.interop.flair.file import is_flair
+
+    if is_flair(model):
+        refuse_options(head=head, allow_missing=allow_missing, revision=revision)
+        import_flair_file(Path(model), folder, tokenizer, overwrite=overwrite, as_json=as_json)
+        return
+    refuse_options(tokenizer=tokenizer)
     from spago_jax.core.disk import explain_os_error
     from spago_jax.core.show import memory
     from spago_jax.interop.huggingface.load import load_pretrained
@@ -61,6 +78,46 @@ def import_model(
         with explain_os_error(folder):
             facts["written"] = str(found.save(folder, overwrite=overwrite))
     print(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else _table(facts))
+
+
+def refuse_options(**given: Any) -> None:
+    """Refuses options that are for a model of another kind.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name, value in given.items():
+        if value:
+            kind = "in Hugging Face's layout" if name != "tokenizer" else "of Flair's"
+            raise InputError(f"--{name.replace('_', '-')} is for a model {kind}")
+
+
+def import_flair_file(
+    path: Path, folder: Path | None, tokenizer: str | None, *, overwrite: bool, as_json: bool
+) -> None:
+    """Reads a file of Flair's, says what was in it, and writes it to a folder if one is given."""
+    from spago_jax.core.disk import explain_os_error, refuse_taken
+    from spago_jax.core.show import memory
+    from spago_jax.interop.flair.imported import ABOUT
+    from spago_jax.interop.flair.open import import_flair
+
+    if folder is not None:
+        refuse_taken(folder, "an imported model", ABOUT, overwrite=overwrite)
+    found = import_flair(path, tokenizer=tokenizer)
+    facts = dict(found.facts)
+    if folder is not None:
+        _say(f"writing {folder}, {memory(facts['bytes'])}")
+        with explain_os_error(folder):
+            facts["written"] = str(found.save(folder, overwrite=overwrite))
+    if as_json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    shown = {**facts, "bytes": f"{facts['bytes']:,} ({memory(facts['bytes'])})"}
+    width = max(map(len, shown)) + 2
+    for name, value in shown.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key}={each}" for key, each in value.items())
+        print(f"{name:<{width}}{_line(value)}")
 
 
 def _say(message: str) -> None:

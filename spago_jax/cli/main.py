@@ -50,6 +50,7 @@ def run(arguments: list[str]) -> int:
         tasks,
         tokenizer,
         train,
+        vectors,
     )
 
     try:

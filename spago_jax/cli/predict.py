@@ -44,7 +44,7 @@ class InputFormat(enum.StrEnum):
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a file of Flair's.", show_default=False)],
     options: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="What the task lets you set, such as temperature=0.5."),
@@ -76,29 +76,29 @@ def predict(
     from spago_jax.cli.colours import Painter
     from spago_jax.tasks.arriving import Arriving
     from spago_jax.tasks.input_file import InputFile
-    from spago_jax.tasks.load import open_run, predictor
+    from spago_jax.tasks.load import open_model, predictor
 
     source = InputFile(input, None if input_format is None else input_format.value)
-    trained = open_run(run)
-    known = trained.task.input_formats
+    task, model = open_model(run)
+    known = task.input_formats
     if input_format is not None and input_format.value not in known:
         listed = f"it reads {', '.join(known)}" if known else "the end of a file's name says what it is"
-        raise InputError(f"--input-format {input_format.value}: not read by {trained.task.name}; {listed}")
+        raise InputError(f"--input-format {input_format.value}: not read by {task.name}; {listed}")
     named = {"top_k": top_k, "threshold": threshold}
     given = [*(options or ()), *(f"{key}={value}" for key, value in named.items() if value is not None)]
-    chosen = _options(trained.task, given)
+    chosen = _options(task, given)
     for stream in (sys.stdin, sys.stdout):  # UTF-8 whatever the locale says: that is what models were trained on
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="strict")
     # A source text is shown in its colors wherever it goes; other answers only where colors are seen.
-    whole = trained.task.processor.whole
+    whole = task.processor.whole
     colored = color if color is not None else (whole and not os.environ.get("NO_COLOR")) or wants_color()
-    painter = Painter(trained.task.labels()) if colored and format is Format.text and output is None else None
-    examples: Any = trained.task.examples(source)
+    painter = Painter(task.labels()) if colored and format is Format.text and output is None else None
+    examples: Any = task.examples(source)
     if source.is_stdin and not source.interactive:
         examples = Arriving(examples)
     at_once = 1 if source.interactive else batch_size
-    pieces = predictor(trained.task, trained.model).written(examples, format.value, painter, at_once=at_once, **chosen)
+    pieces = predictor(task, model).written(examples, format.value, painter, at_once=at_once, **chosen)
     with opened(output) as write:
         for piece in pieces:
             write(piece)

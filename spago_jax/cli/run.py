@@ -79,11 +79,14 @@ def run_task(
     """
     from spago_jax.cli.predict import opened
     from spago_jax.cli.task_options import split
+    from spago_jax.interop.flair.file import is_flair
     from spago_jax.tasks.arriving import Arriving
     from spago_jax.tasks.input_file import InputFile
     from spago_jax.tasks.pretrained.registry import pretrained_task
 
     found = pretrained_task(task)
+    if is_flair(model):
+        raise InputError("a file of Flair's: spago-jax predict FILE answers with it, import converts it", path=model)
     texts, options, settings = split(task, context.args, found.Options, found.Settings)
     texts += context.meta[_AFTER]
     if texts and input is not None:

@@ -3,8 +3,9 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,13 +73,13 @@ def _code_points(piece: str) -> np.ndarray:
     return np.frombuffer(piece.encode("utf-32-le"), "<u4")
 
 
-def encode_text(path: str | Path, folder: str | Path, alphabet: Alphabet | None = None) -> EncodedText:
+def encode_text(path: str | Path | Sequence[Path], folder: str | Path, alphabet: Alphabet | None = None) -> EncodedText:
     """Encodes a text file into the ids of an alphabet, in constant memory; the folder appears complete or not at all.
 
     Two passes: the first counts code points, which gives the alphabet and the narrowest type; the second writes.
 
     Args:
-        path: a UTF-8 text; ``.gz`` is decompressed.
+        path: a UTF-8 text, or several that are read as one; ``.gz`` is decompressed.
         folder: where to write; it must not exist, or must be empty.
         alphabet: of a trained model, for example; None: the characters of this text in order of code points.
 
@@ -93,10 +94,11 @@ def encode_text(path: str | Path, folder: str | Path, alphabet: Alphabet | None 
     >>> text.ids.tolist(), list(text.alphabet), text.counts.tolist()
     ([1, 0, 2, 0, 2, 0], ['a', 'b', 'n'], [3, 1, 2])
     """
-    path = find_file(path)
+    paths = [find_file(each) for each in ([path] if isinstance(path, str | Path) else path)]
+    path = paths[0]
     units = _bytes if isinstance(alphabet, ByteAlphabet) else _code_points
     points = np.zeros(256 if units is _bytes else sys.maxunicode + 1, np.int64)
-    for piece in read_text(path, chunk=_CHUNK):
+    for piece in _pieces(paths):
         counted = np.bincount(units(piece))
         points[: len(counted)] += counted
     present = np.flatnonzero(points)
@@ -111,8 +113,7 @@ def encode_text(path: str | Path, folder: str | Path, alphabet: Alphabet | None 
         raise InputError(
             f"{strange.size} character{'s' * (strange.size > 1)} not in the alphabet of {len(alphabet)}: {shown}"
             f"{', ...' * (strange.size > 5)}",
-            path=path,
-            line=_line_of(path, chr(int(strange[0]))),
+            **_place_of(paths, chr(int(strange[0]))),
         )
     table[table < 0] = alphabet.unknown or 0
     counts = np.bincount(table[present], weights=points[present], minlength=len(alphabet)).astype(np.int64)
@@ -124,7 +125,7 @@ def encode_text(path: str | Path, folder: str | Path, alphabet: Alphabet | None 
             header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (total,)}
             np.lib.format.write_array_header_1_0(file, header)
             written = 0
-            for piece in read_text(path, chunk=_CHUNK):
+            for piece in _pieces(paths):
                 ids = narrow[units(piece)]
                 ids.tofile(file)
                 written += len(ids)
@@ -153,11 +154,18 @@ def _table(alphabet: Alphabet, size: int) -> np.ndarray:
     return table
 
 
-def _line_of(path: Path, character: str) -> int | None:
-    line = 1
-    for piece in read_text(path, chunk=_CHUNK):
-        at = piece.find(character)
-        if at >= 0:
-            return line + piece.count("\n", 0, at)
-        line += piece.count("\n")
-    return None
+def _pieces(paths: Sequence[Path]) -> Iterator[str]:
+    for path in paths:
+        yield from read_text(path, chunk=_CHUNK)
+
+
+def _place_of(paths: Sequence[Path], character: str) -> dict[str, Any]:
+    """Where a character stands first: the file and the line."""
+    for path in paths:
+        line = 1
+        for piece in read_text(path, chunk=_CHUNK):
+            at = piece.find(character)
+            if at >= 0:
+                return {"path": path, "line": line + piece.count("\n", 0, at)}
+            line += piece.count("\n")
+    return {"path": paths[0], "line": None}

@@ -17,7 +17,10 @@ class Characters(Section):
     """A vector of each word's spelling."""
 
     kind: Literal["characters"]
-    encoder: Literal["cnn", "lstm"] = Field(default="cnn", description="how characters are read")
+    encoder: Literal["cnn", "lstm", "lstm-last"] = Field(
+        default="cnn",
+        description="how characters are read; lstm-last takes the outputs at a word's last character, as Flair does",
+    )
     size: PositiveInt = Field(default=30, description="length of a character vector")
     filters: PositiveInt = Field(default=50, description="filters of each width, or LSTM units per direction")
     widths: tuple[PositiveInt, ...] = Field(default=(3,), description="widths of the filters")
@@ -45,7 +48,12 @@ class Characters(Section):
             )
         else:
             encoder = CharacterLSTM.init(
-                key, indexer.size, embedding_features=self.size, hidden=self.filters, dropout=self.dropout
+                key,
+                indexer.size,
+                embedding_features=self.size,
+                hidden=self.filters,
+                dropout=self.dropout,
+                last=self.encoder == "lstm-last",
             )
         return CharacterEmbedding(encoder=encoder, name=indexer.name)
 

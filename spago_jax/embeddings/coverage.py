@@ -2,12 +2,14 @@
 """How many words of a text have a given vector, and by which of their forms."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable
 
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.notes import Notes
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.word_index import WordIndexer
+from spago_jax.errors import InputWarning
 
 __all__ = ["Coverage", "coverage", "say_coverage"]
 
@@ -19,32 +21,35 @@ class Coverage:
     Attributes:
         exact: those that have one as they stand.
         lower: those that have that of their lower-cased form.
-        digits: those that have that of the word with zeros for its digits.
+        digits: those that have that of the word with other digits.
         none: those without one.
+        parts: those whose vector is made of the vectors of their parts.
     """
 
     exact: int = 0
     lower: int = 0
     digits: int = 0
     none: int = 0
+    parts: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.exact + self.lower + self.digits + self.none
+        return self.exact + self.lower + self.digits + self.none + self.parts
 
     def to_json(self) -> dict[str, int]:
-        """Returns the four counts."""
-        return dataclasses.asdict(self)
+        """Returns the counts; that of parts only where there are some."""
+        return {name: count for name, count in dataclasses.asdict(self).items() if count or name != "parts"}
 
     def __str__(self) -> str:
         def share(count: int) -> str:
             return f"{100 * count / max(self.total, 1):.1f} %"
 
         found = self.total - self.none
+        parts = f", by their parts {share(self.parts)}" if self.parts else ""
         return (
             f"{share(found)} of {self.total:,} (as they stand {share(self.exact)}, lower-cased {share(self.lower)},"
-            f" digits as zeros {share(self.digits)})"
+            f" digits as zeros {share(self.digits)}{parts})"
         )
 
 
@@ -71,7 +76,7 @@ def coverage(indexer: TokenIndexer, lexicon: Lexicon) -> tuple[Coverage, Coverag
     >>> print(tokens)
     75.0 % of 4 (as they stand 50.0 %, lower-cased 25.0 %, digits as zeros 0.0 %)
     """
-    if not isinstance(indexer, WordIndexer) or not indexer.given:
+    if not isinstance(indexer, WordIndexer) or not (indexer.given or indexer.composed):
         return None
     tokens, forms = Coverage(), Coverage()
     for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
@@ -85,15 +90,34 @@ def _how(indexer: WordIndexer, form: str) -> str:
     word = indexer.word(form)
     given = None if word is None else indexer.given_word(word)
     if given is None:
-        return "none"
+        return "parts" if word in indexer.composed else "none"
     if given == form:
         return "exact"
     return "lower" if given == form.lower() else "digits"
 
 
+FLOOR = 0.5
+"""The share of the tokens that should have a given vector: below it, the vectors are hardly those of this text."""
+
+
 def say_coverage(notes: Notes, indexers: Iterable[TokenIndexer], lexicon: Lexicon) -> None:
-    """Notes how many tokens and words of a part of the data have a given vector, for each embedding that has some."""
+    """Notes how many tokens and words of a part of the data have a given vector, for each embedding that has some.
+
+    Warns where they are fewer than ``FLOOR`` of the tokens, with the most frequent words without one.
+    """
     for indexer in indexers:
         found = coverage(indexer, lexicon)
-        if found is not None:
-            notes.say(f"{indexer.name}: {found[0]} tokens and {found[1]} words have a given vector")
+        if found is None:
+            continue
+        notes.say(f"{indexer.name}: {found[0]} tokens and {found[1]} words have a given vector")
+        have = found[0].total - found[0].none
+        if isinstance(indexer, WordIndexer) and have < FLOOR * found[0].total:
+            counts = zip(lexicon.counts.tolist(), lexicon, strict=True)
+            missing = sorted(((-count, form) for count, form in counts if _how(indexer, form) == "none"))[:5]
+            listed = ", ".join(repr(form) for _, form in missing)
+            warnings.warn(
+                f"{indexer.name}: only {have / found[0].total:.1%} of {found[0].total:,} tokens have a given vector, "
+                f"not {listed}; is the file of vectors of this language and case?",
+                InputWarning,
+                stacklevel=2,
+            )

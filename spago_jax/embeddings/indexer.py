@@ -10,13 +10,19 @@ import numpy as np
 
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.ragged import RaggedArray
+from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.registry import Registry
 
 INDEXERS = Registry(
     "embedding",
     {
         "words": "spago_jax.embeddings.word_index:WordIndexer",
+        "contextual-strings": "spago_jax.embeddings.contextual_index:ContextualIndexer",
         "characters": "spago_jax.embeddings.character_index:CharacterIndexer",
+        "byte-pair": "spago_jax.embeddings.byte_pair_index:BytePairIndexer",
+        "pooled-strings": "spago_jax.embeddings.pooled_index:PooledIndexer",
+        "hashes": "spago_jax.embeddings.hash_index:HashIndexer",
+        "stored-words": "spago_jax.embeddings.store_index:StoreIndexer",
         "shapes": "spago_jax.embeddings.shape_index:ShapeIndexer",
         "transformer": "spago_jax.embeddings.transformer_index:TransformerIndexer",
     },
@@ -91,6 +97,24 @@ def merged_arrays(
 ) -> dict[str, np.ndarray]:
     """The arrays of a batch of several embeddings together."""
     return {name: array for indexer in indexers for name, array in indexer.arrays(tables, forms, length).items()}
+
+
+def with_vectors(
+    arrays: dict[str, np.ndarray], vectors: Mapping[str, SentenceVectors], indices: np.ndarray, length: int
+) -> dict[str, np.ndarray]:
+    """The arrays of a batch with vectors that were computed before, as ``NAME_vectors``, in the place of characters.
+
+    Args:
+        arrays: those of ``merged_arrays``.
+        vectors: by the names of the embeddings.
+        indices: the rows of the batch.
+        length: the length that sentences are padded to.
+    """
+    for name, found in vectors.items():
+        characters = tuple(f"{name}_{side}{end}" for side in ("forward", "backward") for end in ("", "_at"))
+        arrays = {key: array for key, array in arrays.items() if key not in characters}
+        arrays[f"{name}_vectors"] = found.gather(indices, length)
+    return arrays
 
 
 def most_positions(

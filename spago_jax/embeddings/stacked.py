@@ -9,14 +9,28 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from spago_jax.core import Array, Module, Rng, child
+from spago_jax.core.show import memory
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.data.notes import Notes
+from spago_jax.data.ragged import RaggedArray
+from spago_jax.embeddings.byte_pairs import BytePairs
 from spago_jax.embeddings.characters import Characters
+from spago_jax.embeddings.contextual import ContextualStrings
+from spago_jax.embeddings.contextual_index import ContextualIndexer
+from spago_jax.embeddings.frozen import cached_vectors
+from spago_jax.embeddings.hashes import Hashes
 from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.embeddings.pooled import PooledEmbedding, PooledStrings
+from spago_jax.embeddings.pooled_index import PooledIndexer
+from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.embeddings.shapes import Shapes
 from spago_jax.embeddings.transformer import Transformer
 from spago_jax.embeddings.words import Words
 
-EmbeddingConfig = Annotated[Words | Characters | Shapes | Transformer, Field(discriminator="kind")]
+EmbeddingConfig = Annotated[
+    Words | Characters | Shapes | Hashes | BytePairs | Transformer | ContextualStrings | PooledStrings,
+    Field(discriminator="kind"),
+]
 
 
 def names_of(configs: Sequence[Any]) -> list[str]:
@@ -27,8 +41,9 @@ def names_of(configs: Sequence[Any]) -> list[str]:
     """
     names: list[str] = []
     for config in configs:
-        count = sum(1 for name in names if name.rstrip("0123456789") == config.kind)
-        names.append(f"{config.kind}{count + 1}" if count else config.kind)
+        kind = config.kind.replace("-", "_")
+        count = sum(1 for name in names if name.rstrip("0123456789") == kind)
+        names.append(f"{kind}{count + 1}" if count else kind)
     return names
 
 
@@ -57,6 +72,52 @@ def extend(configs: Sequence[Any], indexers: Sequence[TokenIndexer], lexicon: Le
 
 GROWING = ("embeddings.parts.*.weight", "embeddings.parts.*.unknown_probability")
 """The arrays that have one row per form: those of trained forms come first."""
+
+
+def remember(configs: Sequence[Any], indexers: Sequence[TokenIndexer], forms: RaggedArray, lexicon: Lexicon) -> None:
+    """Lets embeddings that have a memory of words read the training data once, sentence after sentence.
+
+    Args:
+        configs: of the embeddings.
+        indexers: their host halves, whose memories are filled.
+        forms: the forms of each sentence.
+        lexicon: what the forms are.
+    """
+    for config, indexer in zip(configs, indexers, strict=False):  # of another model they may be fewer; it is said later
+        if isinstance(config, PooledStrings) and isinstance(indexer, PooledIndexer):
+            config.remember(indexer, forms, lexicon)
+
+
+def cached(
+    configs: Sequence[Any], indexers: Sequence[TokenIndexer], forms: RaggedArray, lexicon: Lexicon, notes: Notes
+) -> dict[str, SentenceVectors]:
+    """Returns the vectors of a corpus of the embeddings that keep theirs on disk, by the names of their arrays.
+
+    Args:
+        configs: of the embeddings.
+        indexers: their host halves.
+        forms: the forms of each sentence.
+        lexicon: what the forms are.
+        notes: what is said about the corpus.
+    """
+    found: dict[str, SentenceVectors] = {}
+    for config, indexer in zip(configs, indexers, strict=False):
+        if isinstance(config, ContextualStrings) and isinstance(indexer, ContextualIndexer) and config.cache:
+            module = config.from_data(config.init(jax.random.key(0), indexer), indexer, lexicon)
+            inner = module.inner if isinstance(module, PooledEmbedding) else module
+            vectors, folder, there = cached_vectors(inner, indexer, forms, lexicon)
+            said = "read from" if there else "computed once, into"
+            notes.say(
+                f"{len(vectors.values):,} vectors of {indexer.name}, {memory(vectors.values.nbytes)}, {said} {folder}"
+            )
+            found[indexer.name] = vectors
+    return found
+
+
+def frozen_paths(configs: Any) -> list[str]:
+    """Patterns of the arrays of pre-trained models that are not trained, in a list of embeddings' configs."""
+    kept = [number for number, config in enumerate(configs) if not getattr(config, "fine_tune", True)]
+    return [f"embeddings.parts.{number}.*" for number in kept]
 
 
 class StackedEmbeddings(Module):

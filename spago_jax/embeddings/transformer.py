@@ -2,7 +2,7 @@
 """A pre-trained encoder as an embedding of tokens."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -126,9 +126,3 @@ def _means(states: Array, starts: Array, counts: Array) -> Array:
     held = (places >= starts[..., None]) & (places < (starts + counts)[..., None])
     shares = held / jnp.maximum(counts, 1)[..., None]
     return jnp.einsum("...tl,...lh->...th", shares.astype(states.dtype), states)
-
-
-def frozen_paths(configs: Any) -> list[str]:
-    """Patterns of the arrays of encoders that are not trained, in a list of embeddings' configs."""
-    kept = [number for number, config in enumerate(configs) if isinstance(config, Transformer) and not config.fine_tune]
-    return [f"embeddings.parts.{number}.*" for number in kept]

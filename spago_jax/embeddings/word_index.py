@@ -3,6 +3,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.embeddings.lookup import found_form
 from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
@@ -23,20 +25,23 @@ class WordIndexer(TokenIndexer):
         name: of its array in a batch.
         vocabulary: the known words; id 0 is padding and id 1 the unknown word.
         lowercase: look words up in lower case only.
+        match: how a form is found among the words, see ``lookup.variants``; None for the rule above.
 
     Attributes:
         vectors: given vectors, until the table of the model is made from them.
         given: the words with a given vector.
-        case_fallback: whether a word without one has that of its lower-cased form.
+        composed: the words of the vocabulary whose given vector is made of those of their parts.
+        rule: how the given vector of a word is looked up.
     """
 
     kind: ClassVar[str] = "words"
 
-    def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False):
-        self.name, self.vocabulary, self.lowercase = name, vocabulary, lowercase
+    def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False, match: str | None = None):
+        self.name, self.vocabulary, self.lowercase, self.match = name, vocabulary, lowercase, match
         self.vectors: WordVectors | None = None
         self.given: frozenset[str] = frozenset()
-        self.case_fallback = False
+        self.composed: frozenset[str] = frozenset()
+        self.rule = "exact"
 
     @classmethod
     def fit(
@@ -48,23 +53,26 @@ class WordIndexer(TokenIndexer):
         min_count: int = 1,
         max_words: int = 200_000,
         vectors: WordVectors | None = None,
-        case_fallback: bool | None = None,
+        lookup: str | None = None,
     ) -> Self:
         """Counts the forms of the training data; words with a given vector are known whatever their count.
 
-        ``case_fallback`` is as for ``use``.
+        ``lookup`` is as for ``use``.
         """
         counts: Counter[str] = Counter()
         for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
             counts[form.lower() if lowercase else form] += count
         known = {word: count for word, count in counts.items() if count >= min_count}
-        for word in () if vectors is None else vectors.words:
-            if len(known) >= max_words:
-                break
-            known.setdefault(word, counts.get(word, 0) or 1)
-        made = cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase)
         if vectors is not None:
-            made.use(vectors, case_fallback)
+            for word in vectors.words:
+                if len(known) >= max_words:
+                    break
+                if not vectors.broken or _is_unicode(word):
+                    known.setdefault(word, counts.get(word, 0) or 1)
+        match = "digits" if lookup == "digits" else None
+        made = cls(name, Vocabulary.from_counts(known, max_size=max_words + 2), lowercase, match)
+        if vectors is not None:
+            made.use(vectors, lookup)
         return made
 
     def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "WordIndexer":
@@ -74,24 +82,26 @@ class WordIndexer(TokenIndexer):
             if self.id(form) == self.vocabulary.unknown_id:
                 counts[form.lower() if self.lowercase else form] += count
         new = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
-        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase)
+        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase, self.match)
 
-    def use(self, vectors: WordVectors, case_fallback: bool | None = None) -> None:
+    def use(self, vectors: WordVectors, lookup: str | None = None) -> None:
         """Keeps given vectors, for the table of the model to be made from.
 
         Args:
             vectors: the vectors.
-            case_fallback: give words without a vector that of their lower-cased form; by default where no word of
-                the vectors has a capital, so that they know one form of each word only.
+            lookup: the rule by which the vector of a word is found, see ``lookup.variants``; by default ``lower`` where
+                no word of the vectors has a capital, so that they know one form of each word only, else ``exact``.
         """
         self.vectors, self.given = vectors, frozenset(vectors.words)
-        self.case_fallback = vectors.uncased if case_fallback is None else case_fallback
+        self.rule = ("lower" if vectors.uncased else "exact") if lookup is None else lookup
+        if vectors.subwords is not None:
+            others = [word for word in self.vocabulary if self.given_word(word) is None]
+            _, known = vectors.subwords.compose(others)
+            self.composed = frozenset(word for word, has in zip(others, known.tolist(), strict=True) if has)
 
     def given_word(self, word: str) -> str | None:
         """The word whose given vector a word of the vocabulary has, or None."""
-        if word in self.given:
-            return word
-        return word.lower() if self.case_fallback and word.lower() in self.given else None
+        return found_form(word, self.rule, self.given)
 
     @property
     def size(self) -> int:
@@ -101,6 +111,8 @@ class WordIndexer(TokenIndexer):
     def word(self, form: str) -> str | None:
         """The word of the vocabulary that a form is read as, or None for the unknown word."""
         word = form.lower() if self.lowercase else form
+        if self.match is not None:
+            return found_form(word, self.match, self.vocabulary)
         for variant in (word, form.lower(), normalise(form, lower=self.lowercase)):
             if variant in self.vocabulary:
                 return variant
@@ -131,12 +143,26 @@ class WordIndexer(TokenIndexer):
     def save(self, folder: Path) -> None:
         """Writes ``NAME.json`` (the words) and ``NAME.settings.json``."""
         self.vocabulary.save(folder / f"{self.name}.json")
-        save_settings(folder, self.name, lowercase=self.lowercase)
+        others = {} if self.match is None else {"match": self.match}
+        save_settings(folder, self.name, lowercase=self.lowercase, **others)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        return cls(name, Vocabulary.load(folder / f"{name}.json"), **load_settings(folder, name, lowercase=bool))
+        return cls(
+            name,
+            Vocabulary.load(folder / f"{name}.json"),
+            **load_settings(folder, name, {"match": str}, lowercase=bool),
+        )
+
+
+def _is_unicode(word: str) -> bool:
+    """Whether a word has no bytes that are not UTF-8, which no text can hold."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def save_settings(folder: Path, name: str, **settings: object) -> None:
@@ -144,8 +170,8 @@ def save_settings(folder: Path, name: str, **settings: object) -> None:
     (folder / f"{name}.settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 
-def load_settings(folder: Path, name: str, **kinds: type) -> dict:
-    """Reads the settings of an indexer, each of which has to be of its type.
+def load_settings(folder: Path, name: str, optional: Mapping[str, type] | None = None, /, **kinds: type) -> dict:
+    """Reads the settings of an indexer, each of which has to be of its type; those of ``optional`` may be absent.
 
     Raises:
         InputError: where they are missing or damaged.
@@ -155,6 +181,7 @@ def load_settings(folder: Path, name: str, **kinds: type) -> dict:
         found = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"the assets cannot be read: {error}", path=path) from None
+    kinds |= {key: kind for key, kind in (optional or {}).items() if key in found}
     if {key: type(value) for key, value in found.items()} != kinds:
         wanted = ", ".join(f"{key}: {kind.__name__}" for key, kind in kinds.items())
         raise InputError(f"the assets cannot be read: {found}, expected {wanted}", path=path)

@@ -7,13 +7,17 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spago_jax.core import Array, Module, Rng, buffer, flat, static, unflat
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.formats.reader import refuse_missing
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.lookup import Rule
 from spago_jax.embeddings.read_vectors import read_word_vectors
+from spago_jax.embeddings.store.manifest import Manifest
+from spago_jax.embeddings.store_index import StoreIndexer
+from spago_jax.embeddings.stored_words import FixedStoredWords, StoredWords
 from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.errors import InputError
@@ -27,12 +31,21 @@ class Words(Section):
 
     kind: Literal["words"]
     size: PositiveInt = Field(default=100, description="length of a word vector (that of the file, where there is one)")
-    vectors: str | None = Field(default=None, description="file of word vectors, GloVe or word2vec format")
-    lowercase: bool = Field(default=False, description="look words up in lower case")
-    case_fallback: bool | None = Field(
+    vectors: str | None = Field(
         default=None,
-        description="give words without a vector that of their lower-cased form; by default where no word of the file "
-        "has a capital",
+        description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret or BPEmb",
+    )
+    store: str | None = Field(
+        default=None,
+        description="store of vectors (`spago-jax vectors convert`) that stays on disk: only rows of a batch are read, "
+        "and trained where they lie",
+    )
+    lowercase: bool = Field(default=False, description="look words up in lower case")
+    lookup: Rule | None = Field(
+        default=None,
+        description="how a word's given vector is found: exact; lower: else that of its lower-cased form; digits: else "
+        "also that with # or 0 for its digits (Flair). By default lower where no word of the file has a capital, else "
+        "exact",
     )
     min_count: PositiveInt = Field(default=1, description="rarer training words without a given vector are unknown")
     max_words: PositiveInt = Field(default=200_000, description="at most this many words")
@@ -41,10 +54,32 @@ class Words(Section):
         default=0.25, ge=0, description="a in a / (a + count), the chance that a training word is read as unknown"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _older_key(cls, given: Any) -> Any:
+        """Reads ``case_fallback`` of configs of versions up to 0.1."""
+        if isinstance(given, dict) and "case_fallback" in given and given.get("lookup") is None:
+            rule = {True: "lower", False: "exact"}.get(given["case_fallback"])
+            given = {key: value for key, value in given.items() if key != "case_fallback"} | {"lookup": rule}
+        return given
+
     def check(self, key: str) -> None:
-        """Refuses a file of vectors that is not there."""
+        """Refuses a file of vectors that is not there, and a store of another size."""
         if self.vectors is not None:
             refuse_missing({f"{key}.vectors": [Path(self.vectors)]})
+        if self.store is None:
+            return
+        if self.vectors is not None or self.lowercase:
+            other = "vectors" if self.vectors is not None else "lowercase"
+            way = "make the store of them" if other == "vectors" else "set lookup: lower"
+            raise InputError(f"{key}.{other} and {key}.store exclude each other: {way}")
+        held = Manifest.load(Path(self.store))
+        if held.keys != "words":
+            raise InputError(f"{key}.store: its keys are {held.keys}, expected words", path=self.store)
+        if held.dimensions != self.size:
+            raise InputError(
+                f"{key}.size = {self.size}, but this store has {held.dimensions} numbers each", path=self.store
+            )
 
     def read_vectors(self, key: str = "words") -> WordVectors | None:
         """The vectors of the file, or None where there is no file.
@@ -61,8 +96,10 @@ class Words(Section):
             )
         return vectors
 
-    def fit(self, name: str, lexicon: Lexicon) -> WordIndexer:
-        """The ids of the words of the training data and of the file of vectors."""
+    def fit(self, name: str, lexicon: Lexicon) -> WordIndexer | StoreIndexer:
+        """The ids of the words of the training data and of the file of vectors, or the rows of a store."""
+        if self.store is not None:
+            return StoreIndexer(name, Path(self.store), self.lookup or "lower", self.trainable)
         return WordIndexer.fit(
             name,
             lexicon,
@@ -70,31 +107,49 @@ class Words(Section):
             min_count=self.min_count,
             max_words=self.max_words,
             vectors=self.read_vectors(f"model.embeddings.{name}"),
-            case_fallback=self.case_fallback,
+            lookup=self.lookup,
         )
 
-    def init(self, key: Array, indexer: WordIndexer) -> "WordEmbedding":
-        """A fresh table of vectors."""
+    def init(self, key: Array, indexer: Any) -> Any:
+        """A fresh table of vectors, or what reads those of a store."""
+        if self.store is not None:
+            if self.trainable:
+                return StoredWords.init(self.size, name=indexer.name)
+            return FixedStoredWords(features=self.size, name=indexer.name)
         return WordEmbedding.init(key, indexer.size, self.size, name=indexer.name, trainable=self.trainable)
 
-    def from_data(self, module: "WordEmbedding", indexer: WordIndexer, lexicon: Lexicon) -> "WordEmbedding":
+    def from_data(self, module: Any, indexer: Any, lexicon: Lexicon) -> Any:
         """The module with the vectors of the file, and the chance that each training word is read as unknown."""
+        if self.store is not None:
+            return module
         new: dict[str, Any] = {
             "unknown_probability": jnp.asarray(indexer.unknown_probability(lexicon, self.unknown_rate))
         }
         if indexer.vectors is None and (again := self.read_vectors()) is not None:
-            indexer.use(again, self.case_fallback)
+            indexer.use(again, self.lookup)
         vectors, indexer.vectors = indexer.vectors, None  # read once, by ``fit``, and not kept
         if vectors is not None:
             table = np.array(flat(module)["table.weight"])
+            rows, given = _given_rows(vectors, indexer)
             # Words without a vector of their own start with numbers of the same size as the given ones.
-            table[1:] *= vectors.matrix.std() / max(float(table[1:].std()), 1e-8)
-            for row, word in enumerate(indexer.vocabulary):
-                given = indexer.given_word(word)
-                if given is not None and row not in (PADDING, UNKNOWN):
-                    table[row] = vectors[given]
+            like = vectors.matrix if len(vectors) else given
+            table[1:] *= like.std() / max(float(table[1:].std()), 1e-8) if like.size else 1.0
+            table[rows] = given
             new["table.weight"] = jnp.asarray(table)
         return unflat(module, new, partial=True)
+
+
+def _given_rows(vectors: WordVectors, indexer: WordIndexer) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of the words with a given vector, and the vectors, those composed of parts among them."""
+    words = [(row, word) for row, word in enumerate(indexer.vocabulary) if row not in (PADDING, UNKNOWN)]
+    found = [(row, form) for row, word in words if (form := indexer.given_word(word)) is not None]
+    rows = [row for row, _ in found]
+    values = [vectors.matrix[[vectors.index[form] for _, form in found]]]
+    made = [(row, word) for row, word in words if word in indexer.composed]
+    if made and vectors.subwords is not None:
+        rows += [row for row, _ in made]
+        values.append(vectors.subwords.compose([word for _, word in made])[0])
+    return np.array(rows, np.int64), np.concatenate(values)
 
 
 class WordEmbedding(Module):

@@ -40,10 +40,12 @@ class CharacterLM(Module):
         layers: int = 1,
         projection: int | None = None,
         dropout: float = 0.0,
+        reset_after: bool = False,
     ) -> "CharacterLM":
-        """A fresh model for an alphabet of so many characters."""
+        """A fresh model for an alphabet of so many characters; ``reset_after`` is a form of the GRU, see ``nn.GRU``."""
         keys = jax.random.split(key, 4)
-        rnn = StackedRNN.init(keys[1], embedding, hidden, layers=layers, cell=cell, dropout=dropout)
+        options: dict[str, Any] = {"reset_after": True} if reset_after else {}
+        rnn = StackedRNN.init(keys[1], embedding, hidden, layers=layers, cell=cell, dropout=dropout, **options)
         return cls(
             embedding=Embedding.init(keys[0], alphabet, embedding),
             rnn=rnn,

@@ -81,7 +81,8 @@ class CharacterCNN(Module):
 class CharacterLSTM(Module):
     """The final states of a BiLSTM over the characters: int[..., characters] -> [..., features].
 
-    ``y = [forward; backward]``. Source: Lample et al. (2016).
+    ``y = [forward; backward]``. With ``last``, the outputs at the last character instead: of the backward LSTM the
+    state after one step. Source: Lample et al. (2016); Flair's ``CharacterEmbeddings`` for ``last``.
 
     >>> encoder = CharacterLSTM.init(jax.random.key(0), characters=100, embedding_features=8, hidden=5)
     >>> encoder(jnp.ones((4, 7, 12), int), jnp.full((4, 7), 12)).shape
@@ -91,6 +92,7 @@ class CharacterLSTM(Module):
     embedding: Embedding
     rnn: BiRNN
     dropout: float = static(default=0.0)
+    last: bool = static(default=False)
 
     @classmethod
     def init(
@@ -101,6 +103,7 @@ class CharacterLSTM(Module):
         embedding_features: int = 25,
         hidden: int = 25,
         dropout: float = 0.0,
+        last: bool = False,
     ) -> "CharacterLSTM":
         """``hidden`` units a direction over vectors of ``embedding_features``.
 
@@ -112,6 +115,7 @@ class CharacterLSTM(Module):
             embedding=Embedding.init(first, characters, embedding_features),
             rnn=BiRNN.init(second, embedding_features, hidden, cell="lstm"),
             dropout=check_rate(dropout, "dropout"),
+            last=last,
         )
 
     @property
@@ -122,5 +126,8 @@ class CharacterLSTM(Module):
     def __call__(self, ids: Array, lengths: Array, *, rng: Rng | None = None) -> Array:
         """int[..., characters], int[...] -> [..., features]; dropout lies on the character vectors."""
         xs = dropout(self.embedding(ids), self.dropout, child(rng, "characters"))
-        _, (first, last) = self.rnn(xs, lengths)
+        ys, (first, last) = self.rnn(xs, lengths)
+        if self.last:
+            at = jnp.maximum(lengths - 1, 0)[..., None, None]
+            return jnp.take_along_axis(ys, at, axis=-2, mode="clip")[..., 0, :]  # zeros for a word without characters
         return jnp.concatenate([first.hidden, last.hidden], axis=-1)

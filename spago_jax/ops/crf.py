@@ -289,6 +289,40 @@ def path_probabilities(
     return single, link
 
 
+def running_shares(emissions: jax.Array, transitions: jax.Array, stop: jax.Array | None = None) -> jax.Array:
+    """The softmax over tags of the Viterbi scores up to each step: [..., time, tags].
+
+    ``d_t[y] = emission_t[y] + max_x (d_{t-1}[x] + follow[x, y])``, ``share_t = softmax(d_t)``. It looks at what stands
+    before a step alone, so it is not the probability of a tag; Flair prints its maximum as a tag's score.
+
+    Args:
+        emissions: [..., time, tags].
+        transitions: [tags + 1, tags + 1]; [0, 0] is that of a sequence without steps.
+        stop: [..., time], emissions of STOP, which Flair counts as one more tag; it has a share that is left out.
+
+    >>> running_shares(jnp.zeros((1, 2)), jnp.zeros((3, 3))), running_shares(jnp.zeros((1, 1)), jnp.zeros((2, 2)),
+    ...                                                                      jnp.zeros(1))
+    (Array([[0.5, 0.5]], dtype=float32), Array([[0.5]], dtype=float32))
+    """
+    given = emissions
+    emissions, _, lead = _fold(emissions, transitions, None)
+    time, batch, count = emissions.shape
+    start, follow, end = _scores(transitions, None, emissions.dtype)
+    none = jnp.full((time, batch), BANNED, emissions.dtype)
+    stops = none if stop is None else jnp.asarray(stop, emissions.dtype).reshape(batch, time).T
+
+    def forward(best, inputs):
+        emission, stopping, later = inputs
+        new = jnp.where(later, jnp.max(best[:, None, :] + follow.T, axis=-1) + emission, best)
+        last = jnp.where(later, jnp.max(best + over(end, best), axis=-1), transitions[0, 0].astype(best.dtype))
+        whole = jnp.concatenate([new, (last + stopping)[:, None]], axis=-1)
+        return new, jax.nn.softmax(whole, axis=-1)[:, :count]
+
+    later = jnp.arange(time) > 0
+    _, shares = lax.scan(forward, over(start, emissions[0]) + emissions[0], (emissions, stops, later))
+    return same_steps(jnp.swapaxes(shares, 0, 1).reshape(*lead, time, count), given)
+
+
 def _advance(alpha: jax.Array, follow: jax.Array, emission: jax.Array, here: jax.Array) -> jax.Array:
     """One step of the forward algorithm in log space, for the sequences whose step is real."""
     new = emission + jax.nn.logsumexp(alpha[:, :, None] + follow[None], axis=1)

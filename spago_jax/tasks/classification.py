@@ -2,7 +2,7 @@
 """The answers of classifiers, whatever they read: a class, several labels, or a number."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,16 +182,17 @@ def labeled(
     labels: Sequence[str],
     *,
     top_k: int = 5,
-    threshold: float = 0.5,
+    threshold: float | Mapping[str, float] = 0.5,
     given: Given = Given(),
 ) -> Labels:
-    """Returns the labels whose ``sigmoid(logits)`` reaches a threshold; arguments as for ``ranked``.
+    """Returns the labels whose ``sigmoid(logits)`` reaches a threshold, or that of each; arguments as for ``ranked``.
 
     >>> labeled(np.array([2.0, -1.0, 0.5]), ["a", "b", "c"]).labels
     ('a', 'c')
     """
     probabilities = 1.0 / (1.0 + np.exp(-np.asarray(logits, np.float64)))
-    found = [pair for pair in _best(probabilities, labels, len(labels)) if pair[1] >= threshold]
+    least = threshold if isinstance(threshold, Mapping) else dict.fromkeys(labels, threshold)
+    found = [pair for pair in _best(probabilities, labels, len(labels)) if pair[1] >= least[pair[0]]]
     return Labels(tuple(label for label, _ in found), _best(probabilities, labels, top_k), given)
 
 

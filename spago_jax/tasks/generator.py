@@ -99,7 +99,7 @@ class Generator(Predictor):
             texts = [""] * len(prompts)
             for pieces in self._together(prompts, characters, (seed, number), **options):
                 texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
-            yield from map(self.processor.answer, prompts, texts)
+            yield from map(self.processor.answer, prompts, map(self.processor.ordered, texts))
             number += len(prompts)
 
     def prepare(self, value: Any, **options: Any) -> Prepared:
@@ -133,7 +133,7 @@ class Generator(Predictor):
         **options: Any,
     ) -> Iterator[str]:
         """The answers as text, each piece as soon as it is written."""
-        if form != "text":
+        if form != "text" or self.processor.backward:  # what stands before a prompt is known at the end
             answers = self.stream(inputs, at_once=at_once, **options)
             yield from (written(self.name, answer, form, paint) for answer in answers)
             return
@@ -158,14 +158,16 @@ class Generator(Predictor):
     ) -> Iterator[str]:
         """The continuation of a prompt, in pieces as they come; the arguments are those of ``stream``.
 
-        ``number`` is the place of the prompt among others of one call.
+        ``number`` is the place of the prompt among others of one call. Of a backward model, each piece stands before
+        the one that came before it.
 
         Raises:
             InputError: for a character that the model does not know, or an option out of range; before anything is
                 written.
         """
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop}
-        return (piece for (piece,) in self._together([prompt], characters, (seed, number), **options))
+        together = self._together([prompt], characters, (seed, number), **options)
+        return (self.processor.ordered(piece) for (piece,) in together)
 
     def _together(
         self,
@@ -184,7 +186,7 @@ class Generator(Predictor):
             raise InputError("stop is empty: expected the text that a continuation ends with, or None")
         ids = [self.processor.ids(refuse_surrogates(prompt) or self.processor.start()) for prompt in prompts]
         end = self.processor.ids(refuse_surrogates(stop or ""))
-        return self._pieces(ids, characters, choice, noise, stop, end)
+        return self._pieces(ids, characters, choice, noise, stop and self.processor.ordered(stop), end)
 
     def _pieces(
         self,
@@ -209,17 +211,38 @@ class Generator(Predictor):
         Raises:
             InputError: for a text of fewer than two characters, or a character that the model does not know.
         """
+        return -float(self._log_probabilities(text).sum()) / (len(text) - 1)
+
+    def log_probabilities(self, text: str) -> np.ndarray:
+        """The log-probability of each character of a text, given those that the model reads before it.
+
+        The character that is read first, the last one for a backward model, has none: NaN.
+
+        Raises:
+            InputError: as ``nats``.
+        """
+        found = self._log_probabilities(text)
+        if len(found) == len(text) - 1:
+            values = np.r_[np.nan, found]
+        else:  # bytes: each character's are added up
+            ids = self.processor.ids(text)
+            values = np.bincount(np.cumsum((ids & 0xC0) != 0x80)[1:] - 1, found, len(text))
+            values[0] = np.nan
+        return values[::-1] if self.processor.backward else values
+
+    def _log_probabilities(self, text: str) -> np.ndarray:
+        """Of each id after the first."""
         if len(text) < 2:
             raise InputError("a text of fewer than two characters has no next character to predict")
-        ids, state, total = self.processor.ids(refuse_surrogates(text)), self.engine.start(), 0.0
+        ids, state, found = self.processor.ids(refuse_surrogates(text)), self.engine.start(), []
         for at in range(0, len(ids) - 1, _READ):
             piece = ids[at : at + _READ + 1]
             logits, state = read_piece(self.engine, piece[:-1], state)
             scores = np.asarray(logits, np.float64)
             shifted = scores - scores.max(-1, keepdims=True)
-            log_probabilities = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-            total -= float(log_probabilities[np.arange(len(piece) - 1), piece[1:]].sum())
-        return total / (len(text) - 1)
+            normal = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+            found.append(normal[np.arange(len(piece) - 1), piece[1:]])
+        return np.concatenate(found)
 
     def perplexity(self, text: str) -> float:
         """``exp(nats(text))``: among how many equally probable characters the model would have to choose.

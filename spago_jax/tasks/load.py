@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 
 from spago_jax.compiler import Program, compile
-from spago_jax.core import Precision
+from spago_jax.core import Precision, flat, unflat
 from spago_jax.data.processor import load_settings
 from spago_jax.errors import CheckpointError, InputError, did_you_mean
+from spago_jax.interop.flair.file import is_flair
 from spago_jax.tasks.device_engine import DeviceEngine
 from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
+from spago_jax.tasks.language_modeling.predictor import LanguageModeling
 from spago_jax.tasks.model_call import ModelCall
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
@@ -26,7 +29,7 @@ from spago_jax.tasks.text_to_text.task import TextToTextTask
 from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
-from spago_jax.train.start import is_own_folder
+from spago_jax.train.start import IMPORTED, imported_weights, is_own_folder
 from spago_jax.train.task import Task
 
 if TYPE_CHECKING:
@@ -91,16 +94,50 @@ def open_run(path: str | Path, *, step: int | None = None, task: Task | None = N
     experiment = run_experiment(run) if task is None else task.experiment
     task = task or experiment.task_class.open(experiment, run.assets)
     assert task is not None
+    precision = Precision.parse(experiment.train.precision)
+    skeleton = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
+    if (run / IMPORTED).is_file():
+        if step:
+            raise CheckpointError(f"{run.path}: no checkpoint of step {step}; it was imported, and never trained here")
+        return TrainedRun(run, experiment, task, _imported_model(run, skeleton), 0)
     with closing(Checkpoints(run.checkpoints, metric=task.metric(), read_only=True)) as checkpoints:
         chosen = checkpoints.best() if step is None else step
         if chosen is None:
             raise CheckpointError(f"{run.checkpoints}: there is no checkpoint yet")
         if chosen not in checkpoints.steps():
             raise CheckpointError(f"{run.checkpoints}: no checkpoint of step {chosen}; there are {checkpoints.steps()}")
-        precision = Precision.parse(experiment.train.precision)
-        skeleton = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
         model, _ = checkpoints.load(chosen, skeleton, ("model", "average"))
     return TrainedRun(run, experiment, task, jax.device_put(model), chosen)
+
+
+def _imported_model(run: RunFolder, skeleton: Any) -> Any:
+    """The model of a folder that was imported.
+
+    Raises:
+        CheckpointError: for arrays that are damaged, or not those of its config.
+    """
+    arrays, wanted = imported_weights(run.path), flat(skeleton)
+    try:
+        return unflat(
+            skeleton, {path: jnp.asarray(a, getattr(wanted.get(path), "dtype", None)) for path, a in arrays.items()}
+        )
+    except InputError as error:
+        raise CheckpointError(f"{run / IMPORTED}: {error}") from None
+
+
+def open_model(path: str | Path) -> tuple[Task, Any]:
+    """Opens the task of a run, or of a file of Flair's, without data, and its trained model.
+
+    Raises:
+        InputError: where there is neither, or it is damaged.
+        CheckpointError: for a checkpoint that cannot be read.
+    """
+    if is_flair(path):
+        from spago_jax.interop.flair.open import import_flair
+
+        return import_flair(path).open()
+    trained = open_run(path)
+    return trained.task, trained.model
 
 
 def load_task(name: str, source: str | Path, *, step: int | None = None, **settings: Any) -> Predictor:
@@ -108,7 +145,8 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
 
     Args:
         name: of the task, such as ``token-classification``.
-        source: a run folder, an exported folder, or a folder or a name in Hugging Face's layout.
+        source: a run folder, an exported or an imported folder, a folder or a name in Hugging Face's layout, or a file
+            of Flair's.
         step: which checkpoint of a run; the best one by default.
         settings: how a pre-trained model is opened: ``dtype``, ``download``, ``max_length``, and what the task has.
 
@@ -116,12 +154,20 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
         InputError: for an unknown task, a folder that is none of these, or one of another task.
         CheckpointError: for a checkpoint or an exported program that cannot be read.
     """
+    if name == LanguageModeling.name:
+        generator = load_task("text-generation", source, step=step, **settings)
+        assert isinstance(generator, Generator)
+        return LanguageModeling(generator)
     folder = Path(source)
+    if is_flair(folder) and name in TASKS.names():
+        from spago_jax.interop.flair.open import load_flair
+
+        return load_flair(name, folder, **settings)
     is_run, is_exported = (folder / "config.yaml").is_file(), (folder / "manifest.json").is_file()
     if not is_run and not is_exported and name in PRETRAINED.names():
         return PRETRAINED.find(name).open(source, **settings)
     if name not in TASKS.names():
-        known = sorted({*TASKS.names(), *PRETRAINED.names()})
+        known = sorted({*TASKS.names(), *PRETRAINED.names(), LanguageModeling.name})
         raise InputError(f"unknown task {name!r}: {did_you_mean(name, known)}")
     if settings:
         raise InputError(f"{', '.join(settings)}: only a pre-trained model can be opened with settings", path=folder)

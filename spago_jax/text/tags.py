@@ -42,6 +42,7 @@ __all__ = [
 Scheme = Literal["IOB1", "IOB2", "BIOES", "BILOU", "IO", "plain"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 OUTSIDE = "O"
+UNKNOWN_TAG = "<unk>"
 # The prefixes of each scheme, and the ones of BIOES that mean the same.
 _PREFIXES = {"IOB1": {"B": "B", "I": "I"}, "IOB2": {"B": "B", "I": "I"}, "BIOES": {p: p for p in "BIES"}}
 _PREFIXES["BILOU"] = {"B": "B", "I": "I", "L": "E", "U": "S"}
@@ -82,7 +83,7 @@ def parse_scheme(name: str) -> Scheme:
 
 
 def split_tag(tag: str, scheme: str = "IOB2") -> tuple[str, str]:
-    """Splits a tag into its prefix, as BIOES writes it, and its label.
+    """Splits a tag into its prefix, as BIOES writes it, and its label; ``<unk>``, which old models have, is outside.
 
     >>> split_tag("B-creative-work"), split_tag("O"), split_tag("NOUN", "plain"), split_tag("U-LOC", "BILOU")
     (('B', 'creative-work'), ('O', ''), ('I', 'NOUN'), ('S', 'LOC'))
@@ -90,7 +91,7 @@ def split_tag(tag: str, scheme: str = "IOB2") -> tuple[str, str]:
     Raises:
         InputError: the prefix is not one of the scheme's.
     """
-    if tag == OUTSIDE:
+    if tag in (OUTSIDE, UNKNOWN_TAG) and (tag == OUTSIDE or scheme != "plain"):
         return OUTSIDE, ""
     if scheme in _UNPREFIXED:
         return "I", tag

@@ -20,6 +20,7 @@ from spago_jax.train.evaluate import place
 from spago_jax.train.programs import Programs
 from spago_jax.train.schema import Experiment
 from spago_jax.train.start import prepare
+from spago_jax.train.stored_rows import stored
 
 SMOOTHING = 0.95
 DIVERGED = 4.0  # times the least smoothed loss
@@ -115,6 +116,8 @@ def _sweep(experiment: Experiment, devices: Devices, rates: np.ndarray) -> tuple
     task, weights = prepare(experiment)
     if "train" not in task.splits():
         raise InputError("data.train is missing: there is nothing to train on")
+    if stored(task)[0]:
+        raise InputError("model.embeddings: this would train a store; look for the rate with trainable: false")
     programs = Programs(task, devices, Precision.parse(experiment.train.precision), (), weights)
     state = programs.state
     carry = state.carry

@@ -162,7 +162,9 @@ class _Training:
         with (
             closing(Checkpoints(self.run.checkpoints, metric=self.metric, keep=kept)) as self.checkpoints,
             Events(self.run, self.config.tensorboard) as self.events,
+            ExitStack() as stack,
         ):
+            stack.callback(self._let_go)
             self._begin(resume)
             self.watching.begin(self.run, self.events)
             started = time.perf_counter()
@@ -195,11 +197,15 @@ class _Training:
             except (KeyError, TypeError):
                 raise self.checkpoints.damaged(latest, "its metadata are missing") from None
             self.step = latest
+            if self.programs.rows is not None:
+                self.programs.rows.begin(about)
             for name in (*LOGS, HISTOGRAMS):
                 self.run.keep_until(name, latest)
             self.console.line(f"resumed from step {latest}, epoch {self.position['epoch'] + 1}")
             self._take_rules()
         else:
+            if self.programs.rows is not None:
+                self.programs.rows.begin(None)
             for name in (*LOGS, HISTOGRAMS):
                 (self.run / name).unlink(missing_ok=True)
             with explain_os_error(self.run.assets):
@@ -242,7 +248,7 @@ class _Training:
 
     def _epochs(self) -> None:
         def collate(block: Any) -> tuple[Any, Any]:
-            return block, self.programs.padded("train", block)
+            return block, self.programs.train_arrays(block)
 
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]
             stream.seek(self.position)
@@ -261,7 +267,12 @@ class _Training:
             if getattr(block, "first", False):
                 self.state = self.state.replace(carry=self.programs.fresh_carry())
             count = min(block.steps, self.programs.steps - self.step)
+            rows, held = self.programs.rows, []
+            if rows is not None:
+                self.state, arrays, held = rows.gather(self.state, arrays)
             self.state, totals = self.programs.train(self.state, place(arrays, self.devices), np.int32(count))
+            if rows is not None:
+                self.state = rows.scatter(self.state, held)
             self.step += count
             steps += count
             units += self.task.units("train", block)
@@ -401,7 +412,16 @@ class _Training:
             "position": self.position,
             "config": self.task.experiment.model_dump(mode="json"),
         }
+        rows = self.programs.rows
+        if rows is not None:
+            about["stores"] = rows.save(self.step)
         self.checkpoints.save(self.step, self.state, json_safe(about), score)
+        if rows is not None:
+            rows.forget([*self.checkpoints.steps(), self.step])
+
+    def _let_go(self) -> None:
+        if self.programs.rows is not None:
+            self.programs.rows.close()
 
     def _finish(self) -> Result:
         self.checkpoints.wait()
@@ -410,6 +430,8 @@ class _Training:
             raise CheckpointError(f"no checkpoint in {self.run.checkpoints}")
         model, _ = self.checkpoints.load(best, self.state.model, ("model", "average"))
         model = self.devices.replicate(model)
+        if self.programs.rows is not None:  # a store is left as the best checkpoint saw it
+            self.programs.rows.move_to(best)
         scores, baselines = {}, {}
         with CompileCounter() as counter:
             for split in self.programs.evaluated():

@@ -11,12 +11,15 @@ import numpy as np
 from spago_jax.compiler import Program, compile, compile_all
 from spago_jax.core import Precision, Rng
 from spago_jax.core.devices import Devices
+from spago_jax.embeddings.store_index import row_numbers
 from spago_jax.flow.unused import branch_paths, skip_unused
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
+from spago_jax.optim.lazy_rows import lazy_rows
 from spago_jax.train.evaluate import fresh_carry, pad_steps, place
 from spago_jax.train.start import optimizer_config, with_weights
 from spago_jax.train.state import TrainState
 from spago_jax.train.step import evaluation_program, train_program, training_loss
+from spago_jax.train.stored_rows import StoredRows, refuse_unsuited, stored
 from spago_jax.train.task import Task
 from spago_jax.train.watch.discover import discover
 from spago_jax.train.watch.histograms import histogram_program
@@ -33,6 +36,7 @@ class Programs:
         train: ``(state, block, count) -> (state, totals)``.
         evaluation: ``(model, block, carry) -> (outputs, carry)``.
         plateau: ``(optimizer state, score) -> optimizer state``, or None.
+        rows: the trainable stores of vectors on disk, or None.
         measures: the values that the train step measures for the watch.
         histograms: ``(model, batch, carry) -> histograms``, or None.
 
@@ -74,6 +78,10 @@ class Programs:
             steps_per_epoch=self.steps_per_epoch,
             gates=gates,
         )
+        places, _ = stored(task)
+        if places:
+            refuse_unsuited(experiment)
+            optimizer = lazy_rows(optimizer, [f"embeddings.parts.{place}.block" for place in places])
         if branch_paths(model):  # flows with switches: branches that were not taken are not updated
             optimizer = skip_unused(optimizer, model)
         paths = trained_paths(rule, model, gates or ())
@@ -84,6 +92,7 @@ class Programs:
                 model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
             )
         )(model, task.objective.initial_carry(self.config.batch_size))
+        self.rows = StoredRows.of(task, self.state, devices)
         self.measures, self.histograms = self._watch(model, paths)
         self.train = train_program(
             task.objective, optimizer, lambda _: paths, devices, precision, average=average, measures=self.measures
@@ -107,7 +116,7 @@ class Programs:
             state: the state that training will start from, on the devices.
         """
         pending = [
-            self.train.prepare(state, arrays, np.int32(0))
+            self.train.prepare(state if self.rows is None else self.rows.shaped(state, arrays), arrays, np.int32(0))
             for arrays in self._one_block_per_shape("train", training=True)
         ]
         if self.plateau is not None:
@@ -130,6 +139,13 @@ class Programs:
     def padded(self, split: str, block: Any) -> dict[str, np.ndarray]:
         """Returns the arrays of a block, padded to the number of steps per call."""
         return pad_steps(self.task.arrays(split, block), self.config.steps_per_call)
+
+    def train_arrays(self, block: Any) -> dict[str, np.ndarray]:
+        """Returns the arrays of a block of training; of rows of stores, their numbers."""
+        if self.rows is None:
+            return self.padded("train", block)
+        with row_numbers():
+            return self.padded("train", block)
 
     def fresh_carry(self) -> Any:
         """Returns the initial carry of a training text, on the devices."""
@@ -166,7 +182,8 @@ class Programs:
         for block in self.task.batches(split, training=training).epoch(0):
             if block.length not in seen:
                 seen.add(block.length)
-                yield place(self.padded(split, block), self.devices)
+                arrays = self.train_arrays(block) if training else self.padded(split, block)
+                yield place(arrays, self.devices)
 
     def _plateau(self) -> Program | None:
         config = self.task.experiment.optimizer.plateau

@@ -16,10 +16,11 @@ from spago_jax.core import flat, unflat
 from spago_jax.core.paths import match_paths
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
+from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer
-from spago_jax.embeddings.stacked import extend, fit
-from spago_jax.embeddings.transformer import frozen_paths
+from spago_jax.embeddings.stacked import extend, fit, frozen_paths, remember
 from spago_jax.errors import CheckpointError, InputError
+from spago_jax.interop.checkpoints import open_checkpoint
 from spago_jax.interop.huggingface import find_model
 from spago_jax.interop.huggingface.arrays import pretrained_arrays
 from spago_jax.optim import OptimizerConfig
@@ -93,6 +94,8 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
         CheckpointError: for a checkpoint, or weights, that are missing or cannot be read.
     """
     folder = assets_of(config).parent
+    if (folder / IMPORTED).is_file():
+        return imported_weights(folder)
     if not (folder / "config.yaml").is_file():
         from spago_jax.compiler.ship.load import ProgramError, read_safetensors
 
@@ -107,6 +110,23 @@ def read_weights(config: InitConfig) -> dict[str, np.ndarray]:
         if step is None or step not in checkpoints.steps():
             raise CheckpointError(f"{folder}: no checkpoint {step or ''}; there are {checkpoints.steps()}")
         return checkpoints.arrays(step, ("model", "average"))
+
+
+IMPORTED = "model.safetensors"
+"""The arrays of a model that was imported from another library's file, in a folder that is otherwise that of a run."""
+
+
+def imported_weights(folder: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of an imported model, by path.
+
+    Raises:
+        CheckpointError: where they are missing or cannot be read.
+    """
+    try:
+        with open_checkpoint(folder / IMPORTED) as tensors:
+            return {name: tensors.copy(name) for name in tensors.names()}
+    except InputError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig, growing: Sequence[str] = ()) -> Any:
@@ -155,20 +175,24 @@ def _grown(own: np.ndarray, old: np.ndarray) -> np.ndarray | None:
     return grown
 
 
-def indexers_of(experiment: Experiment, lexicon: Lexicon, start: Any) -> Sequence[TokenIndexer]:
-    """Returns the host halves of an experiment's embeddings.
+def indexers_of(experiment: Experiment, lexicon: Lexicon, start: Any, forms: RaggedArray) -> Sequence[TokenIndexer]:
+    """Returns the host halves of an experiment's embeddings, with what they remember of the training data.
 
     Args:
         experiment: the experiment, whose model has ``embeddings``.
         lexicon: the forms of the training data.
         start: the processor of the weights that training starts from, or None: its forms are kept, and extended unless
             ``init.extend`` is false.
+        forms: the forms of each training sentence.
     """
     configs = experiment.model.embeddings
     if start is None:
-        return fit(configs, lexicon)
-    extended = experiment.init is not None and experiment.init.extend
-    return extend(configs, start.indexers, lexicon) if extended else start.indexers
+        found = fit(configs, lexicon)
+    else:
+        extended = experiment.init is not None and experiment.init.extend
+        found = extend(configs, start.indexers, lexicon) if extended else start.indexers
+    remember(configs, found, forms, lexicon)
+    return found
 
 
 def is_fresh(experiment: Experiment, path: str) -> bool:

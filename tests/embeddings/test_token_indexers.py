@@ -53,7 +53,7 @@ def test_uncased_vectors_are_those_of_words_with_capitals_too(tmp_path, trainabl
     assert found == {"The": [1, 2], "the": [1, 2], "Rome": [3, 4], "ROME": [3, 4], "SIX": [5, 6]}
     assert indexer.id("The") != indexer.id("the")  # each is trained by itself
     assert table[indexer.id("Cat")].tolist() not in table[[indexer.id(form) for form in found]].tolist()
-    for cased in (config.model_copy(update={"case_fallback": False}), config):
+    for cased in (config.model_copy(update={"lookup": "exact"}), config):
         if cased is config:
             (tmp_path / "v.txt").write_text("the 1 2\nrome 3 4\nI 5 6\n")  # one capital: the file knows cases
         indexer, table = table_of(cased, forms)

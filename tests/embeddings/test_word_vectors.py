@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import refuses
 
+from spago_jax.embeddings.nearest import NearestWords
 from spago_jax.embeddings.read_vectors import read_word_vectors
 from spago_jax.embeddings.word_vectors import WordVectors
 
@@ -29,15 +30,15 @@ def test_looking_up(vectors):
 
 
 def test_nearest(vectors):
-    (first, cosine), *others = vectors.nearest("up")
+    (first, cosine), *others = NearestWords(vectors).nearest("up")
     assert first == "high"
     assert cosine == pytest.approx(1 / np.sqrt(1.04), rel=1e-6)
     assert [score for _, score in others] == [0, 0]
-    assert vectors.nearest("up", 1) == [(first, cosine)]
+    assert NearestWords(vectors).nearest("up", 1) == [(first, cosine)]
     with refuses("no vector for 'hihg'; did you mean 'high'?"):
-        vectors.nearest("hihg")
+        NearestWords(vectors).nearest("hihg")
     with refuses("no vector for 'qqqq'"):
-        vectors.nearest("qqqq")
+        NearestWords(vectors).nearest("qqqq")
 
 
 def test_coverage(vectors):
@@ -74,4 +75,4 @@ def test_published_similarities_and_neighbours(shared_data):
         spearman = np.corrcoef(ranks(cosines), ranks([s for *_, s in covered]))[0, 1]
         assert round(float(spearman), 4) == reference[name]["spearman_cosine"]
     for word in ("king", "paris", "monday", "good"):
-        assert [near for near, _ in vectors.nearest(word, 5)] == reference[f"nn_{word}"]
+        assert [near for near, _ in NearestWords(vectors).nearest(word, 5)] == reference[f"nn_{word}"]

@@ -26,7 +26,7 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
-LONG = ("02_train_a_tagger", "06_watching_training", "08_fine_tuning")
+LONG = ("02_train_a_tagger", "06_watching_training", "08_fine_tuning", "10_embeddings_and_flair")
 
 
 def _tier(path):

@@ -5,7 +5,7 @@ import abc
 import functools
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,23 @@ from spago_jax.data.notes import Notes
 from spago_jax.errors import InputError
 
 Files = DataPath | tuple[DataPath, ...]
+
+
+def expanded(name: str, is_mine: Callable[[Path], bool]) -> list[Path]:
+    """Returns the files that a name, a pattern or a folder stands for, sorted; the name itself if there are none.
+
+    Args:
+        name: a path or a pattern; of a file whose own name has brackets or stars in it, that file.
+        is_mine: which files of a folder are meant.
+    """
+    path = Path(name)
+    if os.path.isdir(name):  # unlike the methods of a Path also for names that no file can have
+        found = [file for file in path.iterdir() if file.is_file() and is_mine(file)]
+    elif not os.path.exists(name) and glob.has_magic(name):
+        found = [file for file in map(Path, glob.glob(name, recursive=True)) if file.is_file()]
+    else:
+        found = []
+    return sorted(found) or [path]
 
 
 class Fold(Section):
@@ -87,14 +104,7 @@ class SplitFiles(Reader, abc.ABC):
 
         A file whose own name has brackets or stars in it is that file.
         """
-        path = Path(name)
-        if os.path.isdir(name):  # unlike the methods of a Path also for names that no file can have
-            found = [file for file in path.iterdir() if file.is_file() and self._is_mine(file)]
-        elif not os.path.exists(name) and glob.has_magic(name):
-            found = [file for file in map(Path, glob.glob(name, recursive=True)) if file.is_file()]
-        else:
-            found = []
-        return sorted(found) or [path]
+        return expanded(name, self._is_mine)
 
     def _is_mine(self, path: Path) -> bool:
         suffix = Path(path.name.removesuffix(".gz")).suffix.lower()

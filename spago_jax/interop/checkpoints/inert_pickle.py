@@ -10,7 +10,7 @@ import pickletools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import ml_dtypes
 import numpy as np
@@ -18,11 +18,13 @@ import numpy as np
 from spago_jax.errors import InputError
 
 LIMIT = 16 << 20  # bytes; that of a model of a thousand tensors has about 200,000
+INSTRUCTIONS = 1 << 26  # of a pickle; a table of a million words of an old release of gensim has some twenty million
 _BYTES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1",
           "Byte": "u1", "Bool": "?"}  # fmt: skip
 _STORAGES = {
-    **{f"torch.{name}Storage": np.dtype(code) for name, code in _BYTES.items()},
-    "torch.BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    f"{module}.{name}Storage": np.dtype(code)
+    for module in ("torch", "torch.cuda")
+    for name, code in {**_BYTES, "BFloat16": ml_dtypes.bfloat16}.items()
 }
 _TENSOR, _PARAMETER = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"
 _DICT = "collections.OrderedDict"
@@ -75,29 +77,49 @@ def read_pickle(data: bytes, path: Path) -> tuple[Any, int]:
     >>> read_pickle(pickle.dumps({"layers": [1, 2]}, 2), Path("model.bin"))[0]
     {'layers': [1, 2]}
     """
-    stream = io.BytesIO(data[:LIMIT])
-    machine = _Machine(path)
+    return run_pickle(io.BytesIO(data[:LIMIT]), Machine(path), LIMIT)
+
+
+def run_pickle(stream: BinaryIO, machine: "Machine", limit: int) -> tuple[Any, int]:
+    """Returns what a machine makes of the pickle that a stream begins with, and where in the stream it ends.
+
+    Raises:
+        InputError: for a pickle that is damaged, longer than ``limit`` bytes, or refused by the machine.
+    """
+    path, count = machine.path, 0
     try:
         for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
                 return machine.stack.pop(), stream.tell()
+            count += 1
+            if count > INSTRUCTIONS:
+                raise InputError(f"refused: its pickle has more than {INSTRUCTIONS:,} instructions", path=path)
             machine.run(opcode.name, argument)
     except InputError:
         raise
     except (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
-        why = f"longer than {LIMIT:,} bytes" if len(data) >= LIMIT and stream.tell() == LIMIT else error
+        why = f"longer than {limit:,} bytes" if stream.tell() >= limit else error
         raise InputError(f"the pickle is damaged: {why}", path=path) from None
     raise InputError("the pickle is damaged: it does not end", path=path)
 
 
-class _Machine:
+class Machine:
+    """The stack machine of a pickle, for tensors and plain values.
+
+    Attributes:
+        stack: the values so far.
+        storages: those that tensors were asked of, by key.
+    """
+
     def __init__(self, path: Path):
         self.path = path
         self.stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
 
     def run(self, name: str, argument: Any) -> None:
+        """Follows one instruction."""
         stack = self.stack
         if name in _VALUES:
             stack.append(argument)
@@ -140,7 +162,10 @@ class _Machine:
         self._memo[len(self._memo)] = self.stack[-1]
 
     def _pop(self, _: Any) -> None:
-        self.stack.pop()
+        if self._marks and self._marks[-1] == len(self.stack):
+            self._marks.pop()
+        else:
+            self.stack.pop()
 
     def _empty_dict(self, _: Any) -> None:
         self.stack.append({})
@@ -212,7 +237,7 @@ class _Machine:
         elif function.text == _PARAMETER and arguments and isinstance(arguments[0], Tensor):
             self.stack.append(arguments[0])
         elif function.text == _TENSOR and len(arguments) >= 4:
-            self.stack.append(_tensor(*arguments[:4]))
+            self.stack.append(tensor_of(*arguments[:4]))
         else:
             self._refuse(f"a call of {function.text} with {len(arguments)} arguments that it does not take")
 
@@ -223,7 +248,9 @@ class _Machine:
             self._refuse("an object with a state of its own")
 
     def _binpersid(self, _: Any) -> None:
-        self.stack.append(_storage(self.stack.pop()))
+        found = _storage(self.stack.pop())
+        self.storages[found.key] = found
+        self.stack.append(found)
 
 
 def _pairs(arguments: tuple[Any, ...]) -> bool:
@@ -246,7 +273,12 @@ def _storage(given: Any) -> Storage:
     return Storage(_STORAGES[kind.text], str(key), count, shift)
 
 
-def _tensor(storage: Any, offset: Any, size: Any, strides: Any) -> Tensor:
+def tensor_of(storage: Any, offset: Any, size: Any, strides: Any) -> Tensor:
+    """Returns the description of a tensor.
+
+    Raises:
+        TypeError, ValueError: where its parts do not fit together.
+    """
     if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(strides, tuple):
         raise TypeError("a tensor without a storage, a size or strides")
     if not _naturals((offset, *size, *strides)) or len(size) != len(strides):

@@ -3,7 +3,7 @@
 
 import mmap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,12 @@ from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_pickle import LIMIT, Storage, Tensor, read_pickle
 from spago_jax.interop.checkpoints.tensor_file import RANK, Stored
 
-_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _LOCAL = b"PK\x03\x04"  # begins a member of an archive
+
+
+Place = Callable[[Storage], tuple[int, int]]
+"""From a storage to the first byte of its numbers in the file, and how many bytes they take."""
 
 
 def zip_table(data: mmap.mmap, path: Path) -> dict[str, Stored]:
@@ -21,6 +25,19 @@ def zip_table(data: mmap.mmap, path: Path) -> dict[str, Stored]:
 
     Raises:
         InputError: for an archive that is damaged, compressed, or holds anything but tensors.
+    """
+    start, size, place = zip_layout(data, path)
+    if size > LIMIT:
+        raise InputError(f"a pickle of {size:,} bytes; at most {LIMIT:,} are read", path=path)
+    value, _ = read_pickle(data[start : start + size], path)
+    return _table(value, place, path)
+
+
+def zip_layout(data: mmap.mmap, path: Path) -> tuple[int, int, Place]:
+    """Returns where the pickle of a zip archive begins, how many bytes it has, and where storages lie.
+
+    Raises:
+        InputError: for an archive that is damaged or compressed, or is not one of PyTorch's.
     """
     members = _members(data, path)
     found = [name for name in members if name == "data.pkl" or name.endswith("/data.pkl")]
@@ -32,10 +49,6 @@ def zip_table(data: mmap.mmap, path: Path) -> dict[str, Stored]:
     order = members.get(f"{folder}byteorder")
     if order and data[order[0] : order[0] + order[1]] == b"big":
         raise InputError("written by a big-endian machine; convert it to safetensors there", path=path)
-    start, size = members[found[0]]
-    if size > LIMIT:
-        raise InputError(f"a pickle of {size:,} bytes; at most {LIMIT:,} are read", path=path)
-    value, _ = read_pickle(data[start : start + size], path)
 
     def place(storage: Storage) -> tuple[int, int]:
         member = f"{folder}data/{storage.key}"
@@ -43,7 +56,7 @@ def zip_table(data: mmap.mmap, path: Path) -> dict[str, Stored]:
             raise InputError(f"the archive lacks {member!r}; copy or download it again", path=path)
         return members[member]
 
-    return _table(value, place, path)
+    return *members[found[0]], place
 
 
 def _members(data: mmap.mmap, path: Path) -> dict[str, tuple[int, int]]:
@@ -83,14 +96,35 @@ def legacy_table(data: mmap.mmap, path: Path) -> dict[str, Stored]:
         value, size = read_pickle(data[at : at + LIMIT], path)
         values.append(value)
         at += size
-        if values[0] != _MAGIC:
+        if values[0] != MAGIC:
             raise InputError("a pickle, but not a file of PyTorch (its magic number is missing)", path=path)
+    place = legacy_layout(
+        data, path, at, values, lambda value: {t.storage.key: t.storage for _, t in _tensors(value, path)}
+    )
+    return _table(values[3], place, path)
+
+
+def legacy_layout(
+    data: mmap.mmap, path: Path, at: int, values: Sequence[Any], storages: Callable[[Any], Mapping[str, Storage]]
+) -> Place:
+    """Returns where the storages of a file of PyTorch before 1.6 lie.
+
+    Args:
+        data: the file.
+        path: its name, for messages.
+        at: the byte after its five pickles.
+        values: the values of the pickles.
+        storages: from what the file holds to the storages that belong to it, by key.
+
+    Raises:
+        InputError: for a file that is damaged.
+    """
     _, protocol, system, value, keys = values
     if protocol != _PROTOCOL or not isinstance(system, dict) or not isinstance(keys, list):
         raise InputError("a PyTorch file of an unknown or damaged form", path=path)
     if system.get("little_endian") is not True:
         raise InputError("written by a big-endian machine; convert it to safetensors there", path=path)
-    widths = {each.storage.key: each.storage.dtype.itemsize for _, each in _tensors(value, path)}
+    widths = {key: storage.dtype.itemsize for key, storage in storages(value).items()}
     places: dict[str, tuple[int, int]] = {}
     for key in keys:
         if not isinstance(key, str | int) or str(key) in places or str(key) not in widths:
@@ -110,7 +144,7 @@ def legacy_table(data: mmap.mmap, path: Path) -> dict[str, Stored]:
             raise InputError(f"storage {storage.key!r} is not in the file", path=path)
         return places[storage.key]
 
-    return _table(value, place, path)
+    return place
 
 
 def _tensors(value: Any, path: Path) -> list[tuple[str, Tensor]]:
@@ -125,11 +159,11 @@ def _tensors(value: Any, path: Path) -> list[tuple[str, Tensor]]:
     return found
 
 
-def _table(value: Any, place: Callable[[Storage], tuple[int, int]], path: Path) -> dict[str, Stored]:
-    return {name: _stored(name, tensor, place(tensor.storage), path) for name, tensor in _tensors(value, path)}
+def _table(value: Any, place: Place, path: Path) -> dict[str, Stored]:
+    return {name: stored(name, tensor, place(tensor.storage), path) for name, tensor in _tensors(value, path)}
 
 
-def _stored(name: str, tensor: Tensor, place: tuple[int, int], path: Path) -> Stored:
+def stored(name: str, tensor: Tensor, place: tuple[int, int], path: Path) -> Stored:
     """Checks that a tensor lies within its storage, and has no more numbers than that: a small file cannot claim a
     tensor that fills the memory."""
     storage, size, strides = tensor.storage, tensor.size, tensor.strides

@@ -22,6 +22,7 @@ DESCRIPTIONS = {
     "text2text-generation": "the text that an encoder-decoder writes for a text",
     "token-classification": "the labeled spans of a text, or a tag for each word",
     "translation": "a text in another language",
+    "word-similarity": "the words nearest to one, how similar two are, and analogies",
     "zero-shot-classification": "which of some labels suit a text, without training",
 }
 
@@ -45,6 +46,7 @@ PRETRAINED = Registry(
         "text2text-generation": "spago_jax.tasks.text_to_text.predictor:TextToText",
         "token-classification": "spago_jax.tasks.pretrained.token_classification:PretrainedTokenClassification",
         "translation": "spago_jax.tasks.translation.predictor:Translation",
+        "word-similarity": "spago_jax.tasks.word_similarity.predictor:WordSimilarity",
         "zero-shot-classification": "spago_jax.tasks.zero_shot_classification.predictor:ZeroShotClassification",
     },
 )

@@ -3,12 +3,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.embeddings.stacked import EmbeddingConfig
 from spago_jax.models.encoders import BiRNNEncoder
 from spago_jax.models.flows import FlowEncoder
+from spago_jax.models.text_classifier import Pooling
 from spago_jax.tasks.class_options import WEIGHTS, ClassWeights
 
 
@@ -42,9 +43,23 @@ class TextClassifierConfig(Section):
     encoder: Annotated[CNNEncoder | BiRNNEncoder | FlowEncoder, Field(discriminator="kind")] | None = Field(
         default=None, description="features over the tokens, pooled; null for the mean of the token vectors"
     )
+    projection: PositiveInt | None = Field(
+        default=None, description="size of a linear layer between the embeddings and the encoder; null for none"
+    )
+    pooling: Pooling | None = Field(
+        default=None,
+        description="how the tokens become one vector: mean, max, min, mean-max, the last one, or both ends (the first "
+        "and the last). By default mean, and mean-max of an encoder's outputs",
+    )
     ngrams: NgramsConfig | None = Field(default=None, description="n-grams of words and characters")
     tokenizer: str = Field(default="words", description="how a text is cut into tokens")
     lowercase: bool = Field(default=True, description="lower-case the texts")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="of the token vectors and of the pooled features")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
     class_weights: ClassWeights = Field(default=None, description=WEIGHTS)
+
+    @model_validator(mode="after")
+    def _one_pooling(self) -> "TextClassifierConfig":
+        if self.pooling is not None and self.encoder is not None and self.encoder.kind == "cnn":
+            raise ValueError(f"pooling: {self.pooling}, but a cnn takes the maximum over time of each filter")
+        return self

@@ -10,7 +10,7 @@ import jax
 from spago_jax.core import Array, Rng
 from spago_jax.embeddings.stacked import StackedEmbeddings
 from spago_jax.models.encoders import init_encoder
-from spago_jax.models.text_classifier import ConvolutionalEncoder, TextClassifier
+from spago_jax.models.text_classifier import ConvolutionalEncoder, TextClassifier, parts_of
 from spago_jax.nn.embedding import Embedding
 from spago_jax.nn.linear import Linear
 from spago_jax.tasks.class_loss import (
@@ -69,15 +69,19 @@ class TextClassificationObjective(ClassifierLoss[TextClassifier]):
     def init(self, key: Array) -> TextClassifier:
         """A fresh classifier for the vocabularies and classes of the processor."""
         config, grams = self.config, self.config.ngrams
-        keys = jax.random.split(key, 4)
+        keys = [*jax.random.split(key, 4), jax.random.fold_in(key, 4)]
         embeddings = StackedEmbeddings.init(keys[0], config.embeddings, self.indexers)
-        features, convolutions, encoder = embeddings.out_features, None, None
+        features, convolutions, encoder, projection = embeddings.out_features, None, None, None
+        if config.projection is not None:
+            projection = Linear.init(keys[4], features, config.projection)
+            features = config.projection
         if config.encoder is not None and config.encoder.kind == "cnn":
             convolutions = ConvolutionalEncoder.init(keys[1], features, config.encoder.filters, config.encoder.widths)
             features = config.encoder.filters * len(config.encoder.widths)
         elif config.encoder is not None:
-            encoder, out = init_encoder(keys[1], config.encoder, features, dropout=config.dropout)
-            features = 2 * out
+            encoder, features = init_encoder(keys[1], config.encoder, features, dropout=config.dropout)
+        if convolutions is None:
+            features *= parts_of(config.pooling, encoder is not None)
         features += 0 if grams is None else grams.size
         return TextClassifier(
             embeddings=embeddings,
@@ -85,6 +89,8 @@ class TextClassificationObjective(ClassifierLoss[TextClassifier]):
             encoder=encoder,
             ngrams=None if grams is None else Embedding.init(keys[2], grams.rows + 1, grams.size, padding=0),
             output=Linear.init(keys[3], features * (4 if self.paired else 1), self.units),
+            projection=projection,
+            pooling=config.pooling,
             dropout=config.dropout,
         )
 

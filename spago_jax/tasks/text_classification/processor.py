@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from spago_jax.embeddings.indexer import (
     merged_specs,
     merged_tables,
     most_positions,
+    with_vectors,
 )
 from spago_jax.errors import InputError
 from spago_jax.tasks.classification import Given, Value, labeled, ranked
@@ -43,6 +45,8 @@ class TextProcessor(Processor[Labeled, Answer]):
         paired: whether an example has two texts.
         counts: how many training texts have each class.
         scale: mean and standard deviation of the training labels of a regression.
+        thresholds: the least probability of each of several labels, where it is not 0.5; of labels that it lacks under
+            an empty name.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
@@ -59,10 +63,12 @@ class TextProcessor(Processor[Labeled, Answer]):
         paired: bool = False,
         counts: Sequence[int] = (),
         scale: tuple[float, float] = (0.0, 1.0),
+        thresholds: Mapping[str, float] = MappingProxyType({}),
     ):
         self.tokenizer, self.indexers, self.classes = tokenizer, tuple(indexers), tuple(classes)
         self.max_length, self.ngrams = max_length, None if ngrams is None else dict(ngrams)
         self.problem, self.paired, self.counts, self.scale = problem, paired, tuple(counts), scale
+        self.thresholds = dict(thresholds)
 
     @property
     def units(self) -> int:
@@ -120,9 +126,11 @@ class TextProcessor(Processor[Labeled, Answer]):
         As targets ``labels``, and ``weight`` 0 for an empty row.
         """
         arrays = self._arrays(rows, rows.corpus.forms, rows.ngrams, indices, length)
+        arrays = with_vectors(arrays, rows.vectors, indices, length)
         if self.paired:
             pairs = rows.corpus.pairs if rows.corpus.pairs is not None else rows.corpus.forms  # none: no rows at all
             second = self._arrays(rows, pairs, rows.pair_ngrams or rows.ngrams, indices, length)
+            second = with_vectors(second, rows.pair_vectors, indices, length)
             arrays |= {f"{PAIR}{name}": array for name, array in second.items()}
         return arrays | self.target_arrays(rows, indices) if targets else arrays
 
@@ -182,6 +190,9 @@ class TextProcessor(Processor[Labeled, Answer]):
         if self.problem == "regression":
             mean, deviation = self.scale
             return Value(float(logits[0]) * deviation + mean, given)
+        if self.problem == "multi-label" and self.thresholds and "threshold" not in options:
+            other = self.thresholds.get("", 0.5)
+            options["threshold"] = {name: self.thresholds.get(name, other) for name in self.classes}
         answer = ranked if self.problem == "single-label" else labeled
         return answer(logits, self.classes, given=given, **options)
 
@@ -198,6 +209,7 @@ class TextProcessor(Processor[Labeled, Answer]):
             "paired": self.paired,
             "counts": list(self.counts),
             "scale": list(self.scale),
+            **({"thresholds": self.thresholds} if self.thresholds else {}),
         }
 
     def save(self, folder: Path) -> None:
@@ -217,6 +229,7 @@ class TextProcessor(Processor[Labeled, Answer]):
                 tokenizer, indexers, settings["classes"], int(settings["max_length"]), settings["ngrams"],
                 problem=settings["problem"], paired=settings["paired"], counts=settings["counts"],
                 scale=(float(settings["scale"][0]), float(settings["scale"][1])),
+                thresholds={str(k): float(v) for k, v in settings.get("thresholds", {}).items()},
             )  # fmt: skip
 
     def components(self) -> list[Any]:

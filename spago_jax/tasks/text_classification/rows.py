@@ -9,6 +9,7 @@ from spago_jax.data.encoded import name_table
 from spago_jax.data.encoded_examples import EncodedExamples
 from spago_jax.data.processor import Rows
 from spago_jax.data.ragged import RaggedArray
+from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.errors import InputError
 
 
@@ -21,6 +22,8 @@ class TextRows(Rows):
         targets: what is to be found of each text; see ``targets_of``. None without labels.
         ngrams: the hashed n-grams of each text, or None.
         pair_ngrams: those of the second texts, or None.
+        vectors: of embeddings that were computed before, by the names of their arrays.
+        pair_vectors: those of the second texts.
         cut: how many tokens of each text lie beyond the longest length, int [n].
     """
 
@@ -35,6 +38,8 @@ class TextRows(Rows):
     ):
         self.corpus, self.tables, self.targets = corpus, tables, targets
         self.ngrams, self.pair_ngrams = ngrams, pair_ngrams
+        self.vectors: dict[str, SentenceVectors] = {}
+        self.pair_vectors: dict[str, SentenceVectors] = {}
         self.lengths = np.clip(corpus.lengths, 1, max_length)
         self.cut = np.maximum(corpus.lengths - max_length, 0)
         self.owners = np.arange(len(corpus))

@@ -16,7 +16,7 @@ from spago_jax.data.formats.labeled_text import FILE_FORMATS, FileFormat, Labele
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.notes import Notes
 from spago_jax.embeddings.coverage import say_coverage
-from spago_jax.embeddings.stacked import GROWING, check_embeddings
+from spago_jax.embeddings.stacked import GROWING, cached, check_embeddings
 from spago_jax.errors import InputError
 from spago_jax.tasks.class_options import AnswerOptions
 from spago_jax.tasks.class_scores import ClassScorer, MultiLabelScorer, ValueScorer
@@ -98,7 +98,7 @@ class TextClassification(Task):
         if start is not None:
             tokenizer, max_length, ngrams = start.tokenizer, start.max_length, start.ngrams
         train, _ = _corpus(data, "train", tokenizer)
-        indexers = indexers_of(experiment, train.lexicon, start)
+        indexers = indexers_of(experiment, train.lexicon, start, train.forms)
         classes, counts, scale = cls.classes_of(experiment, tokenizer, start)
         return TextProcessor(
             tokenizer, indexers, classes, max_length, ngrams,
@@ -145,6 +145,12 @@ class TextClassification(Task):
         corpus, notes = _corpus(self.experiment.data, split, self.processor.tokenizer, files)
         rows = self.processor.rows(corpus)
         self.parts[split] = rows
+        configs, indexers = getattr(self.experiment.model, "embeddings", ()), self.processor.indexers
+        cut = corpus.forms.cut(self.processor.max_length)
+        rows.vectors = cached(configs, indexers, cut, corpus.lexicon, notes)
+        if corpus.pairs is not None:
+            cut = corpus.pairs.cut(self.processor.max_length)
+            rows.pair_vectors = cached(configs, indexers, cut, corpus.lexicon, notes)
         say_coverage(notes, self.processor.indexers, corpus.lexicon)
         long = int(np.count_nonzero(rows.cut))
         if long:

@@ -14,6 +14,10 @@ class CharacterLMConfig(Section):
     characters: Literal["text", "bytes"] = Field(
         default="text", description="the alphabet: the characters of the training text, or the 256 bytes of UTF-8"
     )
+    direction: Literal["forward", "backward"] = Field(
+        default="forward",
+        description="which way the text is read; backward: from its end, so that the model writes what stands before",
+    )
     min_count: PositiveInt = Field(default=1, description="rarer characters of the training text are read as <unk>")
     unknown: bool | None = Field(
         default=None,
@@ -22,6 +26,9 @@ class CharacterLMConfig(Section):
     )
     embedding: PositiveInt = Field(default=64, description="length of a character vector")
     cell: Literal["lstm", "gru"] = Field(default="lstm", description="recurrent cell")
+    reset_after: bool = Field(
+        default=False, description="of a gru: the form of PyTorch and cuDNN, whose reset gate lies after the product"
+    )
     hidden: PositiveInt = Field(default=512, description="units per layer")
     layers: PositiveInt = Field(default=1, description="stacked layers")
     projection: PositiveInt | None = Field(default=None, description="size of a linear layer before the decoder")

@@ -28,7 +28,7 @@ class NextCharacterObjective(Objective[CharacterLM]):
 
     def init(self, key: Array) -> CharacterLM:
         """A fresh model."""
-        of_the_text = {"characters", "min_count", "unknown"}
+        of_the_text = {"characters", "direction", "min_count", "unknown"}
         return CharacterLM.init(key, self.alphabet, **self.config.model_dump(exclude=of_the_text))
 
     def initial_carry(self, batch_size: int) -> Any:

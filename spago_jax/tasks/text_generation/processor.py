@@ -18,18 +18,19 @@ from spago_jax.text.alphabet import Alphabet, ByteAlphabet, alphabet_from
 
 @dataclasses.dataclass(frozen=True)
 class Continuation(Answer):
-    """A prompt and what was written on from it."""
+    """A prompt and what was written on from it; of a backward model, what was written before it."""
 
     prompt: str
     text: str
+    before: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Prompt and text."""
-        return dataclasses.asdict(self)
+        return {"prompt": self.prompt, "text": self.text}
 
     def to_text(self, paint: Paint | None = None) -> str:
         """The prompt with its continuation."""
-        return f"{self.prompt}{self.text}\n"
+        return f"{self.text}{self.prompt}\n" if self.before else f"{self.prompt}{self.text}\n"
 
 
 class CharacterRows(Rows):
@@ -52,11 +53,13 @@ class CharacterProcessor(Processor[Text, Continuation]):
 
     Args:
         alphabet: the known characters, by id.
+        direction: ``forward``, or ``backward`` for a model that reads texts from their end.
     """
 
     generates: ClassVar[bool] = True
 
-    def __init__(self, alphabet: Alphabet | Sequence[str]):
+    def __init__(self, alphabet: Alphabet | Sequence[str], direction: str = "forward"):
+        self.backward = direction == "backward"
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
         self.unit = "bytes" if isinstance(self.alphabet, ByteAlphabet) else "characters"
 
@@ -79,20 +82,24 @@ class CharacterProcessor(Processor[Text, Continuation]):
         return Text(value)
 
     def ids(self, text: str) -> np.ndarray:
-        """The ids of a text.
+        """The ids of a text, in the direction in which the model reads it.
 
         Raises:
             InputError: for a character that an alphabet without ``<unk>`` does not have, naming it.
         """
-        return self.alphabet.encode(text)
+        return self.alphabet.encode(self.ordered(text))
+
+    def ordered(self, text: str) -> str:
+        """A text from the reader's order to the model's, or back: the other way round for a backward model."""
+        return text[::-1] if self.backward else text
 
     def text(self, ids: Iterable[int]) -> str:
         """The text of some ids."""
-        return self.alphabet.decode(ids)
+        return self.ordered(self.alphabet.decode(ids))
 
     def answer(self, prompt: str, text: str) -> Continuation:
-        """A prompt with what was written on from it."""
-        return Continuation(prompt, text)
+        """A prompt with what was written on from it, or before it."""
+        return Continuation(prompt, text, self.backward)
 
     def start(self) -> str:
         """What stands before a text without a prompt: a line end, where the model knows it."""
@@ -117,8 +124,9 @@ class CharacterProcessor(Processor[Text, Continuation]):
         return {"inputs": "i32[batch, time]", "lengths": "i32[batch]"}
 
     def settings(self) -> dict[str, Any]:
-        """The alphabet."""
-        return {"task": "text-generation", "alphabet": self.alphabet.saved()}
+        """The alphabet, and the direction."""
+        direction = "backward" if self.backward else "forward"
+        return {"task": "text-generation", "alphabet": self.alphabet.saved(), "direction": direction}
 
     def save(self, folder: Path) -> None:
         """Writes ``processor.json``."""
@@ -131,5 +139,8 @@ class CharacterProcessor(Processor[Text, Continuation]):
         alphabet = settings.get("alphabet")
         if not isinstance(alphabet, list) and alphabet != "bytes":
             raise InputError("not the settings of a language model: no alphabet", path=folder / "processor.json")
+        direction = settings.get("direction", "forward")  # absent in versions up to 0.1
+        if direction not in ("forward", "backward"):
+            raise InputError(f"the direction {direction!r}, expected forward or backward", path=folder)
         with restoring(folder, "a language model"):
-            return cls(alphabet_from(alphabet))
+            return cls(alphabet_from(alphabet), direction)

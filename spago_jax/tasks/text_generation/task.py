@@ -2,7 +2,6 @@
 """``task: text-generation``."""
 
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spago_jax.data.examples import Text
-from spago_jax.data.formats.plain_text import PlainText
 from spago_jax.data.formats.python_docs import PythonDocs
 from spago_jax.data.formats.reader import Reader
+from spago_jax.data.formats.text_files import TextFiles
 from spago_jax.data.load import load_text
 from spago_jax.data.text_chunks import TextChunks
 from spago_jax.errors import InputError, InputWarning
@@ -30,7 +29,7 @@ class TextGeneration(Task):
     """A language model of characters."""
 
     name = "text-generation"
-    readers: ClassVar[tuple[type[Reader], ...]] = (PlainText, PythonDocs)
+    readers: ClassVar[tuple[type[Reader], ...]] = (TextFiles, PythonDocs)
     ModelConfig = CharacterLMConfig
     TrainConfig = StreamTrainConfig
     Options = GenerationOptions
@@ -49,6 +48,10 @@ class TextGeneration(Task):
         if config.characters == "bytes" and (config.min_count > 1 or config.unknown):
             key = "min_count" if config.min_count > 1 else "unknown"
             raise InputError(f"model.{key} says which characters are unknown; with model.characters: bytes none is")
+        if config.characters == "bytes" and config.direction == "backward":
+            raise InputError(
+                "model.direction: backward needs model.characters: text; bytes in the other order are not UTF-8"
+            )
         if config.min_count > 1 and config.unknown is False:
             raise InputError(
                 f"model.min_count = {config.min_count} makes rarer characters <unk>, but model.unknown = false has none"
@@ -57,12 +60,14 @@ class TextGeneration(Task):
     @classmethod
     def make_processor(cls, experiment: Experiment, *, start: CharacterProcessor | None = None) -> CharacterProcessor:
         """Makes the alphabet of the training text."""
+        direction = experiment.model.direction
         if start is not None:
-            return CharacterProcessor(start.alphabet)
+            if start.backward != (direction == "backward"):
+                raise InputError(f"model.direction = {direction}, but init.from is a model of the other direction")
+            return CharacterProcessor(start.alphabet, direction)
         data = experiment.data
-        (path,) = data.files("train")
-        others = [file for split in ("dev", "test") for file in data.files(split)]
-        return CharacterProcessor(_alphabet(experiment.model, path, others))
+        others = [files for split in ("dev", "test") if (files := data.files(split))]
+        return CharacterProcessor(_alphabet(experiment.model, data.files("train"), others), direction)
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
         """Encodes one part of the text, or other texts; characters outside the alphabet are ``<unk>``, or left out."""
@@ -70,11 +75,7 @@ class TextGeneration(Task):
         if files is None:
             self._add(split, *_part(self.experiment.data, split, alphabet))
             return
-        parts = [_known(path, alphabet) for path in files]
-        strange: Counter[str] = Counter()
-        for _, found in parts:
-            strange.update(found)
-        self._add(split, np.concatenate([ids for ids, _ in parts]), strange)
+        self._add(split, *_known(files, alphabet))
 
     def make_objective(self) -> NextCharacterObjective:
         """The cross-entropy of the next characters."""
@@ -113,6 +114,8 @@ class TextGeneration(Task):
         return ()
 
     def _add(self, split: str, ids: np.ndarray, strange: Mapping[str, int]) -> None:
+        if self.processor.backward:
+            ids = ids[::-1]  # a view: nothing is read before its turn
         # Windows of an evaluation end with their stream, so that no character is read twice.
         ends = np.array([max(len(ids) - 1, 0)])
         if split != "train":
@@ -124,18 +127,17 @@ class TextGeneration(Task):
 _Part = tuple[np.ndarray, Mapping[str, int]]
 
 
-def _part(data: PlainText | PythonDocs, split: str, alphabet: Alphabet) -> _Part:
+def _part(data: TextFiles | PythonDocs, split: str, alphabet: Alphabet) -> _Part:
     """The ids of one part: a file of its own, or a view of the training text."""
     own = {name: data.files(name) for name in ("dev", "test")}
     if split != "train" and own[split]:
-        return _known(own[split][0], alphabet)
+        return _known(own[split], alphabet)
     shares = {name: 0.0 if own[name] else getattr(data, f"{name}_fraction") for name in own}
     if sum(shares.values()) >= 1:
         raise InputError(
             f"data.dev_fraction + data.test_fraction = {sum(shares.values()):g} leaves nothing to train on"
         )
-    (path,) = data.files("train")
-    ids = load_text(path, alphabet=alphabet).ids
+    ids = load_text(data.files("train"), alphabet=alphabet).ids
     test_from = len(ids) - int(len(ids) * shares["test"])
     # int(count * share of training) is where others cut this text, so that scores compare.
     dev_from = min(int(len(ids) * (1 - shares["dev"] - shares["test"])), test_from)
@@ -143,14 +145,14 @@ def _part(data: PlainText | PythonDocs, split: str, alphabet: Alphabet) -> _Part
     return ids[begin:end], {}
 
 
-def _alphabet(config: CharacterLMConfig, path: Path, others: Sequence[Path]) -> Alphabet:
+def _alphabet(config: CharacterLMConfig, paths: Sequence[Path], others: Sequence[Sequence[Path]]) -> Alphabet:
     """The alphabet of a training text, with ``<unk>`` as its last entry where one is asked for, or needed by others."""
     if config.characters == "bytes":
         return ByteAlphabet()
-    whole = load_text(path)
+    whole = load_text(paths)
     frequent = [char for char, count in zip(whole.alphabet, whole.counts, strict=True) if count >= config.min_count]
     if not frequent:
-        raise InputError(f"no character occurs as often as model.min_count = {config.min_count}", path=path)
+        raise InputError(f"no character occurs as often as model.min_count = {config.min_count}", path=paths[0])
     closed, open_ = Alphabet(frequent), Alphabet([*frequent, UNKNOWN])
     if config.unknown is not None:
         return open_ if config.unknown else closed
@@ -158,10 +160,11 @@ def _alphabet(config: CharacterLMConfig, path: Path, others: Sequence[Path]) -> 
     return open_ if needed else closed
 
 
-def _known(path: Path, alphabet: Alphabet) -> _Part:
-    """The ids of a text, and the characters outside the alphabet, which are said: ``<unk>``, or left out."""
+def _known(paths: Sequence[Path], alphabet: Alphabet) -> _Part:
+    """The ids of texts as one, and the characters outside the alphabet, which are said: ``<unk>``, or left out."""
     closed = alphabet.unknown is None and not isinstance(alphabet, ByteAlphabet)
-    found = load_text(path, alphabet=Alphabet([*alphabet, UNKNOWN]) if closed else alphabet)
+    found = load_text(paths, alphabet=Alphabet([*alphabet, UNKNOWN]) if closed else alphabet)
+    path = paths[0]
     if not found.strange:
         return found.ids, {}
     said = counted(found.strange, len(found))

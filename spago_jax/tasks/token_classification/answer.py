@@ -43,6 +43,7 @@ class TaggedText(Answer):
         line: the line that the text begins in, where it came from a file.
         scores: how probable the tag of each token is, whatever the others are; empty where it is not known.
         frame: the lines of the file that the tokens stand in, to write the tags into.
+        distributions: the score of every tag of each token, by its name, where they were asked for.
     """
 
     text: str
@@ -54,13 +55,16 @@ class TaggedText(Answer):
     line: int = 0
     scores: tuple[float, ...] = ()
     frame: Frame | None = dataclasses.field(default=None, repr=False, compare=False)
+    distributions: tuple[dict[str, float], ...] = dataclasses.field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Text, tokens, offsets, tags, spans and scores."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del found["plain"], found["frame"]
+        del found["plain"], found["frame"], found["distributions"]
         found["scores"] = [round(p, 6) for p in self.scores]
         found["spans"] = [{**dataclasses.asdict(span), "score": round(span.score, 6)} for span in self.spans]
+        if self.distributions:
+            found["distributions"] = [{tag: round(p, 6) for tag, p in each.items()} for each in self.distributions]
         return found
 
     def to_text(self, paint: Paint | None = None) -> str:

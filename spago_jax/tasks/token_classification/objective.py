@@ -29,9 +29,12 @@ class TaggingObjective(Objective[Tagger]):
     def init(self, key: Array) -> Tagger:
         """A fresh tagger for the vocabularies and tags of the processor."""
         config, tags = self.config, self.tags
-        keys = jax.random.split(key, 4)
+        keys = [*jax.random.split(key, 4), *jax.random.split(jax.random.fold_in(key, 4), 2)]
         embeddings = StackedEmbeddings.init(keys[0], config.embeddings, self.indexers)
-        encoder, features = None, embeddings.out_features
+        encoder, projection, features = None, None, embeddings.out_features
+        if config.projection is not None:
+            projection = Linear.init(keys[4], features, config.projection)
+            features = config.projection
         if config.encoder is not None:
             encoder, features = init_encoder(
                 keys[1], config.encoder, features, dropout=config.dropout, variational=config.variational
@@ -44,6 +47,8 @@ class TaggingObjective(Objective[Tagger]):
             encoder=encoder,
             scorer=Linear.init(keys[2], features, len(tags.names)),
             crf=CRF.init(keys[3], len(tags.names), allowed=allowed) if config.output == "crf" else None,
+            projection=projection,
+            stop=Linear.init(keys[5], features, 1) if config.score_stop else None,
             dropout=config.dropout,
             word_dropout=config.word_dropout,
             variational=config.variational,
@@ -62,12 +67,18 @@ class TaggingObjective(Objective[Tagger]):
     def predict(self, model: Tagger, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
         """The best ``tags`` int[batch, time] (0 beyond the lengths), and every tag's ``scores`` [batch, time, tags].
 
-        Also how probable they are: ``probability``, ``p(y_t)``, and ``link``, ``p(y_t | y_{t-1})``, [batch, time].
+        Also how probable they are: ``probability``, ``p(y_t)``, and ``link``, ``p(y_t | y_{t-1})``, [batch, time]. With
+        ``distributions`` also every tag's ``marginals``, and ``shares``, from which Flair's scores come.
         """
-        scores, lengths = model(batch), batch["lengths"]
+        hidden, lengths = model.hidden(batch), batch["lengths"]
+        scores = model.emissions(hidden)
         tags = model.decode(scores, lengths)
         probability, link = model.path_probabilities(scores, tags, lengths)
-        return {"tags": tags, "scores": scores, "probability": probability, "link": link}, carry
+        found = {"tags": tags, "scores": scores, "probability": probability, "link": link}
+        if self.config.distributions:
+            found["marginals"] = model.marginals(scores, lengths)
+            found["shares"] = model.running_shares(scores, hidden)
+        return found, carry
 
     def measure(self, model: Tagger, batch: Batch, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The best tags, and minus the log-likelihood of the gold ones: NaN where the model lacks one of them."""

@@ -20,11 +20,15 @@ from spago_jax.embeddings.indexer import (
     merged_specs,
     merged_tables,
     most_positions,
+    with_vectors,
 )
-from spago_jax.errors import InputError
+from spago_jax.embeddings.sentence_vectors import SentenceVectors
+from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
+from spago_jax.tasks.token_classification.flair_rules import flair_spans, path_shares
 from spago_jax.tasks.token_classification.tag_set import TagSet
-from spago_jax.text.tags import convert, spans, tags_from_spans
+from spago_jax.text.tags import OUTSIDE, convert, tags_from_spans
+from spago_jax.text.tags import spans as read_spans
 from spago_jax.text.tokenizers.tokenizer import Tokenizer, tokenizer_from
 
 
@@ -35,6 +39,7 @@ class TokenRows(Rows):
         corpus: the sentences.
         tables: of each embedding, by form.
         tags: from the corpus's tag ids to the model's, -1 for a tag that training never saw; None without tags.
+        vectors: of embeddings that were computed before, by the names of their arrays.
         tokens: how many tokens each sentence has, int [n]; ``lengths`` is more where an embedding reads pieces of them.
     """
 
@@ -47,6 +52,7 @@ class TokenRows(Rows):
         lengths: np.ndarray | None = None,
     ):
         self.corpus, self.tables, self.tags = corpus, tables, tags
+        self.vectors: dict[str, SentenceVectors] = {}
         self.tokens = corpus.lengths
         self.lengths = corpus.lengths if lengths is None else lengths
         self.owners = corpus.owners if owners is None else owners
@@ -60,14 +66,25 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         indexers: the host halves of the embeddings.
         tags: the tags of the model.
         max_length: longer sentences are read in windows of this many tokens.
+        distributions: whether the model gives the score of every tag.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("tags", "probability", "link")
     unit = "tokens"
 
-    def __init__(self, tokenizer: Tokenizer, indexers: Sequence[TokenIndexer], tags: TagSet, max_length: int):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        indexers: Sequence[TokenIndexer],
+        tags: TagSet,
+        max_length: int,
+        *,
+        distributions: bool = False,
+    ):
         self.tokenizer, self.indexers, self.tags = tokenizer, tuple(indexers), tags
-        self.max_length = max_length
+        self.max_length, self.distributions = max_length, distributions
+        if distributions:  # an output more of the program, for the taggers that are asked for it
+            self.outputs = (*type(self).outputs, "marginals", "shares")  # pyright: ignore[reportAttributeAccessIssue]
         self.whole = tokenizer.kind == "python"
 
     def example(self, value: str | Sequence[str] | Tokens) -> Tokens:
@@ -107,6 +124,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """The arrays of the embeddings, ``lengths``, and as targets ``tags`` (-1: a tag that training never saw)."""
         forms, lengths = rows.corpus.forms.gather(indices, length, pad=-1)
         arrays = merged_arrays(self.indexers, rows.tables, forms, length)
+        arrays = with_vectors(arrays, rows.vectors, indices, length)
         arrays["lengths"] = lengths
         if targets and rows.corpus.tags is not None and rows.tags is not None:
             ids, _ = rows.corpus.tags.gather(indices, length, pad=0)
@@ -130,37 +148,79 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         example: Tokens,
         *,
         threshold: float = 0.0,
+        spans: str | None = None,
+        score: str = "probability",
+        distributions: bool = False,
     ) -> TaggedText:
         """The tags of the example's windows, one after the other, and the spans that they mark.
 
-        A span that is less probable than ``threshold`` is left out, its tokens get ``O``.
+        A span that is less probable than ``threshold`` is left out, its tokens get ``O``. ``spans``, ``score`` and
+        ``distributions`` are as in ``TaggingOptions``.
+
+        Raises:
+            InputError: for what the model does not give, or a value that there is not.
         """
+        self._check(spans, score, distributions)
         pairs = list(zip(owned, outputs, strict=True))
         tags = [self.tags.names[i] for row, found in pairs for i in found["tags"][: rows.tokens[row]].tolist()]
         single = [p for row, found in pairs for p in found["probability"][: rows.tokens[row]].tolist()]
         link = [p for row, found in pairs for p in found["link"][: rows.tokens[row]].tolist()]
+        shares = None
+        if score == "flair":
+            shares = np.concatenate([found["shares"][: rows.tokens[row]] for row, found in pairs])
+            single = path_shares(shares, [found["tags"][: rows.tokens[row]] for row, found in pairs])
+        everything: tuple[dict[str, float], ...] = ()
+        if distributions:
+            parts = [found["marginals"][: rows.tokens[row]] for row, found in pairs] if shares is None else [shares]
+            everything = tuple(
+                dict(zip(self.tags.names, each, strict=True)) for part in parts for each in part.tolist()
+            )
         text, offsets = example.text, example.offsets
         if text is None or offsets is None:
             text, offsets = _joined(example.tokens)
         tokens = tuple(text[start:end] for start, end in offsets)
         if self.tags.scheme == "plain":
             return TaggedText(
-                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, tuple(single), example.frame
-            )
+                text, tokens, tuple(offsets), tuple(tags), (), True, example.line, tuple(single), example.frame,
+                everything,
+            )  # fmt: skip
         found, kept = [], []
-        for span in spans(tags, self.tags.scheme):
-            probability = single[span.start] * math.prod(link[span.start + 1 : span.end])
+        by_flair = (spans or self.tags.spans) != "scheme"
+        old = self.tags.spans == "flair-0.10"
+        for span in flair_spans(tags, old=old) if by_flair else read_spans(tags, self.tags.scheme):
+            if score == "flair":
+                probability = math.fsum(single[span.start : span.end]) / (span.end - span.start)
+            else:
+                probability = single[span.start] * math.prod(link[span.start + 1 : span.end])
             if probability < threshold:
                 continue
             kept.append(span)
             start, end = offsets[span.start][0], offsets[span.end - 1][1]
             place = (span.start, span.end)
             found.append(LabeledSpan(span.label, start, end, text[start:end], place, probability))
-        written = tags_from_spans(kept, len(tags), self.tags.written)
+        if by_flair:  # whose tags need not be those that the spans have in any scheme
+            inside = {token for span in kept for token in range(span.start, span.end)}
+            written = [tag if token in inside else OUTSIDE for token, tag in enumerate(tags)]
+        else:
+            written = tags_from_spans(kept, len(tags), self.tags.written)
         return TaggedText(
             text, tokens, tuple(offsets), tuple(written), tuple(found), False, example.line, tuple(single),
-            example.frame,
+            example.frame, everything,
         )  # fmt: skip
+
+    def _check(self, spans: str | None, score: str, distributions: bool) -> None:
+        for name, value, known in (
+            ("spans", spans, (None, "scheme", "flair")),
+            ("score", score, ("probability", "flair")),
+        ):
+            if value not in known:
+                options = [each for each in known if each is not None]
+                raise InputError(f"{name} = {value!r}: {did_you_mean(str(value), options)}")
+        if not self.distributions and (distributions or score == "flair"):
+            what = "distributions" if distributions else "score='flair'"
+            raise InputError(
+                f"{what}: this tagger was trained without them; set model.distributions: true and train it"
+            )
 
     def settings(self) -> dict[str, Any]:
         """The tokenizer, the embeddings by kind and name, and the size of a window."""
@@ -169,6 +229,7 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
             "tokenizer": self.tokenizer.saved(),
             "embeddings": indexer_settings(self.indexers),
             "max_length": self.max_length,
+            **({"distributions": True} if self.distributions else {}),
         }
 
     def save(self, folder: Path) -> None:
@@ -185,7 +246,8 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         with restoring(folder, "a tagger"):
             indexers = load_indexers(settings["embeddings"], folder)
             tokenizer = tokenizer_from(settings["tokenizer"])
-            return cls(tokenizer, indexers, TagSet.load(folder), int(settings["max_length"]))
+            every = bool(settings.get("distributions", False))
+            return cls(tokenizer, indexers, TagSet.load(folder), int(settings["max_length"]), distributions=every)
 
     def components(self) -> list[Any]:
         """The processor, its tokenizer and the host halves of its embeddings."""
@@ -205,7 +267,7 @@ def windows(example: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
     starts = sorted({0, *example.breaks})
     inside: set[int] = set()  # the places that a cut must not go through without saying so
     if example.tags is not None and scheme != "plain":
-        inside = {i for span in spans(example.tags, scheme) for i in range(span.start + 1, span.end)}
+        inside = {i for span in read_spans(example.tags, scheme) for i in range(span.start + 1, span.end)}
     cuts = [at for begin, end in zip(starts, [*starts[1:], count], strict=True) for at in range(begin, end, size)]
     for number, (at, end) in enumerate(zip(cuts, [*cuts[1:], count], strict=True)):
         tags = None if example.tags is None else example.tags[at:end]

@@ -14,11 +14,17 @@ from spago_jax.text.tags import OUTSIDE
 
 @dataclasses.dataclass(frozen=True)
 class TagSet:
-    """Tags by id, the scheme that the model writes, and the scheme that the files are written in."""
+    """Tags by id, the scheme that the model writes, and the scheme that the files are written in.
+
+    Attributes:
+        spans: how spans are read off the tags, by the rules of the ``scheme``, those of ``flair``, or the older ones of
+            ``flair-0.10``.
+    """
 
     names: tuple[str, ...]
     scheme: str
     written: str
+    spans: str = "scheme"
 
     def table(self, names: Sequence[str], where: str) -> np.ndarray:
         """From a file's tag ids to the model's; a tag that training never saw becomes -1.
@@ -49,6 +55,6 @@ class TagSet:
         """
         try:
             read = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
-            return cls(tuple(read["names"]), read["scheme"], read["written"])
+            return cls(tuple(read["names"]), read["scheme"], read["written"], read.get("spans", "scheme"))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"the run's tags cannot be read: {error}", path=folder / "tags.json") from None

@@ -14,7 +14,7 @@ from spago_jax.data.formats.conllu import Conllu, read_conllu
 from spago_jax.data.formats.python_source import PythonSource
 from spago_jax.data.formats.reader import Reader
 from spago_jax.embeddings.coverage import say_coverage
-from spago_jax.embeddings.stacked import GROWING, check_embeddings
+from spago_jax.embeddings.stacked import GROWING, cached, check_embeddings
 from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.token_classification.config import TaggerConfig, TaggingOptions
@@ -70,16 +70,25 @@ class TokenClassification(Task):
         names = model_tags(train.tag_names, wanted)
         if start is not None and not fresh:
             names = tuple(dict.fromkeys((*start.tags.names, *names)))
-        tags = TagSet(names, wanted, written)
+        tags = TagSet(names, wanted, written, "scheme" if start is None else start.tags.spans)
         kind = {"kind": config.tokenizer} if config.tokenizer is not None else data.tokenizer()
         tokenizer = tokenizer_from(kind) if start is None else start.tokenizer
-        return TokenProcessor(tokenizer, indexers_of(experiment, train.lexicon, start), tags, max_length)
+        return TokenProcessor(
+            tokenizer,
+            indexers_of(experiment, train.lexicon, start, train.forms),
+            tags,
+            max_length,
+            distributions=config.distributions,
+        )
 
     def read(self, split: str, files: Sequence[Path] | None = None) -> None:
         """Reads one part of the data, or other files in its format."""
         tags, max_length = self.processor.tags, self.processor.max_length
         corpus, notes = read_corpus(self.experiment.data, split, tags.written, tags.scheme, max_length, files)
         self.parts[split] = self.processor.rows(corpus, split)
+        self.parts[split].vectors = cached(
+            self.experiment.model.embeddings, self.processor.indexers, corpus.forms, corpus.lexicon, notes
+        )
         say_coverage(notes, self.processor.indexers, corpus.lexicon)
         if split == "train" and self.experiment.data.tag_scheme() == "auto":
             read_as = f", read by the model as {tags.scheme}" if tags.scheme != tags.written else ""

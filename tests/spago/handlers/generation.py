@@ -1,10 +1,11 @@
-"""nlp.beam_search, nlp.bart_*, nlp.charlm: what spaGO v0.7.0 writes and reads, token for token."""
+"""nlp.beam_search, nlp.bart_*, nlp.charlm, nlp.contextual_*: what spaGO v0.7.0 writes and reads, token for token."""
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,11 +15,16 @@ from spago.layers import linear_from
 from spago.registry import Comparison, Computation, golden
 from spago.shapes import columns
 from spago_jax.core import Array, Module, static
+from spago_jax.data.lexicon import LexiconBuilder
+from spago_jax.embeddings.contextual import ContextualEmbedding
+from spago_jax.embeddings.contextual_index import ContextualIndexer
+from spago_jax.embeddings.language_model import CharacterReader
 from spago_jax.generation import Generator
 from spago_jax.models.character_lm import CharacterLM
 from spago_jax.models.encoder_decoder import EncoderDecoder
 from spago_jax.models.encoder_decoder.model import WordsHead
 from spago_jax.nn import LSTM, Embedding, StackedRNN
+from spago_jax.ops.losses import cross_entropy
 
 
 class State(NamedTuple):
@@ -121,6 +127,23 @@ def sequence_classification(case: Case) -> Iterator[Comparison]:
     yield "output 0", output(jnp.tanh(dense(states[0, -1]))).reshape(-1, 1), case.outputs[0]
 
 
+def character_lm_of(params: Mapping[str, Any], vocabulary: int, *, projection: bool) -> CharacterLM:
+    """The model of a case's parameters."""
+    rows = [params[f"Embeddings.{row}"].ravel() for row in range(vocabulary) if f"Embeddings.{row}" in params]
+    gates = ("In", "For", "Cand", "Out")
+    cell = LSTM(
+        input_weight=jnp.concatenate([params[f"RNN.W{gate}"] for gate in gates]),
+        recurrent_weight=jnp.concatenate([params[f"RNN.W{gate}Rec"] for gate in gates]),
+        bias=jnp.concatenate([params[f"RNN.B{gate}"].ravel() for gate in gates]),
+    )
+    return CharacterLM(
+        embedding=Embedding(weight=jnp.stack(rows)),
+        rnn=StackedRNN(layers=(cell,)),
+        projection=linear_from(params, "Projection.") if projection else None,
+        decoder=linear_from(params, "Decoder."),
+    )
+
+
 @golden("nlp.charlm")
 def character_lm(case: Case) -> Computation:
     """The logits after every character; one that the vocabulary lacks is read as the unknown one."""
@@ -128,19 +151,51 @@ def character_lm(case: Case) -> Computation:
     ids = jnp.asarray([vocabulary.index(char if char in vocabulary else unknown) for char in case.config["text"]])
 
     def function(params, inputs):
-        rows = [params[f"Embeddings.{row}"].ravel() for row in range(len(vocabulary)) if f"Embeddings.{row}" in params]
-        gates = ("In", "For", "Cand", "Out")
-        cell = LSTM(
-            input_weight=jnp.concatenate([params[f"RNN.W{gate}"] for gate in gates]),
-            recurrent_weight=jnp.concatenate([params[f"RNN.W{gate}Rec"] for gate in gates]),
-            bias=jnp.concatenate([params[f"RNN.B{gate}"].ravel() for gate in gates]),
-        )
-        model = CharacterLM(
-            embedding=Embedding(weight=jnp.stack(rows)),
-            rnn=StackedRNN(layers=(cell,)),
-            projection=linear_from(params, "Projection.") if case.config["output_size"] else None,
-            decoder=linear_from(params, "Decoder."),
-        )
+        model = character_lm_of(params, len(vocabulary), projection=bool(case.config["output_size"]))
         return columns(model(ids)[0])
+
+    return Computation(function)
+
+
+@golden("nlp.contextual_string_embeddings")
+def contextual_string_embeddings(case: Case) -> Computation:
+    """The vectors of the words of a sentence; spaGO computes them without the projection of its language models."""
+    vocabulary, words = case.config["vocabulary"], case.config["words"]
+    model = {"alphabet": vocabulary, "unknown": vocabulary.index("[UNK]"), "shape": {}}
+    indexer = ContextualIndexer("strings", {"forward": model, "backward": model})
+    lexicon = LexiconBuilder()
+    forms = lexicon.encode(words)
+    tables = indexer.tables(lexicon.build())
+    length = max(4, len(words))  # padded, as in a batch
+    padded = np.full((1, length), -1)
+    padded[0, : len(words)] = forms
+    batch = {name: jnp.asarray(array) for name, array in indexer.arrays(tables, padded, length).items()}
+
+    def function(params, inputs):
+        readers = {}
+        for side, prefix in (("forward", "LeftToRight."), ("backward", "RightToLeft.")):
+            own = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+            model = character_lm_of(own, len(vocabulary), projection=False)
+            readers[side] = CharacterReader(embedding=model.embedding, rnn=model.rnn, projection=None)
+        embedding = ContextualEmbedding(**readers, name="strings", merge=case.config["merge"], fine_tune=True)
+        return columns(embedding(batch)[0, : len(words)])
+
+    return Computation(function)
+
+
+@golden("nlp.charlm_tbptt")
+def truncated_back_propagation(case: Case) -> Computation:
+    """The mean cross-entropy of a chunk, whose gradients go back so many characters: the state before them, and the
+    losses before them, are constants, as at the border of two chunks of a text."""
+    vocabulary = case.config["vocabulary"]
+    ids = jnp.asarray([[vocabulary.index(char) for char in case.config["chars"]]])
+    cut = ids.shape[1] - case.config["back_step"]
+
+    def function(params, inputs):
+        model = character_lm_of(params, len(vocabulary), projection="Projection.W" in case.params)
+        before, state = model(ids[:, :cut], state=model.initial_state((1,)))
+        after, _ = model(ids[:, cut:], state=jax.lax.stop_gradient(state))
+        logits = jnp.concatenate([jax.lax.stop_gradient(before), after], axis=1)[:, :-1]
+        return [cross_entropy(logits, ids[:, 1:]).mean().reshape(1, 1)]
 
     return Computation(function)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Flair's text classifiers over the embeddings of a document: a recurrence, or the tokens pooled."""
+
+from typing import Any
+
+import numpy as np
+
+from spago_jax.errors import InputError
+from spago_jax.interop.checkpoints.inert_objects import Record, number_of
+from spago_jax.interop.flair.file import FlairFile, items_of
+from spago_jax.interop.flair.imported import Imported, indexers_of, stacked_arrays
+from spago_jax.interop.flair.parts import parts_of
+from spago_jax.interop.flair.recurrent import recurrent_arrays, shape_of_recurrence
+from spago_jax.interop.flair.tree import Node, node_of
+from spago_jax.tasks.text_classification.processor import TextProcessor
+from spago_jax.text.tokenizers.tokenizer import tokenizer_from
+from spago_jax.train.schema import Experiment
+
+MAX_LENGTH = 512  # tokens
+THRESHOLD = 0.5
+
+
+def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported:
+    """Returns the text classifier of a file.
+
+    Args:
+        file: the file.
+        tokenizer: how a text is cut into tokens.
+
+    Raises:
+        InputError: for what is not read, or a damaged file.
+    """
+    prefix = "document_embeddings." if file.names("document_embeddings.") else "embeddings."
+    node = node_of(file.value.get("document_embeddings"), prefix, file.path)
+    kind = node.kind.removesuffix("Embeddings")
+    if kind not in ("DocumentRNN", "DocumentLSTM", "DocumentPool"):
+        raise InputError(
+            f"has {node.kind}; of Flair's embeddings of documents DocumentRNNEmbeddings and DocumentPoolEmbeddings are "
+            "read",
+            path=file.path,
+        )
+    inner = node.settings.get("embeddings")
+    parts = parts_of(node.module("embeddings") if inner is None else inner, f"{prefix}embeddings.", file)
+    model, arrays = _pooled(node, file) if kind == "DocumentPool" else _recurrent(node, file)
+    classes = items_of(file.value.get("label_dictionary"), "the label_dictionary", file.path)
+    arrays |= {f"output.{part}": file.array(f"decoder.{part}") for part in ("weight", "bias")}
+    several = bool(file.get("multi_label", False))
+    thresholds = _thresholds(file.value.get("multi_label_threshold"), several, file)
+    model |= {
+        "embeddings": [dict(part.config) for part in parts],
+        "tokenizer": tokenizer,
+        "lowercase": False,
+        "problem": "multi-label" if several else "single-label",
+    }
+    settings = {"task": "text-classification", "data": {"format": "labeled-text"}, "model": model}
+
+    def processor(experiment: Experiment) -> TextProcessor:
+        cut = tokenizer_from({"kind": tokenizer})
+        return TextProcessor(
+            cut, indexers_of(parts, experiment), classes, MAX_LENGTH, problem=model["problem"], thresholds=thresholds
+        )
+
+    facts = {
+        "embeddings": [part.about for part in parts],
+        "document": {key: value for key, value in model.items() if key in ("encoder", "projection", "pooling")},
+        "labels": list(classes),
+    }
+    return Imported.of(file, settings, processor, {**stacked_arrays(parts), **arrays}, facts)
+
+
+def _pooled(node: Node, file: FlairFile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The settings and arrays of tokens that are pooled: ``[pool_t x_t]``, after a linear layer if there is one."""
+    pooling = node.get("pooling", "mean")
+    if pooling not in ("mean", "max", "min"):
+        raise InputError(f"pooling = {pooling!r}; expected mean, max or min", path=file.path)
+    model: dict[str, Any] = {"encoder": None, "pooling": pooling, "dropout": 0.0}
+    arrays: dict[str, np.ndarray] = {}
+    mode = node.get("fine_tune_mode", "none")
+    if mode == "linear":
+        arrays = {
+            f"projection.{part}": file.array(f"{node.prefix}embedding_flex.{part}") for part in ("weight", "bias")
+        }
+        model["projection"] = len(arrays["projection.bias"])
+    elif mode not in ("none", None):
+        raise InputError(f"fine_tune_mode = {mode!r}; none and linear are read", path=file.path)
+    return model, arrays
+
+
+def _recurrent(node: Node, file: FlairFile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The settings and arrays of a recurrence: its last output, or its first and its last one of both directions."""
+    prefix = f"{node.prefix}rnn."
+    shape = shape_of_recurrence(file.array, file.has, prefix, file.path)
+    arrays = {f"encoder.rnn.{path}": array for path, array in recurrent_arrays(file.array, prefix, shape).items()}
+    encoder = {"kind": "birnn", **shape, **({"reset_after": True} if shape["cell"] == "gru" else {})}
+    model: dict[str, Any] = {
+        "encoder": encoder,
+        "pooling": "ends" if shape["bidirectional"] else "last",
+        "dropout": float(node.get("dropout", 0.5) if isinstance(node.get("dropout", 0.5), float) else 0.5),
+    }
+    if file.has(f"{node.prefix}word_reprojection_map.weight"):
+        arrays |= {
+            f"projection.{part}": file.array(f"{node.prefix}word_reprojection_map.{part}")
+            for part in ("weight", "bias")
+        }
+        model["projection"] = len(arrays["projection.bias"])
+    return model, arrays
+
+
+def _thresholds(given: Any, several: bool, file: FlairFile) -> dict[str, float]:
+    """The least probability of each label, by its name, and that of all others under an empty name."""
+    if not several:
+        return {}
+    given = number_of(given)
+    if isinstance(given, int | float):
+        return {"": float(given)}
+    if given is None:
+        return {"": THRESHOLD}
+    if isinstance(given, Record) or not isinstance(given, dict):
+        raise InputError(f"multi_label_threshold is {given!r}, expected a number or one per label", path=file.path)
+    found = {str(label): number_of(value) for label, value in given.items()}
+    if not all(isinstance(value, int | float) for value in found.values()):
+        raise InputError(f"multi_label_threshold is {given!r}, expected numbers", path=file.path)
+    return {"": float(found.pop("default", THRESHOLD)), **found}

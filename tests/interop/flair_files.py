@@ -1,0 +1,41 @@
+"""Files like Flair's, made by hand: a model of a fixture with other settings, or anything at all."""
+
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+
+class Call:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+def with_settings(source: Path, target: Path, **settings) -> Path:
+    """Copies a zip archive with more settings at the end of its dict, where they take the place of older ones.
+
+    Of settings that are bytes, these are the instructions of the pickle.
+    """
+    with zipfile.ZipFile(source) as given, zipfile.ZipFile(target, "w") as made:
+        for entry in given.infolist():
+            content = given.read(entry)
+            if entry.filename.endswith("/data.pkl"):
+                for name, value in settings.items():
+                    code = value if isinstance(value, bytes) else pickle.dumps(value, 2)[2:-1]
+                    key = b"X" + struct.pack("<I", len(name)) + name.encode()
+                    content = content[:-1] + key + code + b"s."
+            made.writestr(entry.filename, content)
+    return target
+
+
+def archive(path: Path, value, **options) -> Path:
+    """Writes a zip archive whose pickle is that of a value, or the given bytes."""
+    code = value if isinstance(value, bytes) else pickle.dumps(value, 4)
+    with zipfile.ZipFile(path, "w", **options) as file:
+        file.writestr("archive/data.pkl", code)
+    return path
