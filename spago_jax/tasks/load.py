@@ -20,7 +20,7 @@ from spago_jax.tasks.experiment import run_experiment
 from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
 from spago_jax.tasks.language_modeling.predictor import LanguageModeling
-from spago_jax.tasks.predictor import BatchPredictor, Predictor
+from spago_jax.tasks.predictor import BatchPredictor, Predictor, TokenPredictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.pretrained.task import EncoderTask
 from spago_jax.tasks.registry import TASKS
@@ -267,7 +267,8 @@ def predictor(task: Task, model: Any) -> Predictor:
     if task.processor.generates:
         return Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
     program = prediction_program(task, precision)
-    return BatchPredictor(task.name, task.processor, lambda batch: program(model, batch), freeze=program.freeze)
+    kind = _kind(task.processor)
+    return kind(task.name, task.processor, lambda batch: program(model, batch), freeze=program.freeze)
 
 
 def prediction_program(task: Task, precision: Precision) -> Program:
@@ -286,7 +287,12 @@ def _exported(name: str, folder: Path) -> Predictor:
     _refuse_other(name, found.config["task"], folder)
     if found.processor.generates:
         return Generator(name, found.processor, ExportedEngine(found.model))
-    return BatchPredictor(name, found.processor, found.model)
+    return _kind(found.processor)(name, found.processor, found.model)
+
+
+def _kind(processor: Any) -> type[BatchPredictor]:
+    """What answers from a processor's batches: sentences may also be given by their tokens."""
+    return TokenPredictor if processor.unit == "tokens" else BatchPredictor
 
 
 def _refuse_other(name: str, found: str | None, folder: Path) -> None:

@@ -44,26 +44,18 @@ class Predictor(abc.ABC):
     name: str
     processor: Any
 
-    def __call__(self, inputs: Any = None, *, tokens: Sequence[Any] | None = None, **options: Any) -> Any:
+    def __call__(self, inputs: Any, **options: Any) -> Any:
         """The answer to one input, or the list of answers to a list of inputs.
 
         A list of strings is several texts; tokens of one sentence are a tuple of strings, or a list within a list.
 
         Args:
             inputs: one input, or a list of them.
-            tokens: instead of inputs, the tokens of one sentence, or a list of those of several.
             options: what the task lets a user set (the temperature of a language model).
 
         Raises:
             InputError: for an input that the task does not read.
         """
-        if tokens is not None:
-            if inputs is not None:
-                raise InputError("inputs and tokens: give one of the two")
-            if isinstance(tokens, str):
-                raise InputError(f"tokens is one text, {tokens[:40]!r}; give it as the input, or a list of its tokens")
-            one = all(isinstance(token, str) for token in tokens)
-            inputs = tuple(tokens) if one else [tuple(sentence) for sentence in tokens]
         if isinstance(inputs, list):
             return list(self.stream(inputs, **options))
         (answer,) = self.stream([inputs], **options)
@@ -214,6 +206,30 @@ class BatchPredictor(Predictor):
         most = max(self.max_tokens // max(length, 16), 1)
         sizes = (1, 2, 4, 8, 16, 32, 64, 128) if self.fine else (1, 4, 16, 64)
         return [size for size in sizes if size < most] + [most]
+
+
+class TokenPredictor(BatchPredictor):
+    """A ``BatchPredictor`` of a task that reads sentences by their tokens too."""
+
+    def __call__(self, inputs: Any = None, *, tokens: Sequence[Any] | None = None, **options: Any) -> Any:
+        """The answer to one input, or the list of answers to a list of inputs.
+
+        Args:
+            inputs: one input, or a list of them.
+            tokens: instead of inputs, the tokens of one sentence, or a list of those of several.
+            options: what the task lets a user set.
+
+        Raises:
+            InputError: for an input that the task does not read.
+        """
+        if tokens is None:
+            return super().__call__(inputs, **options)
+        if inputs is not None:
+            raise InputError("inputs and tokens: give one of the two")
+        if isinstance(tokens, str):
+            raise InputError(f"tokens is one text, {tokens[:40]!r}; give it as the input, or a list of its tokens")
+        one = all(isinstance(token, str) for token in tokens)
+        return super().__call__(tuple(tokens) if one else [tuple(sentence) for sentence in tokens], **options)
 
 
 def plan(
