@@ -21,7 +21,7 @@ from spago_jax.tasks.exported_engine import ExportedEngine
 from spago_jax.tasks.generator import Generator
 from spago_jax.tasks.language_modeling.predictor import LanguageModeling
 from spago_jax.tasks.model_call import ModelCall
-from spago_jax.tasks.predictor import BatchPredictor, Predictor
+from spago_jax.tasks.predictor import BatchPredictor, Predictor, TokenPredictor
 from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.pretrained.task import EncoderTask
 from spago_jax.tasks.registry import TASKS
@@ -269,7 +269,8 @@ def predictor(task: Task, model: Any) -> Predictor:
         found: Predictor = Generator(task.name, task.processor, DeviceEngine(task.objective, model, precision))
     else:
         program = prediction_program(task, precision)
-        found = BatchPredictor(task.name, task.processor, ModelCall(program, model), freeze=program.freeze)
+        kind = _kind(task.processor)
+        found = kind(task.name, task.processor, ModelCall(program, model), freeze=program.freeze)
     found.Options = task.Options  # pyright: ignore[reportAttributeAccessIssue] of this one alone
     return found
 
@@ -291,10 +292,15 @@ def _exported(name: str, folder: Path) -> Predictor:
     if found.processor.generates:
         made: Predictor = Generator(name, found.processor, ExportedEngine(found.model))
     else:
-        made = BatchPredictor(name, found.processor, found.model)
+        made = _kind(found.processor)(name, found.processor, found.model)
     variant = TASKS.find(name).variant(load_settings(folder / "assets"))
     made.Options = variant.Options  # pyright: ignore[reportAttributeAccessIssue] of this one alone
     return made
+
+
+def _kind(processor: Any) -> type[BatchPredictor]:
+    """What answers from a processor's batches: sentences may also be given by their tokens."""
+    return TokenPredictor if processor.unit == "tokens" else BatchPredictor
 
 
 def _refuse_other(name: str, found: str | None, folder: Path) -> None:

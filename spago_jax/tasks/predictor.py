@@ -353,6 +353,30 @@ def dropped_of(rows: Any) -> int:
     return max((encoding.dropped for encoding in getattr(rows, "encodings", ())), default=0)
 
 
+class TokenPredictor(BatchPredictor):
+    """A ``BatchPredictor`` of a task that reads sentences by their tokens too."""
+
+    def __call__(self, inputs: Any = None, *, tokens: Sequence[Any] | None = None, **options: Any) -> Any:
+        """The answer to one input, or the list of answers to a list of inputs.
+
+        Args:
+            inputs: one input, or a list of them.
+            tokens: instead of inputs, the tokens of one sentence, or a list of those of several.
+            options: what the task lets a user set.
+
+        Raises:
+            InputError: for an input that the task does not read.
+        """
+        if tokens is None:
+            return super().__call__(inputs, **options)
+        if inputs is not None:
+            raise InputError("inputs and tokens: give one of the two")
+        if isinstance(tokens, str):
+            raise InputError(f"tokens is one text, {tokens[:40]!r}; give it as the input, or a list of its tokens")
+        one = all(isinstance(token, str) for token in tokens)
+        return super().__call__(tuple(tokens) if one else [tuple(sentence) for sentence in tokens], **options)
+
+
 def plan(
     lengths: Sequence[int], padded: Sequence[int], counts: Callable[[int], Sequence[int]]
 ) -> list[tuple[list[int], tuple[int, int]]]:

@@ -172,6 +172,20 @@ def test_an_imported_tagger_answers_as_the_file_does(fixtures, tmp_path):
         tagger([wanted["tokens"]], spans="flare")
 
 
+def test_a_sentence_is_given_by_its_tokens(fixtures):
+    wanted = expected(fixtures, "0.10")
+    tagger = sj.load_task("token-classification", fixtures / "flair-0.10" / "tagger.pt")
+    answer = tagger(tokens=wanted["tokens"])
+    assert list(answer.tags) == [each["tag"] for each in wanted["predictions"]]
+    assert len(answer.scores) == len(answer.tags)
+    assert [span.text for span in answer.spans] == [text for text, _, _ in wanted["spans"]]
+    assert tagger(tokens=[wanted["tokens"], ["a"]])[0] == answer
+    with pytest.raises(InputError, match="give one of the two"):
+        tagger("a text", tokens=["a"])
+    with pytest.raises(InputError, match="tokens is one text"):
+        tagger(tokens="a text")
+
+
 def test_a_file_of_another_task_is_refused(fixtures):
     with pytest.raises(InputError, match="a model of the task 'token-classification', not of 'text-classification'"):
         sj.load_task("text-classification", fixtures / "flair-0.10" / "tagger.pt")

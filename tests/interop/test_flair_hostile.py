@@ -14,6 +14,8 @@ from mutations import damaged
 
 from spago_jax.errors import InputError
 from spago_jax.interop.flair.open import import_flair
+from spago_jax.interop.huggingface import find_model
+from spago_jax.tasks.load import load_task
 
 MARK = Path(__file__).parent / "ran-a-file-of-flair"
 HOSTILE = {
@@ -110,6 +112,9 @@ def test_a_model_of_spago_is_refused_with_what_to_import_instead(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_filename": "model.bin", "word_embeddings": []}))
     (tmp_path / "model.bin").write_bytes(b"\x0c\xff\x81\x03\x01\x01")
     refused(tmp_path / "model.bin", "spaGO", "gob", "Flair's .pt")
+    for open_it in (lambda: load_task("token-classification", tmp_path), lambda: find_model(str(tmp_path))):
+        with pytest.raises(InputError, match=r"spaGO has written: model\.bin is in Go's own encoding"):
+            open_it()
     (tmp_path / "other.pt").write_bytes(b"\x0c\xff\x81\x03\x01\x01")
     refused(tmp_path / "other.pt", "not a file of PyTorch")
 

@@ -168,3 +168,9 @@ def test_check_says_where():
         "tag 0: 'I-X' cannot start a sentence in IOB2",
         "tag 2: 'I-Y' cannot follow 'O' in IOB2",
     ]
+
+
+def test_the_unknown_tag_of_old_models_is_outside():
+    """Flair's taggers of 0.4 have ``<unk>`` among their tags; among tags that are no spans it is one like any other."""
+    assert spans(["S-LOC", "<unk>", "B-PER"]) == [Span(0, 1, "LOC"), Span(2, 3, "PER")]
+    assert split_tag("<unk>", "plain") == ("I", "<unk>")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Opens the tensors of a file or of a folder, by what is there."""
 
+import json
 import mmap
 import os
 from collections.abc import Callable
@@ -24,6 +25,8 @@ _FOREIGN = {
     "rust_model.ot": "rust-bert",
     "spago_model.bin": "spaGO",
 }
+_GOBS = ("model.bin", "spago_model.bin")
+_SPAGO_KEYS = {"model_filename", "word_embeddings", "contextual_string_embeddings"}
 _Table = Callable[[mmap.mmap, Path], dict[str, Stored]]
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # a pickle of PyTorch's magic number
 
@@ -41,6 +44,31 @@ def other_files(folder: Path) -> str:
     """Returns the end of a message about a folder without a checkpoint: the files of other libraries that it has."""
     found = [f"{name} ({of})" for name, of in _FOREIGN.items() if os.path.exists(folder / name)]
     return f"; there is {', '.join(found)}, which is not read: convert it with transformers" if found else ""
+
+
+def refuse_spago(path: Path) -> None:
+    """Refuses a model that spaGO has written: its numbers are in an encoding of Go's (gob), and not in PyTorch's.
+
+    Args:
+        path: its file, or its folder.
+
+    Raises:
+        InputError: saying what to import instead.
+    """
+    folder, names = (path, _GOBS) if os.path.isdir(path) else (path.parent, (path.name,))
+    gobs = [name for name in names if name in _GOBS and os.path.isfile(folder / name)]
+    if not gobs:
+        return
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        config = {}
+    if "spago_model.bin" in gobs or (isinstance(config, dict) and config.keys() & _SPAGO_KEYS):
+        raise InputError(
+            f"a model that spaGO has written: {gobs[0]} is in Go's own encoding (gob), which is not read; import what "
+            "it was converted from instead, Flair's .pt or a folder in Hugging Face's layout",
+            path=path,
+        )
 
 
 def open_checkpoint(path: str | Path) -> TensorFile:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A file of Flair's: what it holds, and its tensors by name."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.errors import InputError
+from spago_jax.interop.checkpoints.find import refuse_spago
 from spago_jax.interop.checkpoints.inert_objects import Record, number_of
 from spago_jax.interop.checkpoints.torch_objects import TorchObjects, open_objects
 
@@ -31,8 +31,6 @@ _CLASSES = {
 
 
 HUB_FILE = "pytorch_model.bin"
-_GOBS = ("model.bin", "spago_model.bin")
-_SPAGO_KEYS = {"model_filename", "word_embeddings", "contextual_string_embeddings", "vocabulary_size"}
 
 
 class FlairFile:
@@ -136,25 +134,6 @@ def is_flair(path: str | Path) -> bool:
     return os.path.isfile(os.path.join(path, HUB_FILE)) and not any(
         os.path.isfile(os.path.join(path, name)) for name in others
     )
-
-
-def refuse_spago(path: Path) -> None:
-    """Refuses a model that spaGO has written, which is an encoding of Go's (gob) and not one of PyTorch's.
-
-    Raises:
-        InputError: saying what to import instead.
-    """
-    config = path.parent / "config.json"
-    try:
-        keys = json.loads(config.read_text(encoding="utf-8")) if path.name in _GOBS else {}
-    except (OSError, ValueError, RecursionError):
-        keys = {}
-    if path.name == "spago_model.bin" or (isinstance(keys, dict) and keys.keys() & _SPAGO_KEYS):
-        raise InputError(
-            "a model that spaGO has written, in Go's own encoding (gob), which is not read: import what it was "
-            "converted from instead, Flair's .pt or a folder in Hugging Face's layout",
-            path=path,
-        )
 
 
 def a_number(value: Any, what: str, path: Path) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spago_jax.errors import InputError
-from spago_jax.interop.checkpoints.find import CHECKPOINTS, INDEX, find_checkpoint, other_files
+from spago_jax.interop.checkpoints.find import CHECKPOINTS, INDEX, find_checkpoint, other_files, refuse_spago
 from spago_jax.interop.checkpoints.sharded import read_index
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
@@ -96,6 +96,8 @@ def check_complete(folder: Path) -> Path:
         InputError: naming the files that are not there.
     """
     if missing := missing_files(folder):
+        if os.path.isfile(folder / "model.bin"):
+            refuse_spago(folder)
         raise InputError(
             f"not a whole model in Hugging Face's layout: it lacks {', '.join(missing[:5])}{other_files(folder)}",
             path=folder,

@@ -23,6 +23,7 @@ from spago_jax.tasks.token_classification.objective import TaggingObjective
 from spago_jax.tasks.token_classification.processor import TokenProcessor
 from spago_jax.tasks.token_classification.scores import TagScorer, majority_scores
 from spago_jax.tasks.token_classification.tag_set import TagSet
+from spago_jax.text.tags import OUTSIDE, UNKNOWN_TAG
 from spago_jax.text.tokenizers.tokenizer import TOKENIZERS, tokenizer_from
 from spago_jax.train.schema import Experiment, TextTrainConfig
 from spago_jax.train.start import indexers_of, is_fresh
@@ -164,7 +165,7 @@ class TokenClassification(Task):
         names = self.processor.tags.names
         if self.processor.tags.scheme == "plain":
             return names
-        return sorted({name.split("-", 1)[-1] for name in names if name != "O"})
+        return sorted({name.split("-", 1)[-1] for name in names if name not in (OUTSIDE, UNKNOWN_TAG)})
 
 
 def _scores_of(scheme: str) -> tuple[str, ...]:
