@@ -34,7 +34,8 @@ class NearestWords:
     def __init__(self, source: WordVectors | Store, rule: Rule = "exact"):
         if isinstance(source, Store) and source.kind != "words":
             raise InputError(f"the store's keys are {source.kind}, expected words", path=source.path)
-        self.source, self.rule = source, rule
+        self.source = source
+        self.rule: Rule = rule
         self._norms: np.ndarray | None = None
 
     @classmethod

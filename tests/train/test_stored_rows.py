@@ -1,5 +1,7 @@
 """Training rows of a store on disk. Oracles: the same training of a table in memory; plain NumPy; PyTorch."""
 
+import json
+
 import numpy as np
 import optax
 import pytest
@@ -9,7 +11,8 @@ from spago_jax.embeddings.store.build import make_store
 from spago_jax.embeddings.store.store import Store
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.optim.lazy_rows import lazy_rows
-from spago_jax.tasks.load import load_task
+from spago_jax.tasks.export import export_run
+from spago_jax.tasks.load import load_task, open_run
 from spago_jax.train import fit, load_experiment
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.loop import _Training
@@ -198,3 +201,14 @@ def test_lazy_adam_is_that_of_pytorch():
         weight.grad = torch.sparse_coo_tensor(torch.tensor(used)[None], torch.tensor(grad[used]), table.shape)
         optimizer.step()
     np.testing.assert_allclose(updated(optax.adam(0.1), table), weight.detach().numpy(), atol=1e-5)
+
+
+def test_an_exported_folder_reads_the_store_where_it_lies(straight, tmp_path):
+    _, folder, store = straight
+    export_run(open_run(folder), tmp_path / "exported", platforms=("cpu",))
+    task, exported = (load_task("token-classification", each) for each in (folder, tmp_path / "exported"))
+    text = "Ann visits old Oslo ."
+    assert exported(text).tags == task(text).tags
+    settings = json.loads((tmp_path / "exported" / "assets" / "words.store.json").read_text())
+    assert settings["store"] == str(store)
+    assert not list((tmp_path / "exported").rglob("rows.bin"))

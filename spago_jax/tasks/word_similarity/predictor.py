@@ -109,7 +109,8 @@ class WordSimilarity(Predictor):
             elif len(words) == 2:
                 yield WordPair(words, self.words.similarity(*words))
             else:
-                yield _found(words, self.words.analogy(*words, top_k))
+                a, b, c = words
+                yield _found(words, self.words.analogy(a, b, c, top_k))
 
     def examples(self, source: Any) -> Iterator[tuple[str, ...]]:
         """One to three words per line, apart by tabs, or by blanks where there is no tab."""

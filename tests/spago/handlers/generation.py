@@ -192,7 +192,7 @@ def truncated_back_propagation(case: Case) -> Computation:
     cut = ids.shape[1] - case.config["back_step"]
 
     def function(params, inputs):
-        model = character_lm_of(params, len(vocabulary), projection="Projection.W" in case.params)
+        model = character_lm_of(params, len(vocabulary), projection=False)  # it is held and not used
         before, state = model(ids[:, :cut], state=model.initial_state((1,)))
         after, _ = model(ids[:, cut:], state=jax.lax.stop_gradient(state))
         logits = jnp.concatenate([jax.lax.stop_gradient(before), after], axis=1)[:, :-1]
