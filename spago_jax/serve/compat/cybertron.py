@@ -89,8 +89,8 @@ PREDICT = Call("Predict", ("fill-mask",), _masked, _fillings)
 def classify(engine: Engine, fields: Fields, model: str | None = None) -> Call:
     """Returns the method that ``/v1/classify`` means, which three tasks share.
 
-    A model that is named says it by its task. Labels to choose from ask for zero-shot classification, an aggregation for
-    token classification; else what the server has decides, and text classification is the first choice.
+    A model that is named says it by its task. Labels to choose from ask for zero-shot classification, an aggregation
+    for token classification; else what the server has decides, and text classification is the first choice.
     """
     if model is not None:
         task = engine.model(model).task
