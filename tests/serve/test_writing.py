@@ -1,4 +1,4 @@
-"""Texts that are written, through the engine: the same as the predictor writes, whole or piece by piece, and stopped."""
+"""Texts that are written, through the engine: as the predictor writes them, whole, piece by piece, and stopped."""
 
 import sys
 from pathlib import Path
