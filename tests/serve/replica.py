@@ -1,4 +1,4 @@
-"""A server over fakes as a process of its own: python replica.py PORT [SECONDS-A-CALL-TAKES]."""
+"""A server over fakes as a process of its own: python replica.py PORT SECONDS-PER-CALL."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from spago_jax.serve.server import Server
 
 
 class Slow(Letters):
-    pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    pause = 0.0
 
     def _sum(self, batch):
         time.sleep(self.pause)
@@ -20,6 +20,7 @@ class Slow(Letters):
 
 
 if __name__ == "__main__":
+    Slow.pause = float(sys.argv[2])
     config = ServeConfig(port=int(sys.argv[1]), drain_delay=0.5, drain_timeout=5.0)
     models = {"letters": Slow("text-classification")}
     print("listening", flush=True)

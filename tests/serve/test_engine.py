@@ -5,7 +5,7 @@ import random
 import threading
 
 import pytest
-from fakes import Clock, Letters, Writer, engine, expected
+from fakes import Clock, Letters, Teller, Writer, engine, expected
 
 from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
@@ -308,6 +308,15 @@ def test_a_model_is_warm_before_it_is_served():
     made.load("a", fake.name, lambda: fake)
     assert fake.warmed
     assert fake.max_tokens == made.limits.batch_tokens
+
+
+def test_a_model_that_writes_has_begun_a_text_before_it_is_served():
+    teller = Teller()
+    made = engine(teller, threads=False)
+    assert teller.begun == [""]
+    stream = made.stream("a", "ab")
+    run(made)
+    assert list(stream) == ["a", "b"]
 
 
 def test_a_stream_is_read_piece_by_piece_beside_batches():

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from canned import Canned, tagged
 from fakes import Letters, Writer
 
 import spago_jax.serve.pages
@@ -115,12 +116,12 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def node(code: str):
+def node(code: str, *flags: str):
     program = shutil.which("node")
     if program is None:
         pytest.skip("needs Node to run the scripts of the pages")
     found = subprocess.run(
-        [program, "--input-type=module", "-e", code], capture_output=True, text=True, timeout=30, cwd=FOLDER
+        [program, *flags, "--input-type=module", "-e", code], capture_output=True, text=True, timeout=30, cwd=FOLDER
     )
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout)
@@ -140,6 +141,14 @@ def test_offsets_after_an_emoji_are_right():
     found = node(code)
     assert "".join(piece for piece, _ in found) == text
     assert [piece for piece in found if piece[1]] == [["Ann", "PER"], ["Paris", "LOC"]]
+
+
+def test_every_script_can_be_read():
+    for path in sorted(FOLDER.glob("*.js")):
+        code = f"""import vm from "node:vm"; import fs from "node:fs";
+        new vm.SourceTextModule(fs.readFileSync({json.dumps(str(path))}, "utf8"));
+        console.log("true")"""
+        assert node(code, "--experimental-vm-modules"), path.name
 
 
 def test_the_reader_of_events_takes_bytes_cut_anywhere():
@@ -169,7 +178,8 @@ def site():
             self.engine = shared.engine
 
         def run(self, said):
-            for name, fake in {"a": Letters("fill-mask"), "b": Writer()}.items():
+            tags = Canned("token-classification", tagged())
+            for name, fake in {"a": Letters("fill-mask"), "b": Writer(), "tags": tags}.items():
                 self.engine.load(name, fake.name, lambda fake=fake: fake)
             self.engine.ready()
 
@@ -207,10 +217,30 @@ def test_pages_work_in_a_browser_by_keyboard_alone(site, scheme):
         page.focus("#text")
         page.keyboard.type("hello \U0001f600")
         page.keyboard.press("Control+Enter")
-        page.wait_for_function("document.getElementById('times').textContent.includes('there and back')")
+        page.locator("#times", has_text="there and back").wait_for()
         assert page.inner_text("#result").strip() == "hello \U0001f600"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert "curl" in page.text_content("#curl")
+        page.goto(f"{site}/ui/tag")
+        page.wait_for_selector("#model option", state="attached")
+        page.keyboard.press("Tab")  # to the content, and from there by tabs alone
+        page.focus("#text")
+        page.keyboard.type("anything")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        mark = page.locator("#result mark")
+        mark.wait_for()
+        assert mark.inner_text().split("\n")[0].removesuffix("PER") == "Ann \U0001f600 Lee"
+        assert page.text_content("#raw").startswith("{")
+        assert "anything" in page.url.partition("#")[2]  # the state is in the fragment, which is not sent
+        assert wrong == []
+        page.goto(f"{site}/ui/generate")
+        page.wait_for_selector("#model option", state="attached")
+        page.fill("#text", "bad")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector(".problem:focus")  # what is wrong is where the keyboard is
+        assert "this text is bad" in page.inner_text(".problem")
+        wrong.clear()  # the browser itself notes the status 422
         page.goto(f"{site}/docs")
         page.wait_for_selector("section")
         assert wrong == []

@@ -19,7 +19,7 @@ TEXTS = ["a b c", "a", "b c d e f g h i", "q [MASK] p", "c d"]
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serve")
-    for name, head in {"states": "states", "words": "masked-words"}.items():
+    for name, head in {"states": "states", "words": "masked-words", "spans": "question-answering"}.items():
         write_tiny(folder / name, head=head)
         write_vocabulary(folder / name)
     return folder
@@ -56,6 +56,18 @@ def test_options_that_differ_are_answered_in_one_call(tiny):
     prepared = [masks.prepare("a [MASK]", top_k=count) for count in (1, 3)]
     assert prepared[0].kind == prepared[1].kind
     assert [len(answer.masks[0]) for answer in masks.answers(prepared)] == [1, 3]
+
+
+def test_windows_of_one_input_are_read_beside_those_of_others(tiny):
+    """Rows of several inputs meet in one call, and each input has its own again; one without rows is answered too."""
+    reader = sj.load_task("question-answering", tiny / "spans")
+    questions = [("a b", " ".join("abcdefghijklmnop" * 3)), ("c", "d e f"), ("a", ""), ("b c", "g h " * 20)]
+    expected = list(reader.stream(questions))
+    prepared = [reader.prepare(each) for each in questions]
+    assert [len(each.lengths) > 1 for each in prepared] == [True, False, False, True]
+    for found, right in zip(reader.answers(prepared), expected, strict=True):
+        assert [(span.start, span.end) for span in found] == [(span.start, span.end) for span in right]
+        np.testing.assert_allclose([span.score for span in found], [span.score for span in right], rtol=1e-4)
 
 
 def test_an_engine_answers_as_the_predictor_does_and_compiles_nothing_when_it_is_ready(tiny):

@@ -285,7 +285,7 @@ def test_every_route_keeps_its_promise_under_made_up_requests():
     from spago_jax.serve.metrics import Metrics
 
     with engine(request_items=4) as made:
-        fakes = Fakes(Shared(made)).models
+        fakes, made.models = Fakes(Shared(made)).models, {}
         for name, fake in fakes.items():
             made.load(name, fake.name, lambda fake=fake: fake, revision="1")
         shared = Shared(made, ServeConfig(compat=("spago", "cybertron")), Metrics(), None,

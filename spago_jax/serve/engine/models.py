@@ -4,6 +4,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.serve.engine.limits import Limits
 from spago_jax.serve.engine.problems import Refused
+from spago_jax.serve.tasks import schema_of
 from spago_jax.tasks.predictor import Predictor
 
 Opener = Callable[[], Predictor]
@@ -88,3 +90,12 @@ class Served:
         warm_up = getattr(predictor, "warm_up", None)
         if warm_up is not None:
             warm_up()
+        elif self.streams:
+            self._try_out()
+
+    def _try_out(self) -> None:
+        """Writes the beginning of one text, at once and piece by piece, which compiles what most requests need."""
+        with suppress(InputError):
+            prepared = self.predictor.prepare("" if self.task == "text-generation" else schema_of(self.task).example)
+            self.predictor.answers([prepared], lambda: True)
+            next(iter(self.predictor.streamed(prepared)), None)

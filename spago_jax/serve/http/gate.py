@@ -154,7 +154,9 @@ class Gate:
         self.metrics.count("requests_total", route=route, model=exchange.model, code=str(code))
         self.metrics.observe("request_duration_seconds", seconds, route=route)
         self.traces.close(span, route, code, exchange)
-        access.info(
+        probe = route.startswith(("/health/", "/metrics", "/v2/health/"))
+        access.log(
+            logging.DEBUG if probe else logging.INFO,
             "request",
             extra={
                 "fields": {

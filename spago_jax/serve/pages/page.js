@@ -60,8 +60,10 @@ async function home(found) {
 function fill(choices) {
   const box = find("model");
   box.replaceChildren(...choices.map((choice) => element("option", { value: choice.name }, choice.name)));
-  for (const option of box.options) option.dataset.task = choices.find((choice) => choice.name === option.value).task ?? "";
-  for (const option of box.options) option.dataset.reader = choices.find((each) => each.name === option.value).reader ?? "";
+  for (const option of box.options) {
+    const choice = choices.find((each) => each.name === option.value);
+    for (const name of ["task", "reader", "streams"]) option.dataset[name] = choice[name] ?? "";
+  }
   find("send").disabled = !choices.length;
   if (!choices.length) {
     const what = kind === "search" ? "a collection (yet)" : wanted.join(" or ");
@@ -114,7 +116,7 @@ function request(given) {
   if (kind === "answer") return [path, { input: { question: given.text, passage: given.passage } }, task];
   if (kind === "encode" && given.other) return [path, { inputs: [given.text, ...lines(given.other)], truncate: true }, "similar"];
   if (kind === "classify" && given.pair) return [path, { input: { text: given.text, pair: given.pair } }, task];
-  if (kind === "generate") return [path, { input: given.text, stream: given.stream }, "written"];
+  if (kind === "generate") return [path, { input: given.text, stream: given.stream && chosen.dataset.streams === "true" }, "written"];
   return [path, { input: given.text, ...(kind === "encode" ? { truncate: true } : {}) }, task];
 }
 

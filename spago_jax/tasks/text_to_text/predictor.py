@@ -177,11 +177,11 @@ class TextToText(Predictor):
             yield from self._answers([self._example(value, **asked) for value in chunk], how)
 
     def prepare(self, value: Any, **options: Any) -> Prepared:
-        """Reads a text and checks the options; it costs its pieces, once for every beam."""
+        """Reads a text and checks the options; it costs its padded pieces, once for every beam."""
         found = super().prepare(value, **options)
         how = self.generator.options.updated(**self.writing(found.options))
-        lengths = found.lengths * max(how.num_beams, how.num_return_sequences)
-        return dataclasses.replace(found, lengths=lengths)
+        padded = tuple(self._padded(length) for length in found.lengths)
+        return dataclasses.replace(found, lengths=padded * max(how.num_beams, how.num_return_sequences))
 
     def streamed(self, prepared: Prepared) -> Iterator[str]:
         """The text in pieces, without beams unless they are asked for (which is refused)."""
@@ -219,13 +219,16 @@ class TextToText(Predictor):
         """Returns the rows of each call: rows of like length together, so many tokens in all beams at most."""
         options = self.generator.options.updated(**how)
         beams = max(options.num_beams, options.num_return_sequences)
-        padded = [min(padded_length(length, FINE_LENGTHS), self.processor.max_length) for length in lengths]
+        padded = [self._padded(length) for length in lengths]
 
         def counts(length: int) -> list[int]:
             most = max(MAX_TOKENS // (beams * max(length, 16)), 1)
             return [count for count in _ROWS if count < most] + [most]
 
         return [chunk for chunk, _ in plan(lengths, padded, counts)]
+
+    def _padded(self, length: int) -> int:
+        return min(padded_length(length, FINE_LENGTHS), self.processor.max_length)
 
     def _read(self, rows: Any, chunk: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ids of some rows, and which of them are real."""
