@@ -18,8 +18,8 @@ from spago_jax.embeddings.store.log import RowLog, in_pieces
 from spago_jax.embeddings.store.manifest import NAME, Manifest
 from spago_jax.errors import InputError
 
-_RESIDENT = 128 << 20  # bytes of mapped pages that are kept in the process, about
-_PAGE = 8192  # bytes that a row takes of them, about
+_RESIDENT = 64 << 20  # bytes of mapped pages that are kept in the process, about
+_PAGE = 1 << 16  # bytes that a row takes of them, about: Linux maps the pages around one that is read
 
 
 class Store:
