@@ -332,6 +332,7 @@ async def test_health_is_open_and_every_other_route_is_closed(door, tmp_path):
     """text-embeddings-inference 427: probes needed the key; vLLM: only /v1 was closed."""
     made = door(keys=keys_of(tmp_path, f"me {KEY}"), config={"compat": ("spago", "cybertron")})
     public = {"/", "/docs", "/ui/", "/ui/{name}", "/health/live", "/health/ready", "/health/models/{model}"}
+    public |= {"/v2/health/live", "/v2/health/ready"}
     routes = routes_of(made.app)
     assert len(routes) > 30
     async with made.client() as client:

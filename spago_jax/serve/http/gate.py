@@ -23,7 +23,7 @@ from spago_jax.serve.traces import Traces
 log = logging.getLogger("spago_jax.serve")
 access = logging.getLogger("spago_jax.access")
 _ID = re.compile(r"^[A-Za-z0-9._:/+=-]{1,128}$")
-OPEN = ("/health/", "/ui/")
+OPEN = ("/health/", "/v2/health/", "/ui/")
 """Without a key: whether the server lives, and the pages, which hold nothing of a model's."""
 _SAFE = {
     "cache-control": "no-store",

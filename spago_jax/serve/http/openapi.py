@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from spago_jax.serve.compat import cybertron, spago
 from spago_jax.serve.engine import Served
+from spago_jax.serve.http.gate import OPEN
 from spago_jax.serve.http.native import AnswerAsk, Ask, SearchAsk
 from spago_jax.serve.http.oip import Infer
 from spago_jax.serve.http.openai import EmbeddingsAsk
@@ -190,7 +191,7 @@ def openapi_of(shared: Shared, root: str = "") -> dict[str, Any]:
         paths |= _cybertron(shared)
     if shared.keys is not None:
         for path, methods in paths.items():
-            if not path.startswith("/health/"):
+            if not path.startswith(OPEN):
                 for each in methods.values():
                     each["security"] = [{"key": []}]
     return {
