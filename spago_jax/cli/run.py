@@ -83,9 +83,10 @@ def run_task(
     from spago_jax.tasks.arriving import Arriving
     from spago_jax.tasks.input_file import InputFile
     from spago_jax.tasks.pretrained.registry import pretrained_task
+    from spago_jax.tasks.registry import TASKS
 
     found = pretrained_task(task)
-    if is_flair(model):
+    if task in TASKS.names() and is_flair(model):
         raise InputError("a file of Flair's: spago-jax predict FILE answers with it, import converts it", path=model)
     texts, options, settings = split(task, context.args, found.Options, found.Settings)
     texts += context.meta[_AFTER]

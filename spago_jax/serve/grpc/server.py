@@ -2,6 +2,7 @@
 """The gRPC door of a server, in the event loop of the other one."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -30,7 +31,7 @@ class GrpcDoor:
         self._shared, self._certificates = shared, certificates
         self._services = [NAME]
         self._server: Any = None
-        self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] set at run time
+        self._health = _Health(self._say)
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, address: str) -> int:
@@ -87,6 +88,19 @@ class GrpcDoor:
         status = kind.Value("SERVING" if well else "NOT_SERVING")
         for name in ("", *self._services):
             await self._health.set(name, status)
+
+
+class _Health(health.aio.HealthServicer):  # pyright: ignore[reportAttributeAccessIssue] set at run time
+    """Looks at the engine before it answers, and not only every so often for those who watch."""
+
+    def __init__(self, look: Callable[[], Awaitable[None]]):
+        super().__init__()
+        self._look = look
+
+    async def Check(self, request: Any, context: Any) -> Any:
+        """Answers a probe."""
+        await self._look()
+        return await super().Check(request, context)
 
 
 def credentials(certificates: Certificates) -> Any:

@@ -90,12 +90,29 @@ class WordSimilarity(Predictor):
         self.processor: Any = _Words()
 
     @classmethod
-    def open(cls, source: Any, *, rule: Rule = "lower", format: str | None = None) -> Self:
+    def open(
+        cls,
+        source: Any,
+        *,
+        rule: Rule = "lower",
+        format: str | None = None,
+        dtype: str = "float32",
+        download: Any = "never",
+    ) -> Self:
         """Opens a file of word vectors, or a store.
 
+        Args:
+            source: its path.
+            rule: how words are looked up.
+            format: of the file; by default the file shows it.
+            dtype: float32 alone, as in every file of vectors; there for commands that open any task.
+            download: nothing is ever downloaded; likewise.
+
         Raises:
-            InputError: where it is missing or bad.
+            InputError: where it is missing or bad, and for another dtype.
         """
+        if dtype != "float32":
+            raise InputError(f"dtype = {dtype!r}: similarities of words are computed in float32")
         return cls(NearestWords.open(source, rule, format))
 
     def stream(
@@ -125,12 +142,13 @@ class _Words:
     unit = "words"
 
     def example(self, value: Any) -> tuple[str, ...]:
-        """A word, or a tuple of two or three.
+        """A word, or two or three, as a tuple or apart by tabs.
 
         Raises:
             InputError: for anything else.
         """
-        words = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, tuple | list) else ()
+        words = value.split("\t") if isinstance(value, str) else value if isinstance(value, tuple | list) else ()
+        words = tuple(words)
         if not 1 <= len(words) <= 3 or not all(isinstance(word, str) for word in words):
             raise InputError(f"{value!r}: expected a word, or two or three of them")
         return words
