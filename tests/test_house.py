@@ -277,3 +277,10 @@ def test_no_placeholder_is_left_in_what_people_read():
         if (match := left.search(line))
     ]
     assert found == []
+
+
+def test_no_two_test_files_have_one_name():
+    """Their folders are no packages, so that pytest takes the second for the first."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    names = [name for name in names if name != "__init__.py" and not name.startswith("__")]
+    assert sorted(set(names)) == sorted(names)

@@ -63,7 +63,7 @@ def refused_training(refused, config, tmp_path):
         ({"data": {"train": "/nowhere/a.conll"}}, "/nowhere/a.conll: data.train: no such file"),
         ({"data": {"train": ["/nowhere/b.conll"]}}, "/nowhere/b.conll: data.train: no such file"),
         ({"data": {"train": []}}, "data.train = []: an empty list names no file"),
-        ({"data": {"train": "/tmp"}}, "/tmp: data.train: is a folder, expected a file"),
+        ({"data": {"train": "/proc/self/task"}}, "/proc/self/task: data.train: is a folder, expected a file"),
         (
             {"model": {"embeddings": [{"kind": "words", "vectors": "/nowhere/v.txt"}]}},
             "/nowhere/v.txt: model.embeddings.0.vectors: no such file",
@@ -421,4 +421,6 @@ def test_options_of_a_prediction(refused, letters, option, message):
 
 def test_options_that_a_task_does_not_have(refused, trained):
     message = refused(2, "predict", trained[1], "temperature=1")
-    assert "override 'temperature=1': unknown key 'temperature': known: threshold" in message
+    assert (
+        "override 'temperature=1': unknown key 'temperature': known: distributions, score, spans, threshold" in message
+    )

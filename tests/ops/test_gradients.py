@@ -99,6 +99,7 @@ CASES = {
 
 # What has no derivative of its own to check, and why.
 NONE = {
+    "two_rows": "a padding", "running_shares": "a score that is shown, in test_flair",
     "allowed_matrix": "booleans", "some_steps": "a padding", "same_steps": "a slice",
     "length_mask": "booleans", "attention_mask": "booleans", "flash_fits": "a question",
     "accumulation_dtype": "a dtype", "float_dtype": "a dtype", "as_float": "a cast", "banned_transitions": "booleans",

@@ -1,23 +1,11 @@
 """Apps over fakes, asked in this process without a socket."""
 
-import httpx2
 import pytest
 from fakes import Letters, Writer, engine
+from local_door import Door
 
 from spago_jax.serve.config import ServeConfig
-from spago_jax.serve.http import Shared, make_app
-
-
-class Door:
-    """An app, and a client that asks it."""
-
-    def __init__(self, shared: Shared):
-        self.shared, self.engine, self.metrics = shared, shared.engine, shared.metrics
-        self.app = make_app(shared)
-
-    def client(self, **options) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=False)
-        return httpx2.AsyncClient(transport=transport, base_url="http://server", **options)
+from spago_jax.serve.http import Shared
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from canned import PASSAGE, all_tasks
 from fakes import Letters, Writer, expected
+from local_door import Door
 
 pytestmark = pytest.mark.anyio
 EXCHANGES = json.loads((Path(__file__).parent / "exchanges.json").read_text(encoding="utf-8"))
@@ -30,8 +31,6 @@ def other(door):
     made.models = {}
     for predictor in predictors:
         made.load(predictor.name, predictor.name, lambda predictor=predictor: predictor, revision="1")
-    from conftest import Door
-
     found = Door(Shared(made, ServeConfig(**BOTH), Metrics()))
     found.asked = {predictor.name: predictor.asked for predictor in predictors}
     yield found
