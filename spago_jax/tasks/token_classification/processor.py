@@ -20,8 +20,10 @@ from spago_jax.embeddings.indexer import (
     merged_specs,
     merged_tables,
     most_positions,
+    neighbors_of,
     with_vectors,
 )
+from spago_jax.embeddings.neighbors import Neighbors
 from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
@@ -40,6 +42,7 @@ class TokenRows(Rows):
         tables: of each embedding, by form.
         tags: from the corpus's tag ids to the model's, -1 for a tag that training never saw; None without tags.
         vectors: of embeddings that were computed before, by the names of their arrays.
+        neighbors: the sentences beside each, where an embedding reads them: of its text, or of the whole corpus.
         tokens: how many tokens each sentence has, int [n]; ``lengths`` is more where an embedding reads pieces of them.
     """
 
@@ -50,7 +53,9 @@ class TokenRows(Rows):
         tags: np.ndarray | None,
         owners: np.ndarray | None = None,
         lengths: np.ndarray | None = None,
+        neighbors: Neighbors | None = None,
     ):
+        self.neighbors = neighbors
         self.corpus, self.tables, self.tags = corpus, tables, tags
         self.vectors: dict[str, SentenceVectors] = {}
         self.tokens = corpus.lengths
@@ -116,14 +121,17 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """
         tables = merged_tables(self.indexers, corpus.lexicon)
         tags = None if corpus.tags is None else self.tags.table(corpus.tag_names, where)
-        return TokenRows(corpus, tables, tags, owners, most_positions(self.indexers, tables, corpus.forms))
+        neighbors = neighbors_of(self.indexers, corpus.forms, owners)
+        lengths = most_positions(self.indexers, tables, corpus.forms, neighbors)
+        return TokenRows(corpus, tables, tags, owners, lengths, neighbors)
 
     def batch(
         self, rows: TokenRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
         """The arrays of the embeddings, ``lengths``, and as targets ``tags`` (-1: a tag that training never saw)."""
         forms, lengths = rows.corpus.forms.gather(indices, length, pad=-1)
-        arrays = merged_arrays(self.indexers, rows.tables, forms, length)
+        among = None if rows.neighbors is None else (rows.neighbors, indices)
+        arrays = merged_arrays(self.indexers, rows.tables, forms, length, among)
         arrays = with_vectors(arrays, rows.vectors, indices, length)
         arrays["lengths"] = lengths
         if targets and rows.corpus.tags is not None and rows.tags is not None:
