@@ -3,6 +3,9 @@
 import io
 import json
 import struct
+import subprocess
+import sys
+import types
 import zipfile
 
 import numpy as np
@@ -12,11 +15,16 @@ from subwords import wordpiece_folder
 from tiny_pretrained import sizes
 
 import spago_jax as sj
+from spago_jax.cli.main import run
+from spago_jax.core import flat
 from spago_jax.data.encoded import EncodedSentences
 from spago_jax.data.examples import Tokens
 from spago_jax.embeddings.embedder import Embedder
 from spago_jax.errors import InputError
 from spago_jax.interop.flair.open import import_flair
+from spago_jax.tasks.load import open_run
+from spago_jax.train import fit, load_experiment
+from spago_jax.train.console import TrainingConsole
 
 TAGS = ["O", "S-X", "B-X", "I-X", "E-X"]
 CONTEXT = 3
@@ -29,7 +37,7 @@ CASES = {
     "bert": {"layers": "-1", "layer_mean": True, "subtoken_pooling": "first"},
     "bert-context": {"layers": "all", "layer_mean": True, "subtoken_pooling": "mean", "context_length": CONTEXT,
                      "use_context_separator": True},
-    "bert-old-context": {"layers": "-2", "layer_mean": False, "subtoken_pooling": "last", "context_length": CONTEXT},
+    "bert-objects": {"layers": "-2", "layer_mean": False, "subtoken_pooling": "last", "context_length": CONTEXT},
     "roberta": {"layers": "-1,1,0", "layer_mean": False, "subtoken_pooling": "first_last"},
 }  # fmt: skip
 
@@ -142,6 +150,18 @@ def save(path, value):
     return path
 
 
+def record_of(patch, attributes):
+    """An object of Flair's class with these attributes."""
+    module = types.ModuleType("flair.embeddings.token")
+    kind = type("TransformerWordEmbeddings", (), {"__module__": module.__name__})
+    module.TransformerWordEmbeddings = kind  # pyright: ignore[reportAttributeAccessIssue]
+    patch.setitem(sys.modules, "flair.embeddings", types.ModuleType("flair.embeddings"))
+    patch.setitem(sys.modules, module.__name__, module)
+    found = kind()
+    vars(found).update({key: value for key, value in attributes.items() if value is not None})
+    return found
+
+
 @pytest.fixture(scope="module", params=CASES)
 def tagger(request, tmp_path_factory):
     """A file of a tagger, what wrote its embedding, and its last layer."""
@@ -155,11 +175,15 @@ def tagger(request, tmp_path_factory):
         rng = np.random.default_rng(0)
         weight, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((len(TAGS), size), len(TAGS)))
         state = written.weights() | {"linear.weight": np_tensor(weight), "linear.bias": np_tensor(bias)}
-        path = save(folder / "tagger.pt", {
+        value = {
             "state_dict": state, "__cls__": "SequenceTagger", "tag_dictionary": dictionary(TAGS), "tag_format": "BIOES",
             "use_crf": False, "use_rnn": False, "reproject_embeddings": False, "hidden_size": 8,
             "embeddings": {"__cls__": "TransformerWordEmbeddings", **written.value},
-        })  # fmt: skip
+        }  # fmt: skip
+        if request.param.endswith("objects"):  # as until 0.11, which knew no separator
+            del value["__cls__"], written.value["use_context_separator"]
+            value["embeddings"] = record_of(patch, {**written.value, "layer_indexes": [-2], "layers": None})
+        path = save(folder / "tagger.pt", value)
     return path, written, lambda xs: xs @ weight.T + bias
 
 
@@ -182,7 +206,10 @@ def test_a_tagger_over_an_encoder_scores_as_transformers_does(tagger, tmp_path):
     scores = np.asarray(model(batch))
     for number, expected in enumerate(wanted):
         np.testing.assert_allclose(scores[number, : len(expected)], expected, atol=1e-5)
-    if written.settings.get("context_length"):
+    if written.settings.get("context_length"):  # a line of a text is a sentence of it
+        lines = "\n".join(" ".join(TEXT[start:end]) for start, end in zip(STARTS, ends, strict=True))
+        again = processor.encode([processor.example(lines)])
+        np.testing.assert_array_equal(again.lengths, rows.lengths[:3])
         rows = processor.rows(EncodedSentences.of([Tokens(TEXT), Tokens(OTHER)]))
         batch = processor.batch(rows, np.array([1]), int(rows.lengths.max()))
         expected = linear(written.words(OTHER, TEXT))
@@ -194,6 +221,39 @@ def test_a_tagger_over_an_encoder_scores_as_transformers_does(tagger, tmp_path):
     shares /= shares.sum(-1, keepdims=True)
     assert list(answer.tags) == [TAGS[place] for place in shares.argmax(-1)] or answer.spans
     np.testing.assert_allclose([[each[tag] for tag in TAGS] for each in answer.distributions], shares, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.oracle
+def test_an_imported_tagger_over_an_encoder_is_trained_on_and_shipped(tagger, tmp_path):
+    path, _, _ = tagger
+    saved = import_flair(path).save(tmp_path / "saved")
+    lines = "".join(f"{word} {tag}\n" for word, tag in zip(OTHER, ("O", "O", "S-X"), strict=True))
+    (tmp_path / "train.conll").write_text(f"{lines}\n" * 4)
+    settings = open_run(saved).experiment.model_dump(mode="json", by_alias=True)
+    settings |= {
+        "name": "more", "init": {"from": str(saved)},
+        "data": {"format": "conll", "scheme": "BIOES", "train": f"{tmp_path}/train.conll",
+                 "dev": f"{tmp_path}/train.conll"},
+        "train": {"steps": 1, "batch_size": 2, "eval_batch_size": 2, "buckets": 1},
+    }  # fmt: skip
+    fit(load_experiment(settings), tmp_path / "more", console=TrainingConsole(quiet=True))
+    first, more = flat(open_run(saved).model), flat(open_run(tmp_path / "more").model)
+    assert set(first) == set(more)
+    for name in (name for name in first if name.endswith("words.weight")):
+        assert not np.array_equal(first[name], more[name])
+        np.testing.assert_allclose(first[name], more[name], atol=0.01)
+    assert run(["export", str(saved), str(tmp_path / "shipped")]) == 0
+    code = f"import json; from predict import load; print(json.dumps([a.to_dict() for a in load()({[OTHER, TEXT]})]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "shipped", capture_output=True, text=True,
+        env={"PATH": "", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    wanted = sj.load_task("token-classification", saved)([OTHER, TEXT])
+    for found, answer in zip(json.loads(done.stdout), wanted, strict=True):
+        assert found["tags"] == list(answer.tags)
+        np.testing.assert_allclose(found["scores"], answer.scores, atol=3e-6)
 
 
 @pytest.mark.oracle

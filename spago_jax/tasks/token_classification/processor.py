@@ -93,12 +93,15 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         self.whole = tokenizer.kind == "python"
 
     def example(self, value: str | Sequence[str] | Tokens) -> Tokens:
-        """A sentence of a text, or of its tokens."""
+        """A sentence of a text, or of its tokens; if neighbors are read too, each line of a text is one."""
         if isinstance(value, Tokens):
             return value
         if isinstance(value, str):
             found = self.tokenizer.encode(value)
-            return Tokens(found.tokens, None, 0, value, found.offsets, found.breaks)
+            breaks = found.breaks
+            if not breaks and any(indexer.context for indexer in self.indexers):
+                breaks = _lines(value, found.offsets)
+            return Tokens(found.tokens, None, 0, value, found.offsets, breaks)
         if isinstance(value, Sequence) and all(isinstance(token, str) for token in value):
             return Tokens(list(value))
         raise InputError(f"a {type(value).__name__}, expected a text or a list of tokens")
@@ -282,6 +285,16 @@ def windows(example: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
         if tags is not None and scheme != "plain":
             tags = convert(tags, scheme, scheme=scheme)
         yield Tokens(example.tokens[at:end], tags, example.line, window=number, continued=at in inside)
+
+
+def _lines(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """The first token of each line of a text.
+
+    >>> _lines("a b\\n\\nc", [(0, 1), (2, 3), (6, 7)])
+    (0, 2)
+    """
+    ends = [0, *(end for _, end in offsets)]
+    return tuple(i for i, (start, _) in enumerate(offsets) if i == 0 or "\n" in text[ends[i] : start])
 
 
 def _joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
