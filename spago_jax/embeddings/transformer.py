@@ -132,7 +132,8 @@ class TransformerEmbedding(Module):
         if not self.fine_tune:
             states = jax.lax.stop_gradient(states)
         if self.pooling == "cls":
-            return jnp.broadcast_to(states[..., :1, :], (*starts.shape, states.shape[-1]))
+            first = jnp.where((lengths > 0)[..., None, None], states[..., :1, :], jnp.zeros((), states.dtype))
+            return jnp.broadcast_to(first, (*starts.shape, states.shape[-1]))
         found = {"first": starts, "last": starts + jnp.maximum(counts - 1, 0)}
         if self.pooling == "mean":
             vectors = _means(states, starts, counts)

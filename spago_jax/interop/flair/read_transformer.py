@@ -60,6 +60,8 @@ def _read(node: Node, file: FlairFile, pooling: str) -> Part:
                        "release: save it with Flair 0.12 or later")  # fmt: skip
     context = _context(node, file)
     separator = SEPARATOR if context and node.get("use_context_separator", False) else None
+    if separator and tokenizer.id(separator) is None:
+        raise _refused(node, file, f"use_context_separator, and its tokenizer has no token {separator!r}")
     settings = {
         "kind": "transformer", "from": GIVEN, "layers": layers, "merge": "mean" if mean else "concat",
         "pooling": pooling, "fine_tune": bool(node.get("fine_tune", True)), "context": context, "separator": separator,
