@@ -34,7 +34,7 @@ class TransformerIndexer(TokenIndexer):
         truncate: of a sentence that is too long, read the first pieces and not the first ones of each word.
 
     Raises:
-        InputError: for a separator that is no token of the tokenizer's.
+        InputError: for a separator that the tokenizer lacks.
     """
 
     kind: ClassVar[str] = "transformer"

@@ -22,7 +22,7 @@ def tokenizer(tmp_path):
     return load_tokenizer(tmp_path, form="bert")
 
 
-def laid(indexer, owners=OWNERS, length=None):
+def laid(indexer, owners: np.ndarray | None = OWNERS, length=None):
     """The ids of each sentence, and where its words begin."""
     builder = LexiconBuilder()
     ids = [builder.encode(list(sentence)) for sentence in SENTENCES]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_a_tagger_over_an_encoder_scores_as_transformers_does(tagger, tmp_path):
         expected = linear(written.words(OTHER, TEXT))
         np.testing.assert_allclose(np.asarray(model(batch))[0, : len(OTHER)], expected, atol=1e-5)
     found.save(tmp_path / "saved")
-    again = sj.load_task("token-classification", tmp_path / "saved")
+    again: Any = sj.load_task("token-classification", tmp_path / "saved")
     (answer,) = again([OTHER], distributions=True)
     shares = np.exp(wanted[-1])
     shares /= shares.sum(-1, keepdims=True)
@@ -250,7 +251,7 @@ def test_an_imported_tagger_over_an_encoder_is_trained_on_and_shipped(tagger, tm
         env={"PATH": "", "JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    wanted = sj.load_task("token-classification", saved)([OTHER, TEXT])
+    wanted: Any = sj.load_task("token-classification", saved)([OTHER, TEXT])
     for found, answer in zip(json.loads(done.stdout), wanted, strict=True):
         assert found["tags"] == list(answer.tags)
         np.testing.assert_allclose(found["scores"], answer.scores, atol=3e-6)
@@ -273,7 +274,7 @@ def test_a_classifier_over_an_encoder_reads_its_first_state(tmp_path, monkeypatc
         "label_dictionary": dictionary(labels),
     }  # fmt: skip
     import_flair(save(tmp_path / "c.pt", value)).save(tmp_path / "saved")
-    classify = sj.load_task("text-classification", tmp_path / "saved")
+    classify: Any = sj.load_task("text-classification", tmp_path / "saved")
     for words in (["unbelievable", "cats"], ["unbelievable"] * 13):
         pieces = [id for word in words for id in written.cut(word)][: LONGEST - 2]
         logits = weight @ written.states(pieces)[-1, 0] + bias
