@@ -10,6 +10,7 @@ import numpy as np
 
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.ragged import RaggedArray
+from spago_jax.embeddings.neighbors import Neighbors
 from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.registry import Registry
 
@@ -36,11 +37,13 @@ class TokenIndexer(abc.ABC):
         kind: its name in configs.
         name: the name of its arrays in a batch.
         longest: the most positions that it reads; None for any number.
+        context: how many words of the sentences before and after a sentence it reads too.
     """
 
     kind: ClassVar[str]
     name: str
     longest: int | None = None
+    context: int = 0
 
     def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "TokenIndexer":
         """Returns an indexer that knows the forms of more data too; every id stays what it was."""
@@ -63,6 +66,21 @@ class TokenIndexer(abc.ABC):
     def positions(self, tables: Mapping[str, np.ndarray], forms: RaggedArray) -> np.ndarray:
         """How many positions each sentence takes, int [n]: its tokens, unless it reads them in pieces."""
         return forms.lengths
+
+    def arrays_among(
+        self,
+        tables: Mapping[str, np.ndarray],
+        forms: np.ndarray,
+        length: int,
+        neighbors: Neighbors,
+        indices: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """The arrays of a batch of sentences that have neighbors; ``indices`` are their places among them."""
+        return self.arrays(tables, forms, length)
+
+    def positions_among(self, tables: Mapping[str, np.ndarray], neighbors: Neighbors) -> np.ndarray:
+        """How many positions each sentence takes with what is read of its neighbors, int [n]."""
+        return self.positions(tables, neighbors.forms)
 
     @abc.abstractmethod
     def specs(self) -> dict[str, str]:
@@ -93,10 +111,20 @@ def merged_tables(indexers: Sequence[TokenIndexer], lexicon: Lexicon) -> dict[st
 
 
 def merged_arrays(
-    indexers: Sequence[TokenIndexer], tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int
+    indexers: Sequence[TokenIndexer],
+    tables: Mapping[str, np.ndarray],
+    forms: np.ndarray,
+    length: int,
+    among: tuple[Neighbors, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """The arrays of a batch of several embeddings together."""
-    return {name: array for indexer in indexers for name, array in indexer.arrays(tables, forms, length).items()}
+    """The arrays of a batch of several embeddings together; ``among`` are the sentences' neighbors and places."""
+    found: dict[str, np.ndarray] = {}
+    for indexer in indexers:
+        if among is None:
+            found |= indexer.arrays(tables, forms, length)
+        else:
+            found |= indexer.arrays_among(tables, forms, length, *among)
+    return found
 
 
 def with_vectors(
@@ -118,10 +146,22 @@ def with_vectors(
 
 
 def most_positions(
-    indexers: Sequence[TokenIndexer], tables: Mapping[str, np.ndarray], forms: RaggedArray
+    indexers: Sequence[TokenIndexer],
+    tables: Mapping[str, np.ndarray],
+    forms: RaggedArray,
+    neighbors: Neighbors | None = None,
 ) -> np.ndarray:
     """How many positions each sentence takes in the embedding that needs most, int [n]."""
-    return np.max([forms.lengths, *(indexer.positions(tables, forms) for indexer in indexers)], axis=0)
+    if neighbors is None:
+        return np.max([forms.lengths, *(indexer.positions(tables, forms) for indexer in indexers)], axis=0)
+    return np.max([forms.lengths, *(indexer.positions_among(tables, neighbors) for indexer in indexers)], axis=0)
+
+
+def neighbors_of(
+    indexers: Sequence[TokenIndexer], forms: RaggedArray, owners: np.ndarray | None = None
+) -> Neighbors | None:
+    """The neighbors of sentences, by the texts that they are of, where an embedding reads them."""
+    return Neighbors.of(forms, owners) if any(indexer.context for indexer in indexers) else None
 
 
 def longest_of(indexers: Sequence[TokenIndexer], tokens: int) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.contextual import GIVEN
 from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model, load_pretrained
@@ -25,23 +26,39 @@ from spago_jax.models.encoder import (
 from spago_jax.models.modernbert.encoder import ModernBert
 from spago_jax.text.tokenizers.load import load_tokenizer
 
-Pooling = Literal["first", "last", "first_last", "mean"]
+Pooling = Literal["first", "last", "first_last", "mean", "cls"]
 
 
 class Transformer(Section):
     """The states of a pre-trained encoder, those of a word's pieces pooled."""
 
     kind: Literal["transformer"]
-    source: str = Field(alias="from", description="a folder, or a name in the cache, in Hugging Face's layout")
-    layers: tuple[int, ...] = Field(
-        default=(-1,), min_length=1, description="whose states are averaged: -1 the last layer, 0 the embeddings"
+    source: str = Field(
+        alias="from",
+        description="a folder, or a name in the cache, in Hugging Face's layout; 'init.from' where "
+        "the weights hold it that training starts from",
     )
-    pooling: Pooling = Field(default="first", description="how a word gets its vector from those of its pieces")
+    layers: tuple[int, ...] = Field(
+        default=(-1,), min_length=1, description="whose states are joined: -1 the last layer, 0 the embeddings"
+    )
+    merge: Literal["mean", "concat"] = Field(default="mean", description="how the states of several layers are joined")
+    pooling: Pooling = Field(
+        default="first",
+        description="how a word gets its vector from those of its pieces; cls gives every word that of the whole text",
+    )
     fine_tune: bool = Field(default=True, description="train the encoder too")
     max_pieces: PositiveInt | None = Field(default=None, description="pieces read at most (default: all it can)")
+    context: int = Field(
+        default=0, ge=0, description="words of the sentences before and after it that are read too, of the same text"
+    )
+    separator: str | None = Field(
+        default=None, description="the token of the vocabulary that stands between a sentence and its context"
+    )
 
     def check(self, key: str) -> None:
         """Refuses a model that is not there."""
+        if self.source == GIVEN:
+            return
         try:
             find_model(self.source)
         except InputError as error:
@@ -49,11 +66,16 @@ class Transformer(Section):
 
     def fit(self, name: str, lexicon: Lexicon) -> TransformerIndexer:
         """The tokenizer and the config of the encoder; nothing is learned from the forms."""
+        if self.source == GIVEN:
+            raise InputError(f"model.embeddings.{name}.from: {GIVEN} names no model that has such an embedding")
         folder = find_model(self.source)  # the weights are read once, by ``from_data``
         found, _ = read_encoder_config(folder, "states")
         config = config_to_huggingface(PretrainedConfig(found.encoder, extra=found.extra), "states")
         longest = min(found.encoder.longest, self.max_pieces or found.encoder.longest)
-        return TransformerIndexer(name, load_tokenizer(folder), config, longest)
+        return TransformerIndexer(
+            name, load_tokenizer(folder), config, longest,
+            context=self.context, separator=self.separator, truncate=self.pooling == "cls",
+        )  # fmt: skip
 
     def init(self, key: Array, indexer: TransformerIndexer) -> "TransformerEmbedding":
         """An encoder of the right shape; ``from_data`` puts its weights in."""
@@ -66,13 +88,16 @@ class Transformer(Section):
             name=indexer.name,
             layers=tuple(layer % (config.layers + 1) for layer in self.layers),
             pooling=self.pooling,
+            merge=self.merge,
             fine_tune=self.fine_tune,
         )
 
     def from_data(
         self, module: "TransformerEmbedding", indexer: TransformerIndexer, lexicon: Lexicon
     ) -> "TransformerEmbedding":
-        """The module with the weights of the folder."""
+        """The module with the weights of the folder, or as it is where training starts from others."""
+        if self.source == GIVEN:
+            return module
         found = load_pretrained(self.source, head="states").model
         assert isinstance(found, EncoderModel)  # as ``fit`` has seen
         return module.replace(encoder=found.encoder)
@@ -81,6 +106,8 @@ class Transformer(Section):
 class TransformerEmbedding(Module):
     """``x_t = pool(states of the pieces of token t)``, the states being the mean of some layers' (Devlin et al., 2019).
 
+    ``merge="concat"`` puts the layers' states side by side, and ``pooling="cls"`` gives every token the first state.
+
     A batch has the ids of the pieces, how many there are, and where the pieces of each token are among them.
     """
 
@@ -88,12 +115,14 @@ class TransformerEmbedding(Module):
     name: str = static(default="transformer")
     layers: tuple[int, ...] = static(default=(-1,))
     pooling: str = static(default="first")
+    merge: str = static(default="mean")
     fine_tune: bool = static(default=True)
 
     @property
     def out_features(self) -> int:
         """The length of a vector."""
-        return self.encoder.config.hidden * (2 if self.pooling == "first_last" else 1)
+        states = len(self.layers) if self.merge == "concat" else 1
+        return self.encoder.config.hidden * states * (2 if self.pooling == "first_last" else 1)
 
     def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
         """The vectors of a batch's tokens, [..., time, features]."""
@@ -102,6 +131,9 @@ class TransformerEmbedding(Module):
         states = self._states(ids, lengths, child(rng, "encoder") if self.fine_tune else None)
         if not self.fine_tune:
             states = jax.lax.stop_gradient(states)
+        if self.pooling == "cls":
+            first = jnp.where((lengths > 0)[..., None, None], states[..., :1, :], jnp.zeros((), states.dtype))
+            return jnp.broadcast_to(first, (*starts.shape, states.shape[-1]))
         found = {"first": starts, "last": starts + jnp.maximum(counts - 1, 0)}
         if self.pooling == "mean":
             vectors = _means(states, starts, counts)
@@ -113,6 +145,8 @@ class TransformerEmbedding(Module):
         if self.layers == (self.encoder.config.layers,):
             return self.encoder(ids, lengths=lengths, rng=rng)
         every = self.encoder.all_states(ids, lengths=lengths, rng=rng)
+        if self.merge == "concat":
+            return jnp.concatenate([every[layer] for layer in self.layers], axis=-1)
         return every[jnp.array(self.layers)].mean(0)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer
+from spago_jax.embeddings.neighbors import Neighbors
 from spago_jax.errors import InputError
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
@@ -27,13 +28,36 @@ class TransformerIndexer(TokenIndexer):
         tokenizer: that of the encoder.
         config: the ``config.json`` of the encoder, from which its device half is made again.
         longest: the most pieces that the encoder reads, special ones among them.
+        most: pieces of a word beyond this are left out.
+        context: how many words of the sentences before and after a sentence are read too.
+        separator: the token that stands on both sides of a sentence, between it and its context; None for none.
+        truncate: of a sentence that is too long, read the first pieces and not the first ones of each word.
+
+    Raises:
+        InputError: for a separator that the tokenizer lacks.
     """
 
     kind: ClassVar[str] = "transformer"
 
-    def __init__(self, name: str, tokenizer: SubwordTokenizer, config: Mapping[str, Any], longest: int):
+    def __init__(
+        self,
+        name: str,
+        tokenizer: SubwordTokenizer,
+        config: Mapping[str, Any],
+        longest: int,
+        *,
+        most: int = MOST_PIECES,
+        context: int = 0,
+        separator: str | None = None,
+        truncate: bool = False,
+    ):
         self.name, self.tokenizer, self.config = name, tokenizer, dict(config)
         self.longest = self._longest = longest
+        self.most, self.context, self.separator, self.truncate = most, context, separator, truncate
+        mark = None if separator is None else tokenizer.id(separator)
+        if separator is not None and mark is None:
+            raise InputError(f"separator: the tokenizer has no token {separator!r}")
+        self._mark = np.array([] if mark is None else [mark], np.int32)
         layout = tokenizer.layout(False)
         (text,) = (place for place, slot in enumerate(layout) if slot.sequence is not None)
         self._before = np.array([slot.id for slot in layout[:text]], np.int32)
@@ -46,8 +70,8 @@ class TransformerIndexer(TokenIndexer):
 
     @property
     def marks(self) -> int:
-        """How many special tokens stand around a sentence."""
-        return len(self._before) + len(self._after)
+        """How many special tokens stand around a sentence, separators among them."""
+        return len(self._before) + len(self._after) + 2 * len(self._mark)
 
     def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
         """The pieces of each form, -1 beyond them: int32 [forms + 1, pieces].
@@ -67,37 +91,75 @@ class TransformerIndexer(TokenIndexer):
         found = self.tokenizer.cut_words(words)
         pieces: list[list[int]] = [[] for _ in words]
         for id, word in zip(found.ids, found.word_ids, strict=True):
-            if len(pieces[word]) < MOST_PIECES:
+            if len(pieces[word]) < self.most:
                 pieces[word].append(id)
         return pieces
 
     def positions(self, tables: Mapping[str, np.ndarray], forms: RaggedArray) -> np.ndarray:
         """How many pieces each sentence has, special ones among them: int64 [n]."""
+        return self._positions(tables, forms, forms.offsets[:-1], forms.offsets[1:])
+
+    def positions_among(self, tables: Mapping[str, np.ndarray], neighbors: Neighbors) -> np.ndarray:
+        """The same with the pieces of its context."""
+        return self._positions(tables, neighbors.forms, *neighbors.bounds(self.context))
+
+    def _positions(
+        self, tables: Mapping[str, np.ndarray], forms: RaggedArray, begin: np.ndarray, end: np.ndarray
+    ) -> np.ndarray:
         counts = (tables[self.name] >= 0).sum(-1)[np.asarray(forms.values)]
-        ends = np.concatenate([[0], np.cumsum(counts)])[forms.offsets]
-        return np.minimum(np.diff(ends) + self.marks, self._longest)
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        return np.minimum(ends[end] - ends[begin] + self.marks, self._longest)
 
     def arrays(self, tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int) -> dict[str, np.ndarray]:
         """The ids of a batch's pieces [..., length], and where in them the pieces of each word are [..., time]."""
-        pieces = tables[self.name][forms]
-        pieces[..., 0, :] = tables[f"{self.name}_first_word"][forms[..., 0]]
+        nothing = (np.zeros(0, np.int32), np.zeros(0, np.int32))
+        return self._arrays(tables, forms, length, [nothing] * int(np.prod(forms.shape[:-1])))
+
+    def arrays_among(
+        self,
+        tables: Mapping[str, np.ndarray],
+        forms: np.ndarray,
+        length: int,
+        neighbors: Neighbors,
+        indices: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """The same with the pieces of its context: of the words nearest to a sentence, as many as there is room for."""
+        around = [neighbors.around(row, self.context) for row in np.asarray(indices).reshape(-1).tolist()]
+        return self._arrays(tables, forms, length, around)
+
+    def _arrays(
+        self,
+        tables: Mapping[str, np.ndarray],
+        forms: np.ndarray,
+        length: int,
+        around: Sequence[tuple[np.ndarray, np.ndarray]],
+    ) -> dict[str, np.ndarray]:
+        table, first = tables[self.name], tables[f"{self.name}_first_word"]
+        pieces = table[forms]
         flat = pieces.reshape(-1, *pieces.shape[-2:])
+        for words, row, (before, _) in zip(flat, forms.reshape(-1, forms.shape[-1]), around, strict=True):
+            if not len(before):
+                words[0] = first[row[0]]
         ids = np.full((len(flat), length), self.tokenizer.special_ids.get("pad", 0), np.int32)
         lengths = np.zeros(len(flat), np.int32)
         starts, counts = np.zeros(flat.shape[:2], np.int32), np.zeros(flat.shape[:2], np.int32)
-        before, room = len(self._before), min(length, self._longest) - self.marks
-        for row, words in enumerate(flat):
+        room = min(length, self._longest) - self.marks
+        for row, (words, (before, after)) in enumerate(zip(flat, around, strict=True)):
             held = self._fitting(words >= 0, room)
             count = held.sum(-1)
             total = int(count.sum())
             if not total:
                 continue
-            ids[row, :before] = self._before
-            ids[row, before : before + total] = words[held]
-            ids[row, before + total : self.marks + total] = self._after
-            lengths[row] = total + self.marks
+            left, right = table[before], table[after]
+            left[:1] = first[before[:1]]
+            left, right = _nearest(left[left >= 0], right[right >= 0], room - total)
+            laid = np.concatenate(
+                [self._before, left, self._mark, words[held], self._mark, right, self._after]
+            )  # fmt: skip
+            ids[row, : len(laid)] = laid
+            lengths[row] = len(laid)
             counts[row] = count
-            starts[row] = before + np.cumsum(count) - count
+            starts[row] = len(self._before) + len(left) + len(self._mark) + np.cumsum(count) - count
         shape, time = pieces.shape[:-2], pieces.shape[-2]
         return {
             self.name: ids.reshape(*shape, length),
@@ -108,6 +170,8 @@ class TransformerIndexer(TokenIndexer):
 
     def _fitting(self, held: np.ndarray, room: int) -> np.ndarray:
         """Which pieces are read: of a sentence that is too long for the encoder, the first ones of each word."""
+        if self.truncate:
+            return held & (np.cumsum(held).reshape(held.shape) <= room)
         most = held.shape[-1]
         while most > 1 and int(held[:, :most].sum()) > room:
             most -= 1
@@ -132,7 +196,10 @@ class TransformerIndexer(TokenIndexer):
     def save(self, folder: Path) -> None:
         """Writes the tokenizer's files into ``NAME.tokenizer``, and the encoder's config as ``NAME.config.json``."""
         self.tokenizer.save(folder / f"{self.name}.tokenizer")
-        settings = {"longest": self.longest, "config": self.config}
+        settings = {
+            "longest": self.longest, "config": self.config, "most": self.most, "context": self.context,
+            "separator": self.separator, "truncate": self.truncate,
+        }  # fmt: skip
         (folder / f"{self.name}.config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
     @classmethod
@@ -142,9 +209,23 @@ class TransformerIndexer(TokenIndexer):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             longest, config = int(found["longest"]), dict(found["config"])
+            most, context = int(found.get("most", MOST_PIECES)), int(found.get("context", 0))
+            separator, truncate = found.get("separator"), bool(found.get("truncate", False))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"the assets cannot be read: {error}", path=path) from None
-        return cls(name, load_tokenizer(folder / f"{name}.tokenizer"), config, longest)
+        tokenizer = load_tokenizer(folder / f"{name}.tokenizer")
+        return cls(name, tokenizer, config, longest, most=most, context=context, separator=separator, truncate=truncate)
+
+
+def _nearest(left: np.ndarray, right: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """The last pieces of what stands before a sentence and the first ones of what stands after it, half of each.
+
+    >>> _nearest(np.arange(4), np.arange(2), 4)
+    (array([2, 3]), array([0, 1]))
+    """
+    after = min(len(right), max(room // 2, room - len(left)))
+    before = min(len(left), room - after)
+    return left[len(left) - before :], right[:after]
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import pickle
 import struct
+import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -39,3 +41,19 @@ def archive(path: Path, value, **options) -> Path:
     with zipfile.ZipFile(path, "w", **options) as file:
         file.writestr("archive/data.pkl", code)
     return path
+
+
+def dictionary_class(monkeypatch) -> type:
+    """A ``flair.data.Dictionary``, for files that are written here."""
+    module = types.ModuleType("flair.data")
+
+    class Dictionary:
+        def __init__(self, items):
+            self.idx2item = [item.encode() for item in items]
+            self.item2idx = {item: number for number, item in enumerate(self.idx2item)}
+
+    Dictionary.__module__, Dictionary.__qualname__ = "flair.data", "Dictionary"
+    module.Dictionary = Dictionary
+    monkeypatch.setitem(sys.modules, "flair", types.ModuleType("flair"))
+    monkeypatch.setitem(sys.modules, "flair.data", module)
+    return Dictionary

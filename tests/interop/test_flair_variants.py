@@ -1,12 +1,11 @@
 """What the fixtures do not hold: other layers, embeddings and orders, in files that PyTorch writes. Oracle: PyTorch."""
 
 import json
-import sys
-import types
 
 import jax
 import numpy as np
 import pytest
+from flair_files import dictionary_class
 
 import spago_jax as sj
 from spago_jax.data.lexicon import LexiconBuilder
@@ -68,19 +67,7 @@ def torch():
 
 @pytest.fixture
 def dictionary(monkeypatch):
-    """A ``flair.data.Dictionary``, for files that are written here."""
-    module = types.ModuleType("flair.data")
-
-    class Dictionary:
-        def __init__(self, items):
-            self.idx2item = [item.encode() for item in items]
-            self.item2idx = {item: number for number, item in enumerate(self.idx2item)}
-
-    Dictionary.__module__, Dictionary.__qualname__ = "flair.data", "Dictionary"
-    module.Dictionary = Dictionary
-    monkeypatch.setitem(sys.modules, "flair", types.ModuleType("flair"))
-    monkeypatch.setitem(sys.modules, "flair.data", module)
-    return Dictionary
+    return dictionary_class(monkeypatch)
 
 
 class Writer:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Flair's text classifiers over the embeddings of a document: a recurrence, or the tokens pooled."""
+"""Flair's text classifiers over the embeddings of a document: a recurrence, the tokens pooled, or an encoder."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record, number_of
 from spago_jax.interop.flair.file import FlairFile, items_of
-from spago_jax.interop.flair.imported import Imported, indexers_of, stacked_arrays
+from spago_jax.interop.flair.imported import Imported, indexers_of, most_words, stacked_arrays
 from spago_jax.interop.flair.parts import parts_of
+from spago_jax.interop.flair.read_transformer import read_document
 from spago_jax.interop.flair.recurrent import recurrent_arrays, shape_of_recurrence
 from spago_jax.interop.flair.tree import Node, node_of
 from spago_jax.tasks.text_classification.processor import TextProcessor
@@ -33,15 +34,20 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
     prefix = "document_embeddings." if file.names("document_embeddings.") else "embeddings."
     node = node_of(file.value.get("document_embeddings"), prefix, file.path)
     kind = node.kind.removesuffix("Embeddings")
-    if kind not in ("DocumentRNN", "DocumentLSTM", "DocumentPool"):
+    if kind == "TransformerDocument":
+        parts = [read_document(node, file)]
+        # every token has the one vector, which is that of all of them
+        model, arrays = {"encoder": None, "pooling": "max", "dropout": 0.0}, {}
+    elif kind in ("DocumentRNN", "DocumentLSTM", "DocumentPool"):
+        inner = node.settings.get("embeddings")
+        parts = parts_of(node.module("embeddings") if inner is None else inner, f"{prefix}embeddings.", file)
+        model, arrays = _pooled(node, file) if kind == "DocumentPool" else _recurrent(node, file)
+    else:
         raise InputError(
-            f"has {node.kind}; of Flair's embeddings of documents DocumentRNNEmbeddings and DocumentPoolEmbeddings are "
-            "read",
+            f"has {node.kind}; of Flair's embeddings of documents DocumentRNNEmbeddings, DocumentPoolEmbeddings and "
+            "TransformerDocumentEmbeddings are read",
             path=file.path,
         )
-    inner = node.settings.get("embeddings")
-    parts = parts_of(node.module("embeddings") if inner is None else inner, f"{prefix}embeddings.", file)
-    model, arrays = _pooled(node, file) if kind == "DocumentPool" else _recurrent(node, file)
     classes = items_of(file.value.get("label_dictionary"), "the label_dictionary", file.path)
     arrays |= {f"output.{part}": file.array(f"decoder.{part}") for part in ("weight", "bias")}
     several = bool(file.get("multi_label", False))
@@ -57,7 +63,12 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
     def processor(experiment: Experiment) -> TextProcessor:
         cut = tokenizer_from({"kind": tokenizer})
         return TextProcessor(
-            cut, indexers_of(parts, experiment), classes, MAX_LENGTH, problem=model["problem"], thresholds=thresholds
+            cut,
+            indexers_of(parts, experiment),
+            classes,
+            most_words(parts, MAX_LENGTH),
+            problem=model["problem"],
+            thresholds=thresholds,
         )
 
     facts = {

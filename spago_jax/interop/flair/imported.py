@@ -103,6 +103,11 @@ def indexers_of(parts: Sequence[Part], experiment: Experiment) -> list[TokenInde
     return [part.indexer(name) for part, name in zip(parts, names, strict=True)]
 
 
+def most_words(parts: Sequence[Part], most: int) -> int:
+    """Returns how many words of a sentence are read at most, by all of some embeddings."""
+    return min([most, *(part.longest for part in parts if part.longest is not None)])
+
+
 def stacked_arrays(parts: Sequence[Part]) -> dict[str, np.ndarray]:
     """Returns the arrays of stacked embeddings, by their paths in a model."""
     return {

@@ -23,12 +23,14 @@ class Part:
         indexer: makes its host half, for a name.
         arrays: of its device half, by path.
         about: what it is, in a line.
+        longest: the most words that it reads of a sentence; None for any number.
     """
 
     config: Mapping[str, Any]
     indexer: Callable[[str], TokenIndexer]
     arrays: Mapping[str, np.ndarray]
     about: str
+    longest: int | None = None
 
 
 def tensors_of(node: Node, file: FlairFile) -> tuple[Get, Has]:

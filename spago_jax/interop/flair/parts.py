@@ -9,6 +9,7 @@ from spago_jax.interop.flair.file import FlairFile
 from spago_jax.interop.flair.part import Part
 from spago_jax.interop.flair.read_spelling import read_byte_pairs, read_characters, read_hashes
 from spago_jax.interop.flair.read_states import read_pooled, read_states
+from spago_jax.interop.flair.read_transformer import read_transformer
 from spago_jax.interop.flair.read_words import read_one_hot, read_words
 from spago_jax.interop.flair.tree import Node, leaves
 
@@ -20,6 +21,7 @@ READERS: dict[str, Callable[[Node, FlairFile], Part]] = {
     "HashEmbeddings": read_hashes,
     "OneHotEmbeddings": read_one_hot,
     "PooledFlairEmbeddings": read_pooled,
+    "TransformerWordEmbeddings": read_transformer,
     "WordEmbeddings": read_words,
 }
 

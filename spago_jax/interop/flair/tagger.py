@@ -7,7 +7,7 @@ import numpy as np
 
 from spago_jax.errors import InputError
 from spago_jax.interop.flair.file import TAGGER, FlairFile, items_of
-from spago_jax.interop.flair.imported import Imported, indexers_of, stacked_arrays
+from spago_jax.interop.flair.imported import Imported, indexers_of, most_words, stacked_arrays
 from spago_jax.interop.flair.parts import parts_of
 from spago_jax.interop.flair.recurrent import recurrent_arrays, shape_of_recurrence
 from spago_jax.tasks.token_classification.processor import TokenProcessor
@@ -81,7 +81,8 @@ def tagger_of(file: FlairFile, *, tokenizer: str = "spago") -> Imported:
 
     def processor(experiment: Experiment) -> TokenProcessor:
         cut = tokenizer_from({"kind": tokenizer})
-        return TokenProcessor(cut, indexers_of(parts, experiment), tags, MAX_LENGTH, distributions=True)
+        most = most_words(parts, MAX_LENGTH)
+        return TokenProcessor(cut, indexers_of(parts, experiment), tags, most, distributions=True)
 
     facts = {
         "embeddings": [part.about for part in parts],

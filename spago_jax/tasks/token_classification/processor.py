@@ -20,8 +20,10 @@ from spago_jax.embeddings.indexer import (
     merged_specs,
     merged_tables,
     most_positions,
+    neighbors_of,
     with_vectors,
 )
+from spago_jax.embeddings.neighbors import Neighbors
 from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.tasks.token_classification.answer import LabeledSpan, TaggedText
@@ -40,6 +42,7 @@ class TokenRows(Rows):
         tables: of each embedding, by form.
         tags: from the corpus's tag ids to the model's, -1 for a tag that training never saw; None without tags.
         vectors: of embeddings that were computed before, by the names of their arrays.
+        neighbors: the sentences beside each, where an embedding reads them: of its text, or of the whole corpus.
         tokens: how many tokens each sentence has, int [n]; ``lengths`` is more where an embedding reads pieces of them.
     """
 
@@ -50,7 +53,9 @@ class TokenRows(Rows):
         tags: np.ndarray | None,
         owners: np.ndarray | None = None,
         lengths: np.ndarray | None = None,
+        neighbors: Neighbors | None = None,
     ):
+        self.neighbors = neighbors
         self.corpus, self.tables, self.tags = corpus, tables, tags
         self.vectors: dict[str, SentenceVectors] = {}
         self.tokens = corpus.lengths
@@ -88,12 +93,15 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         self.whole = tokenizer.kind == "python"
 
     def example(self, value: str | Sequence[str] | Tokens) -> Tokens:
-        """A sentence of a text, or of its tokens."""
+        """A sentence of a text, or of its tokens; if neighbors are read too, each line of a text is one."""
         if isinstance(value, Tokens):
             return value
         if isinstance(value, str):
             found = self.tokenizer.encode(value)
-            return Tokens(found.tokens, None, 0, value, found.offsets, found.breaks)
+            breaks = found.breaks
+            if not breaks and any(indexer.context for indexer in self.indexers):
+                breaks = _lines(value, found.offsets)
+            return Tokens(found.tokens, None, 0, value, found.offsets, breaks)
         if isinstance(value, Sequence) and all(isinstance(token, str) for token in value):
             return Tokens(list(value))
         raise InputError(f"a {type(value).__name__}, expected a text or a list of tokens")
@@ -116,14 +124,17 @@ class TokenProcessor(Processor[Tokens, TaggedText]):
         """
         tables = merged_tables(self.indexers, corpus.lexicon)
         tags = None if corpus.tags is None else self.tags.table(corpus.tag_names, where)
-        return TokenRows(corpus, tables, tags, owners, most_positions(self.indexers, tables, corpus.forms))
+        neighbors = neighbors_of(self.indexers, corpus.forms, owners)
+        lengths = most_positions(self.indexers, tables, corpus.forms, neighbors)
+        return TokenRows(corpus, tables, tags, owners, lengths, neighbors)
 
     def batch(
         self, rows: TokenRows, indices: np.ndarray, length: int, *, targets: bool = False
     ) -> dict[str, np.ndarray]:
         """The arrays of the embeddings, ``lengths``, and as targets ``tags`` (-1: a tag that training never saw)."""
         forms, lengths = rows.corpus.forms.gather(indices, length, pad=-1)
-        arrays = merged_arrays(self.indexers, rows.tables, forms, length)
+        among = None if rows.neighbors is None else (rows.neighbors, indices)
+        arrays = merged_arrays(self.indexers, rows.tables, forms, length, among)
         arrays = with_vectors(arrays, rows.vectors, indices, length)
         arrays["lengths"] = lengths
         if targets and rows.corpus.tags is not None and rows.tags is not None:
@@ -274,6 +285,16 @@ def windows(example: Tokens, size: int, scheme: str) -> Iterator[Tokens]:
         if tags is not None and scheme != "plain":
             tags = convert(tags, scheme, scheme=scheme)
         yield Tokens(example.tokens[at:end], tags, example.line, window=number, continued=at in inside)
+
+
+def _lines(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """The first token of each line of a text.
+
+    >>> _lines("a b\\n\\nc", [(0, 1), (2, 3), (6, 7)])
+    (0, 2)
+    """
+    ends = [0, *(end for _, end in offsets)]
+    return tuple(i for i, (start, _) in enumerate(offsets) if i == 0 or "\n" in text[ends[i] : start])
 
 
 def _joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
