@@ -14,15 +14,24 @@ def inspect(
     what: Annotated[Path, typer.Argument(metavar="CONFIG|RUN", help="A YAML experiment or a run folder.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
     programs: Annotated[bool, typer.Option(help="Compile the programs and show their cost.")] = True,
+    topology: Annotated[
+        str | None,
+        typer.Option(metavar="CHIP:SHAPE", help="Compile for TPUs that are not there, such as v5e:4x4, instead."),
+    ] = None,
 ) -> None:
-    """Shows the resolved config, the table of parameters, and the programs with their cost."""
+    """Shows the resolved config, the table of parameters, and the programs with their cost.
+
+    With --topology it shows what a step of training and one of prediction take on each device of a slice of TPUs that
+    share the batches, and the least time that they need by the chip's published peaks. Nothing is run.
+    """
     from spago_jax.tasks.experiment import load_experiment, run_experiment
-    from spago_jax.tasks.inspect import describe
+    from spago_jax.tasks.inspect import describe, describe_on
     from spago_jax.train.run_folder import RunFolder
 
     if what.is_dir():
         experiment = run_experiment(RunFolder.open(what), overrides or ())
     else:
         experiment = load_experiment(what, overrides or ())
-    for part in describe(experiment, programs=programs):
+    parts = describe(experiment, programs=programs) if topology is None else describe_on(experiment, topology)
+    for part in parts:
         print(part)
