@@ -2,7 +2,6 @@
 """TPUs that are described rather than there: their published peaks, and what a compiled program takes of them."""
 
 import dataclasses
-import os
 import re
 from typing import Any
 
@@ -89,7 +88,6 @@ def described_devices(topology: str) -> list[Any]:
         raise InputError("no package 'libtpu', which compiles for TPUs: pip install 'spago_jax[tpu]'") from None
     from jax.experimental import topologies
 
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # nobody is asked which TPU this machine is
     try:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
     except (jax.errors.JaxRuntimeError, NotImplementedError, ValueError) as error:
@@ -142,16 +140,18 @@ def sent_bytes(collectives: dict[str, tuple[int, int]], devices: int) -> float:
 def described(compiled: Any, topology: str, devices: int) -> str:
     """What a program that was compiled for a slice takes on each device, and the least time that it needs there."""
     chip, cost = chip_of(topology), Cost.of(compiled, "", 0.0, "")
-    collectives = collective_bytes(compiled.as_text())
+    hlo = compiled.as_text()
+    collectives, loops = collective_bytes(hlo), hlo.count(" while(")
     seconds = chip.seconds(cost.flops, cost.bytes_accessed, sent_bytes(collectives, devices))
     bound = max(seconds, key=lambda name: seconds[name])
     room = "" if cost.peak_bytes <= chip.memory else ": MORE THAN THERE IS"
     said = ", ".join(f"{count} {kind} of {amount(size, 'B')}" for kind, (count, size) in collectives.items())
+    once = f"; {loops} loops, of whose bodies XLA counts one pass" if loops else ""
     parts = ", ".join(f"{name} {amount(value, 's')}" for name, value in seconds.items())
     return (
         f"  per device: {amount(cost.flops, 'FLOP')}, {amount(cost.bytes_accessed, 'B')} moved, peak "
         f"{amount(cost.peak_bytes, 'B')} of {amount(chip.memory, 'B')}{room} (arguments "
         f"{amount(cost.argument_bytes, 'B')}, temporaries {amount(cost.temporary_bytes, 'B')})\n"
         f"  collectives: {said or 'none'}\n"
-        f"  {bound} bound: at least {amount(seconds[bound], 's')} ({parts})"
+        f"  {bound} bound: at least {amount(seconds[bound], 's')} ({parts}{once})"
     )

@@ -63,7 +63,7 @@ def resumed(
         CheckpointError: where it cannot be written.
     """
     beside = progress_file(output)
-    asked = json.loads(json.dumps(made_from))
+    asked = json.loads(json.dumps(made_from, default=str))
     _begun(output, beside, asked)  # before anything is made
     with ExitStack() as stack:
         with explain_os_error(output):
