@@ -62,6 +62,11 @@ class InputFile:
         """The end of the name in small letters, without a last ``.gz``; empty for standard input."""
         return "" if self.is_stdin else Path(self.name.removesuffix(".gz")).suffix.lower()
 
+    @property
+    def has_records(self) -> bool:
+        """Whether its lines are objects of JSON rather than texts, by the end of its name."""
+        return self.suffix in (".jsonl", ".ndjson")
+
     def lines(self) -> Iterator[str]:
         """The lines as they come, without their ends and byte-order marks.
 

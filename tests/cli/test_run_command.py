@@ -111,6 +111,9 @@ def test_an_answer_to_a_file_appears_when_all_is_done(says, model, tmp_path):
     assert not out.exists()
     (tmp_path / "a.txt").write_text("a [MASK]\n")
     assert says("run", "fill-mask", model("words"), "--input", tmp_path / "a.txt", "--output", out) == ""
+    assert len(lines(out.read_text())[0]["masks"]) == 1
+    out = tmp_path / "out.txt"
+    assert says("run", "fill-mask", model("words"), "--input", tmp_path / "a.txt", "--output", out) == ""
     assert len(out.read_text().splitlines()) == 5
 
 
