@@ -58,3 +58,5 @@ def _stay_on_the_cpu(topology: str) -> None:
     # libtpu complains of a machine that says neither; what it compiles for is the topology.
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    # It lets one process at a time have the TPUs of a machine; nothing here touches one.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
