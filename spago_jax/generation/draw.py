@@ -63,7 +63,7 @@ def draw_some(scores: Array, keys: Array, count: int) -> tuple[Array, Array]:
         count: how many; static.
     """
     noise = jax.vmap(lambda key: jax.random.gumbel(key, scores.shape[1:], jnp.float32))(keys)
-    _, drawn = jax.lax.top_k(scores + noise, count)
+    _, drawn = largest(scores + noise, count)
     return best(jnp.take_along_axis(scores, drawn, axis=-1), drawn, count)
 
 

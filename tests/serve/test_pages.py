@@ -14,9 +14,10 @@ from canned import Canned, tagged
 from fakes import Letters, Writer
 
 import spago_jax.serve.pages
+from spago_jax.serve.pages.assemble import assembled
 
 FOLDER = Path(spago_jax.serve.pages.__file__).parent
-PAGES = sorted(FOLDER.glob("*.html"))
+PAGES = assembled()
 VOID = {"meta", "link", "input", "br"}
 
 
@@ -42,9 +43,9 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.found if tag in tags]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_a_page_is_whole_labeled_and_takes_nothing_from_elsewhere(path):
-    text = path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_labeled_and_takes_nothing_from_elsewhere(name):
+    text = PAGES[name]
     page = Page(text)
     assert text.startswith("<!doctype html>")
     assert page.all("html")[0]["lang"] == "en"
@@ -60,7 +61,7 @@ def test_a_page_is_whole_labeled_and_takes_nothing_from_elsewhere(path):
     for attributes in page.all("link", "script", "a"):
         target = attributes.get("href") or attributes.get("src")
         assert "//" not in target
-        assert target.startswith("#") or _there(path, target), target
+        assert target.startswith("#") or _there(name, target), target
     if "ask" in ids:
         assert any(attributes.get("aria-live") == "polite" for _, attributes in page.found)
     assert page.all("h1")
@@ -68,16 +69,16 @@ def test_a_page_is_whole_labeled_and_takes_nothing_from_elsewhere(path):
     assert page.all("nav")
 
 
-def _there(path: Path, target: str) -> bool:
-    name = target.removeprefix("ui/") if path.stem == "docs" else target
+def _there(page: str, target: str) -> bool:
+    name = target.removeprefix("ui/") if page == "docs" else target
     if name in ("./", "", "docs", "../docs", "openapi.json"):
         return True
-    return (FOLDER / name).is_file() or (FOLDER / f"{name}.html").is_file()
+    return (FOLDER / name).is_file() or name in PAGES
 
 
 def test_pages_are_small():
     shared = sum((FOLDER / name).stat().st_size for name in ("style.css", "page.js", "render.js", "api.js"))
-    assert all(path.stat().st_size + shared < 40_000 for path in PAGES)
+    assert all(len(text.encode()) + shared < 40_000 for text in PAGES.values())
 
 
 def test_texts_never_become_markup():
@@ -87,8 +88,8 @@ def test_texts_never_become_markup():
 
 
 def test_examples_fill_fields_that_are_there():
-    for path in PAGES:
-        page = Page(path.read_text(encoding="utf-8"))
+    for text in PAGES.values():
+        page = Page(text)
         ids = {attributes["id"] for _, attributes in page.found if "id" in attributes}
         for button in page.all("button"):
             if "data-example" in button:

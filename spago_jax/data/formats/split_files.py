@@ -22,6 +22,17 @@ from spago_jax.errors import InputError
 Files = DataPath | tuple[DataPath, ...]
 
 
+def several(value: Any) -> Any:
+    """Returns what a config says of files, a list as a tuple; for validators that run before that of ``Files``.
+
+    Raises:
+        ValueError: for an empty list.
+    """
+    if isinstance(value, list) and not value:
+        raise ValueError("an empty list names no file; leave the key away")
+    return tuple(value) if isinstance(value, list) else value
+
+
 def expanded(name: str, is_mine: Callable[[Path], bool]) -> list[Path]:
     """Returns the files that a name, a pattern or a folder stands for, sorted; the name itself if there are none.
 
@@ -71,12 +82,7 @@ class SplitFiles(Reader, abc.ABC):
     fold: Fold | None = Field(default=None, description="one fold of a cross-validation over `train` becomes test")
     skip_bad_rows: bool = Field(default=False, description="pass over malformed rows and count them")
 
-    @field_validator("train", "dev", "test", mode="before")
-    @classmethod
-    def _several(cls, value: Any) -> Any:
-        if isinstance(value, list) and not value:
-            raise ValueError("an empty list names no file; leave the key away")
-        return tuple(value) if isinstance(value, list) else value
+    _several = field_validator("train", "dev", "test", mode="before")(several)
 
     @model_validator(mode="after")
     def _one_source(self) -> "SplitFiles":

@@ -2,12 +2,12 @@
 """Plain text of any size: each part one file, several, a pattern or a folder, one after the other."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from spago_jax.data.formats.plain_text import PlainText
-from spago_jax.data.formats.split_files import Files, expanded
+from spago_jax.data.formats.split_files import Files, expanded, several
 
 __all__ = ["TextFiles"]
 
@@ -27,12 +27,7 @@ class TextFiles(PlainText):
         default=None, description="text files for the final scores"
     )
 
-    @field_validator("train", "dev", "test", mode="before")
-    @classmethod
-    def _several(cls, value: Any) -> Any:
-        if isinstance(value, list) and not value:
-            raise ValueError("an empty list names no file; leave the key away")
-        return tuple(value) if isinstance(value, list) else value
+    _several = field_validator("train", "dev", "test", mode="before")(several)
 
     def files(self, split: str) -> list[Path]:
         """Returns the files of a part, sorted within a pattern or a folder; none for one that is cut off."""

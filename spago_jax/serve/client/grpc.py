@@ -126,11 +126,7 @@ class GrpcClient(_Shared):
             try:
                 return function(request, timeout=self.timeout, metadata=self._metadata)
             except grpc.RpcError as failure:
-                error = self._error(failure)
-                wait = next(waits, None) if self.retries.worth(error) else None
-                if wait is None:
-                    raise error from None
-                time.sleep(min(max(wait, error.retry_after), self.retries.longest))
+                time.sleep(self.retries.pause(waits, self._error(failure)))
 
     def models(self) -> list[dict[str, Any]]:
         """Returns what is said about each model."""
@@ -199,11 +195,7 @@ class AsyncGrpcClient(_Shared):
             try:
                 return await function(request, timeout=self.timeout, metadata=self._metadata)
             except grpc.RpcError as failure:
-                error = self._error(failure)
-                wait = next(waits, None) if self.retries.worth(error) else None
-                if wait is None:
-                    raise error from None
-                await asyncio.sleep(min(max(wait, error.retry_after), self.retries.longest))
+                await asyncio.sleep(self.retries.pause(waits, self._error(failure)))
 
     async def models(self) -> list[dict[str, Any]]:
         """Returns what is said about each model."""

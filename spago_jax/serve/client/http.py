@@ -108,11 +108,7 @@ class Client(_Shared):
             response = self._client.request(method, path, json=body)
             if response.is_success:
                 return response
-            error = self._error(response)
-            wait = next(waits, None) if self.retries.worth(error) else None
-            if wait is None:
-                raise error
-            time.sleep(min(max(wait, error.retry_after), self.retries.longest))
+            time.sleep(self.retries.pause(waits, self._error(response)))
 
     def models(self) -> list[dict[str, Any]]:
         """Returns what is said about each model."""
@@ -194,11 +190,7 @@ class AsyncClient(_Shared):
             response = await self._client.request(method, path, json=body)
             if response.is_success:
                 return response
-            error = self._error(response)
-            wait = next(waits, None) if self.retries.worth(error) else None
-            if wait is None:
-                raise error
-            await asyncio.sleep(min(max(wait, error.retry_after), self.retries.longest))
+            await asyncio.sleep(self.retries.pause(waits, self._error(response)))
 
     async def models(self) -> list[dict[str, Any]]:
         """Returns what is said about each model."""

@@ -58,6 +58,21 @@ class Retries:
             wait = 0.25 * 2**number
             yield min(wait * (1 + self.jitter * drawn.random()), self.longest)
 
+    def pause(self, waits: Iterator[float], error: ServerError) -> float:
+        """Returns the seconds before the next try, which are what the server asks for at least.
+
+        Args:
+            waits: of the request, see ``waits``.
+            error: what came of the last try.
+
+        Raises:
+            ServerError: the given one, where nothing is gained by another try.
+        """
+        wait = next(waits, None) if self.worth(error) else None
+        if wait is None:
+            raise error from None
+        return min(max(wait, error.retry_after), self.longest)
+
     def worth(self, error: ServerError) -> bool:
         """Whether the request was refused before any work was done."""
         return error.status in (429, 503)

@@ -184,11 +184,15 @@ class Engine:
                 log.exception("reading a request failed")
                 request.fail(problem_of(error))
 
+        self._read_beside(read)
+        return request
+
+    def _read_beside(self, read: Callable[[], None]) -> None:
+        """Reads texts in a thread beside the one that computes, or here where there are no threads."""
         if self._readers is None:
             read()
         else:
             self._readers.submit(read)
-        return request
 
     def stream(
         self,
@@ -228,10 +232,7 @@ class Engine:
                 self._streams.append(stream)
                 self._wake.notify()
 
-        if self._readers is None:
-            read()
-        else:
-            self._readers.submit(read)
+        self._read_beside(read)
         return stream
 
     def answer_all(

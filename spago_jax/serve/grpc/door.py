@@ -5,6 +5,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -119,31 +120,32 @@ def handler_of(shared: Shared, name: str, methods: Mapping[str, Callable[..., An
 
 def _guarded(shared: Shared, route: str, function: Callable[..., Any]) -> Any:
     async def answer(request: Any, context: Any) -> Any:
-        with _Call(shared, route) as call:
-            try:
-                return await function(request, context)
-            except Problem as problem:
-                call.status = problem.status
-                await abort(context, problem)
-            except Exception as error:
-                call.status = await _failed(route, error, context)
+        async with _call(shared, route, context):
+            return await function(request, context)
 
     return answer
 
 
 def _guarded_stream(shared: Shared, route: str, function: Callable[..., Any]) -> Any:
     async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
-        with _Call(shared, route) as call:
-            try:
-                async for reply in function(request, context):
-                    yield reply
-            except Problem as problem:
-                call.status = problem.status
-                await abort(context, problem)
-            except Exception as error:
-                call.status = await _failed(route, error, context)
+        async with _call(shared, route, context):
+            async for reply in function(request, context):
+                yield reply
 
     return answer
+
+
+@asynccontextmanager
+async def _call(shared: Shared, route: str, context: Any) -> AsyncIterator[None]:
+    """Counts a call, and ends it with the status of whatever is raised inside."""
+    with _Call(shared, route) as call:
+        try:
+            yield
+        except Problem as problem:
+            call.status = problem.status
+            await abort(context, problem)
+        except Exception as error:
+            call.status = await _failed(route, error, context)
 
 
 async def _failed(route: str, error: Exception, context: Any) -> int:

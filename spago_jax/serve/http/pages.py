@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spago_jax.serve.engine.problems import Unknown
+from spago_jax.serve.pages.assemble import assembled
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 
@@ -19,8 +20,8 @@ def page_routes() -> APIRouter:
     files = {
         each.name: each.read_bytes()
         for each in resources.files("spago_jax.serve.pages").iterdir()
-        if each.name.endswith(tuple(_TYPES))
-    }
+        if each.name.endswith(tuple(_TYPES)) and not each.name.endswith(".html")
+    } | {f"{name}.html": text.encode() for name, text in assembled().items()}
 
     def reply(name: str) -> Response:
         if name not in files:
