@@ -37,6 +37,7 @@ class Training:
 
     def __init__(self, config: str, overrides: list[str]):
         self.experiment = load_experiment(config, overrides)
+        self.decay = self.experiment.train.average
         self.task, weights = prepare(self.experiment)
         if self.task.name not in LOSSES:
             raise InputError(f"{self.task.name} has no network in PyTorch here, expected one of {', '.join(LOSSES)}")
@@ -47,6 +48,7 @@ class Training:
         self.params = {path: torch.tensor(np.asarray(array)) for path, array in flat(self.module).items()}
         for path in trained:
             self.params[path].requires_grad_()
+        self.averages = {} if self.decay is None else {path: self.params[path].detach().clone() for path in trained}
         torch.manual_seed(self.experiment.seed)
 
     def loss(self, batch: dict[str, np.ndarray], *, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,7 +96,7 @@ class Training:
                 decay = config.weight_decay if role.decay else 0.0
                 rate = table.get(path, config.learning_rate)
                 groups.append({"params": [self.params[path]], "lr": rate, "peak": rate, "weight_decay": decay})
-        return torch.optim.AdamW(groups, eps=config.epsilon or 1e-8)
+        return torch.optim.AdamW(groups, betas=config.betas, eps=config.epsilon or 1e-8)
 
     def run(self) -> None:
         self.check()
@@ -113,14 +115,22 @@ class Training:
                 if config.clip_norm is not None:
                     torch.nn.utils.clip_grad_norm_([g["params"][0] for g in optimizer.param_groups], config.clip_norm)
                 optimizer.step()
-                sums += [float(total.detach()), float(weight)]
                 step += 1
+                self.average(step)
+                sums += [float(total.detach()), float(weight)]
             seconds = time.perf_counter() - started
             print(f"epoch {epoch + 1} of {programs.epochs}: loss {sums[0] / sums[1]:.4f}, {seconds:.0f} s", flush=True)
         self.score()
 
+    @torch.no_grad()
+    def average(self, step: int) -> None:
+        """Moves the averages of the weights, as the library's step does."""
+        for path, value in self.averages.items():
+            value.lerp_(self.params[path], 1 - min(self.decay, (1.0 + step) / (10.0 + step)))
+
     def score(self) -> None:
-        arrays = {path: jnp.asarray(value.detach().numpy()) for path, value in self.params.items()}
+        params = {**self.params, **self.averages}
+        arrays = {path: jnp.asarray(value.detach().numpy()) for path, value in params.items()}
         model = unflat(self.module, arrays)
         for split in self.programs.evaluated():
             scores = evaluate(self.task, self.programs.evaluation, model, split, self.programs.devices)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 from torch_training.networks import Parameters, crf_losses, encoder, linear, masked_words, real, tagger, take, under
+from torch_training.text_to_text import text_to_text
 
 Batch = dict[str, torch.Tensor]
 Loss = tuple[torch.Tensor, torch.Tensor]
@@ -90,5 +91,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "question-answering": question_answering,
     "replaced-token-detection": replaced_tokens,
     "text-classification": classification,
+    "text2text-generation": text_to_text,
     "token-classification": token_classification,
+    "translation": text_to_text,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from spago_jax.data.examples import Text
 from spago_jax.data.formats.python_docs import PythonDocs
 from spago_jax.data.formats.reader import Reader
+from spago_jax.data.formats.tagged_text import TaggedText
 from spago_jax.data.formats.text_files import TextFiles
 from spago_jax.data.load import load_text
 from spago_jax.data.text_chunks import TextChunks
@@ -29,7 +30,7 @@ class TextGeneration(Task):
     """A language model of characters."""
 
     name = "text-generation"
-    readers: ClassVar[tuple[type[Reader], ...]] = (TextFiles, PythonDocs)
+    readers: ClassVar[tuple[type[Reader], ...]] = (TextFiles, PythonDocs, TaggedText)
     ModelConfig = CharacterLMConfig
     TrainConfig = StreamTrainConfig
     Options = GenerationOptions
