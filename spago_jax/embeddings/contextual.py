@@ -2,7 +2,7 @@
 """The states of character language models as embeddings of tokens."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -136,6 +136,8 @@ class ContextualEmbedding(Module):
 
     forward: CharacterReader | None
     backward: CharacterReader | None
+    computing: ClassVar[tuple[str, ...]] = ("merge",)  # beside the weights, what its vectors depend on
+
     name: str = static(default="contextual_strings")
     merge: str = static(default="concat")
     fine_tune: bool = static(default=False)

@@ -153,6 +153,13 @@ class ContextualIndexer(TokenIndexer):
                 most -= max((most - 1) // 16, 1)
             sizes[row] = np.minimum(sizes[row], most)
 
+    def reading(self) -> dict[str, Any]:
+        """How sentences are read: by what alphabets, and with what around them."""
+        models = {side: [model["alphabet"], model["unknown"]] for side, model in self.models.items()}
+        return {
+            "start": self.start, "end": self.end, "after": self.after, "lowercase": self.lowercase, "models": models,
+        }  # fmt: skip
+
     def specs(self) -> dict[str, str]:
         """Ids of characters, and the places of words among them."""
         found = {}

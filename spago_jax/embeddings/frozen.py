@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The vectors that frozen language models give the words of a corpus: in batches, and once on disk."""
+"""The vectors that frozen models give the words of a corpus: in batches, and once on disk."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -29,20 +29,45 @@ def _computed(module: Any, batch: Mapping[str, Array]) -> Array:
     return module(batch)
 
 
+class FrozenIndexer(Protocol):
+    """The host half of an embedding whose vectors depend on the sentence alone."""
+
+    def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
+        """What is known of each form."""
+        ...
+
+    def positions(self, tables: Mapping[str, np.ndarray], forms: RaggedArray) -> np.ndarray:
+        """How many positions each sentence takes."""
+        ...
+
+    def arrays(self, tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int) -> dict[str, np.ndarray]:
+        """The arrays of a batch."""
+        ...
+
+    def specs(self) -> dict[str, str]:
+        """What the arrays are."""
+        ...
+
+    def reading(self) -> dict[str, Any]:
+        """All that the arrays depend on but the sentences, as plain values."""
+        ...
+
+
 def word_vectors(
-    module: Any, indexer: ContextualIndexer, forms: RaggedArray, lexicon: Lexicon
+    module: Any, indexer: FrozenIndexer, forms: RaggedArray, lexicon: Lexicon
 ) -> Iterator[list[np.ndarray]]:
     """Yields the vectors of the words of some sentences, float32 [tokens, features] each, in lists, in their order.
 
     Sentences of like length are computed together, in one padded batch per direction.
 
     Args:
-        module: a ``ContextualEmbedding``.
+        module: the embedding, such as a ``ContextualEmbedding`` or a ``TransformerEmbedding``.
         indexer: its host half.
         forms: the forms of each sentence.
         lexicon: what the forms are.
     """
-    tables = ContextualIndexer.tables(indexer, lexicon)
+    kind = _kind(indexer)
+    tables = kind.tables(indexer, lexicon)
     positions = np.maximum(indexer.positions(tables, forms), forms.lengths)
     for at in range(0, len(forms), _SORTED):
         rows = np.arange(at, min(at + _SORTED, len(forms)))
@@ -54,13 +79,18 @@ def word_vectors(
             indices[: len(chunk)] = chunk
             length = padded_length(max(int(positions[chunk].max()), 1), _LENGTHS)
             ids, lengths = forms.gather(indices, length, pad=-1)
-            vectors = np.asarray(_computed(module, ContextualIndexer.arrays(indexer, tables, ids, length)), np.float32)
+            vectors = np.asarray(_computed(module, kind.arrays(indexer, tables, ids, length)), np.float32)
             found |= {row: vectors[place, : lengths[place]] for place, row in enumerate(chunk.tolist())}
         yield [found[row] for row in rows.tolist()]
 
 
+def _kind(indexer: FrozenIndexer) -> Any:
+    """The class of an indexer; a pooled embedding's own vectors are those of the contextual one that it pools."""
+    return ContextualIndexer if isinstance(indexer, ContextualIndexer) else type(indexer)
+
+
 def cached_vectors(
-    module: Any, indexer: ContextualIndexer, forms: RaggedArray, lexicon: Lexicon
+    module: Any, indexer: FrozenIndexer, forms: RaggedArray, lexicon: Lexicon
 ) -> tuple[SentenceVectors, Path, bool]:
     """Returns the vectors of a corpus from the cache folder, where they are computed into if they are not there.
 
@@ -87,7 +117,7 @@ def cached_vectors(
     else:
         there = True
     found = np.load(folder / VALUES, mmap_mode="r") if total else np.zeros((0, size), np.float32)
-    return SentenceVectors(found, forms.offsets), folder, there
+    return SentenceVectors(found, forms.offsets, tuple(_kind(indexer).specs(indexer))), folder, there
 
 
 def _read_about(folder: Path) -> Any:
@@ -97,14 +127,13 @@ def _read_about(folder: Path) -> Any:
         return None
 
 
-def _key(module: Any, indexer: ContextualIndexer, forms: RaggedArray, lexicon: Lexicon) -> str:
-    digest = hashlib.sha256(b"spago_jax vectors 1")
+def _key(module: Any, indexer: FrozenIndexer, forms: RaggedArray, lexicon: Lexicon) -> str:
+    digest = hashlib.sha256(b"spago_jax vectors 2")
     for path, array in sorted(flat(module).items()):
         digest.update(path.encode("utf-8"))
         digest.update(np.ascontiguousarray(array).tobytes())
-    reading = [indexer.start, indexer.end, indexer.after, indexer.lowercase, module.merge,
-               {side: [model["alphabet"], model["unknown"]] for side, model in indexer.models.items()}]  # fmt: skip
-    digest.update(json.dumps(reading).encode("utf-8"))
+    computing = {name: getattr(module, name) for name in module.computing}
+    digest.update(json.dumps([indexer.reading(), computing], sort_keys=True).encode("utf-8"))
     digest.update(np.asarray(forms.offsets, np.int64).tobytes())
     digest.update(np.asarray(forms.values, np.int64).tobytes())
     for form in lexicon:

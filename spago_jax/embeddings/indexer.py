@@ -130,7 +130,7 @@ def merged_arrays(
 def with_vectors(
     arrays: dict[str, np.ndarray], vectors: Mapping[str, SentenceVectors], indices: np.ndarray, length: int
 ) -> dict[str, np.ndarray]:
-    """The arrays of a batch with vectors that were computed before, as ``NAME_vectors``, in the place of characters.
+    """The arrays of a batch with vectors that were computed before, ``NAME_vectors``, in the place of what they read.
 
     Args:
         arrays: those of ``merged_arrays``.
@@ -139,8 +139,7 @@ def with_vectors(
         length: the length that sentences are padded to.
     """
     for name, found in vectors.items():
-        characters = tuple(f"{name}_{side}{end}" for side in ("forward", "backward") for end in ("", "_at"))
-        arrays = {key: array for key, array in arrays.items() if key not in characters}
+        arrays = {key: array for key, array in arrays.items() if key not in found.replaces}
         arrays[f"{name}_vectors"] = found.gather(indices, length)
     return arrays
 

@@ -10,14 +10,15 @@ class SentenceVectors:
     Args:
         values: [words, features].
         offsets: where each sentence begins, and where the last one ends, int64 [sentences + 1].
+        replaces: the arrays of a batch that they were computed from, and stand for.
 
     >>> vectors = SentenceVectors(np.arange(6.0).reshape(3, 2), np.array([0, 1, 3]))
     >>> vectors.gather(np.array([1, -1]), 2).tolist()
     [[[2.0, 3.0], [4.0, 5.0]], [[0.0, 0.0], [0.0, 0.0]]]
     """
 
-    def __init__(self, values: np.ndarray, offsets: np.ndarray):
-        self.values, self.offsets = values, offsets
+    def __init__(self, values: np.ndarray, offsets: np.ndarray, replaces: tuple[str, ...] = ()):
+        self.values, self.offsets, self.replaces = values, offsets, replaces
 
     def gather(self, indices: np.ndarray, length: int) -> np.ndarray:
         """The vectors of some sentences, zeros beyond their ends and for -1: float32 [..., length, features]."""

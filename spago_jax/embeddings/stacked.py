@@ -25,6 +25,7 @@ from spago_jax.embeddings.pooled_index import PooledIndexer
 from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.embeddings.shapes import Shapes
 from spago_jax.embeddings.transformer import Transformer
+from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.embeddings.words import Words
 
 EmbeddingConfig = Annotated[
@@ -102,7 +103,8 @@ def cached(
     """
     found: dict[str, SentenceVectors] = {}
     for config, indexer in zip(configs, indexers, strict=False):
-        if isinstance(config, ContextualStrings) and isinstance(indexer, ContextualIndexer) and config.cache:
+        of_kind = config.kind == indexer.kind
+        if of_kind and isinstance(indexer, ContextualIndexer | TransformerIndexer) and config.cache:
             module = config.from_data(config.init(jax.random.key(0), indexer), indexer, lexicon)
             inner = module.inner if isinstance(module, PooledEmbedding) else module
             vectors, folder, there = cached_vectors(inner, indexer, forms, lexicon)

@@ -2,11 +2,11 @@
 """A pre-trained encoder as an embedding of tokens."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.section import PositiveInt, Section
@@ -54,6 +54,21 @@ class Transformer(Section):
     separator: str | None = Field(
         default=None, description="the token of the vocabulary that stands between a sentence and its context"
     )
+    cache: bool = Field(
+        default=False,
+        description="compute the vectors of the data once, and keep them on disk, in the cache folder; of an encoder "
+        "that stays as it is (fine_tune: false)",
+    )
+
+    @model_validator(mode="after")
+    def _keeps_what_stays(self) -> "Transformer":
+        if self.cache and self.fine_tune:
+            raise ValueError("cache keeps the vectors of a frozen encoder: set fine_tune: false beside it")
+        if self.cache and self.context:
+            raise ValueError("cache keeps the vectors of sentences, which do not depend on their neighbors: context: 0")
+        if self.cache and self.source == GIVEN:
+            raise ValueError(f"cache needs the files of the encoder, not {GIVEN}")
+        return self
 
     def check(self, key: str) -> None:
         """Refuses a model that is not there."""
@@ -111,6 +126,8 @@ class TransformerEmbedding(Module):
     A batch has the ids of the pieces, how many there are, and where the pieces of each token are among them.
     """
 
+    computing: ClassVar[tuple[str, ...]] = ("layers", "pooling", "merge")  # beside the weights
+
     encoder: Encoder | ModernBert
     name: str = static(default="transformer")
     layers: tuple[int, ...] = static(default=(-1,))
@@ -125,7 +142,12 @@ class TransformerEmbedding(Module):
         return self.encoder.config.hidden * states * (2 if self.pooling == "first_last" else 1)
 
     def __call__(self, batch: Mapping[str, Array], *, rng: Rng | None = None) -> Array:
-        """The vectors of a batch's tokens, [..., time, features]."""
+        """The vectors of a batch's tokens, [..., time, features].
+
+        Those of ``NAME_vectors`` where the batch has them, computed before.
+        """
+        if f"{self.name}_vectors" in batch:
+            return batch[f"{self.name}_vectors"]
         ids, lengths = batch[self.name], batch[f"{self.name}_lengths"]
         starts, counts = batch[f"{self.name}_starts"], batch[f"{self.name}_counts"]
         states = self._states(ids, lengths, child(rng, "encoder") if self.fine_tune else None)

@@ -184,6 +184,13 @@ class TransformerIndexer(TokenIndexer):
             )
         return held
 
+    def reading(self) -> dict[str, Any]:
+        """How sentences are cut into pieces, and what stands around them."""
+        return {
+            "tokenizer": self.tokenizer.settings(), "config": self.config, "longest": self.longest, "most": self.most,
+            "separator": self.separator, "truncate": self.truncate,
+        }  # fmt: skip
+
     def specs(self) -> dict[str, str]:
         """Ids of pieces, and the places of words among them."""
         return {

@@ -64,7 +64,7 @@ def tagger(data, source, **embedding):
         "task": "token-classification",
         "name": "tagger",
         "data": {"format": "conll", "train": f"{data}/tags.conll", "dev": f"{data}/tags.conll"},
-        "model": {"embeddings": [{"kind": "transformer", "from": str(source), **embedding}], "output": "softmax"},
+        "model": {"embeddings": [{"kind": "transformer", "from": str(source)} | embedding], "output": "softmax"},
         "optimizer": {"name": "adam", "learning_rate": 0.01},
         "train": {"epochs": 2, "batch_size": 4, "steps_per_call": 2, "buckets": 1, "max_length": 32},
     }
@@ -229,6 +229,36 @@ def test_an_encoder_that_is_not_tuned_keeps_its_weights(models, data, tmp_path):
         np.testing.assert_array_equal(array, after[f"embeddings.parts.0.encoder.{path}"], err_msg=path)
     answer = sj.load_task("token-classification", tmp_path / "tagger")(("Ann", "visits", "unbelievability", "."))
     assert len(answer.tags) == 4
+
+
+def test_the_vectors_of_a_frozen_encoder_are_computed_once(models, data, tmp_path, monkeypatch):
+    """From the cache they are those of the encoder, in batches of any length, and of another pooling others."""
+    monkeypatch.setenv("SPAGO_CACHE", str(tmp_path / "cache"))
+    frozen = load_experiment(tagger(data, models["encoder"], fine_tune=False, pooling="mean"))
+    cached = load_experiment(tagger(data, models["encoder"], fine_tune=False, pooling="mean", cache=True))
+    tasks = [each.task_class.prepare(each) for each in (frozen, cached, cached)]
+    said = [[line for line in task.remarks() if "vectors of transformer" in line] for task in tasks]
+    assert "computed once" in said[1][0]
+    assert all("read from" in line for line in said[2])  # of the training and the dev data, which are one file here
+    model = tasks[0].from_data(tasks[0].objective.init(jax.random.key(0)))
+    run = jax.jit(lambda model, batch: model.embeddings(batch))
+    found = [run(model, task.processor.batch(task.parts["dev"], np.array([7, -1, 0]), 16)) for task in tasks]
+    np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+    np.testing.assert_array_equal(found[2], found[1])
+    first = load_experiment(tagger(data, models["encoder"], fine_tune=False, pooling="first", cache=True))
+    assert any("computed once" in line for line in first.task_class.prepare(first).remarks())
+    train(tagger(data, models["encoder"], fine_tune=False, pooling="mean", cache=True), tmp_path / "run")
+    assert sj.load_task("token-classification", tmp_path / "run")("Ann visits Oslo .").tags
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({}, "fine_tune: false"), ({"fine_tune": False, "context": 4}, "context: 0"),
+     ({"fine_tune": False, "from": "init.from"}, "files of the encoder")],
+)  # fmt: skip
+def test_only_what_stays_as_it_is_is_kept(models, data, settings, words):
+    with pytest.raises(InputError, match=words):
+        load_experiment(tagger(data, models["encoder"], cache=True, **settings))
 
 
 def test_a_sentence_of_many_pieces_is_read_whole(models, data, tmp_path):
