@@ -24,7 +24,7 @@ def test_it_loads(path, request):
     if path.stem not in NEED_NO_CORPUS:
         request.getfixturevalue("shared_data")
     # Weights and tokenizers are no corpora: a machine may lack them.
-    needs_model = any(name in path.read_text() for name in ("SPAGO_MINILM", "SPAGO_TOKENIZER"))
+    needs_model = any(name in path.read_text() for name in ("SPAGO_MINILM", "SPAGO_TOKENIZER", "SPAGO_RUNS"))
     experiment = load_experiment(path, files=not needs_model)
     assert experiment.name == path.stem
     assert experiment.description
