@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.eager.backward import backward
 from spago_jax.errors import InputError
@@ -217,7 +218,7 @@ class Var:
         """
         raise InputError("Var cannot be pickled, it belongs to this process: pickle eager.values(tree), its arrays")
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self._value, dtype)
 
     def __iter__(self) -> "Iterator[Var]":

@@ -6,12 +6,12 @@ the candidate c and in which of c and the old state the second gate weighs (``op
 """
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from spago_jax.ops.linear import accumulation_dtype
 from spago_jax.ops.recurrent_kernel import (
@@ -60,7 +60,7 @@ def gru_columns(
     return _forward(reverses, xs, input_weights, weights, biases, inner_biases, hiddens, mask, save=False)[0]
 
 
-def _held(features: int, after: bool, dtype: Any) -> jax.Array:
+def _held(features: int, after: bool, dtype: DTypeLike) -> jax.Array:
     """The pre-activations [2 * out, 1] of a step that is padding: the second gate gives all weight to the old state."""
     return jnp.asarray(np.repeat([0.0, CLOSED if after else -CLOSED], features)[:, None], dtype)
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
@@ -38,7 +39,7 @@ def as_float(x: jax.Array, *like: Any) -> jax.Array:
     return x if dtype == x.dtype else jnp.asarray(x).astype(dtype)
 
 
-def float_dtype(dtype: Any, *like: Any) -> jnp.dtype:
+def float_dtype(dtype: DTypeLike, *like: Any) -> jnp.dtype:
     """Returns a float dtype as it is, and for any other the one of some parameters; see ``as_float``."""
     if jnp.issubdtype(dtype, jnp.inexact):
         return jnp.dtype(dtype)

@@ -5,12 +5,12 @@ Why it looks as it does: see ``recurrent_kernel``. Padding closes the gates i an
 """
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from spago_jax.ops.linear import accumulation_dtype
 from spago_jax.ops.recurrent_kernel import (
@@ -59,12 +59,12 @@ def lstm_columns(
     return _forward(reverses, xs, input_weights, weights, biases, hiddens, cells, mask, save=False)[0]
 
 
-def _scales(features: int, dtype: Any) -> jax.Array:
+def _scales(features: int, dtype: DTypeLike) -> jax.Array:
     """What the pre-activations [4 * out, 1] are multiplied with before the one tanh."""
     return jnp.asarray(np.repeat([0.5, 0.5, 1.0, 0.5], features)[:, None], dtype)
 
 
-def _fills(features: int, dtype: Any) -> jax.Array:
+def _fills(features: int, dtype: DTypeLike) -> jax.Array:
     """The pre-activations of a step that is padding: i and o shut, f open."""
     return jnp.asarray(np.repeat([-CLOSED, CLOSED, 0.0, -CLOSED], features)[:, None], dtype)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from spago_jax.errors import InputError
 from spago_jax.ops.linear import accumulation_dtype, as_float
@@ -24,7 +25,7 @@ State = Any
 class Cell(Protocol):
     """What the driver asks of a cell. Arrays are [..., features]; the leading axes are free."""
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> State:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> State:
         """The state before the first step, leaves [*lead, k], for inputs of ``dtype``."""
         ...
 

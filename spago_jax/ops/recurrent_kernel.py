@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from spago_jax.ops.linear import accumulation_dtype
 
@@ -62,7 +63,7 @@ def at(array: jax.Array, t: jax.Array) -> jax.Array:
     return lax.dynamic_index_in_dim(array, t, 0, keepdims=False)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> jax.Array:
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
     """A buffer that a loop fills with :func:`put`; :func:`filled` gives it back.
 
     16-bit floats go in as integers: XLA's CPU backend has no update in place for them, and would widen and narrow the
@@ -78,7 +79,7 @@ def put(buffer: jax.Array, value: jax.Array, t: jax.Array, axis: int = 0) -> jax
     return lax.dynamic_update_index_in_dim(buffer, value, t, axis)
 
 
-def filled(buffer: jax.Array, dtype: Any) -> jax.Array:
+def filled(buffer: jax.Array, dtype: DTypeLike) -> jax.Array:
     """The buffer in the dtype that :func:`empty` was asked for.
 
     >>> buffer = put(empty((2,), jnp.bfloat16), jnp.array(0.5, jnp.bfloat16), jnp.array(1))

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.compiler.graph.graph import Graph
 from spago_jax.compiler.program import Program
@@ -57,21 +58,21 @@ class Expressions(Owner):
 
     # -- making nodes ------------------------------------------------------------------------------------------------
 
-    def scalar(self, name: str, dtype: Any = "float32") -> Node:
+    def scalar(self, name: str, dtype: DTypeLike = "float32") -> Node:
         """Returns an input without axes."""
         return self.tensor(name, (), dtype)
 
-    def vector(self, name: str, size: int, dtype: Any = "float32") -> Node:
+    def vector(self, name: str, size: int, dtype: DTypeLike = "float32") -> Node:
         """Returns an input with one axis."""
         return self.tensor(name, (size,), dtype)
 
-    def matrix(self, name: str, shape: Sequence[int], dtype: Any = "float32") -> Node:
+    def matrix(self, name: str, shape: Sequence[int], dtype: DTypeLike = "float32") -> Node:
         """Returns an input with two axes."""
         if len(shape) != 2:
             raise InputError(f"matrix {name!r} needs two sizes, not {tuple(shape)}; tensor() takes any number")
         return self.tensor(name, shape, dtype)
 
-    def tensor(self, name: str, shape: Sequence[int], dtype: Any = "float32") -> Node:
+    def tensor(self, name: str, shape: Sequence[int], dtype: DTypeLike = "float32") -> Node:
         """Returns an input of any shape.
 
         Raises:
@@ -86,7 +87,7 @@ class Expressions(Owner):
         self._inputs[name] = node
         return node
 
-    def constant(self, value: Any, dtype: Any = None) -> Node:
+    def constant(self, value: Any, dtype: DTypeLike | None = None) -> Node:
         """Returns a constant; equal ones are one node."""
         array = np.asarray(value)
         if dtype is None and array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.compiler.rewrite import accurate
 from spago_jax.compiler.symbolic.node import Node, Owner, described, operation
@@ -110,7 +111,7 @@ ne = _comparison("ne", jnp.not_equal, "!=")
 
 
 @operation("convert")
-def convert(x: Array, *, dtype: Any) -> Array:
+def convert(x: Array, *, dtype: DTypeLike) -> Array:
     """The same numbers in another dtype."""
     return jnp.asarray(x).astype(np.dtype(dtype))
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.errors import InputError, did_you_mean
 
@@ -27,7 +28,7 @@ class Owner(abc.ABC):
         """Nodes, and Python numbers as constants of their dtype, for the operation of a name."""
 
     @abc.abstractmethod
-    def constant(self, value: Any, dtype: Any = None) -> "Node":
+    def constant(self, value: Any, dtype: DTypeLike | None = None) -> "Node":
         """A constant."""
 
     @abc.abstractmethod

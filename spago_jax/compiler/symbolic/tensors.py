@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from spago_jax.compiler.symbolic.node import Node, described, find, operation, owner_of
 from spago_jax.errors import InputError
@@ -228,7 +229,7 @@ def size_of(x: Node, axis: int) -> int:
     return x.shape[axis]
 
 
-def one_hot(owner: Any, index: int, classes: int, dtype: Any = "float32") -> Node:
+def one_hot(owner: Any, index: int, classes: int, dtype: DTypeLike = "float32") -> Node:
     """A constant vector with one 1."""
     if not 0 <= index < classes:
         raise InputError(f"one_hot: {index} is not a class of {classes}")

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import jax
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.ship.arguments import Shipment, shipment
@@ -216,7 +217,7 @@ class _Converter:
                 raise
             return [self.graph.fresh("missing") for _ in eqn.outvars]  # it stumbled over what was missing before
 
-    def _check_dtype(self, name: str, dtype: Any, place: str) -> None:
+    def _check_dtype(self, name: str, dtype: DTypeLike | None, place: str) -> None:
         text = str(getattr(dtype, "name", dtype))
         if text in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
             self._miss(name, f"{text}: cast the model to float32 before", place)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Operations on each number by itself."""
 
-from typing import Any
-
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.interop.onnx.graph import Graph, Value
 from spago_jax.interop.onnx.table import Equation, Unsupported, converts
@@ -264,7 +263,7 @@ def select(g: Graph, eqn: Equation, which: Value, *cases: Value) -> Value:
     return result
 
 
-def where(g: Graph, dtype: Any, condition: Value, yes: Value, no: Value) -> Value:
+def where(g: Graph, dtype: DTypeLike, condition: Value, yes: Value, no: Value) -> Value:
     """``Where``; of truth values as logic, which runtimes have for every shape, and of 16 bits in 32."""
     if np.dtype(dtype).kind == "b":
         return g.node("Or", g.node("And", condition, yes), g.node("And", g.node("Not", condition), no))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from jax.typing import DTypeLike
 
 Value = str | np.ndarray
 """A tensor by name, or numbers that are known now."""
@@ -94,7 +95,7 @@ class Graph:
         """Returns an int64 vector, as axes and sizes are given."""
         return np.array(values, np.int64)
 
-    def cast(self, value: Value, dtype: Any) -> Value:
+    def cast(self, value: Value, dtype: DTypeLike) -> Value:
         """Returns the value in another dtype."""
         if isinstance(value, np.ndarray):
             return value.astype(dtype)
@@ -191,14 +192,14 @@ class Graph:
         return helper.make_graph(nodes, self.fresh(stem), inputs, types)
 
 
-def element_type(dtype: Any) -> int:
+def element_type(dtype: DTypeLike) -> int:
     """ONNX's number for a dtype."""
     from onnx import helper
 
     return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
-def value_info(name: str, dtype: Any, shape: Sequence[Dim], *, named: bool) -> Any:
+def value_info(name: str, dtype: DTypeLike, shape: Sequence[Dim], *, named: bool) -> Any:
     """Returns a typed tensor; free dimensions carry their names (the model's inputs and outputs) or are left open."""
     from onnx import helper
 

@@ -4,6 +4,7 @@
 from typing import Any, cast
 
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.compiler.jaxprs import JaxprEqn, scan_loop
 from spago_jax.interop.onnx.buffers import Buffer, collected
@@ -12,7 +13,7 @@ from spago_jax.interop.onnx.table import Equation, converts
 
 
 class _Type:
-    def __init__(self, dtype: Any, shape: tuple[Any, ...]):
+    def __init__(self, dtype: DTypeLike, shape: tuple[Any, ...]):
         self.dtype, self.shape = np.dtype(dtype), shape
 
 

@@ -5,6 +5,7 @@ import abc
 from typing import Any
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, Module, Rng
 from spago_jax.nn.attention.kv_cache import KeyValueCache
@@ -73,7 +74,7 @@ class Attention(Module, abc.ABC):
         query, keys, values = self.project_all(zero_padding(x, lengths))
         return self.combine(query, keys, values, rng, causal=self.is_causal(), lengths=lengths)
 
-    def initial_cache(self, lead: tuple[int, ...], size: int, dtype: Any = jnp.float32) -> KeyValueCache:
+    def initial_cache(self, lead: tuple[int, ...], size: int, dtype: DTypeLike = jnp.float32) -> KeyValueCache:
         """An empty cache for ``size`` steps of sequences with those leading axes."""
         return KeyValueCache.empty(lead, size, *self.cache_features(), float_dtype(dtype, self))
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Keys and values that were computed before: of the past in self-attention, of the other side in cross-attention."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, Module, buffer
 from spago_jax.nn.sizes import check_sizes
@@ -26,7 +25,7 @@ class KeyValueCache(Module):
 
     @classmethod
     def empty(
-        cls, lead: tuple[int, ...], size: int, key_features: int, value_features: int, dtype: Any = jnp.float32
+        cls, lead: tuple[int, ...], size: int, key_features: int, value_features: int, dtype: DTypeLike = jnp.float32
     ) -> "KeyValueCache":
         """Zeros for sequences with those leading axes.
 

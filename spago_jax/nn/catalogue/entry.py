@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.compiler.spec import Spec, spec
 from spago_jax.core import Array, Module, count_parameters
@@ -77,7 +78,7 @@ class Entry:
         """The inputs as specs, and for integers the number that they are below."""
         return [_read(text, place) for place, text in enumerate(self.inputs)]
 
-    def example(self, seed: int = 0, dtype: Any = np.float32, **sizes: int) -> tuple[np.ndarray, ...]:
+    def example(self, seed: int = 0, dtype: DTypeLike = np.float32, **sizes: int) -> tuple[np.ndarray, ...]:
         """Random inputs: floats from a normal distribution in ``dtype``, integers from their range.
 
         Args:

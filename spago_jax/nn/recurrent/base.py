@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, Module, param
 from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
@@ -40,7 +41,7 @@ class Recurrent(Module, abc.ABC):
         """[..., time, in], int[...] -> outputs [..., time, out] (zero beyond the lengths) and the final state."""
         return scan_recurrence(self, xs, lengths=lengths, initial=initial, reverse=reverse)
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Any:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> Any:
         """Zeros."""
         dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, self.out_features), dtype)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The feed-forward sequential memory network."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import gain, uniform, xavier_uniform
@@ -70,7 +69,7 @@ class FSMN(Recurrent):
         """How many outputs it remembers."""
         return self.memory_weight.shape[0]
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Zeros: [*lead, order, out]."""
         dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, self.order, self.out_features), dtype)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The higher-order recurrent network."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, static
 from spago_jax.core.initializers import orthogonal, xavier_uniform
@@ -60,7 +59,7 @@ class HORN(FusedCell):
         """How many outputs it remembers."""
         return self.recurrent_weight.shape[1] // self.out_features
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Zeros: [*lead, order, out]."""
         dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, self.order, self.out_features), dtype)

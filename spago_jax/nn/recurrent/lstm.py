@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The LSTM layer."""
 
-from typing import Any
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array
 from spago_jax.nn.recurrent.base import FusedCell, gate_bias, gate_weights
@@ -39,7 +39,7 @@ class LSTM(FusedCell):
             bias=gate_bias(out_features, 4, forget_bias),
         )
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> LSTMState:
         """Zeros; the cell in float32 at least."""
         dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)

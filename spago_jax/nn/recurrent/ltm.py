@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The long-term memory network."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array
 from spago_jax.core.initializers import blocks, xavier_uniform
@@ -57,7 +56,7 @@ class LTM(Recurrent):
         """The size of an output."""
         return self.cell_weight.shape[0]
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> LSTMState:
         """Zeros; the cell in float32 at least."""
         dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)

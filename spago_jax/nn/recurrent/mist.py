@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The mixed-history recurrent network."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
@@ -92,7 +91,7 @@ class MIST(Recurrent):
         """The size of an output."""
         return self.history_weight.shape[0]
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> Array:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Zeros: [*lead, 2 ** (delays - 1), out]."""
         dtype = float_dtype(dtype, self)
         return jnp.zeros((*lead, 2 ** (self.delays - 1), self.out_features), dtype)

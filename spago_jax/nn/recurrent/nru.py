@@ -2,10 +2,11 @@
 """The non-saturating recurrent unit."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, param, static
 from spago_jax.core.initializers import gain, xavier_uniform
@@ -117,7 +118,7 @@ class NRU(Recurrent):
         """How many vectors are written, and erased, at a step."""
         return self.gate_weight.shape[0] // 2
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> NRUState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> NRUState:
         """Zeros; the memory in float32 at least."""
         dtype = float_dtype(dtype, self)
         memory = self.recurrent_weight.shape[1] - self.out_features
@@ -151,7 +152,7 @@ class NRU(Recurrent):
         return jnp.mean(gate[..., None] * vectors, axis=-2)
 
 
-def _join(hidden: Array, memory: Array, dtype: Any) -> Array:
+def _join(hidden: Array, memory: Array, dtype: DTypeLike) -> Array:
     return jnp.concatenate([hidden, memory.astype(dtype)], axis=-1)
 
 

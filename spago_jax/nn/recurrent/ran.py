@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The recurrent additive network."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array
 from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights
@@ -46,7 +45,7 @@ class RAN(FusedCell):
             bias=gate_bias(out_features, 3, forget_bias),
         )
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> LSTMState:
         """Zeros; the cell in float32 at least."""
         dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)

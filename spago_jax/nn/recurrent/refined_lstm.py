@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The LSTM with refined gates."""
 
-from typing import Any
-
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array
 from spago_jax.nn.recurrent.base import FusedCell, affine, gate_bias, gate_weights, same_features
@@ -41,7 +40,7 @@ class RefinedLSTM(FusedCell):
         inputs, recurrent = gate_weights("RefinedLSTM", key, size, size, 4)
         return cls(input_weight=inputs, recurrent_weight=recurrent, bias=gate_bias(size, 4, forget_bias))
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> LSTMState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> LSTMState:
         """Zeros; the cell in float32 at least."""
         dtype = float_dtype(dtype, self)
         return lstm_zero_state(lead, self.out_features, dtype)

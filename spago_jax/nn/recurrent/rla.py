@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recurrent linear attention."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, param
 from spago_jax.core.initializers import blocks, xavier_uniform
@@ -65,7 +66,7 @@ class RLA(Recurrent):
         """The size of an output."""
         return self.input_weight.shape[0] // 3
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> RLAState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> RLAState:
         """Zeros."""
         dtype = float_dtype(dtype, self)
         wide, size = accumulation_dtype(dtype), self.out_features

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The LSTM with dynamic skip connections."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from spago_jax.core import Array, param, static
 from spago_jax.errors import InputError
@@ -119,7 +120,7 @@ class SkipLSTM(Recurrent):
         """How many past states the policy chooses from."""
         return self.policy_output.weight.shape[0]
 
-    def initial_state(self, lead: tuple[int, ...], dtype: Any) -> SkipState:
+    def initial_state(self, lead: tuple[int, ...], dtype: DTypeLike) -> SkipState:
         """No step yet; cells in float32 at least."""
         dtype = float_dtype(dtype, self)
         shape, wide = (*lead, self.choices, self.out_features), accumulation_dtype(dtype)
