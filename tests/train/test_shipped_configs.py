@@ -10,7 +10,7 @@ from spago_jax.errors import InputError
 from spago_jax.train import load_experiment
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
-NEED_NO_CORPUS = {"quickstart", "digits-mlp", "charlm-python-docs", "reverse-strings"}
+NEED_NO_CORPUS = {"quickstart", "digits-mlp", "charlm-python-docs", "charlm-python-docs-backward", "reverse-strings"}
 
 
 def test_the_promised_configs_are_there():
