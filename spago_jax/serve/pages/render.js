@@ -38,7 +38,8 @@ export function bars(pairs) {
       element("td", {}, element("meter", { min: 0, max: 1, value: share, "aria-label": label }, text)), element("td", {}, text),
     );
   });
-  const head = element("tr", {}, ...["Label", "Score", ""].map((name) => element("th", { scope: "col" }, name)));
+  const score = element("th", { scope: "colgroup", colspan: 2 }, "Score"); // a bar, and the number beside it
+  const head = element("tr", {}, element("th", { scope: "col" }, "Label"), score);
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
