@@ -13,7 +13,8 @@ import json, socket, sys
 away = []
 def here(address):
     host = address[0] if isinstance(address, tuple) else address
-    return host in ("127.0.0.1", "::1", "localhost", None, "") or isinstance(host, bytes) or not isinstance(address, tuple)
+    own = host in ("127.0.0.1", "::1", "localhost", None, "")
+    return own or isinstance(host, bytes) or not isinstance(address, tuple)
 for name in ("connect", "connect_ex"):
     def watched(self, address, own=getattr(socket.socket, name)):
         if not here(address):
@@ -38,7 +39,8 @@ async def main():
     while server.shared.engine.state == "starting" and not running.done():
         await asyncio.sleep(0.01)
     from spago_jax.serve.client import AsyncClient, AsyncGrpcClient
-    for kind, address in ((AsyncClient, f"http://127.0.0.1:{server.port}"), (AsyncGrpcClient, f"127.0.0.1:{server.grpc_port}")):
+    doors = {AsyncClient: f"http://127.0.0.1:{server.port}", AsyncGrpcClient: f"127.0.0.1:{server.grpc_port}"}
+    for kind, address in doors.items():
         async with kind(address) as client:
             said[kind.__name__] = len((await client.answer("m", "text-encoding", "a b c"))["vector"])
     server.stop()

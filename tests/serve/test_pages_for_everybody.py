@@ -20,8 +20,8 @@ FILLS = {
     "search": {"text": "aaab"},
 }
 ANSWERS = {
-    "tag": "Ann \U0001f600 Lee", "classify": "75.0%", "zero-shot": "75.0%", "answer": "on a hill", "fill-mask": "capital",
-    "generate": "hello \U0001f600", "encode": "0.9487", "search": "aaab",
+    "tag": "Ann \U0001f600 Lee", "classify": "75.0%", "zero-shot": "75.0%", "answer": "on a hill",
+    "fill-mask": "capital", "generate": "hello \U0001f600", "encode": "0.9487", "search": "aaab",
 }  # fmt: skip
 PAGES = ["", *FILLS, "docs"]
 
