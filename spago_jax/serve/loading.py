@@ -140,7 +140,8 @@ class Loader:
                 said(f"{name} can be searched")
 
     def _add(self, name: str, index: Any, collection: Any) -> None:
-        made = Collection(name, index, collection.encoder, collection.reader)
+        folder = None if collection.index == PYTHON_DOCS else collection.index
+        made = Collection(name, index, collection.encoder, collection.reader, folder)
         made.check(self.engine)
         self.collections[name] = made
 

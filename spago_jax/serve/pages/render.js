@@ -81,7 +81,7 @@ export const show = {
   ],
   passages: (answer) => [
     list(answer.passages.map((hit) => element(
-      "span", {}, element("strong", {}, `${hit.score.toFixed(2)}  ${hit.title || hit.id}`), element("br"),
+      "span", {}, element("strong", {}, `${Number(hit.score.toPrecision(3))}  ${hit.title || hit.id}`), element("br"),
       element("span", { dir: "auto" }, hit.text),
     ))),
   ],
