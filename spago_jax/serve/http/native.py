@@ -99,11 +99,18 @@ def model_dict(served: Served) -> dict[str, Any]:
     return {
         "name": served.name,
         "task": served.task,
+        "state": "open",
         "revision": served.revision,
         "streams": served.streams,
         "options": {} if section is None else section.model_json_schema().get("properties", {}),
         "url": f"/v1/models/{served.name}/{served.task}",
     }
+
+
+def lazy_dict(name: str, task: str) -> dict[str, Any]:
+    """Returns what is said about a model that is opened when it is asked for, and is not open."""
+    about = {"name": name, "task": task, "state": "closed", "revision": "", "streams": False, "options": {}}
+    return {**about, "url": f"/v1/models/{name}/{task}"}
 
 
 def native_routes(shared: Shared) -> APIRouter:
@@ -113,12 +120,16 @@ def native_routes(shared: Shared) -> APIRouter:
     @router.get("/v1/models", tags=["models"], summary="Lists the models.")
     async def models(request: Request) -> Response:
         found = [model_dict(served) for served in engine.models.values()]
+        found += [lazy_dict(name, task) for name, task in engine.closed().items()]
         # ``object`` and ``id`` are what OpenAI's clients look for.
         data = [{"id": each["name"], "object": "model", "owned_by": "spago_jax", **each} for each in found]
         return JsonReply({"object": "list", "data": data, "collections": sorted(shared.collections)})
 
     @router.get("/v1/models/{model}", tags=["models"], summary="Shows a model.")
     async def model(request: Request, model: str) -> Response:
+        closed = engine.closed()
+        if model in closed:
+            return JsonReply(lazy_dict(model, closed[model]))
         return JsonReply(model_dict(engine.model(model)))
 
     @router.post("/v1/models/{model}:load", tags=["models"], summary="Opens a model again, and swaps it in.")
