@@ -85,7 +85,7 @@ class ServeConfig(Section):
                     )
             if self.models[collection.encoder].load == "lazy":
                 raise ValueError(
-                    f"models.{collection.encoder}.load = 'lazy': the collection {name!r} needs its encoder from the start"
+                    f"models.{collection.encoder}.load = 'lazy': the collection {name!r} needs it from the start"
                 )
         return self
 

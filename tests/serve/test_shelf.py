@@ -38,8 +38,7 @@ def asked(made, name: str) -> float:
     for _ in range(400):
         try:
             (found,) = made.submit(name, ["abc"]).result(5)
-        except Unavailable as problem:
-            assert problem.retry_after >= 1
+        except Unavailable:
             time.sleep(0.005)
         else:
             return found.answer.total
@@ -133,7 +132,7 @@ def test_a_model_that_cannot_be_opened_leaves_the_others_as_they_are():
 
 def test_an_encoder_of_a_collection_is_there_from_the_start():
     models = {"e": {"task": "text-encoding", "source": "s", "load": "lazy"}}
-    with pytest.raises(ValueError, match="needs its encoder from the start"):
+    with pytest.raises(ValueError, match="needs it from the start"):
         ServeConfig(models=models, collections={"c": {"encoder": "e", "index": "i"}})
 
 
