@@ -26,24 +26,7 @@ from typing import Any
 from spago_jax import load_task
 from spago_jax.serve.config import read_config
 
-WORDS = (
-    "the",
-    "quick",
-    "brown",
-    "fox",
-    "jumps",
-    "over",
-    "a",
-    "lazy",
-    "dog",
-    "and",
-    "runs",
-    "away",
-    "def",
-    "x",
-    "=",
-    "1",
-)
+WORDS = tuple("the quick brown fox jumps over a lazy dog and runs away b c d e f g".split())
 COUNT = 200  # inputs per model
 START = 120  # seconds
 
