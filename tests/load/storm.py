@@ -26,28 +26,8 @@ from typing import Any
 from spago_jax import load_task
 from spago_jax.serve.config import read_config
 
-WORDS = tuple(
-    [
-        "the",
-        "quick",
-        "brown",
-        "fox",
-        "jumps",
-        "over",
-        "a",
-        "lazy",
-        "dog",
-        "and",
-        "runs",
-        "away",
-        "b",
-        "c",
-        "d",
-        "e",
-        "f",
-        "g",
-    ]
-)
+WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "runs", "away", "b", "c", "d", "e",
+         "f", "g")  # fmt: skip
 COUNT = 200  # inputs per model
 START = 120  # seconds
 
