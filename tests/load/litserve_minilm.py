@@ -2,8 +2,8 @@
 
     python tests/load/litserve_minilm.py FOLDER --port 8400 [--rows 64] [--wait 0.005]
 
-Needs litserve, torch and transformers, best in an environment of their own. The same answers as `/v1/embeddings` of
-ours, for `peers.py` to ask: {"input": TEXT} gives {"vector": [...]}.
+Needs litserve, torch and transformers, best in an environment of their own. Answers as `peers.py` asks
+both servers: {"input": TEXT} gives {"vector": [...]}.
 """
 
 import argparse
@@ -21,7 +21,7 @@ class Encoder(litserve.LitAPI):
     def setup(self, device):
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder)
         self.model = transformers.AutoModel.from_pretrained(self.folder).eval()
-        self.real = self.padded = 0
+        self.real = self.padded = self.batches = 0
 
     def decode_request(self, request):
         return request["input"]
@@ -36,7 +36,8 @@ class Encoder(litserve.LitAPI):
             vectors = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
         self.real += int(mask.sum())
         self.padded += mask.numel()
-        if self.padded % 50 == 0:
+        self.batches += 1
+        if self.batches % 50 == 0:
             print(f"real over padded: {self.real / self.padded:.3f}", flush=True)
         return vectors[0] if alone else list(vectors)
 
