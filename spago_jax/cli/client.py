@@ -52,6 +52,7 @@ def client(
         bool, typer.Option("--filter-non-entities", help="Leave out what is not an entity.")
     ] = False,
     collection: Annotated[str | None, typer.Option(help="The collection, of search.")] = None,
+    mode: Annotated[str, typer.Option(help="Of search: dense (by vectors), words, or hybrid.")] = "dense",
     model: Annotated[str | None, typer.Option(help="The model; default: the first that can do it.")] = None,
     address: Annotated[
         str, typer.Option(envvar="SPAGO_ADDRESS", help="Of HTTP, https://HOST:PORT too; of gRPC, HOST:PORT.")
@@ -73,7 +74,7 @@ def client(
     if command not in COMMANDS:
         raise InputError(f"no command {command!r}: {did_you_mean(command, COMMANDS)}")
     given = {"text": text, "text1": text1, "text2": text2, "question": question, "passage": passage,
-             "labels": labels, "collection": collection}  # fmt: skip
+             "labels": labels, "collection": collection, "mode": mode}  # fmt: skip
     needed, tasks = COMMANDS[command]
     if missing := [f"--{name}" for name in needed if given[name] is None]:
         raise InputError(f"client {command} needs {' and '.join(missing)}")
@@ -109,7 +110,7 @@ def _asked(
     template: str | None,
 ) -> Any:
     if command == "search":
-        return {"passages": server.search(given["collection"], given["text"])}
+        return {"passages": server.search(given["collection"], given["text"], mode=given["mode"])}
     models = server.models()
     if model is None:  # the first task that the command means, and the first model of it
         fitting = sorted((each for each in models if each["task"] in tasks), key=lambda each: tasks.index(each["task"]))

@@ -120,7 +120,10 @@ def run_layers(
     separate = isinstance(stack, tuple)
     if how.resolved(separate=separate).layers == "scan":
         return _scanned(jax.checkpoint(step) if how.remat else step, stack, x, order, collect)
-    step = jax.checkpoint(step, static_argnums=2) if how.remat else step
+    if how.remat:
+        step = jax.checkpoint(step, static_argnums=2)
+    elif separate:  # traced and lowered once for all layers of like shapes; XLA puts it in each one's place
+        step = jax.jit(step)
     layers = stack if separate else unstacked(stack)
     found, count = [], 0
     for rows in order:

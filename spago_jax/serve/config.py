@@ -23,6 +23,7 @@ class ModelConfig(Section):
     task: str = Field(description="the task that it does")
     source: str = Field(description="a run folder, an exported folder, a folder or a name in Hugging Face's layout")
     step: int | None = Field(default=None, description="which checkpoint of a run (default: the best)")
+    load: Literal["start", "lazy"] = Field(default="start", description="open it at the start, or when it is asked for")
     dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="what a pre-trained model computes in")
     settings: dict[str, Any] = Field(default={}, description="how a pre-trained model is opened: max_length, runtime")
 
@@ -82,6 +83,10 @@ class ServeConfig(Section):
                         f"collections.{name}.{role} = {model!r}: expected a model of {task}; there is "
                         f"{', '.join(known) or 'none'}"
                     )
+            if self.models[collection.encoder].load == "lazy":
+                raise ValueError(
+                    f"models.{collection.encoder}.load = 'lazy': the collection {name!r} needs it from the start"
+                )
         return self
 
 

@@ -22,14 +22,17 @@ class Key(NamedTuple):
     Attributes:
         name: for the log.
         admin: whether it may load models.
+        write: whether it may change collections; an administrator's may.
     """
 
     name: str
     admin: bool
+    write: bool = False
 
 
 class Keys:
-    """The keys of a file: one per line, ``KEY``, ``NAME KEY`` or ``NAME KEY admin``; ``#`` begins a comment.
+    """The keys of a file: one per line, ``KEY``, ``NAME KEY``, ``NAME KEY write`` or ``NAME KEY admin``; ``#``
+    begins a comment.
 
     A file that changes is read again; where it has become bad, the keys that were read last go on.
 
@@ -92,13 +95,13 @@ def read_keys(path: Path) -> list[tuple[bytes, Key]]:
         words = line.split("#")[0].split()
         if not words:
             continue
-        admin = len(words) == 3 and words[2] == "admin"
-        if len(words) > 2 and not admin:
-            raise InputError("expected KEY, NAME KEY or NAME KEY admin", path=path, line=number)
+        scope = words[2] if len(words) == 3 else ""
+        if len(words) > 2 and scope not in ("write", "admin"):
+            raise InputError("expected KEY, NAME KEY, NAME KEY write or NAME KEY admin", path=path, line=number)
         name, key = (f"line {number}", words[0]) if len(words) == 1 else (words[0], words[1])
         if len(key) < _LEAST:
             raise InputError(f"a key of {len(key)} characters, expected at least {_LEAST}", path=path, line=number)
-        found.append((_digest(key), Key(name, admin)))
+        found.append((_digest(key), Key(name, scope == "admin", bool(scope))))
     if not found:
         raise InputError("there is no key in it", path=path)
     return found

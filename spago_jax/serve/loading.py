@@ -3,7 +3,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from spago_jax.serve.collections import Collection
 from spago_jax.serve.config import PYTHON_DOCS, ModelConfig, ServeConfig
 from spago_jax.serve.engine import Engine, Served
 from spago_jax.serve.engine.problems import Unknown
+from spago_jax.serve.shelf import Shelf
 from spago_jax.tasks.predictor import Predictor
 
 log = logging.getLogger("spago_jax.serve")
@@ -59,6 +60,23 @@ def open_model(model: ModelConfig, *, offline: bool) -> Predictor:
     return load_task(model.task, model.source, dtype=model.dtype, download=download, **model.settings)
 
 
+def weights_of(source: str) -> int:
+    """Returns the bytes of the weights of a model: of its files, or of the largest checkpoint of a run."""
+    from spago_jax.interop.huggingface import find_model
+    from spago_jax.train.start import is_own_folder
+
+    folder = Path(source) if is_own_folder(source) else Path(find_model(source))
+    checkpoints = folder / "checkpoints"
+    if checkpoints.is_dir():
+        return max((_size(each.rglob("*")) for each in checkpoints.iterdir()), default=0)
+    kinds = [_size(path for path in folder.rglob("*") if path.suffix == kind) for kind in _WEIGHTS]
+    return next((size for size in kinds if size), 0)  # the same weights may lie there in several formats
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
 def revision_of(source: str) -> str:
     """Returns a name for the present state of a model: a hash of its configs and of both ends of its weights."""
     from spago_jax.interop.huggingface import find_model
@@ -98,10 +116,11 @@ class Loader:
         collections: dict[str, Collection],
         open: Callable[[ModelConfig], Predictor] | None = None,
         revision: Callable[[str], str] = revision_of,
+        weights: Callable[[str], int] = weights_of,
     ):
         self.config, self.engine, self.collections = config, engine, collections
         self._open = open or (lambda model: open_model(model, offline=config.offline))
-        self._revision = revision
+        self._revision, self._weights = revision, weights
 
     def load(self, name: str) -> Served:
         """Opens a model of the config, again if it is served already.
@@ -125,9 +144,13 @@ class Loader:
         Raises:
             InputError: for the first thing that cannot be opened.
         """
+        lazy = {name: model for name, model in self.config.models.items() if model.load == "lazy"}
+        if lazy or self.config.limits.memory is not None:
+            self._shelve(lazy)
         for name in self.config.models:
-            said(f"opening {name}")
-            self.load(name)
+            if name not in lazy:
+                said(f"opening {name}")
+                self.load(name)
         folders = {name: each for name, each in self.config.collections.items() if each.index != PYTHON_DOCS}
         for name, collection in folders.items():
             self._add(name, _opened(collection.index), collection)
@@ -139,8 +162,22 @@ class Loader:
                 self._add(name, self._python_docs(collection.encoder), collection)
                 said(f"{name} can be searched")
 
+    def _shelve(self, lazy: Mapping[str, ModelConfig]) -> None:
+        """Puts models on the shelf that are opened when they are asked for, and checks that all fit."""
+        room = self.config.limits.memory
+        shelf = Shelf(self.engine, self.load, None if room is None else room * 2**20)
+        for name, model in self.config.models.items():
+            size = self._weights(model.source)
+            if name in lazy:
+                shelf.add(name, model.task, size)
+            else:
+                shelf.keep(name, size)
+        shelf.check()
+        self.engine.shelf = shelf
+
     def _add(self, name: str, index: Any, collection: Any) -> None:
-        made = Collection(name, index, collection.encoder, collection.reader)
+        folder = None if collection.index == PYTHON_DOCS else collection.index
+        made = Collection(name, index, collection.encoder, collection.reader, folder)
         made.check(self.engine)
         self.collections[name] = made
 

@@ -14,6 +14,7 @@ from spago_jax.core.precision import Precision
 from spago_jax.core.rng import Rng
 from spago_jax.errors import InputError
 from spago_jax.models.encoder import EncoderConfig, EncoderModel, config_from_huggingface
+from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.encoder.relative import buckets, relative_bias
 from spago_jax.models.execution import Execution, execution
 
@@ -106,6 +107,15 @@ def test_separate_layers_give_the_same_states():
     separate = model.replace(encoder=model.encoder.separate())
     assert separate.encoder.layers[1].up.weight.shape == (12, 8)
     np.testing.assert_allclose(separate.states(IDS), model.states(IDS), atol=1e-6)
+
+
+def test_separate_layers_of_like_shapes_are_traced_once(monkeypatch):
+    deep = dataclasses.replace(TINY, layers=5)
+    model = EncoderModel.init(jax.random.key(0), deep)
+    traced: list[int] = []
+    monkeypatch.setattr(Layer, "__call__", lambda self, x, **_: (traced.append(1), x + self.up.weight.sum())[1])
+    found = jax.make_jaxpr(lambda model, ids: model.states(ids))(model.replace(encoder=model.encoder.separate()), IDS)
+    assert (len(traced), str(found).count("name=step")) == (1, 5)
 
 
 @pytest.mark.parametrize("head", ["masked-words", "token-classification", "sequence-classification"])

@@ -55,7 +55,12 @@ def test_both_doors_give_the_same_numbers(server):
                 assert (one.status, one.field, one.message) == (two.status, two.field, two.message)
             else:
                 assert one == two
-        assert http.search("letters", "aab", top_k=2) == other.search("letters", "aab", top_k=2)
+        for mode in ("dense", "words", "hybrid"):
+            asked = ("letters", "aab aaab")
+            assert http.search(*asked, top_k=2, mode=mode) == other.search(*asked, top_k=2, mode=mode)
+        for each in (http, other):
+            with pytest.raises(ServerError, match="mode"):
+                each.search("letters", "a", mode="wrods")
         assert [each["name"] for each in http.models()] == [each["name"] for each in other.models()]
 
 

@@ -102,10 +102,10 @@ class Client(_Shared):
         super().__init__(*arguments, **options)
         self._client = httpx2.Client(**self._options)
 
-    def _send(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+    def _send(self, method: str, path: str, body: Any = None, **query: Any) -> httpx2.Response:
         waits = self.retries.waits()
         while True:
-            response = self._client.request(method, path, json=body)
+            response = self._client.request(method, path, json=body, params=query or None)
             if response.is_success:
                 return response
             time.sleep(self.retries.pause(waits, self._error(response)))
@@ -161,6 +161,15 @@ class Client(_Shared):
         body = {"question": question, **options}
         return self._send("POST", f"/v1/collections/{collection}:answer", body).json()["answers"]
 
+    def add(self, collection: str, passages: Sequence[Mapping[str, Any]], *, replace: bool = False) -> dict[str, Any]:
+        """Adds passages, each with an ``id`` and a ``text``; returns how many were added, and gave way to them."""
+        body = {"passages": list(passages), "replace": replace}
+        return (self._send("POST", f"/v1/collections/{collection}/passages", body)).json()
+
+    def remove(self, collection: str, ids: Sequence[str]) -> dict[str, Any]:
+        """Removes the passages with these ids; returns how many there were, and how many are left."""
+        return (self._send("DELETE", f"/v1/collections/{collection}/passages", id=list(ids))).json()
+
     def ready(self) -> bool:
         """Whether requests should come here."""
         return self._client.get("/health/ready").is_success
@@ -184,10 +193,10 @@ class AsyncClient(_Shared):
         more = {} if transport is None else {"transport": transport}
         self._client = httpx2.AsyncClient(**self._options, **more)
 
-    async def _send(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+    async def _send(self, method: str, path: str, body: Any = None, **query: Any) -> httpx2.Response:
         waits = self.retries.waits()
         while True:
-            response = await self._client.request(method, path, json=body)
+            response = await self._client.request(method, path, json=body, params=query or None)
             if response.is_success:
                 return response
             await asyncio.sleep(self.retries.pause(waits, self._error(response)))
@@ -242,6 +251,17 @@ class AsyncClient(_Shared):
         """Returns answers read from the passages of a collection."""
         body = {"question": question, **options}
         return (await self._send("POST", f"/v1/collections/{collection}:answer", body)).json()["answers"]
+
+    async def add(
+        self, collection: str, passages: Sequence[Mapping[str, Any]], *, replace: bool = False
+    ) -> dict[str, Any]:
+        """Adds passages, each with an ``id`` and a ``text``; returns how many were added, and gave way to them."""
+        body = {"passages": list(passages), "replace": replace}
+        return (await self._send("POST", f"/v1/collections/{collection}/passages", body)).json()
+
+    async def remove(self, collection: str, ids: Sequence[str]) -> dict[str, Any]:
+        """Removes the passages with these ids; returns how many there were, and how many are left."""
+        return (await self._send("DELETE", f"/v1/collections/{collection}/passages", id=list(ids))).json()
 
     async def ready(self) -> bool:
         """Whether requests should come here."""

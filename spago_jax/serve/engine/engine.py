@@ -4,6 +4,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
@@ -34,6 +35,7 @@ class Engine:
 
     Attributes:
         models: those that are served, by name.
+        shelf: knows of models that are opened when they are asked for; None where there are none.
         state: ``starting``, ``ready``, ``draining`` (it goes on answering, and says that it is about to stop) or
             ``closed``.
     """
@@ -48,6 +50,7 @@ class Engine:
     ):
         self.limits, self.meter, self.clock = limits or Limits(), meter or Meter(), clock
         self.models: dict[str, Served] = {}
+        self.shelf: Any = None
         self.state = "starting"
         self.fault: str | None = None
         self._threads = threads
@@ -56,6 +59,8 @@ class Engine:
         self._open_streams = self._open_requests = 0
         self._wake = threading.Condition()
         self._loading = threading.Lock()
+        self._asked: dict[str, float] = {}
+        self._under_way: Counter[Served] = Counter()
         self._computing_since: float | None = None
         self._alive = clock()
         self._speed: float | None = None
@@ -83,10 +88,25 @@ class Engine:
             served = Served(name, task, opener(), revision, source)
             served.warm(self.limits)
             self.models = {**self.models, name: served}  # one assignment: a request sees the old model or the new one
+            self._asked[name] = self.clock()
             self.meter.level("model_ready", 1, model=name)
             return served
         finally:
             self._loading.release()
+
+    def unload(self, name: str) -> bool:
+        """Stops serving a model that has nothing under way; says whether it had nothing."""
+        with self._wake:
+            served = self.models.get(name)
+            if served is None or self._under_way[served]:
+                return False
+            self.models = {each: model for each, model in self.models.items() if each != name}
+        self.meter.level("model_ready", 0, model=name)
+        return True
+
+    def last_asked(self, name: str) -> float:
+        """Returns when a model was asked last, or else opened, on the clock of the engine."""
+        return self._asked.get(name, 0.0)
 
     def ready(self) -> None:
         """Says that all models are loaded."""
@@ -115,12 +135,21 @@ class Engine:
         if found is None:
             if self.state == "starting":
                 raise Unavailable("the models are being loaded", retry_after=5)
-            raise Unknown(f"no model {name!r}", field="model", hint=did_you_mean(name, self.models))
+            known = [*self.models, *self.closed()]
+            if self.shelf is not None:
+                lazy = self.shelf.models.get(name)
+                if lazy is not None and task is not None and lazy.task != task:
+                    raise _other_task(name, lazy.task, task)
+                self.shelf.asked(name)
+            raise Unknown(f"no model {name!r}", field="model", hint=did_you_mean(name, known))
         if task is not None and found.task != task:
-            raise Unknown(
-                f"{name!r} does {found.task}, not {task!r}", field="task", hint=f"ask /v1/models/{name}/{found.task}"
-            )
+            raise _other_task(name, found.task, task)
         return found
+
+    def closed(self) -> dict[str, str]:
+        """Returns the tasks of the models that are opened when they are asked for, and are not open, by name."""
+        known = {} if self.shelf is None else self.shelf.models
+        return {name: lazy.task for name, lazy in known.items() if name not in self.models}
 
     def model_of(self, *tasks: str) -> Served:
         """Returns the first model that does one of some tasks.
@@ -135,6 +164,8 @@ class Engine:
                     return served
         if self.state == "starting":
             raise Unavailable("the models are being loaded", retry_after=5)
+        if self.shelf is not None and (name := self.shelf.of(*tasks)) is not None:
+            self.shelf.asked(name)
         raise Unknown(f"no model does {' or '.join(tasks)}", hint="start the server with one")
 
     # -- requests ----------------------------------------------------------------------------------------------------
@@ -163,6 +194,7 @@ class Engine:
         served, chosen = self._admitted(model, options)
         request = self._request(served, len(inputs), timeout)
         with self._wake:
+            self._asked[served.name] = request.began
             try:
                 self._room.hold(len(inputs))
             except Problem as problem:
@@ -170,9 +202,10 @@ class Engine:
                 raise
             self._levels()
             self._open_requests += 1
+            self._under_way[served] += 1
         if not inputs:
             request.done.set_result([])
-            self._settled(request)
+            self._settled(request, served)
             return request
 
         def read() -> None:
@@ -218,8 +251,10 @@ class Engine:
                 self._rejected(problem)
                 raise problem
             self._room.hold(1)
+            self._asked[served.name] = request.began
             self._open_streams += 1
             self._open_requests += 1
+            self._under_way[served] += 1
 
         def read() -> None:
             try:
@@ -278,7 +313,15 @@ class Engine:
     def _request(self, served: Served, count: int, timeout: float | None) -> Request:
         seconds = self.limits.timeout if timeout is None else min(timeout, self.limits.most_timeout)
         now = self.clock()
-        return Request(count, now + seconds, now, seconds, self._settled, served.name, served.revision)
+        return Request(
+            count,
+            now + seconds,
+            now,
+            seconds,
+            lambda request: self._settled(request, served),
+            served.name,
+            served.revision,
+        )
 
     def _read(
         self, request: Request, served: Served, inputs: Sequence[Any], options: Mapping[str, Any], truncate: bool
@@ -445,8 +488,11 @@ class Engine:
 
     # -- bookkeeping -------------------------------------------------------------------------------------------------
 
-    def _settled(self, request: Request) -> None:
+    def _settled(self, request: Request, served: Served) -> None:
         with self._wake:
+            self._under_way[served] -= 1
+            if not self._under_way[served]:
+                del self._under_way[served]
             self._room.free(len(request.outcomes))
             self._open_requests -= 1
             self._levels()
@@ -458,7 +504,7 @@ class Engine:
             self._lost(problem)
         with self._wake:
             self._open_streams -= 1
-        self._settled(stream.request)
+        stream.request.over()
 
     def _levels(self) -> None:
         self.meter.level("queue_items", self._room.items)
@@ -500,6 +546,10 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _other_task(name: str, does: str, task: str) -> Unknown:
+    return Unknown(f"{name!r} does {does}, not {task!r}", field="task", hint=f"ask /v1/models/{name}/{does}")
 
 
 def characters_of(value: Any) -> int:

@@ -28,6 +28,7 @@ class Limits(Section):
     most_timeout: float = Field(default=600.0, gt=0, description="the most seconds that a request may ask for")
     wait: float = Field(default=0.0, ge=0, le=1, description="seconds that the first input of a batch waits for more")
     stall: float = Field(default=60.0, gt=0, description="seconds after which a call that runs counts as stuck")
+    memory: PositiveInt | None = Field(default=None, description="MB that the weights of all open models may take")
     workers: PositiveInt = Field(default=2, description="threads that read texts beside the one that computes")
 
     @model_validator(mode="after")

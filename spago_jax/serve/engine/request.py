@@ -144,6 +144,10 @@ class Request:
         if self.done.set_running_or_notify_cancel():
             tell()
 
+    def over(self) -> None:
+        """Says that a text that was streamed is at its end: its place is free."""
+        self._settled(self)
+
     def result(self, timeout: float | None = None) -> list[Outcome]:
         """Waits for the outcomes.
 

@@ -3,8 +3,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, get_args
 
+from spago_jax.errors import did_you_mean
+from spago_jax.serve.collections import Mode
 from spago_jax.serve.engine import Outcome
 from spago_jax.serve.engine.problems import Problem, Refused
 from spago_jax.serve.grpc.door import outcomes, timeout_of
@@ -99,14 +101,23 @@ def native_methods(shared: Shared) -> dict[str, Callable[..., Any]]:
         collection = shared.collection(request.collection)
         if not request.query:
             raise Refused("the query is empty", field="query")
-        (outcome,) = await outcomes(context, collection.ask(engine, request.query, timeout_of(context)))
-        if outcome.problem is not None:
-            raise outcome.problem
+        mode = request.mode or "dense"
+        if mode not in get_args(Mode):
+            raise Refused(f"mode = {mode!r}", field="mode", hint=did_you_mean(mode, get_args(Mode)))
         least = request.min_score if request.HasField("min_score") else None
+        if least is not None and mode != "dense":
+            raise Refused(f"min_score is of cosines, and the mode is {mode}; leave one out", field="min_score")
+        outcome = None
+        if mode != "words":
+            (outcome,) = await outcomes(context, collection.ask(engine, request.query, timeout_of(context)))
+            if outcome.problem is not None:
+                raise outcome.problem
         count = request.top_k or 5
         if not 1 <= count <= 100:
             raise Refused(f"top_k = {count}, expected 1 to 100", field="top_k")
-        hits = await asyncio.to_thread(collection.nearest, outcome, count, least, dict(request.filter))
+        hits = await asyncio.to_thread(
+            collection.nearest, request.query, outcome, count, least, dict(request.filter), mode
+        )
         made = message("spago.v1.Hit")
         return message("spago.v1.SearchReply")(hits=[made(**hit.to_dict()) for hit in hits])
 

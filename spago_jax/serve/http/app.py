@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from spago_jax.serve.config import ServeConfig
 from spago_jax.serve.engine import Engine
 from spago_jax.serve.engine.problems import Cancelled, Malformed, Problem, Unknown, WrongMethod
+from spago_jax.serve.http.collections import collection_routes
 from spago_jax.serve.http.cybertron import cybertron_routes
 from spago_jax.serve.http.gate import Gate, exchange_of
 from spago_jax.serve.http.native import native_routes
@@ -34,6 +35,7 @@ def make_app(shared: Shared) -> FastAPI:
     app = FastAPI(title="spago_jax", openapi_url=None, docs_url=None, redoc_url=None)
     # Types of arguments that FastAPI finds by their names; one router per system, the native one first.
     app.include_router(native_routes(shared))
+    app.include_router(collection_routes(shared))
     app.include_router(openai_routes(shared))
     app.include_router(oip_routes(shared))
     if "spago" in config.compat:
@@ -85,7 +87,7 @@ def make_app(shared: Shared) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(config.cors),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-Id", "X-Request-Timeout", "traceparent"],
             expose_headers=["X-Request-Id", "Server-Timing", "X-Model", "X-Model-Revision", "Retry-After"],
         )

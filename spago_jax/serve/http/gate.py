@@ -193,6 +193,17 @@ def need_admin(request: Any) -> None:
         raise Forbidden("only the key of an administrator opens this", hint="a line NAME KEY admin in the file of keys")
 
 
+def need_write(request: Any) -> None:
+    """Lets only a key that may change collections through.
+
+    Raises:
+        Forbidden: for another key, and where the server has none.
+    """
+    key = exchange_of(request).key
+    if key is None or not (key.write or key.admin):
+        raise Forbidden("only a key that may write opens this", hint="a line NAME KEY write in the file of keys")
+
+
 class JsonLines(logging.Formatter):
     """Writes a log record as a line of JSON."""
 

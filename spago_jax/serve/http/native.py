@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The native routes: models, their answers one by one, in lists and as they are written, and collections."""
+"""The native routes: models, and their answers one by one, in lists and as they are written."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from spago_jax.core.section import PositiveInt, Section
+from spago_jax.core.section import Section
 from spago_jax.serve.engine import Outcome, Served
 from spago_jax.serve.engine.problems import Malformed, Problem, Refused, Unknown, problem_of
 from spago_jax.serve.engine.request import Request as EngineRequest
@@ -36,25 +36,6 @@ class Ask(Section):
         if self.stream and self.inputs is not None:
             raise ValueError("stream: only one input is streamed; give input")
         return self
-
-
-class SearchAsk(Section):
-    """The body of a search."""
-
-    query: str = Field(min_length=1, description="a question, in any words")
-    top_k: int = Field(default=5, ge=1, le=100, description="how many passages are listed")
-    min_score: float | None = Field(default=None, ge=-1, le=1, description="less similar passages are left out")
-    filter: dict[str, str | list[str]] = Field(default={}, description="fields, and the values that they may have")
-
-
-class AnswerAsk(Section):
-    """The body of a question to a collection."""
-
-    question: str = Field(min_length=1, description="the question")
-    top_k_passages: int = Field(default=10, ge=1, le=32, description="how many passages are read")
-    max_answers: PositiveInt = Field(default=3, description="how many answers are listed")
-    min_score: float | None = Field(default=None, description="answers whose logit over no answer is less are left out")
-    filter: dict[str, str | list[str]] = Field(default={}, description="as for a search")
 
 
 def timeout_of(request: Request) -> float | None:
@@ -118,6 +99,7 @@ def model_dict(served: Served) -> dict[str, Any]:
     return {
         "name": served.name,
         "task": served.task,
+        "state": "open",
         "revision": served.revision,
         "streams": served.streams,
         "options": {} if section is None else section.model_json_schema().get("properties", {}),
@@ -125,19 +107,29 @@ def model_dict(served: Served) -> dict[str, Any]:
     }
 
 
+def lazy_dict(name: str, task: str) -> dict[str, Any]:
+    """Returns what is said about a model that is opened when it is asked for, and is not open."""
+    about = {"name": name, "task": task, "state": "closed", "revision": "", "streams": False, "options": {}}
+    return {**about, "url": f"/v1/models/{name}/{task}"}
+
+
 def native_routes(shared: Shared) -> APIRouter:
-    """Returns the routes of models and collections."""
+    """Returns the routes of models."""
     router, engine = APIRouter(), shared.engine
 
     @router.get("/v1/models", tags=["models"], summary="Lists the models.")
     async def models(request: Request) -> Response:
         found = [model_dict(served) for served in engine.models.values()]
+        found += [lazy_dict(name, task) for name, task in engine.closed().items()]
         # ``object`` and ``id`` are what OpenAI's clients look for.
         data = [{"id": each["name"], "object": "model", "owned_by": "spago_jax", **each} for each in found]
         return JsonReply({"object": "list", "data": data, "collections": sorted(shared.collections)})
 
     @router.get("/v1/models/{model}", tags=["models"], summary="Shows a model.")
     async def model(request: Request, model: str) -> Response:
+        closed = engine.closed()
+        if model in closed:
+            return JsonReply(lazy_dict(model, closed[model]))
         return JsonReply(model_dict(engine.model(model)))
 
     @router.post("/v1/models/{model}:load", tags=["models"], summary="Opens a model again, and swaps it in.")
@@ -189,31 +181,6 @@ def native_routes(shared: Shared) -> APIRouter:
             yield event("done", {"model": served.name, "usage": {"items": 1, "pieces": number}})
 
         return Events(events(), shared.ping)
-
-    @router.get("/v1/collections", tags=["collections"], summary="Lists the collections.")
-    async def collections(request: Request) -> Response:
-        return JsonReply({"data": [each.about() for each in shared.collections.values()]})
-
-    @router.post("/v1/collections/{collection}:search", tags=["collections"], summary="Finds passages.")
-    async def search(request: Request, collection: str) -> Response:
-        found = shared.collection(collection)
-        body = await read(request, engine.limits, SearchAsk)
-        asked = found.ask(engine, body.query, timeout_of(request))
-        outcome = await one(request, asked)
-        hits = await asyncio.to_thread(found.nearest, outcome, body.top_k, body.min_score, body.filter)
-        return JsonReply({"query": body.query, "passages": [hit.to_dict() for hit in hits]})
-
-    @router.post("/v1/collections/{collection}:answer", tags=["collections"], summary="Answers from passages.")
-    async def read_answer(request: Request, collection: str) -> Response:
-        found = shared.collection(collection)
-        body = await read(request, engine.limits, AnswerAsk)
-        timeout = timeout_of(request)
-        outcome = await one(request, found.ask(engine, body.question, timeout))
-        hits = await asyncio.to_thread(found.nearest, outcome, body.top_k_passages, None, body.filter)
-        reading = found.read(engine, body.question, hits, body.max_answers, timeout)
-        outcomes = await outcomes_of(request, reading) if reading is not None else []
-        answers = found.best(hits, outcomes, body.max_answers, body.min_score)
-        return JsonReply({"question": body.question, "answers": answers, "passages_read": len(hits)})
 
     return router
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from spago_jax.serve.compat import cybertron, spago
 from spago_jax.serve.engine import Served
+from spago_jax.serve.http.collections import AddAsk, AnswerAsk, SearchAsk
 from spago_jax.serve.http.gate import OPEN
-from spago_jax.serve.http.native import AnswerAsk, Ask, SearchAsk
+from spago_jax.serve.http.native import Ask
 from spago_jax.serve.http.oip import Infer
 from spago_jax.serve.http.openai import EmbeddingsAsk
 from spago_jax.serve.http.shared import Shared
@@ -19,8 +20,10 @@ from spago_jax.serve.tasks import schema_of
 PROBLEMS = {
     "400": "The body is not JSON.",
     "401": "No key, or one that is not known.",
+    "403": "A key that does not open this.",
     "404": "There is no such model, task or collection.",
     "408": "The body did not come in time.",
+    "409": "It is there already, or cannot be changed.",
     "413": "More than a request may hold.",
     "422": "Something that the task does not take.",
     "429": "The queue is full; Retry-After says when to try again.",
@@ -28,6 +31,7 @@ PROBLEMS = {
     "503": "Not ready, or about to stop.",
     "504": "The time of the request is over.",
 }
+_OF_CHANGES = ("403", "409")
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -71,7 +75,8 @@ def operation(
     parameters: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """Returns one operation of the page."""
-    chosen = problems if problems is not None else list(PROBLEMS) if body is not None else ["401", "500"]
+    usual = [code for code in PROBLEMS if code not in _OF_CHANGES] if body is not None else ["401", "500"]
+    chosen = problems if problems is not None else usual
     failure = {"text/plain": {"schema": {"type": "string"}}} if error is None else {
         "application/json": {"schema": error}
     }  # fmt: skip
@@ -165,13 +170,26 @@ def openapi_of(shared: Shared, root: str = "") -> dict[str, Any]:
                 examples=[{"question": "what sorts a list?"}],
             )  # fmt: skip
             paths[f"/v1/collections/{name}:answer"] = {"post": answering}
+        if collection.folder is not None:
+            named = {"name": "id", "in": "query", "required": True, "description": "the passages that are removed",
+                     "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1}}  # fmt: skip
+            paths[f"/v1/collections/{name}/passages"] = {
+                "post": operation(
+                    f"Adds passages to {name}.", "collections", _OBJECT, body=schema_for(AddAsk),
+                    problems=list(PROBLEMS),
+                ),
+                "delete": operation(
+                    f"Removes passages of {name}.", "collections", _OBJECT, parameters=[named],
+                    problems=["401", "403", "404", "409", "422", "500"],
+                ),
+            }  # fmt: skip
     encoders = [served.name for served in engine.models.values() if served.task == "text-encoding"]
     if encoders:
         paths["/v1/embeddings"] = {
             "post": operation(
                 "Vectors, as OpenAI's clients ask for them.", "openai", _OBJECT, body=schema_for(EmbeddingsAsk),
                 examples=[{"model": encoders[0], "input": "a text"}], error=_OF_OPENAI,
-                problems=[code for code in PROBLEMS if code != "422"],
+                problems=[code for code in PROBLEMS if code not in ("422", *_OF_CHANGES)],
             )
         }  # fmt: skip
         _open(paths["/v1/embeddings"]["post"])

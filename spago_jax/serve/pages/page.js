@@ -104,9 +104,10 @@ function request(given) {
   const task = chosen.dataset.task, path = `v1/models/${given.model}/${task}`;
   if (kind === "search") {
     if (given.read && chosen.dataset.reader) {
-      return [`v1/collections/${given.model}:answer`, { question: given.text, max_answers: 3 }, "answers"];
+      return [`v1/collections/${given.model}:answer`, { question: given.text, max_answers: 3, mode: given.mode }, "answers"];
     }
-    return [`v1/collections/${given.model}:search`, { query: given.text, top_k: Number(given.count) }, "passages"];
+    const body = { query: given.text, top_k: Number(given.count), mode: given.mode };
+    return [`v1/collections/${given.model}:search`, body, "passages"];
   }
   if (kind === "zero-shot") {
     const options = { labels: lines(given.labels), multi_label: given.several };

@@ -38,7 +38,8 @@ export function bars(pairs) {
       element("td", {}, element("meter", { min: 0, max: 1, value: share, "aria-label": label }, text)), element("td", {}, text),
     );
   });
-  const head = element("tr", {}, ...["Label", "Score", ""].map((name) => element("th", { scope: "col" }, name)));
+  const score = element("th", { scope: "colgroup", colspan: 2 }, "Score"); // a bar, and the number beside it
+  const head = element("tr", {}, element("th", { scope: "col" }, "Label"), score);
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
@@ -80,7 +81,7 @@ export const show = {
   ],
   passages: (answer) => [
     list(answer.passages.map((hit) => element(
-      "span", {}, element("strong", {}, `${hit.score.toFixed(2)}  ${hit.title || hit.id}`), element("br"),
+      "span", {}, element("strong", {}, `${Number(hit.score.toPrecision(3))}  ${hit.title || hit.id}`), element("br"),
       element("span", { dir: "auto" }, hit.text),
     ))),
   ],

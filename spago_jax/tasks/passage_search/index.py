@@ -173,7 +173,7 @@ class PassageIndex:
                 for passage in self.passages:
                     file.write(json.dumps(dataclasses.asdict(passage), ensure_ascii=False) + "\n")
             np.save(new / "vectors.npy", self.vectors)
-            (new / "index.json").write_text(json.dumps({"format": 1, "passages": len(self), **self.about}, indent=1))
+            (new / "index.json").write_text(json.dumps({"format": 1, **self.about, "passages": len(self)}, indent=1))
 
     @classmethod
     def open(cls, folder: str | Path, backend: Backend | None = None) -> "PassageIndex":
