@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from spago_jax.compiler.topology import described, described_devices
 from spago_jax.core import Precision, summary
-from spago_jax.core.devices import AXIS, Devices
+from spago_jax.core.devices import Devices
+from spago_jax.core.paths import map_named
 from spago_jax.train.config import dump
 from spago_jax.train.programs import Programs
 from spago_jax.train.schema import Experiment
@@ -46,37 +47,46 @@ def describe_on(experiment: Experiment, topology: str) -> Iterator[str]:
         InputError: for a topology that is unknown, without libtpu, and for batches that do not split.
     """
     found = described_devices(topology)  # before the data are read
-    devices = Devices(Mesh(np.array(found), (AXIS,)))
+    mesh = experiment.train.mesh
+    devices = Devices.shaped(found, None if mesh is None else mesh.sizes())
     quiet = experiment.train.model_copy(update={"watch": None})
     experiment = experiment.model_copy(update={"train": quiet})
     devices.check_divides(quiet.batch_size, "train.batch_size")
     devices.check_divides(quiet.eval_batch_size, "train.eval_batch_size")
     experiment.task_class.check(experiment)
     task, weights = prepare(experiment)
+    task.data_parts = devices.data
     programs = Programs(task, devices, Precision.parse(quiet.precision), weights=weights)
 
-    def shaped(tree: Any, *axes: str | None) -> Any:
-        where = NamedSharding(devices.mesh, PartitionSpec(*axes))
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(np.shape(a), a.dtype, sharding=where), tree)
+    def shaped(tree: Any, where: Any) -> Any:
+        return map_named(
+            lambda path, a: jax.ShapeDtypeStruct(np.shape(a), a.dtype, sharding=where(path, np.shape(a))), tree
+        )
+
+    def kept(path: str, shape: Any) -> Any:
+        return devices.sharding(PartitionSpec()) if programs.layout is None else programs.layout.where(path, shape)
+
+    def split(axis: int) -> Any:
+        return lambda path, shape: devices.sharding(devices.along(axis))
 
     def longest(split: str) -> Any:
         block = max(task.batches(split, training=split == "train").epoch(0), key=lambda block: block.length)
         arrays = programs.train_arrays(block) if split == "train" else programs.padded(split, block)
         return {name: array[:1] for name, array in arrays.items()}  # one step of those that a call takes
 
-    state = shaped(programs.state).replace(carry=shaped(programs.state.carry, AXIS))
+    state = shaped(programs.state, kept)
     block = longest("train")
     yield f"{topology}: {len(found)} x {found[0].device_kind}"
     yield f"a step of training: {_shapes(block)}"
-    compiled = programs.train.lowered(state, shaped(block, None, AXIS), shaped(np.int32(1))).compile()
+    compiled = programs.train.lowered(state, shaped(block, split(1)), shaped(np.int32(1), kept)).compile()
     yield described(compiled, topology, len(found))
     if not programs.evaluated():
         return
     block = longest(programs.evaluated()[0])
-    carry = shaped(task.objective.initial_carry(quiet.eval_batch_size), AXIS)
+    carry = shaped(task.objective.initial_carry(quiet.eval_batch_size), split(0))
     yield f"a step of prediction: {_shapes(block)}"
-    model = shaped(programs.state.model_for_evaluation())
-    compiled = programs.evaluation.lowered(model, shaped(block, None, AXIS), carry).compile()
+    model = shaped(programs.state.model_for_evaluation(), kept)
+    compiled = programs.evaluation.lowered(model, shaped(block, split(1)), carry).compile()
     yield described(compiled, topology, len(found))
 
 
