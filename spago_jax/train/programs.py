@@ -50,6 +50,7 @@ class Programs:
         precision: the dtypes of parameters and computation.
         gates: path patterns that stay frozen until they are opened, see ``build_optimizer``; None for an optimizer
             without controls.
+        shapes_only: makes no arrays: ``state`` holds their shapes, for compilation alone.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Programs:
         precision: Precision,
         gates: Sequence[str] | None = None,
         weights: Mapping[str, np.ndarray] | None = None,
+        *,
+        shapes_only: bool = False,
     ):
         self.task, self.devices, self.precision = task, devices, precision
         experiment = task.experiment
@@ -68,11 +71,14 @@ class Programs:
         self.blocks_per_epoch, self.steps_per_epoch = len(blocks), sum(block.steps for block in blocks)
         self.steps = self.config.total_steps(self.steps_per_epoch)
         self.epochs = self.config.total_epochs(self.steps_per_epoch)
-        model = jax.jit(task.objective.init)(jax.random.key(experiment.seed))
-        model = task.from_data(model)
-        if weights is not None and experiment.init is not None:
-            model = with_weights(model, weights, experiment.init, task.growing)
-        model = precision.to_params(model)
+        if shapes_only:
+            model = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
+        else:
+            model = jax.jit(task.objective.init)(jax.random.key(experiment.seed))
+            model = task.from_data(model)
+            if weights is not None and experiment.init is not None:
+                model = with_weights(model, weights, experiment.init, task.growing)
+            model = precision.to_params(model)
         rule = optimizer_config(experiment)
         optimizer = build_optimizer(
             rule,
@@ -91,12 +97,15 @@ class Programs:
             optimizer = skip_unused(optimizer, model)
         paths = trained_paths(rule, model, gates or ())
         average = self.config.average
+
         # One program for the whole state: leaf by leaf, it would be dozens of small ones.
-        self.state = jax.jit(
-            lambda model, carry: TrainState.init(
+        def begin(model: Any, carry: Any) -> TrainState:
+            return TrainState.init(
                 model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
             )
-        )(model, task.objective.initial_carry(self.config.batch_size))
+
+        carry = task.objective.initial_carry(self.config.batch_size)
+        self.state = jax.eval_shape(begin, model, carry) if shapes_only else jax.jit(begin)(model, carry)
         self.layout = None if devices.size == 1 else Layout(devices, model, self.config.sharding)
         self.rows = StoredRows.of(task, self.state, devices)
         self.measures, self.histograms = self._watch(model, paths)
