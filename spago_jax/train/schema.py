@@ -182,6 +182,11 @@ class TrainConfig(Section):
         return self.epochs if self.steps is None else -(-self.steps // steps_per_epoch)
 
 
+SHUFFLE_WINDOW = (
+    "neighboring examples that are shuffled together, for data that do not fit into memory (default: all of them)"
+)
+
+
 class ClassTrainConfig(TrainConfig):
     """Training of a classifier."""
 
@@ -196,6 +201,7 @@ class TextTrainConfig(TrainConfig):
 
     buckets: PositiveInt = Field(default=4, description="number of padded lengths that texts are sorted into")
     max_length: PositiveInt = Field(default=128, description="longer texts are cut at this number of tokens")
+    shuffle_window: PositiveInt | None = Field(default=None, description=SHUFFLE_WINDOW)
 
 
 class TextClassTrainConfig(TextTrainConfig, ClassTrainConfig):

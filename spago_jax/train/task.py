@@ -321,6 +321,7 @@ def batches_by_length(task: Task, split: str, *, training: bool, weights: np.nda
         seed=task.experiment.seed,
         order="shuffled" if training else "sequential",
         weights=weights if training else None,
+        window=train.shuffle_window if training else None,
     )
 
 

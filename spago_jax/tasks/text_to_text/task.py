@@ -139,6 +139,7 @@ class TextToTextTask(Task):
             steps_per_block=train.steps_per_call,
             seed=self.experiment.seed,
             order="shuffled" if training else "sequential",
+            window=train.shuffle_window if training else None,
         )
 
     def arrays(self, split: str, block: Block) -> dict[str, np.ndarray]:
