@@ -2,6 +2,7 @@
 """`spago-jax inspect`."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from spago_jax.cli.app import app
+from spago_jax.errors import InputError, did_you_mean
 
 
 @app.command()
@@ -20,25 +22,58 @@ def inspect(
         str | None,
         typer.Option(metavar="CHIP:SHAPE", help="Compile for TPUs that are not there, such as v5e:4x4, instead."),
     ] = None,
+    mesh: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATAxMODEL", help="With --topology: compare these meshes; give it again for each."),
+    ] = None,
+    sharding: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="With --mesh: compare these train.sharding; give it again for each."),
+    ] = None,
 ) -> None:
     """Shows the resolved config, the table of parameters, and the programs with their cost.
 
     With --topology it shows what a step of training and one of prediction take on each device of a slice of TPUs that
-    share the batches, and the least time that they need by the chip's published peaks. Nothing is run.
+    share the batches, and the least time that they need by the chip's published peaks. Nothing is run. With
+    --mesh 16x1 --mesh 8x2, it is a table of a step of training on each of these rectangles of devices.
     """
+    meshes = [_mesh(text) for text in mesh or ()]
+    if ((mesh or sharding) and topology is None) or (sharding and not mesh):
+        raise InputError("--mesh compares rectangles of the devices of a --topology, --sharding what lies on them")
     if topology is not None:
         _stay_on_the_cpu(topology)
     from spago_jax.tasks.experiment import load_experiment, run_experiment
-    from spago_jax.tasks.inspect import describe, describe_on
+    from spago_jax.tasks.inspect import compare_meshes, describe, describe_on
     from spago_jax.train.run_folder import RunFolder
+    from spago_jax.train.schema import SHARDINGS
 
     if what.is_dir():
         experiment = run_experiment(RunFolder.open(what), overrides or ())
     else:
         experiment = load_experiment(what, overrides or ())
-    parts = describe(experiment, programs=programs) if topology is None else describe_on(experiment, topology)
+    if topology is None:
+        parts = describe(experiment, programs=programs)
+    elif meshes:
+        for kind in sharding or ():
+            if kind not in SHARDINGS:
+                raise InputError(f"--sharding {kind!r}: {did_you_mean(kind, SHARDINGS)}")
+        parts = compare_meshes(experiment, topology, meshes, sharding or [experiment.train.sharding])
+    else:
+        parts = describe_on(experiment, topology)
     for part in parts:
         print(part)
+
+
+def _mesh(text: str) -> dict[str, int]:
+    """Reads ``8x2``: 8 parts of each batch, 2 of the model.
+
+    >>> _mesh("8x2")
+    {'data': 8, 'model': 2}
+    """
+    found = re.fullmatch(r"([1-9][0-9]*)x([1-9][0-9]*)", text)
+    if found is None:
+        raise InputError(f"--mesh {text!r}: expected the sizes of the axes data and model, as in 8x2")
+    return {"data": int(found[1]), "model": int(found[2])}
 
 
 def _stay_on_the_cpu(topology: str) -> None:

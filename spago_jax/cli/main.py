@@ -3,6 +3,7 @@
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,28 @@ _USAGE: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0, 1 failure, 2 bad input, 130 interrupted after a clean checkpoint."""
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    code = 1
+    try:
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+    except BaseException:
+        if _one_of_several():
+            traceback.print_exc()
+        else:
+            raise
+    if _one_of_several():
+        from spago_jax.train.together import leave_processes
+
+        leave_processes(code)
+    sys.exit(code)
+
+
+def _one_of_several() -> bool:
+    """Whether this process trains together with others."""
+    if "spago_jax.train.together" not in sys.modules:
+        return False
+    import jax
+
+    return jax.distributed.is_initialized()
 
 
 def run(arguments: list[str]) -> int:
@@ -40,6 +62,7 @@ def run(arguments: list[str]) -> int:
         index,
         init,
         inspect,
+        launch,
         layers,
         predict,
         run,

@@ -28,7 +28,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the final scores only.")] = False,
 ) -> None:
     """Trains an experiment: writes a run folder with checkpoints, metrics and a report."""
-    from spago_jax.core.devices import ask_for_cpu_devices
+    from spago_jax.core.devices import ask_for_cpu_devices, devices_per_process
     from spago_jax.tasks.experiment import load_experiment
 
     if resume and overwrite:
@@ -36,7 +36,13 @@ def train(
     chosen = [] if device is None else [f"train.device={device}"]
     experiment = load_experiment(config, [*(overrides or ()), *chosen])
     folder = out or Path("runs") / experiment.name
-    ask_for_cpu_devices(experiment.train.devices)
+    mesh = experiment.train.mesh
+    from spago_jax.train.together import join_processes, planned_processes
+
+    distributed = experiment.train.distributed
+    sizes = None if mesh is None else mesh.sizes()
+    ask_for_cpu_devices(devices_per_process(experiment.train.devices, sizes, planned_processes(distributed)))
+    join_processes(distributed)
 
     from spago_jax.cli.tables import scores_table
     from spago_jax.train.console import TrainingConsole
@@ -52,6 +58,8 @@ def train(
         command=command,
         console=LiveConsole(quiet=quiet) if live else TrainingConsole(quiet=quiet),
     )
+    if not result.run.writes:  # another process says it
+        return
     print(scores_table(result.scores, result.baselines))
     print(f"best checkpoint: step {result.best_step}")
     print(f"run folder:      {folder}")

@@ -3,6 +3,7 @@
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -94,6 +95,9 @@ def described_devices(topology: str) -> list[Any]:
         raise InputError(f"topology {topology!r}: {str(error).splitlines()[0]}") from None
 
 
+_GROUPS = re.compile(r"replica_groups=(?:\{\{([0-9,]+)\}|\[[0-9]+,([0-9]+)\])")
+
+
 def collective_bytes(hlo: str) -> dict[str, tuple[int, int]]:
     """How often a compiled program (its HLO text) has devices talk to each other, and the bytes of the results.
 
@@ -104,15 +108,23 @@ def collective_bytes(hlo: str) -> dict[str, tuple[int, int]]:
     {'all-reduce': (1, 32)}
     """
     found: dict[str, tuple[int, int]] = {}
+    for kind, size, _ in _collectives(hlo):
+        count, total = found.get(kind, (0, 0))
+        found[kind] = count + 1, total + size
+    return found
+
+
+def _collectives(hlo: str) -> Iterator[tuple[str, int, int | None]]:
+    """Yields the kind, the bytes of the result and the number of devices that take part; None: all of them."""
     for line in hlo.splitlines():
         if (match := _COLLECTIVE.search(line)) is None:
             continue
         sizes = [_bytes(*array.groups()) for array in _ARRAY.finditer(match[1])]
         # What is begun apart from its end names its operands beside its results; a sum has the size of its operands.
         size = max(sizes, default=0) if match[3] and match[2] != "all-reduce" else sum(sizes)
-        count, total = found.get(match[2], (0, 0))
-        found[match[2]] = count + 1, total + size
-    return found
+        groups = _GROUPS.search(line)
+        members = None if groups is None else int(groups[2]) if groups[2] else groups[1].count(",") + 1
+        yield match[2], size, members
 
 
 def _bytes(dtype: str, shape: str) -> int:
@@ -137,21 +149,65 @@ def sent_bytes(collectives: dict[str, tuple[int, int]], devices: int) -> float:
     return sum(size * factors.get(kind, 1.0) for kind, (_, size) in collectives.items())
 
 
-def described(compiled: Any, topology: str, devices: int) -> str:
-    """What a program that was compiled for a slice takes on each device, and the least time that it needs there."""
-    chip, cost = chip_of(topology), Cost.of(compiled, "", 0.0, "")
-    hlo = compiled.as_text()
-    collectives, loops = collective_bytes(hlo), hlo.count(" while(")
-    seconds = chip.seconds(cost.flops, cost.bytes_accessed, sent_bytes(collectives, devices))
-    bound = max(seconds, key=lambda name: seconds[name])
-    room = "" if cost.peak_bytes <= chip.memory else ": MORE THAN THERE IS"
-    said = ", ".join(f"{count} {kind} of {amount(size, 'B')}" for kind, (count, size) in collectives.items())
-    once = f"; {loops} loops, of whose bodies XLA counts one pass" if loops else ""
-    parts = ", ".join(f"{name} {amount(value, 's')}" for name, value in seconds.items())
-    return (
-        f"  per device: {amount(cost.flops, 'FLOP')}, {amount(cost.bytes_accessed, 'B')} moved, peak "
-        f"{amount(cost.peak_bytes, 'B')} of {amount(chip.memory, 'B')}{room} (arguments "
-        f"{amount(cost.argument_bytes, 'B')}, temporaries {amount(cost.temporary_bytes, 'B')})\n"
-        f"  collectives: {said or 'none'}\n"
-        f"  {bound} bound: at least {amount(seconds[bound], 's')} ({parts}{once})"
-    )
+def sent_in(hlo: str, devices: int) -> float:
+    """Returns the bytes that each device sends in a compiled program, each collective around a ring of its devices.
+
+    >>> sent_in("%x = f32[100] all-reduce(%y), replica_groups=[8,2]<=[16]", 16)
+    400.0
+    """
+    return sum(sent_bytes({kind: (1, size)}, members or devices) for kind, size, members in _collectives(hlo))
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a program that was compiled for a slice takes on each device, and the least time that it needs there.
+
+    Attributes:
+        chip: what the slice is made of.
+        cost: XLA's own analysis, of one device.
+        collectives: how often devices talk to each other, and the bytes of the results, by kind.
+        sent: the bytes that each device sends.
+        loops: how many loops there are, of whose bodies XLA counts one pass.
+        seconds: how long the work takes at least, by what bounds it.
+    """
+
+    chip: Chip
+    cost: Cost
+    collectives: dict[str, tuple[int, int]]
+    sent: float
+    loops: int
+    seconds: dict[str, float]
+
+    @classmethod
+    def of(cls, compiled: Any, topology: str, devices: int) -> "Estimate":
+        """Reads a ``jax.stages.Compiled``."""
+        chip, cost = chip_of(topology), Cost.of(compiled, "", 0.0, "")
+        hlo = compiled.as_text()
+        sent = sent_in(hlo, devices)
+        seconds = chip.seconds(cost.flops, cost.bytes_accessed, sent)
+        return cls(chip, cost, collective_bytes(hlo), sent, hlo.count(" while("), seconds)
+
+    @property
+    def bound(self) -> str:
+        """The part of the chip that takes longest."""
+        return max(self.seconds, key=lambda name: self.seconds[name])
+
+    @property
+    def fits(self) -> bool:
+        """Whether the program fits the memory of a chip."""
+        return self.cost.peak_bytes <= self.chip.memory
+
+    def text(self) -> str:
+        """Returns all of it in three lines."""
+        cost = self.cost
+        room = "" if self.fits else ": MORE THAN THERE IS"
+        said = ", ".join(f"{count} {kind} of {amount(size, 'B')}" for kind, (count, size) in self.collectives.items())
+        once = f"; {self.loops} loops, of whose bodies XLA counts one pass" if self.loops else ""
+        parts = ", ".join(f"{name} {amount(value, 's')}" for name, value in self.seconds.items())
+        return (
+            f"  per device: {amount(cost.flops, 'FLOP')}, {amount(cost.bytes_accessed, 'B')} moved, peak "
+            f"{amount(cost.peak_bytes, 'B')} of {amount(self.chip.memory, 'B')}{room} (arguments "
+            f"{amount(cost.argument_bytes, 'B')}, temporaries {amount(cost.temporary_bytes, 'B')})\n"
+            f"  collectives: {said or 'none'}\n"
+            f"  {self.bound} bound: at least {amount(self.seconds[self.bound], 's')} ({parts}{once})"
+        )

@@ -77,6 +77,8 @@ class LengthBatches:
         truncate: cut examples to the longest bucket (when they are gathered) instead of refusing longer ones.
         weights: of each example, [n]: an epoch then draws examples with replacement, in proportion to their weights
             within a bucket, as many as the bucket has; None: each example once.
+        window: shuffle windows of so many neighboring examples, and the examples inside of each, so that data that
+            do not fit into memory are read piece by piece; None: all examples together.
 
     Raises:
         InputError: there are no examples, or none are left; a size is below 1; the buckets do not ascend, or are too
@@ -104,8 +106,12 @@ class LengthBatches:
         drop_last: bool = False,
         truncate: bool = False,
         weights: ArrayLike | None = None,
+        window: int | None = None,
     ):
         self.weights = None if weights is None else np.asarray(weights, np.float64)
+        if window is not None and window < 1:
+            raise InputError(f"window is {window}, expected 1 or more")
+        self.window = window
         self.lengths = np.asarray(lengths, np.int32)
         sizes = (batch_size,) if isinstance(batch_size, int) else tuple(batch_size)
         _check(len(self.lengths), min(sizes, default=0), steps_per_block, order)
@@ -168,13 +174,16 @@ class LengthBatches:
         """Returns the blocks of an epoch, which depend on nothing requested before."""
         random = np.random.default_rng([self.seed, epoch])
         shuffled = self.order == "shuffled"
+        places = self._places(random) if shuffled and self.window is not None else None
         blocks: list[Block] = []
         rest = np.empty(0, np.int64)
         last = len(self.bucket_lengths) - 1
         buckets = zip(self.bucket_lengths, self._members, self.batch_sizes, strict=True)
         for number, (length, members, size) in enumerate(buckets):
             here = np.concatenate([rest, _drawn(members, self.weights, random)])
-            if shuffled:
+            if places is not None:
+                here = here[np.argsort(places[here], kind="stable")]
+            elif shuffled:
                 random.shuffle(here)
             full = len(here) // size * size
             here, rest = here[:full], here[full:]
@@ -182,9 +191,20 @@ class LengthBatches:
                 filling = np.full(size - len(rest), -1, np.int64)
                 here = np.concatenate([here, rest, filling])
             blocks.extend(_blocks(here.reshape(-1, size), self.steps_per_block, length, epoch))
+        if places is not None:
+            return sorted(blocks, key=lambda block: places[block.indices[0, 0]])
         if shuffled:
             blocks = [blocks[at] for at in random.permutation(len(blocks)).tolist()]
         return blocks
+
+    def _places(self, random: np.random.Generator) -> np.ndarray:
+        """Returns the place of each example in the order of an epoch: windows in any order, examples inside of them."""
+        assert self.window is not None
+        number = np.arange(len(self.lengths)) // self.window
+        order = np.lexsort((random.random(len(number)), random.permutation(number[-1] + 1)[number]))
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        return places
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """Returns the distinct shapes of an epoch, (steps, batch, length): the shapes to compile."""

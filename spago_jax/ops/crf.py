@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
+from spago_jax.ops.by_batch import by_batch
 from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.masks import check_lengths, length_mask, same_steps, some_steps, zero_padding
 
@@ -65,15 +66,20 @@ def log_partition(
     Array(2.0794415, dtype=float32)
     """
     emissions, lengths, lead = _fold(emissions, transitions, lengths)
-    start, follow, end = _scores(transitions, allowed, emissions.dtype)
-    mask = length_mask(lengths, emissions.shape[0]).T[..., None]
+    scores = _scores(transitions, allowed, emissions.dtype)
 
-    def body(alpha, inputs):
-        return _advance(alpha, follow, *inputs), None
+    def of_each(scores, split):
+        (start, follow, end), (emissions, lengths) = scores, split
+        mask = length_mask(lengths, emissions.shape[0]).T[..., None]
 
-    alpha, _ = lax.scan(body, over(start, emissions[0]) + emissions[0], (emissions, _after_first(mask)))
-    total = jax.nn.logsumexp(alpha + over(end, alpha), axis=-1)
-    return jnp.where(lengths > 0, total, 0).reshape(lead)
+        def body(alpha, inputs):
+            return _advance(alpha, follow, *inputs), None
+
+        alpha, _ = lax.scan(body, over(start, emissions[0]) + emissions[0], (emissions, _after_first(mask)))
+        total = jax.nn.logsumexp(alpha + over(end, alpha), axis=-1)
+        return jnp.where(lengths > 0, total, 0)
+
+    return by_batch(of_each, scores, (emissions, lengths), axes=(1, 0), size=len(lengths), out=0).reshape(lead)
 
 
 def sequence_score(

@@ -15,6 +15,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from spago_jax.errors import InputError
+from spago_jax.ops.by_batch import by_batch
 from spago_jax.ops.linear import accumulation_dtype, as_float
 from spago_jax.ops.masks import check_lengths, length_mask, same_steps, some_steps
 
@@ -85,13 +86,16 @@ def scan_recurrence(
     xs, lengths = some_steps(as_float(xs, cell), lengths)
     flat, lengths = _fold(xs, lengths, lead)
     start = None if initial is None else _fold_state(_floats(initial, cell), lead)
-    if kernel and isinstance(cell, KernelCell):
-        ys, final = cell.run(flat, start, lengths, reverse=reverse)
-    else:
+
+    def run(cell: Any, split: Any) -> tuple[jax.Array, State]:
+        flat, start, lengths = split
+        if kernel and isinstance(cell, KernelCell):
+            return cell.run(flat, start, lengths, reverse=reverse)
         if start is None:
             start = cell.initial_state((flat.shape[1],), xs.dtype)
-        zs = cell.project(flat)
-        ys, final = _plain(cell, zs, start, lengths, reverse, unroll)
+        return _plain(cell, cell.project(flat), start, lengths, reverse, unroll)
+
+    ys, final = by_batch(run, cell, (flat, start, lengths), axes=(1, 0, 0), size=flat.shape[1], out=(1, 0))
     return same_steps(_unfold(ys, lead), given), _unfold_state(final, lead)
 
 
@@ -118,7 +122,13 @@ def scan_bidirectional(
         xs, lengths = some_steps(as_float(xs, forward), lengths)
         flat, lengths = _fold(xs, lengths, lead)
         starts = tuple(None if state is None else _fold_state(_floats(state, forward), lead) for state in (first, last))
-        outputs, finals = pair(backward, flat, starts, lengths)
+
+        def run(cells: Any, split: Any) -> Any:
+            return cells[0].run_pair(cells[1], *split)
+
+        outputs, finals = by_batch(
+            run, (forward, backward), (flat, starts, lengths), axes=(1, 0, 0), size=flat.shape[1], out=(1, 0)
+        )
         return (
             (same_steps(_unfold(outputs[0], lead), given), same_steps(_unfold(outputs[1], lead), given)),
             (_unfold_state(finals[0], lead), _unfold_state(finals[1], lead)),

@@ -49,7 +49,7 @@ def evaluate_run(
         say(line)
     devices = Devices.of(1)
     precision = Precision.parse(trained.experiment.train.precision)
-    program = evaluation_program(trained.task.objective, devices, precision)
+    program = evaluation_program(trained.task.objective, None, precision)
     keep = None if mistakes is None else sys.maxsize
     scores = {split: evaluate(trained.task, program, trained.model, split, devices, keep=keep) for split in splits}
     for split, found in scores.items():

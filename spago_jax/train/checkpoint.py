@@ -11,10 +11,12 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
@@ -24,6 +26,8 @@ from spago_jax.errors import CheckpointError, InputError
 from spago_jax.train.task import Score
 
 Tree = TypeVar("Tree")
+Where = Callable[[str, Sequence[int]], jax.sharding.Sharding]
+"""Where an array lies, by its path and shape."""
 _POLICIES = ocp.training.preservation_policies
 
 
@@ -37,6 +41,8 @@ class Checkpoints:
 
     Each is self-contained: arrays by their dotted path, and JSON beside them (scores so far, position in the data,
     the resolved config). Orbax writes to a temporary folder and renames it, so a crash leaves earlier ones whole.
+    Several processes that train together write one checkpoint, each its parts of the arrays; it opens on any number of
+    devices and processes. All of them then call the same methods.
     A best one that is older than the newest ``keep`` holds the model and its average alone, and not the state of the
     optimizer: it serves evaluation, not resuming.
 
@@ -92,7 +98,9 @@ class Checkpoints:
         """
         self.wait()
         # A host copy: the state is donated to the next step, and a checkpoint must open on any number of devices.
-        arrays = {path: np.array(leaf) for path, leaf in flat(state).items()}
+        # Where other processes hold parts of it, the copy stays on the devices, and each writes its parts.
+        shared = jax.process_count() > 1
+        arrays = flat(_copied(state)) if shared else {path: np.array(leaf) for path, leaf in flat(state).items()}
         weights = {path: array for path, array in arrays.items() if path.startswith(_WEIGHTS_OF)}
         parts = {WEIGHTS: weights, TRAINING: {path: a for path, a in arrays.items() if path not in weights}}
         parts = {name: part for name, part in parts.items() if part}
@@ -117,6 +125,8 @@ class Checkpoints:
 
     def _trim(self) -> None:
         """Deletes what only training needs from the checkpoints that are older than the newest ``keep``."""
+        if jax.process_index() != 0:
+            return
         for step in self.steps()[: -self._keep]:
             part = self.folder / str(step) / TRAINING
             dropped = part.with_name(f"{TRAINING}.deleted")
@@ -185,7 +195,9 @@ class Checkpoints:
         except Exception as error:
             raise self.damaged(step, _reason(error)) from error
 
-    def load(self, step: int, skeleton: Tree, parts: Sequence[str] = ()) -> tuple[Tree, dict[str, Any]]:
+    def load(
+        self, step: int, skeleton: Tree, parts: Sequence[str] = (), *, where: Where | None = None
+    ) -> tuple[Tree, dict[str, Any]]:
         """Reads one checkpoint into the shape of ``skeleton``.
 
         Args:
@@ -193,11 +205,12 @@ class Checkpoints:
             skeleton: a tree of arrays or ``ShapeDtypeStruct``.
             parts: only the arrays under these paths; later ones override earlier ones: ``("model", "average")`` is
                 the model with its averaged weights, if there are any.
+            where: where the arrays lie, by their paths in the checkpoint; None: in the memory of the host, whole.
 
         Raises:
             CheckpointError: for a damaged checkpoint, or one of another model; names the array that differs.
         """
-        arrays, about = self._read(step, parts)
+        arrays, about = self._read(step, parts, where)
         try:
             return unflat(skeleton, arrays), about
         except InputError as error:
@@ -211,7 +224,9 @@ class Checkpoints:
         """
         return self._read(step, parts)[0]
 
-    def _read(self, step: int, parts: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def _read(
+        self, step: int, parts: Sequence[str], where: Where | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         about, parts = self.about(step), one_or_more(parts)
         wanted = [WEIGHTS] if parts and all(f"{part}." in _WEIGHTS_OF for part in parts) else [WEIGHTS, TRAINING]
         inside = self.folder / str(step)
@@ -228,7 +243,12 @@ class Checkpoints:
                 if whole:
                     stored = self._orbax.load(step)["arrays"]  # type: ignore[index, call-overload]
                 else:
-                    there = dict.fromkeys(name for name in wanted if (inside / name).is_dir())
+                    about_arrays = self._orbax.checkpointables_metadata(step).metadata
+                    there = {
+                        name: {path: _target(path, array, where) for path, array in about_arrays[name].items()}
+                        for name in wanted
+                        if (inside / name).is_dir()
+                    }
                     found = self._orbax.load_checkpointables(step, there)
                     stored = {path: leaf for part in found.values() for path, leaf in part.items()}
         except Exception as error:
@@ -236,8 +256,20 @@ class Checkpoints:
         arrays: dict[str, Any] = {}
         for prefix in [f"{part}." for part in parts] or [""]:
             found = {path.removeprefix(prefix): leaf for path, leaf in stored.items() if path.startswith(prefix)}
-            arrays |= {path: np.asarray(leaf) for path, leaf in found.items()}
+            arrays |= {path: leaf if where is not None else np.asarray(leaf) for path, leaf in found.items()}
         return arrays, about
+
+
+@jax.jit
+def _copied(state: Any) -> Any:
+    return jax.tree.map(jnp.copy, state)
+
+
+def _target(path: str, array: Any, where: Where | None) -> Any:
+    """What an array is read as: a part of one on the devices, or one in the memory of the host."""
+    if where is None:
+        return np.empty(array.shape, array.dtype)
+    return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=where(path, array.shape))
 
 
 @contextlib.contextmanager

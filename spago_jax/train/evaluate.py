@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scores a model on one part of the data; outputs are fetched one block behind the device."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -36,7 +37,8 @@ def evaluate(
     for block in batches.epoch(0):
         if getattr(block, "first", False):
             carry = fresh_carry(task, size, devices)
-        arrays = place(pad_steps(task.arrays(split, block), task.experiment.train.steps_per_call), devices)
+        own = pad_steps(task.arrays(split, own_part(block, devices)), task.experiment.train.steps_per_call)
+        arrays = place(own, block, devices)
         outputs, carry = program(model, arrays, carry)
         if waiting is not None:
             scorer.update(waiting[0], jax.device_get(waiting[1]))
@@ -44,7 +46,10 @@ def evaluate(
     if waiting is not None:
         scorer.update(waiting[0], jax.device_get(waiting[1]))
     found = scorer.compute()
-    written = task.written(model, split, quick=quick, keep=keep)
+    if not task.writes:
+        return found
+    # Of several devices, the first of each process writes all texts: so no process waits for another.
+    written = task.written(devices.whole(model), split, quick=quick, keep=keep)
     if written is None:
         return found
     return Scores({**written.values, **found.values}, {**found.details, **written.details})
@@ -60,9 +65,21 @@ def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray
     return {name: one(array) for name, array in arrays.items()}
 
 
-def place(arrays: dict[str, np.ndarray], devices: Devices) -> Any:
-    """Puts a block on the devices, split over the batch axis if there are several."""
-    return devices.split(arrays, axis=1) if devices.size > 1 else arrays
+def own_part(block: Any, devices: Devices) -> Any:
+    """Returns a block with the rows of its batches that this process reads."""
+    rows = devices.rows(block.indices.shape[1])
+    return block if rows is None else dataclasses.replace(block, indices=block.indices[:, rows])
+
+
+def place(arrays: dict[str, np.ndarray], block: Any, devices: Devices) -> Any:
+    """Puts the arrays of a block on the devices, split over the batch axis if there are several.
+
+    Args:
+        arrays: those of the rows that this process reads.
+        block: the whole block.
+        devices: the devices.
+    """
+    return devices.join(arrays, block.indices.shape[1]) if devices.size > 1 else arrays
 
 
 def fresh_carry(task: Task, batch_size: int, devices: Devices) -> Any:

@@ -17,7 +17,7 @@ class Events:
         self._run = run
         self._writer: Any = None
         self.check(tensorboard)
-        if tensorboard:
+        if tensorboard and run.writes:
             from tensorboardX import SummaryWriter
 
             self._writer = SummaryWriter(str(run / "tensorboard"))

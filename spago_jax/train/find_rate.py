@@ -101,10 +101,10 @@ def find_rate(experiment: Experiment, *, low: float = 1e-6, high: float = 10.0, 
         raise InputError(f"{steps} steps are too few for a curve; expected 20 or more")
     cache_by_default()
     experiment = _plain(experiment, low, steps)
-    devices = Devices.of(experiment.train.devices, experiment.train.device)
+    devices = experiment.train.make_devices()
     devices.check_divides(experiment.train.batch_size, "train.batch_size")
     named = experiment.train.device is not None
-    with jax.default_device(devices.mesh.devices.item(0)) if named else contextlib.nullcontext():
+    with jax.default_device(devices.first) if named else contextlib.nullcontext():
         rates, losses = _sweep(experiment, devices, low * (high / low) ** (np.arange(steps) / (steps - 1)))
     if len(losses) < 2:
         raise InputError(f"the loss is not finite from the start, at a learning rate of {low:g}: is the data sound?")
@@ -119,16 +119,13 @@ def _sweep(experiment: Experiment, devices: Devices, rates: np.ndarray) -> tuple
     if stored(task)[0]:
         raise InputError("model.embeddings: this would train a store; look for the rate with trainable: false")
     programs = Programs(task, devices, Precision.parse(experiment.train.precision), (), weights)
-    state = programs.state
-    carry = state.carry
-    state = devices.replicate(state.replace(carry=()))
-    state = state.replace(carry=programs.placed_carry(carry))
+    state = programs.placed(programs.state)
     losses: list[float] = []
     for rate, block in zip(rates, _blocks(programs), strict=False):
         if getattr(block, "first", False):
             state = state.replace(carry=programs.fresh_carry())
         state = state.replace(optimizer=set_controls(state.optimizer, scale=float(rate / rates[0])))
-        arrays = place(programs.padded("train", block), devices)
+        arrays = place(programs.padded("train", block), block, devices)
         state, totals = programs.train(state, arrays, np.int32(1))
         found = jax.device_get(totals)
         loss = float(found["loss"]) / max(float(found["weight"]), 1e-8)

@@ -4,7 +4,7 @@
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -15,7 +15,6 @@ import numpy as np
 from spago_jax.compiler import CompileCounter, Program
 from spago_jax.compiler.cache import cache_by_default
 from spago_jax.core import Precision
-from spago_jax.core.devices import Devices
 from spago_jax.core.disk import explain_os_error
 from spago_jax.core.section import one_or_more
 from spago_jax.core.show import rate_text, seconds_text
@@ -23,7 +22,7 @@ from spago_jax.core.summary import count_parameters, rows
 from spago_jax.data.stream import BlockStream
 from spago_jax.errors import CheckpointError, InputError, SpagoError
 from spago_jax.report import write_report
-from spago_jax.train.checkpoint import Checkpoints, json_safe
+from spago_jax.train.checkpoint import Checkpoints, Where, json_safe
 from spago_jax.train.config import dump
 from spago_jax.train.console import TrainingConsole
 from spago_jax.train.data_record import recorded
@@ -37,6 +36,7 @@ from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment, no_dev
 from spago_jax.train.start import prepare
 from spago_jax.train.task import Scores, Task
+from spago_jax.train.together import Agreement, closing_all, failing_together, join_processes, meet
 from spago_jax.train.watch.watching import HISTOGRAMS, OnEpoch, Watching, gates_for
 
 LOGS = ("metrics.jsonl", "timings.jsonl")
@@ -84,17 +84,19 @@ def fit(
     """
     cache_by_default()  # before the first compilation: the initial weights are made by compiled functions too
     Events.check(experiment.train.tensorboard)
-    devices = Devices.of(experiment.train.devices, experiment.train.device)
+    join_processes(experiment.train.distributed)
+    devices = experiment.train.make_devices()
     devices.check_divides(experiment.train.batch_size, "train.batch_size")
     devices.check_divides(experiment.train.eval_batch_size, "train.eval_batch_size")
     precision = Precision.parse(experiment.train.precision)
     with ExitStack() as stack:
         if experiment.train.device is not None:
-            stack.enter_context(jax.default_device(devices.mesh.devices.item(0)))
-        held = Path(out).is_dir()
-        if held:
+            stack.enter_context(jax.default_device(devices.first))
+        # Of several processes that train together, one holds and writes the folder, which all of them see.
+        held = Path(out).is_dir() or not devices.leads
+        if held and devices.leads:
             stack.enter_context(RunFolder.held(out))
-        run = RunFolder(out)
+        run = RunFolder(out, writes=devices.leads)
         resumable = resume and (run / "config.yaml").exists()
         old = run.experiment(type(experiment)) if resumable else None
         if old is not None:
@@ -114,27 +116,31 @@ def fit(
             check_same_schedule(old.train, experiment, programs.steps_per_epoch, run.path)
         watching = Watching(programs, gates or (), on_epoch)
         # Files are written only from here on: the user's mistakes have been reported by now.
+        meet(devices, "the user's mistakes have been reported")
         if not held:
             stack.enter_context(RunFolder.held(out, make=True))
-        if not resumable:
+        if not resumable and devices.leads:
             RunFolder.create(out, experiment, overwrite=overwrite)
         run.write("config.yaml", dump(experiment))
         run.write_json("data.json", recorded(experiment.data))
         run.write_about(command, {name: task.score(name).better for name in task.score_names()})
         run.write_state("running")
-        with console or TrainingConsole() as shown, StopSignal() as stop:
+        meet(devices, "the folder of the run is there")
+        shown = console if console is not None and devices.leads else TrainingConsole(quiet=not devices.leads)
+        with shown, StopSignal() as stop:
             try:
                 result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
             except BaseException as error:
                 stopped = isinstance(error, Interrupted | KeyboardInterrupt)
                 with suppress(OSError, SpagoError):  # the failure of training matters more than that of its report
                     run.write_state("interrupted" if stopped else "failed", error)
-                    if isinstance(error, Exception):  # not for a second Ctrl-C, which ends at once
+                    if isinstance(error, Exception) and run.writes:  # not for a second Ctrl-C, which ends at once
                         write_report(run)
                 raise
             run.write_state("finished")
-            with explain_os_error(run / "report.html"):
-                write_report(run)
+            if run.writes:
+                with explain_os_error(run / "report.html"):
+                    write_report(run)
             return result
 
 
@@ -156,11 +162,16 @@ class _Training:
         self.step = 0
         self.warmup_compilations = self.later_compilations = 0
         self.pending: list[tuple[Any, int, int]] = []
+        self.agreement = Agreement(self.devices)
+        self.stopping = False
 
     def run_all(self, *, resume: bool) -> Result:
         kept = self.config.keep_checkpoints
         with (
-            closing(Checkpoints(self.run.checkpoints, metric=self.metric, keep=kept)) as self.checkpoints,
+            closing_all(
+                Checkpoints(self.run.checkpoints, metric=self.metric, keep=kept), self.devices
+            ) as self.checkpoints,
+            failing_together(self.devices, self._advice),
             Events(self.run, self.config.tensorboard) as self.events,
             ExitStack() as stack,
         ):
@@ -170,6 +181,7 @@ class _Training:
             started = time.perf_counter()
             with CompileCounter() as counter:
                 self.programs.warm_up(self.state)
+                self.agreement.warm_up()
             self.warmup_compilations = counter.compilations
             self.console.line(
                 f"{counter.compilations} programs compiled in {seconds_text(time.perf_counter() - started)}; "
@@ -188,7 +200,7 @@ class _Training:
         latest = self.checkpoints.latest() if resume else None
         self.run.write_json("model.json", [dataclasses.asdict(row) for row in rows(self.state.model)])
         if latest is not None:
-            self.state, about = self.checkpoints.load(latest, self.state)
+            self.state, about = self.checkpoints.load(latest, self.state, where=self._where())
             try:
                 self.history = History.from_json(about["history"])
                 self.position = about["position"]
@@ -207,19 +219,36 @@ class _Training:
             if self.programs.rows is not None:
                 self.programs.rows.begin(None)
             for name in (*LOGS, HISTOGRAMS):
-                (self.run / name).unlink(missing_ok=True)
-            with explain_os_error(self.run.assets):
-                self.run.assets.mkdir(exist_ok=True)
-                self.task.processor.save(self.run.assets)
+                self.run.drop(name)
+            if self.run.writes:
+                with explain_os_error(self.run.assets):
+                    self.run.assets.mkdir(exist_ok=True)
+                    self.task.processor.save(self.run.assets)
         for line in self.task.remarks():
             self.console.line(line)
         self.console.line(
             f"{self.task.experiment.name}: {count_parameters(self.state.model):,} parameters, "
-            f"{self.devices.size} device(s), run folder {self.run.path}"
+            f"{self._devices_text()}, run folder {self.run.path}"
         )
-        carry = self.state.carry
-        self.state = self.devices.replicate(self.state.replace(carry=()))
-        self.state = self.state.replace(carry=self.programs.placed_carry(carry))
+        self.state = self.programs.placed(self.state)
+
+    def _devices_text(self) -> str:
+        devices, sharding = self.devices, self.config.sharding
+        mesh = f" as {devices.data} x {devices.size // devices.data}" if devices.size > devices.data else ""
+        kind = f", {sharding if isinstance(sharding, str) else 'sharded by patterns'}" if devices.size > 1 else ""
+        shared = f" of {devices.processes} processes" if devices.processes > 1 else ""
+        return f"{devices.size} device(s){mesh}{shared}{kind if sharding != 'replicated' else ''}"
+
+    def _where(self) -> Where | None:
+        """Where a checkpoint is read to: with several processes, each reads its parts of the arrays."""
+        layout = self.programs.layout
+        return layout.where if layout is not None and self.devices.processes > 1 else None
+
+    def _advice(self) -> str:
+        latest = self.checkpoints.latest()
+        if latest is None:
+            return "There is no checkpoint yet."
+        return f"The last checkpoint is step {latest}; --resume goes on from it"
 
     def _take_rules(self) -> None:
         """Lets a resumed run go on by its own rules of early stopping, and says if there is nothing left to do."""
@@ -270,7 +299,7 @@ class _Training:
             rows, held = self.programs.rows, []
             if rows is not None:
                 self.state, arrays, held = rows.gather(self.state, arrays)
-            self.state, totals = self.programs.train(self.state, place(arrays, self.devices), np.int32(count))
+            self.state, totals = self.programs.train(self.state, place(arrays, block, self.devices), np.int32(count))
             if rows is not None:
                 self.state = rows.scatter(self.state, held)
             self.step += count
@@ -280,13 +309,15 @@ class _Training:
             self.pending.append((totals, count, self.step))
             if len(self.pending) > 2:  # the newer ones keep the device busy
                 self._fetch(self.pending.pop(0))
+            self.stopping = self.agreement.asked(self.stop.asked)
             self.console.advance(count, rate_text(units, time.perf_counter() - started, self.unit))
             if self.position["block"] == 0 or self._complete:
                 break  # the end of the epoch is evaluated and checkpointed below
             evaluated = self._inside_epoch(count, started)
-            if evaluated or self.stop.asked or self._due(self.config.checkpoint_every, count):
+            if evaluated or self.stopping or self._due(self.config.checkpoint_every, count):
                 self._save(evaluated[-1] if evaluated else None)
-            self._stop_if_asked()
+            if self.stopping:
+                self._interrupt()
             if self.history.finished:  # patience ran out inside the epoch, at this evaluation
                 break
         self._flush()
@@ -296,6 +327,8 @@ class _Training:
         if scores is None and "dev" in self.task.splits() and (last or (epoch + 1) % self.config.evaluate_every == 0):
             scores, shown, score = self._evaluate()
         self.state, done, stopped = self.watching.end_epoch(epoch + 1, self.step, self.state, scores)
+        if done and self.programs.layout is not None:  # controls that were set lie on the host
+            self.state = self.programs.layout.put(self.state)
         history = self.watching.watch.history
         self._show({name: history.trend(name).latest for name in self.programs.measures.names}, self.step)
         if stopped and not self.history.finished:
@@ -315,7 +348,8 @@ class _Training:
             },
         )
 
-        self._stop_if_asked()
+        if self.stopping or (self.devices.processes == 1 and self.stop.asked):
+            self._interrupt()
 
     @property
     def _complete(self) -> bool:
@@ -343,13 +377,12 @@ class _Training:
             return f"{self.config.steps} steps"
         return f"{self.config.epochs} epoch{'' if self.config.epochs == 1 else 's'}"
 
-    def _stop_if_asked(self) -> None:
-        if self.stop.asked:
-            self.checkpoints.wait()
-            raise Interrupted(
-                f"interrupted at step {self.step}; a checkpoint is written. Go on with: "
-                f"spago-jax train {quote(str(self.run / 'config.yaml'))} --out {quote(str(self.run.path))} --resume"
-            )
+    def _interrupt(self) -> None:
+        self.checkpoints.wait()
+        raise Interrupted(
+            f"interrupted at step {self.step}; a checkpoint is written. Go on with: "
+            f"spago-jax train {quote(str(self.run / 'config.yaml'))} --out {quote(str(self.run.path))} --resume"
+        )
 
     def _fetch(self, waiting: tuple[Any, int, int]) -> None:
         totals, steps, step = waiting
@@ -429,7 +462,8 @@ class _Training:
         if best is None:
             raise CheckpointError(f"no checkpoint in {self.run.checkpoints}")
         model, _ = self.checkpoints.load(best, self.state.model, ("model", "average"))
-        model = self.devices.replicate(model)
+        layout = self.programs.layout
+        model = self.devices.replicate(model) if layout is None else layout.put(model)
         if self.programs.rows is not None:  # a store is left as the best checkpoint saw it
             self.programs.rows.move_to(best)
         scores, baselines = {}, {}

@@ -12,10 +12,12 @@ from spago_jax.compiler import Program, compile, compile_all
 from spago_jax.core import Precision, Rng
 from spago_jax.core.devices import Devices
 from spago_jax.embeddings.store_index import row_numbers
+from spago_jax.errors import InputError
 from spago_jax.flow.unused import branch_paths, skip_unused
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
 from spago_jax.optim.lazy_rows import lazy_rows
-from spago_jax.train.evaluate import fresh_carry, pad_steps, place
+from spago_jax.train.evaluate import fresh_carry, own_part, pad_steps, place
+from spago_jax.train.layout import Layout
 from spago_jax.train.start import optimizer_config, with_weights
 from spago_jax.train.state import TrainState
 from spago_jax.train.step import evaluation_program, train_program, training_loss
@@ -36,6 +38,7 @@ class Programs:
         train: ``(state, block, count) -> (state, totals)``.
         evaluation: ``(model, block, carry) -> (outputs, carry)``.
         plateau: ``(optimizer state, score) -> optimizer state``, or None.
+        layout: where the arrays of the state lie, on several devices; None on one.
         rows: the trainable stores of vectors on disk, or None.
         measures: the values that the train step measures for the watch.
         histograms: ``(model, batch, carry) -> histograms``, or None.
@@ -47,6 +50,7 @@ class Programs:
         precision: the dtypes of parameters and computation.
         gates: path patterns that stay frozen until they are opened, see ``build_optimizer``; None for an optimizer
             without controls.
+        shapes_only: makes no arrays: ``state`` holds their shapes, for compilation alone.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Programs:
         precision: Precision,
         gates: Sequence[str] | None = None,
         weights: Mapping[str, np.ndarray] | None = None,
+        *,
+        shapes_only: bool = False,
     ):
         self.task, self.devices, self.precision = task, devices, precision
         experiment = task.experiment
@@ -65,11 +71,14 @@ class Programs:
         self.blocks_per_epoch, self.steps_per_epoch = len(blocks), sum(block.steps for block in blocks)
         self.steps = self.config.total_steps(self.steps_per_epoch)
         self.epochs = self.config.total_epochs(self.steps_per_epoch)
-        model = jax.jit(task.objective.init)(jax.random.key(experiment.seed))
-        model = task.from_data(model)
-        if weights is not None and experiment.init is not None:
-            model = with_weights(model, weights, experiment.init, task.growing)
-        model = precision.to_params(model)
+        if shapes_only:
+            model = jax.eval_shape(lambda key: precision.to_params(task.objective.init(key)), jax.random.key(0))
+        else:
+            model = jax.jit(task.objective.init)(jax.random.key(experiment.seed))
+            model = task.from_data(model)
+            if weights is not None and experiment.init is not None:
+                model = with_weights(model, weights, experiment.init, task.growing)
+            model = precision.to_params(model)
         rule = optimizer_config(experiment)
         optimizer = build_optimizer(
             rule,
@@ -80,24 +89,30 @@ class Programs:
         )
         places, _ = stored(task)
         if places:
+            if devices.processes > 1 or (devices.size > 1 and self.config.sharding != "replicated"):
+                raise InputError("model.embeddings: a store is trained by one process, with train.sharding: replicated")
             refuse_unsuited(experiment)
             optimizer = lazy_rows(optimizer, [f"embeddings.parts.{place}.block" for place in places])
         if branch_paths(model):  # flows with switches: branches that were not taken are not updated
             optimizer = skip_unused(optimizer, model)
         paths = trained_paths(rule, model, gates or ())
         average = self.config.average
+
         # One program for the whole state: leaf by leaf, it would be dozens of small ones.
-        self.state = jax.jit(
-            lambda model, carry: TrainState.init(
+        def begin(model: Any, carry: Any) -> TrainState:
+            return TrainState.init(
                 model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
             )
-        )(model, task.objective.initial_carry(self.config.batch_size))
+
+        carry = task.objective.initial_carry(self.config.batch_size)
+        self.state = jax.eval_shape(begin, model, carry) if shapes_only else jax.jit(begin)(model, carry)
+        self.layout = None if devices.size == 1 else Layout(devices, model, self.config.sharding)
         self.rows = StoredRows.of(task, self.state, devices)
         self.measures, self.histograms = self._watch(model, paths)
         self.train = train_program(
-            task.objective, optimizer, lambda _: paths, devices, precision, average=average, measures=self.measures
+            task.objective, optimizer, lambda _: paths, self.layout, precision, average=average, measures=self.measures
         )
-        self.evaluation = evaluation_program(task.objective, devices, precision)
+        self.evaluation = evaluation_program(task.objective, self.layout, precision)
         self.plateau = self._plateau()
 
     def all(self) -> list[Program]:
@@ -137,8 +152,8 @@ class Programs:
             program.freeze()
 
     def padded(self, split: str, block: Any) -> dict[str, np.ndarray]:
-        """Returns the arrays of a block, padded to the number of steps per call."""
-        return pad_steps(self.task.arrays(split, block), self.config.steps_per_call)
+        """Returns the arrays of a block, padded to the number of steps per call; of this process's rows alone."""
+        return pad_steps(self.task.arrays(split, own_part(block, self.devices)), self.config.steps_per_call)
 
     def train_arrays(self, block: Any) -> dict[str, np.ndarray]:
         """Returns the arrays of a block of training; of rows of stores, their numbers."""
@@ -146,6 +161,14 @@ class Programs:
             return self.padded("train", block)
         with row_numbers():
             return self.padded("train", block)
+
+    def placed(self, state: TrainState) -> TrainState:
+        """Returns a state from the host on its devices."""
+        if self.layout is not None:
+            return self.layout.put(state)
+        carry = state.carry
+        state = self.devices.replicate(state.replace(carry=()))
+        return state.replace(carry=self.placed_carry(carry))
 
     def fresh_carry(self) -> Any:
         """Returns the initial carry of a training text, on the devices."""
@@ -158,7 +181,7 @@ class Programs:
     def fixed_batch(self) -> tuple[Any, Any]:
         """Returns the very first training batch and the carry before it, whole on every device, for the histograms."""
         block = self.batches.epoch(0)[0]
-        arrays = {name: array[0] for name, array in self.padded("train", block).items()}
+        arrays = {name: array[0] for name, array in self.task.arrays("train", block).items()}
         return self.devices.replicate((arrays, self.task.objective.initial_carry(self.config.batch_size)))
 
     def _watch(self, model: Any, trained: set[str]) -> tuple[Measures, Program | None]:
@@ -172,7 +195,7 @@ class Programs:
             return found.total.astype(jnp.float32) / jnp.maximum(found.weight.astype(jnp.float32), 1e-8)
 
         found = discover(loss, model, *self.fixed_batch())
-        measures = Measures(config, found, sorted(trained), several=self.devices.size > 1)
+        measures = Measures(config, found, sorted(trained))
         if config.histograms is None:
             return measures, None
         return measures, histogram_program(config.histograms, loss, found, model, trained)
@@ -183,7 +206,7 @@ class Programs:
             if block.length not in seen:
                 seen.add(block.length)
                 arrays = self.train_arrays(block) if training else self.padded(split, block)
-                yield place(arrays, self.devices)
+                yield place(arrays, block, self.devices)
 
     def _plateau(self) -> Program | None:
         config = self.task.experiment.optimizer.plateau
@@ -193,6 +216,7 @@ class Programs:
             config = config.model_copy(update={"mode": self.task.metric().better})
 
         def follow_plateau(memory: Any, score: Any) -> Any:
-            return plateau_update(config, memory, score)
+            memory = plateau_update(config, memory, score)
+            return memory if self.layout is None else self.layout.keep(memory)
 
         return compile(follow_plateau)

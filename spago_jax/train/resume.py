@@ -11,8 +11,9 @@ from spago_jax.train.task import Task
 
 # Keys of `train` that may change: they decide how long, where and how closely a run is followed.
 _FREE = frozenset({
-    "epochs", "steps", "device", "devices", "log_every", "tensorboard", "eval_batch_size", "evaluate_every",
-    "evaluate_steps", "checkpoint_every", "keep_checkpoints", "early_stopping", "metric", "watch",
+    "epochs", "steps", "device", "devices", "mesh", "sharding", "distributed", "log_every", "tensorboard",
+    "eval_batch_size", "evaluate_every", "evaluate_steps", "checkpoint_every", "keep_checkpoints", "early_stopping",
+    "metric", "watch",
 })  # fmt: skip
 
 

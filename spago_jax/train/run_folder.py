@@ -38,10 +38,15 @@ class RunFolder:
     how it ended; ``watch.csv``, ``watch.log`` and
     ``histograms.jsonl`` the watched values by epoch; ``assets/`` vocabularies and labels; ``checkpoints/``;
     ``report.html``.
+
+    Args:
+        path: the folder.
+        writes: whether it may be changed; of several processes that train together, one does. Where not, what writes
+            does nothing.
     """
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, writes: bool = True):
+        self.path, self.writes = Path(path), writes
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -158,6 +163,8 @@ class RunFolder:
         Raises:
             CheckpointError: when the disk is full or the folder cannot be written.
         """
+        if not self.writes:
+            return
         with explain_os_error(self / name):
             replace_file(self / name, text)
 
@@ -178,6 +185,8 @@ class RunFolder:
         Raises:
             CheckpointError: when the disk is full or the folder cannot be written.
         """
+        if not self.writes:
+            return
         with explain_os_error(self / name), open(self / name, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
@@ -200,6 +209,11 @@ class RunFolder:
         kept = [json.dumps(r, ensure_ascii=False) + "\n" for r in self.lines(name) if r["step"] <= step]
         if (self / name).exists():
             self.write(name, "".join(kept))
+
+    def drop(self, name: str) -> None:
+        """Deletes a file, if it is there."""
+        if self.writes:
+            (self / name).unlink(missing_ok=True)
 
     def write_state(
         self, state: Literal["running", "finished", "interrupted", "failed"], error: BaseException | None = None

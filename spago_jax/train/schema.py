@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The schema of an experiment: frozen, validated, with a description on every key."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from spago_jax.core.section import PositiveInt as PositiveInt
 from spago_jax.core.section import Section as Section
 from spago_jax.core.section import Texts
+from spago_jax.errors import did_you_mean
 from spago_jax.optim import OptimizerConfig
 from spago_jax.train.watch.config import ActionConfig, WatchConfig
 
@@ -34,6 +35,70 @@ class InitConfig(Section):
         default=True, description="add the words and labels of the new data to those that the weights know"
     )
     freeze: Texts = Field(default=(), description="patterns of arrays that keep their weights")
+
+
+def _positive_or_all(size: int) -> int:
+    if size < 1 and size != -1:
+        raise ValueError("expected 1 or more, or -1 for as many as there are")
+    return size
+
+
+AxisSize = Annotated[int, AfterValidator(_positive_or_all)]
+
+
+class MeshConfig(Section):
+    """The devices of all processes, as a rectangle."""
+
+    data: AxisSize = Field(default=-1, description="parts that each batch is split into; -1: as many as there are")
+    model: AxisSize = Field(default=1, description="parts that arrays of the model may be split into, by the sharding")
+
+    @model_validator(mode="after")
+    def _one_left_open(self) -> "MeshConfig":
+        if self.data == self.model == -1:
+            raise ValueError("only one of data and model may be -1")
+        return self
+
+    def sizes(self) -> dict[str, int]:
+        """Returns the sizes by axis."""
+        return {"data": self.data, "model": self.model}
+
+
+SHARDINGS = ("replicated", "fsdp", "tensor", "fsdp+tensor")
+
+
+def _known_sharding(value: Any) -> Any:
+    """Refuses an unknown name here, where it can be said which ones are known; a mapping is checked by its type."""
+    if isinstance(value, str) and value not in SHARDINGS:
+        raise ValueError(did_you_mean(value, SHARDINGS))
+    if not isinstance(value, str | dict):
+        raise ValueError(f"expected {', '.join(SHARDINGS)}, or a mapping from patterns of arrays to axes of the mesh")
+    for pattern, axes in value.items() if isinstance(value, dict) else ():
+        for axis in axes if isinstance(axes, list | tuple) else [axes]:
+            if axis not in (None, "data", "model"):
+                hint = did_you_mean(str(axis), ("data", "model"))
+                raise ValueError(f"pattern {pattern!r} names the axis {axis!r} of the mesh: {hint}")
+    return value
+
+
+MeshAxis = Literal["data", "model"]
+Sharding = Annotated[
+    Literal["replicated", "fsdp", "tensor", "fsdp+tensor"] | dict[str, MeshAxis | tuple[MeshAxis | None, ...]],
+    BeforeValidator(_known_sharding),
+]
+
+
+class ProcessesConfig(Section):
+    """The processes that train together, where no scheduler says it."""
+
+    coordinator: str = Field(description="host:port of process 0, which all reach", pattern=r"^.+:[0-9]+$")
+    processes: PositiveInt = Field(description="how many processes there are")
+    process: int = Field(ge=0, description="the number of this one, from 0")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "ProcessesConfig":
+        if self.process >= self.processes:
+            raise ValueError(f"process {self.process} of {self.processes}: they count from 0")
+        return self
 
 
 class TrainConfig(Section):
@@ -71,6 +136,19 @@ class TrainConfig(Section):
     devices: PositiveInt | Literal["all"] = Field(
         default=1, description="devices that share each batch; 'all' of them, on a CPU one per core"
     )
+    mesh: MeshConfig | None = Field(
+        default=None, description="the devices of all processes as a rectangle, such as {data: -1, model: 2}"
+    )
+    sharding: Sharding = Field(
+        default="replicated",
+        description="how the model and the state of the optimizer lie on the mesh: replicated (whole on every device), "
+        "fsdp (in parts over data), tensor (in parts over model), fsdp+tensor, or axes by patterns of arrays",
+    )
+    distributed: Literal["auto"] | ProcessesConfig | None = Field(
+        default=None,
+        description="several processes: auto (as SLURM, Open MPI, Kubernetes or the TPU says), or {coordinator: "
+        "host:port, processes: 2, process: 0}",
+    )
     precision: str = Field(
         default="float32", description="float32, bfloat16, float64, or params=..,compute=..,output=.."
     )
@@ -85,6 +163,16 @@ class TrainConfig(Section):
     )
     actions: tuple[ActionConfig, ...] = Field(default=(), description="what to do when a trend reaches a state")
 
+    def make_devices(self) -> Any:
+        """Returns the ``Devices`` that training runs on.
+
+        Raises:
+            InputError: where there are not so many.
+        """
+        from spago_jax.core.devices import Devices
+
+        return Devices.of(self.devices, self.device, None if self.mesh is None else self.mesh.sizes())
+
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns the number of training steps."""
         return self.steps or self.epochs * steps_per_epoch
@@ -92,6 +180,11 @@ class TrainConfig(Section):
     def total_epochs(self, steps_per_epoch: int) -> int:
         """Returns the number of epochs, including a last partial one."""
         return self.epochs if self.steps is None else -(-self.steps // steps_per_epoch)
+
+
+SHUFFLE_WINDOW = (
+    "neighboring examples that are shuffled together, for data that do not fit into memory (default: all of them)"
+)
 
 
 class ClassTrainConfig(TrainConfig):
@@ -108,6 +201,7 @@ class TextTrainConfig(TrainConfig):
 
     buckets: PositiveInt = Field(default=4, description="number of padded lengths that texts are sorted into")
     max_length: PositiveInt = Field(default=128, description="longer texts are cut at this number of tokens")
+    shuffle_window: PositiveInt | None = Field(default=None, description=SHUFFLE_WINDOW)
 
 
 class TextClassTrainConfig(TextTrainConfig, ClassTrainConfig):

@@ -7,13 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import PartitionSpec
 
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Array, Precision, Rng, combine, partition, with_losses
-from spago_jax.core.devices import AXIS, Devices
 from spago_jax.core.partition import Where
 from spago_jax.optim import current_learning_rate
+from spago_jax.train.layout import Layout
 from spago_jax.train.state import TrainState
 from spago_jax.train.task import Loss, Objective
 from spago_jax.train.watch.measures import NOTHING, Measures
@@ -37,7 +36,7 @@ def train_program(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     trained: Where,
-    devices: Devices,
+    layout: Layout | None,
     precision: Precision,
     *,
     average: float | None = None,
@@ -46,30 +45,25 @@ def train_program(
     """Returns a Program ``(state, block, count) -> (state, totals)`` that takes ``count`` training steps.
 
     The arrays of ``block`` are [steps, batch, ...]; ``count`` of the steps are real, so that one program serves full
-    and partial blocks. The state is donated. Each device differentiates its rows of the batch; sums are added up
-    over the devices before the division, so the gradient is that of the whole batch. The totals include the values
-    that ``measures`` asks for.
+    and partial blocks. The state is donated. On several devices, ``layout`` says where its arrays lie; it is the same
+    program, which XLA splits over them: losses, gradients and random numbers are those of the whole batch. The totals
+    include the values that ``measures`` asks for.
     """
-    several = devices.size > 1
-
-    def everywhere(tree: Any) -> Any:
-        return jax.lax.psum(tree, AXIS) if several else tree
 
     def one_step(state: TrainState, totals: Totals, batch: Any) -> tuple[TrainState, Totals]:
         params, rest = partition(state.model, trained)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-        if several:
-            key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
 
         def loss(params: Any) -> tuple[Array, Any]:
             model = precision.to_compute(combine(params, rest))
+            if layout is not None:
+                model = layout.whole(model)
             with measures.collect() as taps:
                 found = training_loss(objective, model, batch, state.carry, Rng(key))
             aux = found.weight.astype(jnp.float32), found.carry, measures.inside(taps)
             return found.total.astype(jnp.float32), aux
 
         (total, (weight, carry, inside)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
-        total, weight, gradients = everywhere((total, weight, gradients))
         divisor = jnp.maximum(weight, 1e-8)
         gradients = jax.tree.map(lambda g: (g / divisor).astype(g.dtype), gradients)
         with jax.named_scope("optimizer"):  # one box in pictures and profiles, like a module
@@ -97,36 +91,26 @@ def train_program(
             "bad_step": jnp.where(first_bad, step, totals["bad_step"]),
         }
         state = state.replace(model=combine(params, rest), optimizer=memory, average=averaged, carry=carry, step=step)
-        return state, totals
+        return (state if layout is None else layout.keep(state)), totals
 
     def train_block(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
         steps = jax.tree.leaves(block)[0].shape[0]
         if steps == 1:
-            state, totals = one_step(state, no_totals(measures), jax.tree.map(lambda a: a[0], block))
-            return state, measures.finish(totals)
+            return one_step(state, no_totals(measures), jax.tree.map(lambda a: a[0], block))
 
         def body(i: Array, carried: tuple[TrainState, Totals]) -> tuple[TrainState, Totals]:
             batch = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), block)
             return one_step(*carried, batch)
 
-        state, totals = jax.lax.fori_loop(0, count, body, (state, no_totals(measures)))
-        return state, measures.finish(totals)
+        return jax.lax.fori_loop(0, count, body, (state, no_totals(measures)))
 
-    if not several:
+    if layout is None:
         return compile(train_block, donate="state")
 
-    def specs(state: TrainState) -> TrainState:
-        plain = jax.tree.map(lambda _: PartitionSpec(), state)
-        return plain.replace(carry=jax.tree.map(lambda _: PartitionSpec(AXIS), state.carry))
-
     def train_block_on_mesh(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
-        return jax.shard_map(
-            train_block,
-            mesh=devices.mesh,
-            in_specs=(specs(state), PartitionSpec(None, AXIS), PartitionSpec()),
-            out_specs=(specs(state), PartitionSpec()),
-            check_vma=False,
-        )(state, block, count)
+        with layout.splitting():
+            state, totals = train_block(state, block, count)
+        return layout.keep(state), layout.everywhere(totals)
 
     return compile(train_block_on_mesh, donate="state", name="train_block")
 
@@ -137,11 +121,13 @@ def training_loss(objective: Objective, model: Any, batch: Any, carry: Any, rng:
     return found if extra is None else dataclasses.replace(found, total=found.total + extra * found.weight)
 
 
-def evaluation_program(objective: Objective, devices: Devices, precision: Precision) -> Program:
+def evaluation_program(objective: Objective, layout: Layout | None, precision: Precision) -> Program:
     """Returns a Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the axes [steps, batch]."""
 
     def evaluate_block(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
         model = precision.to_compute(model)
+        if layout is not None:
+            model = layout.whole(model)
 
         def body(carry: Any, batch: Any) -> tuple[Any, Any]:
             outputs, carry = objective.predict(model, batch, carry)
@@ -150,16 +136,12 @@ def evaluation_program(objective: Objective, devices: Devices, precision: Precis
         carry, outputs = jax.lax.scan(body, carry, block)
         return outputs, carry
 
-    if devices.size == 1:
+    if layout is None:
         return compile(evaluate_block)
 
     def evaluate_block_on_mesh(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
-        return jax.shard_map(
-            evaluate_block,
-            mesh=devices.mesh,
-            in_specs=(PartitionSpec(), PartitionSpec(None, AXIS), PartitionSpec(AXIS)),
-            out_specs=(PartitionSpec(None, AXIS), PartitionSpec(AXIS)),
-            check_vma=False,
-        )(model, block, carry)
+        with layout.splitting():
+            outputs, carry = evaluate_block(model, block, carry)
+        return layout.outputs(outputs), layout.carried(carry)
 
     return compile(evaluate_block_on_mesh, name="evaluate_block")

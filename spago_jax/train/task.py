@@ -108,6 +108,7 @@ class Task(abc.ABC):
         Options: what a user may set when predicting.
         scores: all scores that it may compute, with their directions.
         input_formats: how a user's input may be written, where the name of its file does not say it.
+        data_parts: how many parts each batch is split into; None: as the `train` section says.
         growing: patterns of the arrays that get more rows when a trained model learns new words and labels.
     """
 
@@ -118,6 +119,7 @@ class Task(abc.ABC):
     Options: ClassVar[type[Section]] = Section
     scores: ClassVar[tuple[Score, ...]]
     growing: ClassVar[tuple[str, ...]] = ()
+    data_parts: int | None = None
     input_formats: ClassVar[tuple[str, ...]] = ("lines",)
     processor_class: ClassVar[type[Processor]]
 
@@ -245,6 +247,11 @@ class Task(abc.ABC):
     def scorer(self, split: str) -> Scorer:
         """Returns a fresh scorer for one part of the data."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether answers are also scored that a model writes, by ``written``."""
+        return False
+
     def written(self, model: Any, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
         """Returns the scores of answers that a model writes by a loop of its own, beside those of ``scorer``.
 
@@ -314,6 +321,7 @@ def batches_by_length(task: Task, split: str, *, training: bool, weights: np.nda
         seed=task.experiment.seed,
         order="shuffled" if training else "sequential",
         weights=weights if training else None,
+        window=train.shuffle_window if training else None,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import refuses
 
 from spago_jax.cli.main import run
-from spago_jax.compiler.topology import CHIPS, chip_of, collective_bytes, described, described_devices, sent_bytes
+from spago_jax.compiler.topology import CHIPS, Estimate, chip_of, collective_bytes, described_devices, sent_bytes
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "digits-mlp.yaml"
 HLO = """
@@ -68,7 +68,7 @@ def test_a_ring_sends_what_its_steps_add_up_to():
 def test_the_least_time_is_that_of_the_slowest_part():
     n = 64
     compiled = jax.jit(jnp.matmul).lower(jnp.ones((n, n)), jnp.ones((n, n))).compile()
-    text = described(compiled, "v5e:4x4", 16)
+    text = Estimate.of(compiled, "v5e:4x4", 16).text()
     assert "per device: 524 kFLOP" in text or "524.3 kFLOP" in text, text
     assert "collectives: none" in text
     assert "memory bound: at least" in text  # 2 n^3 / 197e12 s is less than 3 * 4 n^2 / 819e9 s

@@ -173,3 +173,33 @@ def test_uniform_is_shuffled_anew():
     assert not np.array_equal(indices(batches.epoch(0)), indices(batches.epoch(1)))
     assert np.array_equal(indices(batches.epoch(1)), indices(UniformBatches(100, 10).epoch(1)))
     assert repr(batches) == "UniformBatches(100 examples, 10 batches of 10 in 10 blocks)"
+
+
+def test_a_window_keeps_neighbors_together_and_takes_each_example_once():
+    """Examples of 64 windows: in an epoch at most a few are open at a time, in another order each epoch."""
+    lengths = np.random.default_rng(0).integers(1, 17, 64 * 100)
+    batches = LengthBatches(lengths, 4, bucket_lengths=(8, 16), steps_per_block=2, seed=3, window=100)
+    orders = []
+    for epoch in (0, 1):
+        blocks = batches.epoch(epoch)
+        assert len(blocks) == len(batches)
+        rows = [block.indices[block.indices >= 0] for block in blocks]
+        assert sorted(np.concatenate(rows).tolist()) == list(range(len(lengths)))
+        first, last = {}, {}
+        for place, row in enumerate(rows):
+            for window in (row // 100).tolist():
+                first.setdefault(window, place)
+                last[window] = place
+        opened = [sum(first[w] <= place <= last[w] for w in first) for place in range(len(rows))]
+        assert max(opened[:-2]) <= 4  # the last blocks hold what did not fill a batch
+        orders.append(np.concatenate(rows))
+        again = LengthBatches(lengths, 4, bucket_lengths=(8, 16), steps_per_block=2, seed=3, window=100).epoch(epoch)
+        assert all((one.indices == other.indices).all() for one, other in zip(blocks, again, strict=True))
+    assert (orders[0] != orders[1]).any()
+    inside = orders[0][orders[0] // 100 == orders[0][0] // 100]
+    assert (np.diff(inside) < 0).any()  # shuffled inside of a window too
+
+
+def test_a_window_of_nothing_is_refused():
+    with refuses("window is 0, expected 1 or more"):
+        LengthBatches([1, 2], 1, window=0)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from spago_jax.core.section import DataPath, PositiveInt, Section
-from spago_jax.train.schema import TrainConfig
+from spago_jax.train.schema import SHUFFLE_WINDOW, TrainConfig
 
 
 class LearnedTokenizer(Section):
@@ -98,6 +98,7 @@ class TextToTextTrainConfig(TrainConfig):
         "batch_size pairs: short pairs then make large batches",
     )
     buckets: PositiveInt = Field(default=4, description="number of padded lengths that pairs are sorted into")
+    shuffle_window: PositiveInt | None = Field(default=None, description=SHUFFLE_WINDOW)
     max_length: PositiveInt = Field(default=128, description="the most tokens of a source")
     max_target_length: PositiveInt | None = Field(
         default=None, description="the most tokens of a target (null: as max_length)"

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spago_jax.core.devices import Devices
 from spago_jax.data.batching import Block, LengthBatches
 from spago_jax.data.examples import Parallel
 from spago_jax.data.formats.parallel import ParallelText
@@ -130,7 +129,7 @@ class TextToTextTask(Task):
         size: Any = train.batch_size if training else train.eval_batch_size
         if training and train.batch_tokens is not None:
             try:
-                size = buckets.rows(train.batch_tokens, Devices.of(train.devices, train.device).size)
+                size = buckets.rows(train.batch_tokens, self.data_parts or train.make_devices().data)
             except InputError as error:
                 raise InputError(f"train.batch_tokens: {error}") from None
         return LengthBatches(
@@ -140,6 +139,7 @@ class TextToTextTask(Task):
             steps_per_block=train.steps_per_call,
             seed=self.experiment.seed,
             order="shuffled" if training else "sequential",
+            window=train.shuffle_window if training else None,
         )
 
     def arrays(self, split: str, block: Block) -> dict[str, np.ndarray]:
@@ -166,6 +166,11 @@ class TextToTextTask(Task):
     def scorer(self, split: str) -> TokenScorer:
         """Of tokens."""
         return TokenScorer()
+
+    @property
+    def writes(self) -> bool:
+        """Whether texts are asked for."""
+        return self.experiment.train.write is not None
 
     def written(self, model: Any, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
         """Writes texts for the sources of a part, as users get them, and scores them; None where none are asked for."""

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, collect_taps, flat
-from spago_jax.core.devices import AXIS
 from spago_jax.core.taps import Collector
 from spago_jax.errors import InputError
 from spago_jax.train.watch.config import WatchConfig, as_patterns
@@ -17,7 +16,7 @@ from spago_jax.train.watch.discover import Discovered, Place, choose, number_of
 
 RESERVED = ("step", "kind", "epoch", "loss", "gradient_norm", "learning_rate")
 FAMILIES = ("dev.", "activation/", "gradient/", "weight/", "update/")
-LATER = jnp.iinfo(jnp.int32).max  # "no place": above every index, so that devices can agree by the minimum
+LATER = jnp.iinfo(jnp.int32).max  # "no place": above every index
 ROOT = "model"
 
 
@@ -33,15 +32,13 @@ class Measures:
         config: the section of the config; None measures nothing and leaves the traced program unchanged.
         found: the places of the model, for the whole batch.
         arrays: the paths of the trained arrays.
-        several: whether the step runs on several devices, each on its part of the batch.
 
     Raises:
         InputError: for a pattern that matches nothing, or a tap with the name of something else.
     """
 
-    def __init__(self, config: WatchConfig | None, found: Discovered, arrays: list[str], *, several: bool = False):
+    def __init__(self, config: WatchConfig | None, found: Discovered, arrays: list[str]):
         self.on = config is not None
-        self.several = several
         self.names: tuple[str, ...] = ()
         self.places: tuple[str, ...] = ()
         if config is None:
@@ -151,21 +148,10 @@ class Measures:
                 new["bad_place"] = jnp.where(first_bad, _first_bad(first_bad, held), totals["bad_place"])
             return new
 
-    def finish(self, totals: dict[str, Array]) -> dict[str, Array]:
-        """Returns the sums over all devices, at the end of a call."""
-        if not (self.on and self.several):
-            return totals
-        shared = {"watch": jax.lax.pmean(totals["watch"], AXIS)}
-        if self.locate:
-            shared["bad_place"] = jax.lax.pmin(totals["bad_place"], AXIS)
-        return totals | shared
-
     def _dead(self, alive: list[Array]) -> list[Array]:
         if not alive:
             return []
         counts = jnp.concatenate(alive).astype(jnp.float32)
-        if self.several:
-            counts = jax.lax.psum(counts, AXIS)
         shares, begin = [], 0
         for units in alive:
             shares.append(_mean(counts[begin : begin + units.size] == 0))

@@ -207,11 +207,12 @@ class Watching:
         about = {"step": step, "epoch": epoch}
         if self.on:
             self.events.write({**about, "kind": "watch", **means})
-            self.watch.history.export_csv(self.run / "watch.csv")
-            self.watch.history.write_log(self.run / "watch.log", self.config.epochs)
+            if self.run.writes:
+                self.watch.history.export_csv(self.run / "watch.csv")
+                self.watch.history.write_log(self.run / "watch.log", self.config.epochs)
         if self.programs.histograms is not None:
             found = self.programs.histograms(state.model, *self.programs.fixed_batch())
-            self.run.append(HISTOGRAMS, {**about, **record(found)})
+            self.run.append(HISTOGRAMS, {**about, **record(self.programs.devices.fetch(found))})
         end = EpochEnd(epoch, step, self.watch.history, self.gates)
         lines = []
         for i in self.actions.due(self.watch.history, epoch):
