@@ -7,7 +7,8 @@
     .venv/bin/python scripts/bench.py --cells [CELL ...] [--write docs/benchmarks.md]
     .venv/bin/python scripts/bench.py --encoders [ROW ...] [--short] [--write docs/benchmarks.md]
     .venv/bin/python scripts/bench.py --generation [ROW ...] [--short] [--write docs/benchmarks.md]
-    .venv/bin/python scripts/bench.py --vectors [--words N] [--steps N]
+    .venv/bin/python scripts/bench.py --vectors [--words N] [--steps N] [--text]
+    python scripts/bench.py --flair [--rounds N]
 
 PyTorch waits passively (OMP_WAIT_POLICY), which keeps its threads from spinning through the turns of the others.
 """
@@ -37,6 +38,10 @@ if "--vectors" in sys.argv:  # rows on disk, without PyTorch
     from bench.vector_rows import main as vectors
 
     sys.exit(vectors(sys.argv[1:]))
+if "--flair" in sys.argv:  # Flair's environment is its own
+    from bench.flair_rows import main as flair
+
+    sys.exit(flair(sys.argv[1:]))
 
 import jax  # noqa: E402
 import torch  # noqa: E402

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 BATCH = 32
+DATA = Path(os.environ.get("SPAGO_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 
 
 def wnut_lengths() -> np.ndarray:
     """The lengths of the training sentences; where the corpus is absent, a log-normal with its mean (18) and spread."""
-    root = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    path = Path(os.environ.get("SPAGO_DATA", root)) / "ner-wnut17" / "train.conll"
+    path = DATA / "ner-wnut17" / "train.conll"
     if not path.is_file():
         return np.clip(np.random.default_rng(0).lognormal(2.75, 0.55, 3394), 1, 40).astype(int)
     lengths, count = [], 0

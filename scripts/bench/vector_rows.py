@@ -44,7 +44,8 @@ def store(words: int, folder: Path) -> Step:
 
     def step(rows: np.ndarray, number: int) -> None:
         values, slots = held.read(rows), held.read_slots(rows)
-        held.write(rows, values * np.float32(0.9) + np.float32(1), slots * np.float32(0.9) + np.float32(1))
+        changed = values * np.float32(0.9) + np.float32(1), slots * np.float32(0.9) + np.float32(1)
+        held.write(rows, *changed, before=(values, slots))
         if number % EVERY == EVERY - 1:
             held.commit(str(number))
             held.forget(held.tags[-1:])
@@ -80,6 +81,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--vectors", action="store_true")
     parser.add_argument("--words", type=int, default=200_000)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--text", action="store_true", help="rows as frequent as words of a text, not all alike")
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp())
     try:
@@ -91,15 +93,23 @@ def main(arguments: list[str]) -> int:
                 print(f"{make.__name__}: not installed")
         draw, times = np.random.default_rng(0), {name: [] for name in sides}
         for number in range(given.steps):
-            rows = np.unique(draw.integers(given.words, size=BATCH))
+            if given.text:  # the n-th word is 1/n as frequent as the first, as in a text
+                drawn = np.exp(draw.random(BATCH) * np.log(given.words)).astype(np.int64) - 1
+            else:
+                drawn = draw.integers(given.words, size=BATCH)
+            rows = np.unique(drawn)
             for name, step in sides.items():
-                start = time.perf_counter()
+                start, used = time.perf_counter(), time.process_time()
                 step(rows, number)
-                times[name].append(1000 * (time.perf_counter() - start))
+                times[name].append((1000 * (time.perf_counter() - start), 1000 * (time.process_time() - used)))
         print(f"{given.words:,} words x {SIZE}, {BATCH} rows per step, {given.steps} steps; milliseconds per step")
-        for name, found in times.items():
+        for name, each in times.items():
+            found, used = np.array(each).T
             median, mean, most = np.median(found), np.mean(found), np.quantile(found, 0.9)
-            print(f"{name:<10} median {median:8.2f}   mean {mean:8.2f}   90 % {most:8.2f}")
+            print(
+                f"{name:<10} median {median:8.2f}   mean {mean:8.2f}   90 % {most:8.2f}"
+                f"   processor time: median {np.median(used):8.2f}   mean {np.mean(used):8.2f}"
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0

@@ -30,7 +30,7 @@ def check_models(config: ServeConfig) -> None:
     from spago_jax.tasks.pretrained.registry import PRETRAINED
     from spago_jax.tasks.registry import TASKS
 
-    known = sorted({*TASKS.names(), *PRETRAINED.names()} - {"passage-search"})
+    known = sorted({*TASKS.names(), *PRETRAINED.names()} - {"passage-search", "language-modeling"})
     if not config.models:
         raise InputError("no model to serve: name one, as in spago-jax serve MODEL --task TASK, or give a config")
     for name, model in config.models.items():

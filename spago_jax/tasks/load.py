@@ -167,7 +167,7 @@ def load_task(name: str, source: str | Path, *, step: int | None = None, **setti
     if not is_run and not is_exported and name in PRETRAINED.names():
         return PRETRAINED.find(name).open(source, **settings)
     if name not in TASKS.names():
-        known = sorted({*TASKS.names(), *PRETRAINED.names(), LanguageModeling.name})
+        known = sorted({*TASKS.names(), *PRETRAINED.names()})
         raise InputError(f"unknown task {name!r}: {did_you_mean(name, known)}")
     if settings:
         raise InputError(f"{', '.join(settings)}: only a pre-trained model can be opened with settings", path=folder)

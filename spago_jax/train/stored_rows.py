@@ -44,6 +44,7 @@ class StoredRows:
         self._empty = {path: np.array(leaf) for path, leaf in flat(state).items() if owner_of(path, self.paths)}
         self._slots = {path: [slot for slot in self._slots_of(path)] for path in self.paths}
         self._stores: list[Store] = []
+        self._read: list[tuple[np.ndarray, np.ndarray]] = []
         self.run = ""
 
     @classmethod
@@ -130,6 +131,7 @@ class StoredRows:
             The state; the arrays, with places in the rows instead of the stores' own numbers; the numbers of the rows.
         """
         arrays, held, room, values = dict(arrays), [], {}, {}
+        self._read = []
         for indexer, path, store in zip(self.indexers, self.paths, self._stores, strict=True):
             numbers = arrays[indexer.name]
             rows = np.unique(numbers[numbers > 0]).astype(np.int64) - 1
@@ -140,16 +142,17 @@ class StoredRows:
             slots = store.read_slots(rows)
             values |= {slot: slots[:, number] for number, slot in enumerate(self._slots[path])}
             held.append(rows)
+            self._read.append((values[f"model.{path}"], slots))
         return self._with(state, room, values), arrays, held
 
     def scatter(self, state: TrainState, held: Sequence[np.ndarray]) -> TrainState:
         """Takes the rows out of the state, and writes them to the stores."""
         leaves = flat(state)
-        for path, store, rows in zip(self.paths, self._stores, held, strict=True):
+        for path, store, rows, read in zip(self.paths, self._stores, held, self._read, strict=True):
             wanted = [f"model.{path}", *self._slots[path]]
             values, *slots = jax.device_get([leaves[each] for each in wanted])
             kept = [np.asarray(slot[: len(rows)], np.float32) for slot in slots]
-            store.write(rows, values[: len(rows)], np.stack(kept, axis=1) if kept else None)
+            store.write(rows, values[: len(rows)], np.stack(kept, axis=1) if kept else None, before=read)
         empty = self.devices.replicate(self._empty)
         return map_named(lambda path, leaf: empty.get(path, leaf), state)
 

@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -148,17 +150,95 @@ def test_a_move_that_a_crash_cut_short_is_finished(folder, monkeypatch):
 
 
 def test_a_record_that_was_cut_short_is_not_read(tmp_path):
-    log = RowLog(tmp_path / "log", 2)
-    log.append(np.array([1, 5]), np.array([[1, 2], [3, 4.0]]))
+    log = RowLog(tmp_path / "log", [2, 1])
+    log.append(np.array([1, 5]), [np.array([[1, 2], [3, 4.0]]), np.array([[8.0], [9.0]])])
     size = (tmp_path / "log").stat().st_size
-    log.append(np.array([6]), np.array([[5, 6.0]]))
+    log.append(np.array([6]), [np.array([[5, 6.0]]), np.array([[7.0]])])
     log.close()
     data = (tmp_path / "log").read_bytes()
     for cut in range(size, len(data)):
-        (tmp_path / "log").write_bytes(data[:cut])
-        ((rows, content),) = RowLog(tmp_path / "log", 2).records()
-        assert rows.tolist() == [1, 5]
-        assert content.tolist() == [[1, 2], [3, 4]]
+        for rest in (b"", bytes(len(data) - cut)):  # the file ends there, or the system has not written the rest
+            if data[:cut] + rest == data:  # what is missing are zeros
+                continue
+            (tmp_path / "log").write_bytes(data[:cut] + rest)
+            ((rows, (content, more)),) = RowLog(tmp_path / "log", [2, 1]).records()
+            assert rows.tolist() == [1, 5]
+            assert content.tolist() == [[1, 2], [3, 4]]
+            assert more.tolist() == [[8], [9]]
+
+
+def test_what_is_left_in_the_file_of_an_older_log_is_not_read(tmp_path):
+    old = RowLog(tmp_path / "old", [2], 3)
+    for row in range(3):
+        old.append(np.array([row]), [np.full((1, 2), 7.0)])
+    old.close()
+    os.replace(tmp_path / "old", tmp_path / "spare")
+    new = RowLog(tmp_path / "new", [2], 4, tmp_path / "spare")
+    assert list(new.records()) == []
+    new.append(np.array([9]), [np.full((1, 2), 1.0)])
+    new.close()
+    assert not (tmp_path / "spare").exists()
+    assert [rows.tolist() for rows, _ in RowLog(tmp_path / "new", [2], 4).records()] == [[9]]
+
+
+def test_logs_that_older_releases_wrote_are_read(folder):
+    """A state that was tagged before the format changed; the bytes are written here as they were then."""
+    with Store.open(folder, write=True) as store:
+        store.start_training(["m"])
+        store.commit("a")
+        store.write(np.array([1, 4]), np.full((2, 3), 9.0), np.full((2, 1, 3), 5.0))
+        store.commit("b")
+        number = store._manifest.segments[1]
+    body = np.array([1, 4], "<i8").tobytes() + np.array([[1] * 3 + [0] * 3, [4] * 3 + [0] * 3], "<f4").tobytes()
+    record = struct.pack("<4sIQ", b"rows", zlib.crc32(body), 2) + body
+    (folder / f"log-{number}.bin").write_bytes(record)
+    with Store.open(folder, write=True) as store:
+        store.move_to("a")
+        assert whole(store)[[1, 4]].tolist() == [[[1] * 3, [0] * 3], [[4] * 3, [0] * 3]]
+        store.move_to("b")
+        assert whole(store)[[1, 4]].tolist() == [[[9] * 3, [5] * 3]] * 2
+
+
+def test_what_was_read_before_is_what_a_change_is_undone_with(folder):
+    store = Store.open(folder, write=True)
+    store.start_training(["m"])
+    before, rows = whole(store), np.array([7, 3, 4])
+    store.write(rows, np.zeros((3, 3)), before=(store.read(rows), store.read_slots(rows)))
+    store.write(rows, np.ones((3, 3)), before=(store.read(rows), store.read_slots(rows)))
+    store.rollback()
+    np.testing.assert_array_equal(whole(store), before)
+    store.close()
+
+
+def test_rows_are_read_and_written_in_any_order(folder):
+    """Neighbors are one call of the system. Oracle: NumPy."""
+    table = np.repeat(np.arange(len(WORDS), dtype=np.float32)[:, None], 3, axis=1)
+    with Store.open(folder, write=True) as store:
+        for rows in ([5, 6, 7, 2, 1, 0, 45, 44], [3], [], [0, 1, 2], [9, 9, 10]):
+            np.testing.assert_array_equal(store.read(np.array(rows, int)), table[rows])
+        rows = np.array([8, 9, 10, 2, 30, 31])
+        table[rows] = np.arange(18).reshape(6, 3)
+        store.write(rows, table[rows])
+        np.testing.assert_array_equal(store.read(np.arange(len(WORDS))), table)
+
+
+def test_a_training_leaves_no_log_behind_that_nothing_needs(folder):
+    with Store.open(folder, write=True) as store:
+        for step in range(4):
+            store.write(np.array([step]), np.ones((1, 3)))
+            store.commit(str(step))
+            store.forget(store.tags[-1:])
+        assert (folder / "spare.bin").exists()
+    assert not (folder / "spare.bin").exists()
+    assert list(folder.glob("log-*.bin")) == []
+
+
+def test_room_is_made_where_the_system_cannot_reserve_it(folder, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)  # macOS
+    with Store.open(folder, write=True) as store:
+        store.start_training(["m", "v"])
+        assert (folder / "slots.bin").stat().st_size == len(WORDS) * 3 * 2 * 4
+        assert not store.read_slots(np.arange(len(WORDS))).any()
 
 
 def test_one_process_writes(folder):

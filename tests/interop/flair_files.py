@@ -8,16 +8,6 @@ import zipfile
 from pathlib import Path
 
 
-class Call:
-    """Pickles as a call of a function."""
-
-    def __init__(self, function, *arguments):
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self):
-        return self.function, self.arguments
-
-
 def with_settings(source: Path, target: Path, **settings) -> Path:
     """Copies a zip archive with more settings at the end of its dict, where they take the place of older ones.
 

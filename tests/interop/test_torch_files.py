@@ -11,21 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_files import MARK, Call, nothing_runs  # noqa: F401
 
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints import open_checkpoint
 from spago_jax.interop.checkpoints.inert_pickle import read_pickle
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-MARK = Path(__file__).parent / "ran-a-hostile-pickle"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_runs():
-    yield
-    ran = MARK.exists()
-    MARK.unlink(missing_ok=True)
-    assert not ran, "a pickle was run"
 
 
 def refused(path, *words):
@@ -128,16 +120,6 @@ def test_a_whole_module_is_refused_by_the_name_of_its_class(torch, tmp_path):
 
 
 # -- files made by hand ------------------------------------------------------------------------------------------------
-
-
-class Call:
-    """Pickles as a call of a function."""
-
-    def __init__(self, function, *arguments):
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self):
-        return self.function, self.arguments
 
 
 def named(name, module="torch", arguments=()):

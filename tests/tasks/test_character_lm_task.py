@@ -75,6 +75,12 @@ def test_language_modeling_gives_the_probability_of_each_character(runs):
         backward("a")
 
 
+def test_the_command_runs_language_modeling_as_a_task_of_its_own(runs, capsys):
+    """It is no other name of fill-mask."""
+    assert cli(["run", "language-modeling", str(runs / "turned"), "of the text."]) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out == load_task("language-modeling", runs / "turned")("of the text.").to_text()
+
+
 def test_the_dev_score_is_the_perplexity_of_the_whole_part(runs, corpus):
     """The chunks of an evaluation carry their state: one stream scores as a text read at once."""
     scores = json.loads((runs / "backward" / "scores.json").read_text())["scores"]["dev"]

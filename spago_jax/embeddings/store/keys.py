@@ -90,27 +90,30 @@ class KeyIndex:
         return found
 
 
-def mapped(path: Path, dtype: str, count: int, *, write: bool = False) -> np.ndarray:
-    """Maps a file of numbers; a longer one is one that grows.
+def refuse_short(path: Path, size: int) -> None:
+    """Refuses a file that is missing or has fewer bytes; a longer one is one that grows.
 
     Raises:
-        InputError: for a file that is missing or too short.
+        InputError: then.
     """
-    size = np.dtype(dtype).itemsize * count
     try:
         held = path.stat().st_size
-        if held >= size:
-            return (
-                np.asarray(np.memmap(path, dtype, "r+" if write else "r", 0, (count,))) if count else np.empty(0, dtype)
-            )
     except FileNotFoundError:
         raise InputError(f"missing: {_WAY_OUT}", path=path) from None
     except OSError as error:
         raise InputError(f"cannot be opened: {error.strerror or error}", path=path) from None
-    raise InputError(
-        f"has {held:,} bytes, expected {size:,}: {_WAY_OUT}",
-        path=path,
-    )
+    if held < size:
+        raise InputError(f"has {held:,} bytes, expected {size:,}: {_WAY_OUT}", path=path)
+
+
+def mapped(path: Path, dtype: str, count: int) -> np.ndarray:
+    """Maps a file of numbers.
+
+    Raises:
+        InputError: for a file that is missing or too short.
+    """
+    refuse_short(path, np.dtype(dtype).itemsize * count)
+    return np.asarray(np.memmap(path, dtype, "r", 0, (count,))) if count else np.empty(0, dtype)
 
 
 if sys.byteorder != "little":  # the files are little-endian, and are mapped as they are

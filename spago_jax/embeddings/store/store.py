@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Vectors on disk: rows are read and written by their keys, and a crash leaves no half of a change."""
 
-import mmap
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,14 +15,14 @@ from spago_jax.embeddings.lookup import variants
 from spago_jax.embeddings.store.keys import Key, KeyIndex, as_key, from_key, hashes_of, mapped
 from spago_jax.embeddings.store.log import RowLog, in_pieces
 from spago_jax.embeddings.store.manifest import NAME, Manifest
+from spago_jax.embeddings.store.table import Table, reserve
 from spago_jax.errors import InputError
 
-_RESIDENT = 64 << 20  # bytes of mapped pages that are kept in the process, about
-_PAGE = 1 << 16  # bytes that a row takes of them, about: Linux maps the pages around one that is read
+_SPARE = "spare.bin"  # the file of a log that is over: the next one takes it
 
 
 class Store:
-    """Rows of numbers under keys, in files that are mapped into memory; open one with ``Store.open``.
+    """Rows of numbers under keys, in files of which the rows that are asked for are read; open one with ``Store.open``.
 
     A change is written to a log before it is made. ``commit`` makes all changes since the last one permanent; those
     that a process did not commit when it ended, however it ended, are undone when the store is opened again. A commit
@@ -37,7 +36,7 @@ class Store:
     def __init__(self, path: Path, manifest: Manifest, stack: ExitStack, *, writable: bool, durable: bool = False):
         self.path, self.writable, self._stack, self._durable = path, writable, stack, durable
         self._manifest = manifest
-        self._resident = 0
+        self._tables: list[Table] = []
         self._map()
         if writable:
             self._recover()
@@ -89,15 +88,14 @@ class Store:
             mapped(path / f"hashes-{held.index}.bin", "<u8", count),
             mapped(path / f"order-{held.index}.bin", "<u4", count),
         )
-        size = count * held.dimensions
-        self._rows = mapped(path / "rows.bin", "<f4", size, write=self.writable).reshape(count, held.dimensions)
-        self._slots: np.ndarray | None = None
+        for table in self._tables:
+            table.close()
+        self._tables = [Table(path / "rows.bin", count, held.dimensions, write=self.writable)]
         if held.slots:
-            wide = mapped(path / "slots.bin", "<f4", size * len(held.slots), write=self.writable)
-            self._slots = wide.reshape(count, len(held.slots) * held.dimensions)
-        self._maps = [found for each in (self._rows, self._slots) if (found := _mmap_of(each)) is not None]
+            width = held.dimensions * len(held.slots)
+            self._tables.append(Table(path / "slots.bin", count, width, write=self.writable))
         self._touched = np.zeros(count if self.writable else 0, bool)
-        self._log = RowLog(path / f"log-{held.log}.bin", held.width)
+        self._log = self._new_log(held.log)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -173,58 +171,71 @@ class Store:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """The vectors of rows [...], float32 [..., dimensions]; zeros for -1."""
-        return self._gathered(self._rows, rows)
+        return self._gathered(self._tables[0], rows)
 
     def read_slots(self, rows: np.ndarray) -> np.ndarray:
         """What the optimizer keeps of rows [n], float32 [n, slots, dimensions]."""
-        if self._slots is None:
+        if not self.slots:
             return np.zeros((len(rows), 0, self.dimensions), np.float32)
-        return self._gathered(self._slots, rows).reshape(len(rows), -1, self.dimensions)
+        return self._gathered(self._tables[1], rows).reshape(len(rows), -1, self.dimensions)
 
     def blocks(self, size: int = 1 << 14) -> Iterator[tuple[int, np.ndarray]]:
         """All vectors in blocks, each with the number of its first row."""
         for start in range(0, len(self), size):
-            yield start, np.array(self._rows[start : start + size])
-            self._let_go(size * self.dimensions * 4)
+            yield start, self._tables[0].gather(np.arange(start, min(start + size, len(self))))
 
-    def _gathered(self, table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _gathered(self, table: Table, rows: np.ndarray) -> np.ndarray:
         if not len(self):
-            return np.zeros((*rows.shape, table.shape[1]), np.float32)
-        found = table[np.maximum(rows, 0)]
-        found[rows < 0] = 0
-        self._let_go(rows.size * _PAGE)
-        return found
-
-    def _let_go(self, size: int) -> None:
-        """Gives pages back to the system now and then; they stay in its cache, and their changes are kept."""
-        self._resident += size
-        if self._resident > _RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
-            self._resident = 0
-            for each in self._maps:
-                each.madvise(mmap.MADV_DONTNEED)
+            return np.zeros((*rows.shape, table.columns), np.float32)
+        wanted = np.asarray(rows, np.int64).reshape(-1)
+        found = table.gather(np.maximum(wanted, 0))
+        found[wanted < 0] = 0
+        return found.reshape(*rows.shape, table.columns)
 
     # -- changing --------------------------------------------------------------------------------------------------
 
-    def write(self, rows: np.ndarray, values: np.ndarray, slots: np.ndarray | None = None) -> None:
+    def write(
+        self,
+        rows: np.ndarray,
+        values: np.ndarray,
+        slots: np.ndarray | None = None,
+        *,
+        before: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
         """Changes rows, all different: their values [n, dimensions], and their slots [n, slots, dimensions].
+
+        Args:
+            rows: their numbers.
+            values: the new values.
+            slots: the new slots; None leaves those that are there.
+            before: what ``read`` and ``read_slots`` gave of the same rows, if nothing was written since; None reads
+                them again, for they are what a change is undone with.
 
         Raises:
             InputError: when the disk is full, or the store is open for reading only; nothing has then changed.
         """
         self._refuse_reading()
-        new = rows[~self._touched[rows]]
+        rows = np.asarray(rows, np.int64)
+        fresh = ~self._touched[rows]
+        new, held = rows[fresh], None
+        if before is not None:
+            held = [each.reshape(len(rows), -1)[fresh] for each in before[: len(self._tables)]]
         try:
-            for piece in in_pieces(new):
-                self._log.append(piece, self._content(piece), durable=self._durable)
+            for piece in in_pieces(len(new)):
+                old = self._content(new[piece]) if held is None else [each[piece] for each in held]
+                self._log.append(new[piece], old, durable=self._durable)
         except OSError as error:
             raise InputError(
                 f"cannot be written: {error.strerror or error}; the change was not made", path=self._log.path
             ) from None
         self._touched[new] = True
-        self._rows[rows] = values
-        if slots is not None and self._slots is not None:
-            self._slots[rows] = slots.reshape(len(rows), -1)
-        self._let_go(2 * rows.size * _PAGE)
+        try:
+            self._apply(rows, [values] if slots is None else [values, slots.reshape(len(rows), -1)])
+        except OSError as error:
+            raise InputError(
+                f"cannot be written: {error.strerror or error}; close the store, which undoes what was not committed",
+                path=self.path,
+            ) from None
 
     def put(self, keys: Sequence[Key], values: np.ndarray) -> None:
         """Sets the vectors of keys, adding those that are new, and commits; their slots are cleared."""
@@ -294,8 +305,8 @@ class Store:
                     row = np.repeat(np.array(list(held.values()), "<f4"), self.dimensions)
                     for start in range(0, len(self), 4096):
                         file.write(np.tile(row, (min(4096, len(self) - start), 1)).tobytes())
-                elif slots and size:  # all of it at once: a full disk is known now, and not by a signal later
-                    os.posix_fallocate(file.fileno(), 0, size * len(slots))
+                elif slots and size:
+                    reserve(file.fileno(), size * len(slots))
             self._manifest.slots = []
             self._manifest.save(self.path)
             os.replace(path.with_suffix(".new"), path)
@@ -317,8 +328,7 @@ class Store:
         changed, held, old = bool(self._touched.any()), self._manifest, self._log
         if not changed and (tag is None or (held.at >= 0 and held.tags[held.at] == tag)):
             return
-        for each in self._maps:
-            each.flush()
+        self._sync()
         old.sync()
         old.close()
         gone: list[Path] = []
@@ -337,9 +347,8 @@ class Store:
             held.at = len(held.tags) - 1
         held.log += 1
         held.save(self.path)
-        for path in gone:
-            path.unlink(missing_ok=True)
-        self._log = RowLog(self._segment(held.log), held.width)
+        self._retire(gone)
+        self._log = self._new_log(held.log)
         self._touched[:] = False
 
     def _drop_tags(self) -> None:
@@ -377,8 +386,8 @@ class Store:
             forward = goal > held.at
             place = held.at + 1 if forward else held.at
             number, new = held.segments[place], held.log + 1
-            kept = RowLog(self._segment(new), held.width)
-            for rows, _ in RowLog(self._segment(number), held.width).records():
+            kept = self._new_log(new)
+            for rows, _ in self._new_log(number).records():
                 kept.append(rows, self._content(rows))
             kept.sync()
             kept.close()
@@ -386,7 +395,7 @@ class Store:
             held.log = new + 1
             held.save(self.path)
             self._finish_move()
-        self._log = RowLog(self._segment(held.log), held.width)
+        self._log = self._new_log(held.log)
 
     def forget(self, keep: Sequence[str]) -> None:
         """Drops the logs by which it can come to states before the first of those that are kept."""
@@ -399,9 +408,7 @@ class Store:
         gone = held.segments[: first + 1]
         held.tags, held.segments, held.at = held.tags[first:], [-1, *held.segments[first + 1 :]], held.at - first
         held.save(self.path)
-        for number in gone:
-            if number >= 0:
-                self._segment(number).unlink(missing_ok=True)
+        self._retire([self._segment(number) for number in gone if number >= 0])
 
     def drop(self) -> None:
         """Deletes the store."""
@@ -411,11 +418,14 @@ class Store:
 
     def close(self) -> None:
         """Undoes what was not committed, and lets go of the files."""
-        if self.writable and self._maps is not None:
+        if self.writable:
             if self._touched.any():
                 self.rollback()
             self._log.close()
+            (self.path / _SPARE).unlink(missing_ok=True)
         self.writable = False
+        for table in self._tables:
+            table.close()
         self._stack.close()
 
     # -- the parts of these ----------------------------------------------------------------------------------------
@@ -427,26 +437,36 @@ class Store:
     def _segment(self, number: int) -> Path:
         return self.path / f"log-{number}.bin"
 
-    def _content(self, rows: np.ndarray) -> np.ndarray:
-        if self._slots is None:
-            return self._rows[rows]
-        return np.concatenate([self._rows[rows], self._slots[rows]], axis=1)
+    def _new_log(self, number: int) -> RowLog:
+        held = self._manifest
+        widths = [held.dimensions, held.dimensions * len(held.slots)][: 2 if held.slots else 1]
+        return RowLog(self._segment(number), widths, number, self.path / _SPARE)
 
-    def _apply(self, rows: np.ndarray, content: np.ndarray) -> None:
-        self._rows[rows] = content[:, : self.dimensions]
-        if self._slots is not None:
-            self._slots[rows] = content[:, self.dimensions :]
-        self._let_go(2 * rows.size * _PAGE)
+    def _retire(self, logs: Sequence[Path]) -> None:
+        """Keeps one of the logs that are over for the next one, and deletes the others."""
+        for path in logs:
+            with suppress(FileNotFoundError):
+                os.replace(path, self.path / _SPARE)
+
+    def _content(self, rows: np.ndarray) -> list[np.ndarray]:
+        return [each.gather(rows) for each in self._tables]
+
+    def _apply(self, rows: np.ndarray, contents: Sequence[np.ndarray]) -> None:
+        for table, content in zip(self._tables, contents, strict=False):
+            table.scatter(rows, content)
+
+    def _sync(self) -> None:
+        for table in self._tables:
+            table.sync()
 
     def _finish_move(self) -> None:
         """Applies the log of a move; doing it again after a crash does the same."""
         held = self._manifest
         assert held.pending is not None
         number = held.pending["apply"]
-        for rows, content in RowLog(self._segment(number), held.width).records():
+        for rows, content in self._new_log(number).records():
             self._apply(rows, content)
-        for each in self._maps:
-            each.flush()
+        self._sync()
         held.segments[held.pending["place"]], held.at = held.pending["segment"], held.pending["at"]
         held.pending = None
         held.save(self.path)
@@ -456,6 +476,7 @@ class Store:
         if self._manifest.pending is not None:
             self._finish_move()
         self.rollback()
+        (self.path / _SPARE).unlink(missing_ok=True)
         known = {self._segment(number).name for number in (*self._manifest.segments, self._manifest.log)}
         for path in self.path.glob("log-*.bin"):  # of a commit that was cut short
             if path.name not in known:
@@ -466,14 +487,6 @@ class Store:
 def _unfinished(path: Path) -> bool:
     held = Manifest.load(path)
     return held.pending is not None or (path / f"log-{held.log}.bin").is_file()
-
-
-def _mmap_of(array: np.ndarray | None) -> mmap.mmap | None:
-    """The map that an array lies in."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base if isinstance(base, mmap.mmap) else None
 
 
 def _write_at(path: Path, at: int, data: bytes) -> None:

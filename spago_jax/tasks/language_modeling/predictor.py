@@ -4,11 +4,13 @@
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from spago_jax.core.section import Section
 from spago_jax.data.processor import Answer, Paint
+from spago_jax.errors import InputError
 from spago_jax.tasks.generator import Generator
 from spago_jax.tasks.predictor import Predictor
 
@@ -54,9 +56,31 @@ class LanguageModeling(Predictor):
     """
 
     name = "language-modeling"
+    Options = Section
+    Settings = Section
 
     def __init__(self, generator: Generator):
         self.generator, self.processor = generator, generator.processor
+
+    @classmethod
+    def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never") -> Self:
+        """Opens a model of the task ``text-generation``.
+
+        Args:
+            source: its folder, or a language model of Flair's.
+            dtype: float32 alone; there for commands that open any task.
+            download: nothing is ever downloaded; likewise.
+
+        Raises:
+            InputError: where it is missing or bad, and for another dtype.
+        """
+        from spago_jax.tasks.load import load_task
+
+        if dtype != "float32":
+            raise InputError(f"dtype = {dtype!r}: a language model of characters computes as it was trained")
+        generator = load_task("text-generation", source)
+        assert isinstance(generator, Generator)
+        return cls(generator)
 
     def stream(self, inputs: Iterable[Any], *, at_once: int | None = None, **_: Any) -> Iterator[TextProbability]:
         """The answers, in order.
