@@ -26,9 +26,11 @@ def tasks(name: Annotated[str | None, typer.Argument(help="One task, with its op
         print(f"{name}: {TASKS.find(name).__doc__}\n\nIt is trained: `spago-jax configs {name}` lists its settings.")
         return
     found = pretrained_task(name)
-    print(f"{name}: {DESCRIPTIONS[name]}\n\noptions of `spago-jax run {name} MODEL [TEXT...]`:")
     sections = (found.Options, found.Settings)
-    width = max(len(key) for section in sections for key in section.model_fields) + 2
+    keys = [key for section in sections for key in section.model_fields]
+    none = "" if keys else " none"
+    print(f"{name}: {DESCRIPTIONS[name]}\n\noptions of `spago-jax run {name} MODEL [TEXT...]`:{none}")
+    width = max(map(len, keys), default=0) + 2
     for section in sections:
         for key, field in section.model_fields.items():
             default = "" if field.is_required() or field.default in (None, ()) else f" ({_text(field.default)})"

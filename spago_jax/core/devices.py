@@ -2,6 +2,7 @@
 """Devices that share the work: a mesh of the axes ``data``, over which examples are split, and ``model``."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -230,7 +231,7 @@ def mesh_sizes(count: int, shape: Mapping[str, int] | None) -> tuple[int, int]:
     if shape is None:
         return count, 1
     sizes = {AXIS: 1, MODEL: 1, **shape}
-    known = np.prod([size for size in sizes.values() if size > 0], dtype=int)
+    known = math.prod(size for size in sizes.values() if size > 0)
     if -1 in sizes.values() and count % known == 0:
         sizes = {axis: count // known if size == -1 else size for axis, size in sizes.items()}
     if sizes[AXIS] * sizes[MODEL] != count:

@@ -79,7 +79,7 @@ def log_partition(
         total = jax.nn.logsumexp(alpha + over(end, alpha), axis=-1)
         return jnp.where(lengths > 0, total, 0)
 
-    return by_batch(of_each, scores, (emissions, lengths), axes=(1, 0), size=len(lengths), out=0).reshape(lead)
+    return by_batch(of_each, scores, (emissions, lengths), axes=(1, 0), size=lengths.shape[0], out=0).reshape(lead)
 
 
 def sequence_score(

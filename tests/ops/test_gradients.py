@@ -99,6 +99,7 @@ CASES = {
 
 # What has no derivative of its own to check, and why.
 NONE = {
+    "by_batch": "a placement, in test_layout and test_together",
     "two_rows": "a padding", "running_shares": "a score that is shown, in test_flair",
     "allowed_matrix": "booleans", "some_steps": "a padding", "same_steps": "a slice",
     "length_mask": "booleans", "attention_mask": "booleans", "flash_fits": "a question",
