@@ -80,21 +80,36 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
 
 
 def _pooled(node: Node, file: FlairFile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The settings and arrays of tokens that are pooled: ``[pool_t x_t]``, after a linear layer if there is one."""
+    """The settings and arrays of tokens that are pooled: ``[pool_t f(x_t)]``.
+
+    ``f`` is nothing, ``V x`` of the mode linear, or ``W relu(V x) + b`` of the mode nonlinear.
+    """
     pooling = node.get("pooling", "mean")
     if pooling not in ("mean", "max", "min"):
         raise InputError(f"pooling = {pooling!r}; expected mean, max or min", path=file.path)
     model: dict[str, Any] = {"encoder": None, "pooling": pooling, "dropout": 0.0}
-    arrays: dict[str, np.ndarray] = {}
     mode = node.get("fine_tune_mode", "none")
-    if mode == "linear":
-        arrays = {
-            f"projection.{part}": file.array(f"{node.prefix}embedding_flex.{part}") for part in ("weight", "bias")
-        }
-        model["projection"] = len(arrays["projection.bias"])
-    elif mode not in ("none", None):
-        raise InputError(f"fine_tune_mode = {mode!r}; none and linear are read", path=file.path)
+    if mode in ("none", None):
+        return model, {}
+    if mode not in ("linear", "nonlinear"):
+        raise InputError(f"fine_tune_mode = {mode!r}; expected none, linear or nonlinear", path=file.path)
+    arrays = _linear(file, f"{node.prefix}embedding_flex.", "projection.")
+    model["projection"] = len(arrays["projection.bias"])
+    if mode == "nonlinear":
+        found = _linear(file, f"{node.prefix}embedding_flex_nonlinear_map.", "encoder.flow.layers.linear.")
+        arrays |= found
+        size = len(found["encoder.flow.layers.linear.bias"])
+        model["encoder"] = {"kind": "flow", "steps": ["relu", {"linear": size}]}
     return model, arrays
+
+
+def _linear(file: FlairFile, theirs: str, ours: str) -> dict[str, np.ndarray]:
+    """The arrays of a linear layer; the bias is zeros where theirs has none."""
+    weight = file.array(f"{theirs}weight")
+    if weight.ndim != 2:
+        raise InputError(f"{theirs}weight has the shape {weight.shape}, expected two axes", path=file.path)
+    bias = file.array(f"{theirs}bias") if file.has(f"{theirs}bias") else np.zeros(len(weight), np.float32)
+    return {f"{ours}weight": weight, f"{ours}bias": bias}
 
 
 def _recurrent(node: Node, file: FlairFile) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -109,10 +124,7 @@ def _recurrent(node: Node, file: FlairFile) -> tuple[dict[str, Any], dict[str, n
         "dropout": float(node.get("dropout", 0.5) if isinstance(node.get("dropout", 0.5), float) else 0.5),
     }
     if file.has(f"{node.prefix}word_reprojection_map.weight"):
-        arrays |= {
-            f"projection.{part}": file.array(f"{node.prefix}word_reprojection_map.{part}")
-            for part in ("weight", "bias")
-        }
+        arrays |= _linear(file, f"{node.prefix}word_reprojection_map.", "projection.")
         model["projection"] = len(arrays["projection.bias"])
     return model, arrays
 

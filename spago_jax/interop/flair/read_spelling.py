@@ -9,7 +9,7 @@ from spago_jax.embeddings.hash_index import HashIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record
 from spago_jax.interop.flair.file import FlairFile, items_of
-from spago_jax.interop.flair.part import Part, tensors_of
+from spago_jax.interop.flair.part import Part, refuse_fields, tensors_of
 from spago_jax.interop.flair.read_words import keyed_vectors
 from spago_jax.interop.flair.recurrent import recurrent_arrays, shape_of_recurrence
 from spago_jax.interop.flair.tree import Node
@@ -63,6 +63,7 @@ def read_hashes(node: Node, file: FlairFile) -> Part:
 
 def read_byte_pairs(node: Node, file: FlairFile) -> Part:
     """Returns the vectors of words' first and last pieces."""
+    refuse_fields(node, file)
     embedder = node.settings.get("embedder")
     model = node.settings.get("spm_model_binary")
     if isinstance(embedder, Record):

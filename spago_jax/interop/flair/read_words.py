@@ -10,17 +10,15 @@ from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record
 from spago_jax.interop.flair.file import FlairFile, as_floats, items_of
-from spago_jax.interop.flair.part import Part, tensors_of
+from spago_jax.interop.flair.part import Part, is_stable, normalized, refuse_fields, tensors_of
 from spago_jax.interop.flair.tree import Node
 from spago_jax.text.vocabulary import Vocabulary
 
 
 def read_words(node: Node, file: FlairFile) -> Part:
     """Returns given word vectors."""
-    if node.get("stable"):
-        raise InputError(f"{node.name or node.kind}: stable=True, a normalization of word vectors, is not read",
-                         path=file.path)  # fmt: skip
-    words, table = _table(node, file)
+    refuse_fields(node, file)
+    words, table, unseen = _table(node, file)
     # Their own names for padding and the unknown word, whatever the words are called.
     taken, padding, unknown = set(words), "<pad>", "<unk>"
     while padding in taken:
@@ -28,29 +26,36 @@ def read_words(node: Node, file: FlairFile) -> Part:
     while unknown in taken:
         unknown += "_"
     vocabulary = Vocabulary((padding, unknown, *words), unknown, padding)
-    zeros = np.zeros((2, table.shape[1]), np.float32)
+    rows = normalized(np.concatenate([unseen, table]), node, file)
     arrays = {
-        "table.weight": np.concatenate([zeros, table]),
+        "table.weight": np.concatenate([np.zeros_like(unseen), rows]),
         "unknown_probability": np.zeros(len(words) + 2, np.float32),
     }
     config = {
         "kind": "words", "size": table.shape[1], "lookup": "digits", "unknown_rate": 0.0,
         "trainable": bool(node.get("fine_tune", False)), "max_words": max(len(words), 1),
     }  # fmt: skip
-    about = f"words: {len(words):,} vectors of {table.shape[1]}"
+    about = f"words: {len(words):,} vectors of {table.shape[1]}{_how(node)}"
     return Part(config, lambda name: WordIndexer(name, vocabulary, match="digits"), arrays, about)
 
 
-def _table(node: Node, file: FlairFile) -> tuple[list[str], np.ndarray]:
-    """The words by row, and their vectors."""
+def _how(node: Node) -> str:
+    return ", normalized" if is_stable(node) else ""
+
+
+def _table(node: Node, file: FlairFile) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The words by row, their vectors, and that of all others [1, size]: zeros until it was trained."""
     vectors = node.settings.get("precomputed_word_embeddings")
     if isinstance(vectors, Record):
-        return keyed_vectors(vectors, file)
+        words, table = keyed_vectors(vectors, file)
+        return words, table, np.zeros((1, table.shape[1]), np.float32)
     vocab = node.settings.get("vocab")
     if not isinstance(vocab, dict):
         raise InputError(f"{node.name or node.kind} has neither a vocab nor word vectors", path=file.path)
     table = tensors_of(node, file)[0]("embedding.weight")
-    return _ordered(vocab, file), _rows(table, len(vocab), node.name, file)
+    rows = _rows(table, len(vocab), node.name, file)
+    unseen = table[len(vocab) :] if len(table) > len(vocab) else np.zeros((1, table.shape[1]), np.float32)
+    return _ordered(vocab, file), rows, unseen
 
 
 def keyed_vectors(record: Record, file: FlairFile) -> tuple[list[str], np.ndarray]:
@@ -79,7 +84,7 @@ def _word(word: Any) -> str:
 
 
 def _rows(table: np.ndarray, words: int, name: str, file: FlairFile) -> np.ndarray:
-    """The rows of the words; a last one of zeros, which newer releases have for unknown words, is left out."""
+    """The rows of the words; a last one, which newer releases have for unknown words, is left out."""
     if table.ndim != 2 or len(table) not in (words, words + 1):
         raise InputError(f"{name}: {words:,} words, and vectors of shape {table.shape}", path=file.path)
     return table[:words]
@@ -87,15 +92,14 @@ def _rows(table: np.ndarray, words: int, name: str, file: FlairFile) -> np.ndarr
 
 def read_one_hot(node: Node, file: FlairFile) -> Part:
     """Returns a trained table of words; Flair's one-hot vectors are multiplied by it."""
+    refuse_fields(node, file)
     dictionary = node.settings.get("vocab_dictionary", node.settings.get("vocab"))
     words = items_of(dictionary, f"the dictionary of {node.kind}", file.path)
-    if node.get("field") is not None:
-        raise InputError(f"{node.name or node.kind} reads {node.get('field')!r} of tokens, not their text",
-                         path=file.path)  # fmt: skip
     get, _ = tensors_of(node, file)
     table = get("embedding_layer.weight")
-    if len(table) != len(words):
+    if table.ndim != 2 or len(table) != len(words):
         raise InputError(f"{len(words)} words, and vectors of shape {table.shape}", path=file.path)
+    table = normalized(table, node, file)
     unknown = words.index("<unk>") if "<unk>" in words else 0
     rest = [number for number in range(len(words)) if number != unknown]
     vocabulary = Vocabulary(("<pad>", "<unk>", *(words[number] for number in rest)), "<unk>", "<pad>")
@@ -105,5 +109,5 @@ def read_one_hot(node: Node, file: FlairFile) -> Part:
     }
     config = {"kind": "words", "size": table.shape[1], "lookup": "exact", "unknown_rate": 0.0,
               "max_words": len(words)}  # fmt: skip
-    about = f"trained words: {len(words):,} of {table.shape[1]}"
+    about = f"trained words: {len(words):,} of {table.shape[1]}{_how(node)}"
     return Part(config, lambda name: WordIndexer(name, vocabulary, match="exact"), arrays, about)
