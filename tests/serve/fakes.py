@@ -2,6 +2,8 @@
 
 import dataclasses
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,14 @@ from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
 from spago_jax.serve.engine.meter import KeptMeter
 from spago_jax.tasks.predictor import BatchPredictor, Predictor
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Waits for what another thread does; a test that waits in vain fails and does not hang."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.001)
 
 
 class Clock:

@@ -3,14 +3,13 @@
 import asyncio
 import json
 import threading
-import time
 
 import grpc
 import numpy as np
 import pytest
 import yaml
 from canned import PASSAGE
-from fakes import Letters, expected
+from fakes import Letters, expected, until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from running import Running
@@ -137,26 +136,24 @@ def test_a_deadline_travels_over_grpc(server):
 
 def test_cancelling_a_call_drops_its_entry(server):
     engine = server.server.shared.engine
-    while engine.waiting[0]:  # what the test before has left
-        time.sleep(0.001)
+    until(lambda: not engine.waiting[0])  # what the test before has left
     fake, before = engine.models["letters"].predictor, server.server.shared.metrics.value("spago_cancelled_total")
     fake.gate.clear()
+    fake.entered.clear()
     codec = GrpcClient._codec("spago.v1.Spago", "Answer")
     with GrpcClient(server.grpc) as client:
         call = client._channel.unary_unary("/spago.v1.Spago/Answer", **codec)
         first = call.future(client._answer_request("letters", ["first"], False, {}))
-        while engine.waiting[0] < 1:
-            time.sleep(0.001)
+        until(fake.entered.is_set)
         second = call.future(client._answer_request("letters", ["gone"], False, {}))
-        while engine.waiting[0] < 2:
-            time.sleep(0.001)
+        # It is read and waits to be computed: one that is cancelled before that never comes into the room.
+        until(engine._room.first)
+        waits = engine._room.first().request
         second.cancel()
-        while (waits := engine._room.first()) is None or not waits.request.cancelled:  # told in the server's own time
-            time.sleep(0.001)
+        until(lambda: waits.cancelled)  # told in the server's own time
         fake.gate.set()
         assert first.result(5).results[0].status == 200
-    while engine.waiting[0]:
-        time.sleep(0.001)
+    until(lambda: not engine.waiting[0])
     assert server.server.shared.metrics.value("spago_cancelled_total") == before + 1
 
 

@@ -5,7 +5,7 @@ import random
 import threading
 
 import pytest
-from fakes import Clock, Letters, Teller, Writer, engine, expected
+from fakes import Clock, Letters, Teller, Writer, engine, expected, until
 
 from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
@@ -227,8 +227,7 @@ def test_batches_are_made_of_what_came_while_the_last_one_ran():
         first = made.submit("a", ["first"])
         assert fake.entered.wait(5)
         rest = [made.submit("a", ["x"]) for _ in range(16)]
-        while made.waiting[1] < 16 * 16:
-            pass
+        until(lambda: made.waiting[1] >= 16 * 16)
         fake.gate.set()
         for request in [first, *rest]:
             request.result(5)
