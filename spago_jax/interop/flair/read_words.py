@@ -52,10 +52,10 @@ def _table(node: Node, file: FlairFile) -> tuple[list[str], np.ndarray, np.ndarr
     vocab = node.settings.get("vocab")
     if not isinstance(vocab, dict):
         raise InputError(f"{node.name or node.kind} has neither a vocab nor word vectors", path=file.path)
-    table = tensors_of(node, file)[0]("embedding.weight")
-    rows = _rows(table, len(vocab), node.name, file)
-    unseen = table[len(vocab) :] if len(table) > len(vocab) else np.zeros((1, table.shape[1]), np.float32)
-    return _ordered(vocab, file), rows, unseen
+    words, table = _ordered(vocab, file), tensors_of(node, file)[0]("embedding.weight")
+    rows = _rows(table, len(words), node.name, file)
+    unseen = table[len(words) :] if len(table) > len(words) else np.zeros((1, table.shape[1]), np.float32)
+    return words, rows, unseen
 
 
 def keyed_vectors(record: Record, file: FlairFile) -> tuple[list[str], np.ndarray]:
