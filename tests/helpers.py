@@ -35,3 +35,14 @@ def refuses(message, error=InputError):
     with pytest.raises(error) as caught:
         yield
     assert str(caught.value) == message
+
+
+def options_of(verb):
+    """The options that a verb of the command line knows."""
+    import typer
+
+    from spago_jax.cli import main, serve, train  # noqa: F401
+    from spago_jax.cli.app import app
+
+    command = typer.main.get_command(app).commands[verb]
+    return {option for each in command.params for option in (*each.opts, *each.secondary_opts) if option[0] == "-"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers import options_of
 
 from spago_jax.tasks.experiment import load_experiment
 
@@ -16,20 +17,6 @@ TRAINING = ROOT / "examples" / "training"
 
 def settings_of(words: list[str]) -> list[str]:
     return [word.strip("'\"") for word in words if word.startswith(("train.", "'train.", '"train.'))]
-
-
-def options_of_train() -> set[str]:
-    import typer
-
-    from spago_jax.cli import (
-        main,  # noqa: F401
-        train,  # noqa: F401
-    )
-    from spago_jax.cli.app import app
-
-    command = typer.main.get_command(app)
-    command = getattr(command, "commands", {"train": command})["train"]
-    return {option for each in command.params for option in (*each.opts, *each.secondary_opts) if option[0] == "-"}
 
 
 def test_the_slurm_script_is_a_script_that_ends_with_the_command(corpus):
@@ -43,7 +30,7 @@ def test_the_slurm_script_is_a_script_that_ends_with_the_command(corpus):
     given = re.findall(r"'train\.[^']*'|train\.\S+", command[0])
     train = load_experiment(corpus / "images.yaml", [each.strip("'") for each in given]).train
     assert (train.distributed, train.sharding) == ("auto", "fsdp")
-    assert set(re.findall(r"--\w+", command[0])) <= options_of_train()
+    assert set(re.findall(r"--\w+", command[0])) <= options_of("train")
 
 
 def test_the_job_set_starts_a_process_for_each_machine_of_the_slice(corpus):
@@ -60,7 +47,7 @@ def test_the_job_set_starts_a_process_for_each_machine_of_the_slice(corpus):
     assert container["command"][:2] == ["spago-jax", "train"]
     train = load_experiment(corpus / "images.yaml", settings_of(container["args"])).train
     assert train.distributed == "auto"
-    assert {arg.partition("=")[0] for arg in container["args"] if arg.startswith("--")} <= options_of_train()
+    assert {arg.partition("=")[0] for arg in container["args"] if arg.startswith("--")} <= options_of("train")
     mounted = {each["name"] for each in container["volumeMounts"]}
     assert mounted == {each["name"] for each in pod["volumes"]}
 

@@ -49,6 +49,18 @@ def embed(params: Parameters, config: Any, batch: dict[str, torch.Tensor], train
     return linear(params, "projection", x) if "projection.weight" in params else x
 
 
+def attend(own: Parameters, heads: int, x: torch.Tensor, read: torch.Tensor, rate: float, **seen: Any) -> torch.Tensor:
+    """What ``x`` finds in ``read``: [batch, time, hidden], kept."""
+
+    def split(name: str, y: torch.Tensor) -> torch.Tensor:
+        return linear(own, name, y).unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    y = F.scaled_dot_product_attention(
+        split("query", x), split("key", read), split("value", read), dropout_p=rate, **seen
+    )
+    return linear(own, "output", y.transpose(1, 2).flatten(2))
+
+
 def encoder(params: Parameters, config: Any, batch: dict[str, torch.Tensor], train: bool) -> torch.Tensor:
     """BERT's and ELECTRA's encoder: the states [batch, time, hidden]."""
     x = embed(under(params, "embeddings"), config, batch, train)
@@ -61,14 +73,8 @@ def encoder(params: Parameters, config: Any, batch: dict[str, torch.Tensor], tra
     activation = {"gelu": F.gelu, "gelu_new": lambda y: F.gelu(y, approximate="tanh")}[config.activation]
     for row in range(config.layers):
         own = {name: value[row] for name, value in layers.items()}
-
-        def split(name: str, own: Parameters = own, x: torch.Tensor = x) -> torch.Tensor:
-            return linear(own, f"attention.{name}", x).unflatten(-1, (config.heads, -1)).transpose(1, 2)
-
-        y = F.scaled_dot_product_attention(
-            split("query"), split("key"), split("value"), seen, dropout_p=config.attention_dropout if train else 0.0
-        )
-        y = linear(own, "attention.output", y.transpose(1, 2).flatten(2))
+        rate = config.attention_dropout if train else 0.0
+        y = attend(under(own, "attention"), config.heads, x, x, rate, attn_mask=seen)
         x = norm(own, "attention_norm", x + F.dropout(y, config.dropout, train), config.eps)
         y = linear(own, "down", activation(linear(own, "up", x)))
         x = norm(own, "norm", x + F.dropout(y, config.dropout, train), config.eps)

@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 from torch.nn import functional as F
-from torch_training.networks import Parameters, linear, norm, real, under
+from torch_training.networks import Parameters, attend, linear, norm, real, under
 
 Batch = dict[str, torch.Tensor]
 
 
-def text_to_text(task: Any, module: Any, params: Parameters, batch: Batch, train: bool) -> tuple[torch.Tensor, ...]:
+def text_to_text(
+    task: Any, module: Any, params: Parameters, batch: Batch, train: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The summed cross-entropy of the targets, and how many they are."""
     config, head = module.config, under(params, "head")
     source = params["source_words"]
@@ -48,31 +50,18 @@ def _stack(
     factor = math.sqrt(config.hidden) if config.scales_embeddings else 1.0
     x = F.embedding(ids, words, padding_idx=config.padding) * factor + _sinusoids(ids.shape[1], config.hidden)
     x = F.dropout(x, config.dropout, train)
-    layers = under(params, "layers")
+    layers, rate = under(params, "layers"), config.attention_dropout if train else 0.0
     for row in range(sizes.layers):
         own = {name: value[row] for name, value in layers.items()}
         how = {"is_causal": True} if memory is not None else {"attn_mask": seen}
-        y = _attend(under(own, "attention"), sizes.heads, x, x, config, train, **how)
+        y = attend(under(own, "attention"), sizes.heads, x, x, rate, **how)
         x = norm(own, "attention_norm", x + F.dropout(y, config.dropout, train), config.eps)
         if memory is not None:
-            y = _attend(under(own, "memory_attention"), sizes.heads, x, memory, config, train, attn_mask=seen)
+            y = attend(under(own, "memory_attention"), sizes.heads, x, memory, rate, attn_mask=seen)
             x = norm(own, "memory_norm", x + F.dropout(y, config.dropout, train), config.eps)
         inner = F.dropout(F.relu(linear(own, "up", x)), config.activation_dropout, train)
         x = norm(own, "norm", x + F.dropout(linear(own, "down", inner), config.dropout, train), config.eps)
     return x
-
-
-def _attend(
-    own: Parameters, heads: int, x: torch.Tensor, read: torch.Tensor, config: Any, train: bool, **seen: Any
-) -> torch.Tensor:
-    def split(name: str, y: torch.Tensor) -> torch.Tensor:
-        return linear(own, name, y).unflatten(-1, (heads, -1)).transpose(1, 2)
-
-    rate = config.attention_dropout if train else 0.0
-    y = F.scaled_dot_product_attention(
-        split("query", x), split("key", read), split("value", read), dropout_p=rate, **seen
-    )
-    return linear(own, "output", y.transpose(1, 2).flatten(2))
 
 
 def _sinusoids(time: int, hidden: int) -> torch.Tensor:

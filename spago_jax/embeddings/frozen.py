@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from spago_jax.data.processor import padded_length
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.contextual_index import ContextualIndexer
 from spago_jax.embeddings.sentence_vectors import SentenceVectors
+from spago_jax.embeddings.transformer_index import TransformerIndexer
 
 _LENGTHS = (8, 16, 32, 64, 128, 256)
 _ROWS, _SORTED = 32, 1024
@@ -29,28 +30,8 @@ def _computed(module: Any, batch: Mapping[str, Array]) -> Array:
     return module(batch)
 
 
-class FrozenIndexer(Protocol):
-    """The host half of an embedding whose vectors depend on the sentence alone."""
-
-    def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
-        """What is known of each form."""
-        ...
-
-    def positions(self, tables: Mapping[str, np.ndarray], forms: RaggedArray) -> np.ndarray:
-        """How many positions each sentence takes."""
-        ...
-
-    def arrays(self, tables: Mapping[str, np.ndarray], forms: np.ndarray, length: int) -> dict[str, np.ndarray]:
-        """The arrays of a batch."""
-        ...
-
-    def specs(self) -> dict[str, str]:
-        """What the arrays are."""
-        ...
-
-    def reading(self) -> dict[str, Any]:
-        """All that the arrays depend on but the sentences, as plain values."""
-        ...
+FrozenIndexer = ContextualIndexer | TransformerIndexer
+"""The host half of an embedding whose vectors depend on the sentence alone."""
 
 
 def word_vectors(

@@ -19,4 +19,4 @@ TAGGER: tuple[tuple[str, tuple[str | None, ...]], ...] = (
 )
 
 RULES = (*ENCODER, *ENCODER_DECODER, *TAGGER)
-"""All of them: their paths do not meet."""
+"""All of them; a path that two fit is split by the first."""

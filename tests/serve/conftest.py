@@ -1,5 +1,7 @@
 """Apps over fakes, asked in this process without a socket."""
 
+import shutil
+
 import pytest
 from fakes import Letters, Writer, engine
 from local_door import Door
@@ -31,3 +33,16 @@ def door():
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, where there is one."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if browser is None:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as run:
+        made = run.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        yield made
+        made.close()

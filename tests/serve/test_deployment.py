@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers import options_of
 
 from spago_jax.serve.config import ServeConfig, read_config
 
@@ -15,20 +16,6 @@ EXAMPLES = ROOT / "examples"
 
 def documents(name: str) -> list[dict]:
     return list(yaml.safe_load_all((EXAMPLES / name).read_text(encoding="utf-8")))
-
-
-def options_of_serve() -> set[str]:
-    import typer
-
-    from spago_jax.cli import (
-        main,  # noqa: F401
-        serve,  # noqa: F401
-    )
-    from spago_jax.cli.app import app
-
-    command = typer.main.get_command(app)
-    command = getattr(command, "commands", {"serve": command})["serve"]
-    return {option for each in command.params for option in (*each.opts, *each.secondary_opts) if option[0] == "-"}
 
 
 def test_the_manifest_waits_longer_than_a_server_drains():
@@ -42,7 +29,7 @@ def test_the_manifest_waits_longer_than_a_server_drains():
     assert paths == {
         "startupProbe": "/health/ready", "readinessProbe": "/health/ready", "livenessProbe": "/health/live",
     }  # fmt: skip
-    assert {arg for arg in container["args"] if arg.startswith("--")} <= options_of_serve()
+    assert {arg for arg in container["args"] if arg.startswith("--")} <= options_of("serve")
     mounted = {each["mountPath"] for each in container["volumeMounts"]}
     assert str(Path(config.keys).parent) in mounted
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
@@ -63,7 +50,7 @@ def test_the_autoscaler_reads_a_gauge_that_there_is():
 def test_kserve_asks_for_options_and_a_path_that_there_are():
     (service,) = documents("kubernetes/kserve.yaml")
     (container,) = service["spec"]["predictor"]["containers"]
-    assert {arg for arg in container["args"] if arg.startswith("--")} <= options_of_serve()
+    assert {arg for arg in container["args"] if arg.startswith("--")} <= options_of("serve")
     assert container["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
 
 

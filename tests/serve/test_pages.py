@@ -200,49 +200,43 @@ def site():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_work_in_a_browser_by_keyboard_alone(site, scheme):
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if browser is None:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as run:
-        chromium = run.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = chromium.new_page(color_scheme=scheme, viewport={"width": 320, "height": 640})
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.goto(f"{site}/")
-        page.wait_for_selector("table")
-        page.goto(f"{site}/ui/generate")
-        page.wait_for_selector("#model option", state="attached")
-        page.focus("#text")
-        page.keyboard.type("hello \U0001f600")
-        page.keyboard.press("Control+Enter")
-        page.locator("#times", has_text="there and back").wait_for()
-        assert page.inner_text("#result").strip() == "hello \U0001f600"
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert "curl" in page.text_content("#curl")
-        page.goto(f"{site}/ui/tag")
-        page.wait_for_selector("#model option", state="attached")
-        page.keyboard.press("Tab")  # to the content, and from there by tabs alone
-        page.focus("#text")
-        page.keyboard.type("anything")
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
-        mark = page.locator("#result mark")
-        mark.wait_for()
-        assert mark.inner_text().split("\n")[0].removesuffix("PER") == "Ann \U0001f600 Lee"
-        assert page.text_content("#raw").startswith("{")
-        assert "anything" in page.url.partition("#")[2]  # the state is in the fragment, which is not sent
-        assert wrong == []
-        page.goto(f"{site}/ui/generate")
-        page.wait_for_selector("#model option", state="attached")
-        page.fill("#text", "bad")
-        page.keyboard.press("Control+Enter")
-        page.wait_for_selector(".problem:focus")  # what is wrong is where the keyboard is
-        assert "this text is bad" in page.inner_text(".problem")
-        wrong.clear()  # the browser itself notes the status 422
-        page.goto(f"{site}/docs")
-        page.wait_for_selector("section")
-        assert wrong == []
-        chromium.close()
+def test_pages_work_in_a_browser_by_keyboard_alone(site, chromium, scheme):
+    page = chromium.new_page(color_scheme=scheme, viewport={"width": 320, "height": 640})
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.goto(f"{site}/")
+    page.wait_for_selector("table")
+    page.goto(f"{site}/ui/generate")
+    page.wait_for_selector("#model option", state="attached")
+    page.focus("#text")
+    page.keyboard.type("hello \U0001f600")
+    page.keyboard.press("Control+Enter")
+    page.locator("#times", has_text="there and back").wait_for()
+    assert page.inner_text("#result").strip() == "hello \U0001f600"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert "curl" in page.text_content("#curl")
+    page.goto(f"{site}/ui/tag")
+    page.wait_for_selector("#model option", state="attached")
+    page.keyboard.press("Tab")  # to the content, and from there by tabs alone
+    page.focus("#text")
+    page.keyboard.type("anything")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    mark = page.locator("#result mark")
+    mark.wait_for()
+    assert mark.inner_text().split("\n")[0].removesuffix("PER") == "Ann \U0001f600 Lee"
+    assert page.text_content("#raw").startswith("{")
+    assert "anything" in page.url.partition("#")[2]  # the state is in the fragment, which is not sent
+    assert wrong == []
+    page.goto(f"{site}/ui/generate")
+    page.wait_for_selector("#model option", state="attached")
+    page.fill("#text", "bad")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".problem:focus")  # what is wrong is where the keyboard is
+    assert "this text is bad" in page.inner_text(".problem")
+    wrong.clear()  # the browser itself notes the status 422
+    page.goto(f"{site}/docs")
+    page.wait_for_selector("section")
+    assert wrong == []
+    page.close()

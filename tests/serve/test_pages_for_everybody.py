@@ -1,7 +1,5 @@
 """Every page in a real browser: axe finds nothing in either theme, and each is used by keyboard alone and by mouse."""
 
-import shutil
-
 import pytest
 from canned import Canned, all_tasks, classification, tagged
 from fakes import Writer
@@ -37,18 +35,6 @@ def site():
     models["reader"], models["answers"] = models["answers"], models["reader"]  # the first one is offered first
     with Running(models, grpc_port=None) as running:
         yield running.http
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if browser is None:
-        pytest.skip("needs Chromium")
-    with playwright.sync_playwright() as run:
-        made = run.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 320), ("dark", 320)], ids=lambda p: f"{p[0]}-{p[1]}")

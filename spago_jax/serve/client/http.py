@@ -164,11 +164,11 @@ class Client(_Shared):
     def add(self, collection: str, passages: Sequence[Mapping[str, Any]], *, replace: bool = False) -> dict[str, Any]:
         """Adds passages, each with an ``id`` and a ``text``; returns how many were added, and gave way to them."""
         body = {"passages": list(passages), "replace": replace}
-        return (self._send("POST", f"/v1/collections/{collection}/passages", body)).json()
+        return self._send("POST", f"/v1/collections/{collection}/passages", body).json()
 
     def remove(self, collection: str, ids: Sequence[str]) -> dict[str, Any]:
         """Removes the passages with these ids; returns how many there were, and how many are left."""
-        return (self._send("DELETE", f"/v1/collections/{collection}/passages", id=list(ids))).json()
+        return self._send("DELETE", f"/v1/collections/{collection}/passages", id=list(ids)).json()
 
     def ready(self) -> bool:
         """Whether requests should come here."""
