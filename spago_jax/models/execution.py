@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How a stack of layers runs: a choice of the caller, never part of a model's configuration."""
 
+import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from spago_jax.core import Array
+from spago_jax.core import Array, Module
 from spago_jax.errors import InputError, did_you_mean
 
 LAYERS = ("unroll", "scan")
+REMAT = ("full", "dots")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,29 +28,34 @@ class Execution:
             not grow with the layers. ``unroll`` writes every layer, which is for export and for separate parameters:
             of stacked ones it copies every layer's before the first runs, and on a CPU takes half as long again to
             answer. A training step gains, since a scan has to stack what each layer leaves for the way back, and its
-            gradients. Separate parameters are always unrolled. None: ``unroll`` for training on a CPU, else ``scan``.
-        remat: whether a training step computes the inside of each layer again in its backward pass instead of keeping
-            it: about a third more work, and the memory of one layer.
+            gradients. Separate parameters are always unrolled. None: ``unroll`` for training on a CPU without
+            ``remat`` (there, XLA holds all of an unrolled program's memory at once), else ``scan``.
+        remat: what a training step computes again in its backward pass instead of keeping it (rematerialization, or
+            gradient checkpointing; Chen et al., 2016, https://arxiv.org/abs/1604.06174). ``full``: all inside of each
+            layer, of which only the input is kept: about a third more work. ``dots``: all but the products with
+            weights, which are kept: attention, norms and activations, little more work. None: nothing.
         barriers: whether each layer norm, activation and residual sum is computed once and stored. Without them XLA's
             CPU backend may compute it anew in every consumer; other backends fuse better alone. None: on the CPU, and
             not in a scan, where they were measured to cost up to a tenth.
         attention: the ``implementation`` of ``ops.attention``; None chooses.
 
     Raises:
-        InputError: for another way to run the layers.
+        InputError: for another way to run the layers, or another policy of rematerialization.
 
-    >>> Execution(layers="scan", remat=True)
-    Execution(layers='scan', remat=True, barriers=None, attention=None)
+    >>> Execution(layers="scan", remat="full")
+    Execution(layers='scan', remat='full', barriers=None, attention=None)
     """
 
     layers: str | None = None
-    remat: bool = False
+    remat: str | None = None
     barriers: bool | None = None
     attention: str | None = None
 
     def __post_init__(self) -> None:
         if self.layers is not None and self.layers not in LAYERS:
             raise InputError(f"execution: layers is {self.layers!r}, {did_you_mean(self.layers, LAYERS)}")
+        if self.remat is not None and self.remat not in REMAT:
+            raise InputError(f"execution: remat is {self.remat!r}, {did_you_mean(str(self.remat), REMAT)}")
 
     def resolved(self, *, separate: bool, trains: bool = False) -> "Execution":
         """Returns the way with its open choices made.
@@ -57,7 +64,7 @@ class Execution:
             separate: whether each layer has arrays of its own, as opposed to rows of stacked ones.
             trains: whether gradients are wanted, of which randomness for dropout is the sign.
         """
-        usual = "unroll" if trains and jax.default_backend() == "cpu" else "scan"
+        usual = "unroll" if trains and self.remat is None and jax.default_backend() == "cpu" else "scan"
         layers = "unroll" if separate else self.layers or usual
         barriers = False if self.barriers is None and layers == "scan" else self.barriers
         return dataclasses.replace(self, layers=layers, barriers=barriers)
@@ -94,6 +101,24 @@ def current_execution(given: Execution | None = None) -> Execution:
     return _chosen.get(_DEFAULT) if given is None else given
 
 
+class LayerStack(Module, abc.ABC):
+    """The base of modules whose layers run as an ``Execution`` says, by ``run_layers``."""
+
+    @abc.abstractmethod
+    def __call__(self, ids: Array, *args: Any, **inputs: Any) -> Array:
+        """Returns the states of the last layer: [batch, time, hidden]."""
+
+
+def has_layers(model: Any) -> bool:
+    """Returns whether an ``Execution`` changes how the model runs: whether it has a ``LayerStack``.
+
+    >>> has_layers({"weight": jnp.zeros(3)})
+    False
+    """
+    nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, LayerStack))
+    return any(isinstance(node, LayerStack) for node in nodes)
+
+
 def run_layers(
     step: Callable[[Any, Array, Any], Array],
     stack: Any,
@@ -119,9 +144,11 @@ def run_layers(
     """
     separate = isinstance(stack, tuple)
     if how.resolved(separate=separate).layers == "scan":
-        return _scanned(jax.checkpoint(step) if how.remat else step, stack, x, order, collect)
-    if how.remat:
-        step = jax.checkpoint(step, static_argnums=2)
+        # A loop keeps XLA from merging the second computation with the first; unrolled, a barrier has to.
+        step = step if how.remat is None else jax.checkpoint(step, prevent_cse=False, policy=_policy(how))
+        return _scanned(step, stack, x, order, collect)
+    if how.remat is not None:
+        step = jax.checkpoint(step, static_argnums=2, policy=_policy(how))
     elif separate:  # traced and lowered once for all layers of like shapes; XLA puts it in each one's place
         step = jax.jit(step)
     layers = stack if separate else unstacked(stack)
@@ -131,6 +158,10 @@ def run_layers(
             x, count = step(layers[row], x, count), count + 1
         found.append(x)
     return x, jnp.stack(found) if collect else None
+
+
+def _policy(how: Execution) -> Callable[..., Any] | None:
+    return jax.checkpoint_policies.dots_with_no_batch_dims_saveable if how.remat == "dots" else None
 
 
 def unstacked(stack: Any) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from spago_jax.core.devices import Devices
 from spago_jax.embeddings.store_index import row_numbers
 from spago_jax.errors import InputError
 from spago_jax.flow.unused import branch_paths, skip_unused
+from spago_jax.models.execution import Execution, execution, has_layers
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
 from spago_jax.optim.lazy_rows import lazy_rows
 from spago_jax.train.evaluate import fresh_carry, own_part, pad_steps, place
@@ -108,10 +109,12 @@ class Programs:
         self.state = jax.eval_shape(begin, model, carry) if shapes_only else jax.jit(begin)(model, carry)
         self.layout = None if devices.size == 1 else Layout(devices, model, self.config.sharding)
         self.rows = StoredRows.of(task, self.state, devices)
-        self.measures, self.histograms = self._watch(model, paths)
+        how = self._execution(model)
+        self.measures, self.histograms = self._watch(model, paths, how)
         self.train = train_program(
-            task.objective, optimizer, lambda _: paths, self.layout, precision, average=average, measures=self.measures
-        )
+            task.objective, optimizer, lambda _: paths, self.layout, precision,
+            average=average, measures=self.measures, how=how,
+        )  # fmt: skip
         self.evaluation = evaluation_program(task.objective, self.layout, precision)
         self.plateau = self._plateau()
 
@@ -184,14 +187,24 @@ class Programs:
         arrays = {name: array[0] for name, array in self.task.arrays("train", block).items()}
         return self.devices.replicate((arrays, self.task.objective.initial_carry(self.config.batch_size)))
 
-    def _watch(self, model: Any, trained: set[str]) -> tuple[Measures, Program | None]:
+    def _execution(self, model: Any) -> Execution:
+        remat = self.config.remat
+        if remat is not None and not has_layers(model):
+            raise InputError(
+                f"train.remat = {remat!r}: this model has no stack of transformer layers, and nothing is kept of one; "
+                "leave it out (a loop of a flow has a remat of its own)"
+            )
+        return Execution(remat=remat)
+
+    def _watch(self, model: Any, trained: set[str], how: Execution) -> tuple[Measures, Program | None]:
         config, task, precision = self.config.watch, self.task, self.precision
         if config is None:
             return NOTHING, None
 
         def loss(model: Any, batch: Any, carry: Any) -> Any:
             key = jax.random.fold_in(jax.random.key(task.experiment.seed), 0)
-            found = training_loss(task.objective, precision.to_compute(model), batch, carry, Rng(key))
+            with execution(how):
+                found = training_loss(task.objective, precision.to_compute(model), batch, carry, Rng(key))
             return found.total.astype(jnp.float32) / jnp.maximum(found.weight.astype(jnp.float32), 1e-8)
 
         found = discover(loss, model, *self.fixed_batch())

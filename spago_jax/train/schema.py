@@ -130,6 +130,11 @@ class TrainConfig(Section):
         lt=1,
         description="decay of an exponential average of the weights, used to evaluate and predict",
     )
+    remat: Literal["full", "dots"] | None = Field(
+        default=None,
+        description="what each layer of an encoder or decoder computes again on the way back instead of keeping it: "
+        "full (all of it) or dots (all but the products with weights); less memory, more time",
+    )
     device: Literal["cpu", "gpu", "tpu"] | None = Field(
         default=None, description="kind of device to train on (default: the fastest that JAX finds)"
     )

@@ -11,6 +11,7 @@ import optax
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Array, Precision, Rng, combine, partition, with_losses
 from spago_jax.core.partition import Where
+from spago_jax.models.execution import Execution, execution
 from spago_jax.optim import current_learning_rate
 from spago_jax.train.layout import Layout
 from spago_jax.train.state import TrainState
@@ -41,13 +42,14 @@ def train_program(
     *,
     average: float | None = None,
     measures: Measures = NOTHING,
+    how: Execution | None = None,
 ) -> Program:
     """Returns a Program ``(state, block, count) -> (state, totals)`` that takes ``count`` training steps.
 
     The arrays of ``block`` are [steps, batch, ...]; ``count`` of the steps are real, so that one program serves full
     and partial blocks. The state is donated. On several devices, ``layout`` says where its arrays lie; it is the same
     program, which XLA splits over them: losses, gradients and random numbers are those of the whole batch. The totals
-    include the values that ``measures`` asks for.
+    include the values that ``measures`` asks for; ``how`` says how stacks of layers run.
     """
 
     def one_step(state: TrainState, totals: Totals, batch: Any) -> tuple[TrainState, Totals]:
@@ -58,7 +60,7 @@ def train_program(
             model = precision.to_compute(combine(params, rest))
             if layout is not None:
                 model = layout.whole(model)
-            with measures.collect() as taps:
+            with measures.collect() as taps, execution(how or Execution()):
                 found = training_loss(objective, model, batch, state.carry, Rng(key))
             aux = found.weight.astype(jnp.float32), found.carry, measures.inside(taps)
             return found.total.astype(jnp.float32), aux

@@ -14,6 +14,7 @@ from spago_jax.core.precision import Precision
 from spago_jax.core.rng import Rng
 from spago_jax.errors import InputError
 from spago_jax.models.encoder import EncoderConfig, EncoderModel, config_from_huggingface
+from spago_jax.models.encoder.encoder import Encoder
 from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.encoder.relative import buckets, relative_bias
 from spago_jax.models.execution import Execution, execution
@@ -59,11 +60,12 @@ def test_lengths_a_mask_and_any_padding_give_the_same_states(kind):
     np.testing.assert_allclose(jnp.where(MASK[..., None], masked, 0), jnp.where(MASK[..., None], other, 0), atol=1e-6)
 
 
-WAYS = (Execution(), Execution(layers="unroll"), Execution(remat=True), Execution(barriers=True))
+AGAIN = (Execution(layers="unroll", remat="full"), Execution(layers="scan", remat="dots"))
+WAYS = (Execution(layers="scan"), Execution(layers="unroll"), *AGAIN, Execution(barriers=True))
 
 
 @pytest.mark.parametrize(("kind", "ways"), [("bert", WAYS), ("albert", WAYS[:2]), ("modernbert", WAYS[:2])])
-def test_scanned_unrolled_and_remat_layers_give_the_same_numbers(kind, ways):
+def test_scanned_unrolled_and_recomputed_layers_give_the_same_numbers(kind, ways):
     """With dropout: the randomness of a layer does not depend on how the layers run."""
     model = tiny(
         kind, changes={"dropout": 0.1, "attention_dropout": 0.2, **({"groups": 2} if kind == "albert" else {})}
@@ -78,6 +80,20 @@ def test_scanned_unrolled_and_remat_layers_give_the_same_numbers(kind, ways):
     assert sum(float(jnp.abs(a).sum()) for a in jax.tree.leaves(slopes[0])) > 0
     for other in slopes[1:]:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), slopes[0], other)
+
+
+def test_layers_computed_again_take_less_memory():
+    """By XLA's analysis of the compiled gradient: the inside of six layers, of which one at a time is kept."""
+    model = Encoder.init(jax.random.key(0), dataclasses.replace(TINY, layers=6, positions=64))
+    ids = jnp.ones((8, 64), jnp.int32)
+
+    def bytes_of(how: Execution) -> int:
+        slope = jax.jit(jax.grad(lambda model: (model(ids, rng=Rng.seed(1), execution=how) ** 2).mean()))
+        return slope.lower(model).compile().memory_analysis().temp_size_in_bytes
+
+    whole, dots, full = [bytes_of(Execution(remat=remat, layers="scan")) for remat in (None, "dots", "full")]
+    assert full < dots < 0.6 * whole
+    assert bytes_of(Execution(remat="full")) == full
 
 
 @every

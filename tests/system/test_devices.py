@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from tiny_runs import stored
 
+COMMAND = [sys.executable, "-c", "from spago_jax.cli import main; main()"]
+
 # float32, and sums in another order: 1e-6 was the largest difference seen, 5e-6 in carried states. The weights are of
 # size 0.1 to 1 and have moved by 0.02 a step.
 TOLERANCE = {"rtol": 1e-5, "atol": 2e-5}
@@ -28,6 +30,30 @@ def runs(corpus, tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return out
+
+
+@pytest.fixture(scope="module")
+def two_processes(corpus, runs) -> Path:
+    """The run of images-1 by two processes of one device each."""
+    out = runs / "images-two"
+    settings = ["train.epochs=3", "optimizer.accumulate=2", "train.mesh={data: 2}", "train.sharding=fsdp"]
+    command = ["launch", "--processes", "2", "train", corpus / "images.yaml", *settings, "--out", out]
+    done = subprocess.run(
+        [*COMMAND, *map(str, command)], env={**os.environ, "XLA_FLAGS": ""}, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return out
+
+
+def test_two_processes_give_the_parameters_scores_and_log_of_one(runs, two_processes):
+    agree(runs / "images-1", two_processes)
+    one, two = (
+        json.loads((folder / "scores.json").read_text())["scores"] for folder in (runs / "images-1", two_processes)
+    )
+    for split, expected in one.items():
+        assert two[split] == pytest.approx(expected, rel=1e-5)
+    one, two = ((folder / "metrics.jsonl").read_text().splitlines() for folder in (runs / "images-1", two_processes))
+    assert len(one) == len(two)  # one process alone writes
 
 
 def agree(first: Path, second: Path) -> None:

@@ -13,7 +13,7 @@ def main(corpus: Path, out: Path) -> None:
                  "train.average=0.9",
                  "optimizer.plateau={factor: 0.5, patience: 0}"],
         "letters": [*plain, "train.epochs=2", "train.batch_size=8", "train.eval_batch_size=8"],
-        "images": ["train.epochs=3"],
+        "images": ["train.epochs=3", "optimizer.accumulate=2"],
     }.items():  # fmt: skip
         for devices in (1, 8):
             folder = out / f"{kind}-{devices}"

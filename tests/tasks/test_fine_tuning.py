@@ -98,6 +98,29 @@ def test_a_classifier_is_tuned_and_answers_from_its_run_folder_alone(tuned, mode
     assert json.loads((moved / "assets" / "config.json").read_text())["id2label"] == {"0": "bad", "1": "good"}
 
 
+@pytest.mark.parametrize("remat", ["full", pytest.param("dots", marks=pytest.mark.slow)])
+def test_layers_computed_again_give_the_same_training(tuned, models, data, tmp_path, remat):
+    """With dropout: the second computation of a layer drops what the first one did."""
+    train(
+        classifier(data, models["encoder"], train={"remat": remat, "watch": {"activations": "*"}}), tmp_path / "again"
+    )
+    again = weights(tmp_path / "again")
+    for path, value in weights(tuned).items():
+        if not path.endswith(
+            "key.bias"
+        ):  # a softmax does not see it: its gradient is rounding alone, and Adam scales it
+            np.testing.assert_allclose(again[path], value, err_msg=path, rtol=1e-3, atol=1e-4)
+
+
+def test_remat_is_refused_where_no_layers_are_stacked(data, tmp_path):
+    settings = tagger(data, "unused")
+    settings["model"]["embeddings"] = [{"kind": "words", "size": 4}]
+    settings["train"]["remat"] = "full"
+    with pytest.raises(InputError, match=r"train\.remat = 'full': this model has no stack of transformer layers"):
+        train(settings, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+
 def test_a_batch_of_training_is_one_of_prediction(models, data):
     """The same text gives the same arrays, with the special tokens where transformers puts them."""
     import transformers

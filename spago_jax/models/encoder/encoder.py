@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from spago_jax.core import Array, Module, Rng, child, static
+from spago_jax.core import Array, Rng, child, static
 from spago_jax.core.initializers import normal
 from spago_jax.errors import InputError
 from spago_jax.models.encoder.config import EncoderConfig
 from spago_jax.models.encoder.embeddings import Embeddings
 from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.encoder.relative import relative_bias
-from spago_jax.models.execution import Execution, current_execution, run_layers
+from spago_jax.models.execution import Execution, LayerStack, current_execution, run_layers
 
 
-class Encoder(Module):
+class Encoder(LayerStack):
     """Texts to a state per token, ``layer_n(... layer_1(embeddings(ids)))``: int[..., time] -> [..., time, hidden].
 
     The parameters of all layers are stacked, one array for each, with a leading axis of layers. Source: Devlin et al.

@@ -13,7 +13,7 @@ from spago_jax.errors import InputError
 from spago_jax.models.encoder.config import ACTIVATIONS
 from spago_jax.models.encoder.embeddings import places, rows_of
 from spago_jax.models.encoder.encoder import visible
-from spago_jax.models.execution import Execution, current_execution, run_layers
+from spago_jax.models.execution import Execution, LayerStack, current_execution, run_layers
 from spago_jax.models.modernbert.config import ModernBertConfig
 from spago_jax.nn.layer_norm import LayerNorm
 from spago_jax.nn.linear import Linear
@@ -97,7 +97,7 @@ class ModernLayer(Module):
         return self.down(dropout(inside, self.config.mlp_dropout, child(rng, "fed")))
 
 
-class ModernBert(Module):
+class ModernBert(LayerStack):
     """Texts to a state per token: int[..., time] -> [..., time, hidden]. Source: Warner et al. (2024).
 
     >>> config = ModernBertConfig(vocabulary=9, hidden=8, layers=2, heads=2, intermediate=8, padding=0)
