@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.core import Array, Module
+from spago_jax.core.target import target_platform
 from spago_jax.errors import InputError, did_you_mean
 
 LAYERS = ("unroll", "scan")
@@ -64,14 +65,14 @@ class Execution:
             separate: whether each layer has arrays of its own, as opposed to rows of stacked ones.
             trains: whether gradients are wanted, of which randomness for dropout is the sign.
         """
-        usual = "unroll" if trains and self.remat is None and jax.default_backend() == "cpu" else "scan"
+        usual = "unroll" if trains and self.remat is None and target_platform() == "cpu" else "scan"
         layers = "unroll" if separate else self.layers or usual
         barriers = False if self.barriers is None and layers == "scan" else self.barriers
         return dataclasses.replace(self, layers=layers, barriers=barriers)
 
     def settle(self, x: Array) -> Array:
         """Returns ``x``, computed once and stored where barriers are on."""
-        on = jax.default_backend() == "cpu" if self.barriers is None else self.barriers
+        on = target_platform() == "cpu" if self.barriers is None else self.barriers
         return lax.optimization_barrier(x) if on else x
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core.rng import Rng
+from spago_jax.core.target import target_platform
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.ops.activations import positive_elu
 from spago_jax.ops.attention_band import band, band_pays, unband
@@ -210,7 +211,7 @@ def weighted_sum(weights: jax.Array, value: jax.Array) -> jax.Array:
 def flash_fits(query: jax.Array, key: jax.Array) -> bool:
     """Whether cuDNN's flash attention takes these arrays: an NVIDIA GPU, 16-bit floats, whole heads of up to 128."""
     return (
-        jax.default_backend() in ("gpu", "cuda")
+        target_platform() == "gpu"
         and query.dtype == key.dtype
         and query.dtype in (jnp.bfloat16, jnp.float16)
         and query.ndim >= 4

@@ -16,6 +16,7 @@ from jax import lax
 from jax.custom_batching import sequential_vmap
 from jax.experimental import rnn
 
+from spago_jax.core.target import target_platform
 from spago_jax.ops.recurrent_kernel import Arrays
 
 use_cudnn = jax.make_user_context(True)
@@ -38,7 +39,7 @@ def cudnn_fits(reverses: Sequence[bool], xs: jax.Array, parameters: Any, states:
     sizes = {leaf.shape for leaf in jax.tree.leaves(states)}
     return (
         use_cudnn.value
-        and jax.default_backend() in ("gpu", "cuda")
+        and target_platform() == "gpu"
         and hasattr(getattr(rnn, "gpu_rnn", None), "compute_rnn_workspace_reserve_space_sizes")
         and all(leaf.dtype == jnp.float32 for leaf in arrays)
         and all(isinstance(size, int) and size > 0 for size in xs.shape)

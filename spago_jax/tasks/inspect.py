@@ -2,6 +2,7 @@
 """Describes an experiment before it runs: config, parameters, programs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -13,6 +14,8 @@ from spago_jax.core import Precision, summary
 from spago_jax.core.devices import Devices
 from spago_jax.core.paths import map_named
 from spago_jax.core.show import amount
+from spago_jax.core.target import traced_for
+from spago_jax.models.execution import Execution, execution
 from spago_jax.train.config import dump
 from spago_jax.train.programs import Programs
 from spago_jax.train.schema import Experiment, MeshConfig
@@ -121,6 +124,13 @@ def _quiet(experiment: Experiment, devices: Sequence[Any]) -> Experiment:
     return experiment
 
 
+@contextmanager
+def _for_tpu() -> Iterator[None]:
+    """Traces for a TPU, with every layer written out: of a loop XLA would count one pass."""
+    with traced_for("tpu"), execution(Execution(layers="unroll")):
+        yield
+
+
 class _Plan:
     """The programs of an experiment for devices that are described rather than there."""
 
@@ -128,7 +138,8 @@ class _Plan:
         self.task, self.topology, self.config = task, topology, task.experiment.train
         self.devices = Devices.shaped(described, None if self.config.mesh is None else self.config.mesh.sizes())
         task.data_parts = self.devices.data
-        self.programs = Programs(task, self.devices, Precision.parse(self.config.precision), shapes_only=True)
+        with _for_tpu():
+            self.programs = Programs(task, self.devices, Precision.parse(self.config.precision), shapes_only=True)
 
     def longest(self, split: str) -> dict[str, np.ndarray]:
         """The arrays of one step, of those that a call takes, with the longest examples of a part."""
@@ -141,14 +152,16 @@ class _Plan:
         """What a step of training takes."""
         state = self._shaped(self.programs.state, self._kept)
         count = self._shaped(np.int32(1), self._kept)
-        lowered = self.programs.train.lowered(state, self._shaped(block, self._split(1)), count)
+        with _for_tpu():
+            lowered = self.programs.train.lowered(state, self._shaped(block, self._split(1)), count)
         return Estimate.of(lowered.compile(), self.topology, self.devices.size)
 
     def prediction(self, block: dict[str, np.ndarray]) -> Estimate:
         """What a step of prediction takes."""
         carry = self._shaped(self.task.objective.initial_carry(self.config.eval_batch_size), self._split(0))
         model = self._shaped(self.programs.state.model_for_evaluation(), self._kept)
-        lowered = self.programs.evaluation.lowered(model, self._shaped(block, self._split(1)), carry)
+        with _for_tpu():
+            lowered = self.programs.evaluation.lowered(model, self._shaped(block, self._split(1)), carry)
         return Estimate.of(lowered.compile(), self.topology, self.devices.size)
 
     def _shaped(self, tree: Any, where: Any) -> Any:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The programs of one experiment and their initial state: all that is compiled before training."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from spago_jax.core.devices import Devices
 from spago_jax.embeddings.store_index import row_numbers
 from spago_jax.errors import InputError
 from spago_jax.flow.unused import branch_paths, skip_unused
-from spago_jax.models.execution import Execution, execution, has_layers
+from spago_jax.models.execution import Execution, current_execution, execution, has_layers
 from spago_jax.optim import build_optimizer, plateau_update, trained_paths
 from spago_jax.optim.lazy_rows import lazy_rows
 from spago_jax.train.evaluate import fresh_carry, own_part, pad_steps, place
@@ -194,7 +195,7 @@ class Programs:
                 f"train.remat = {remat!r}: this model has no stack of transformer layers, and nothing is kept of one; "
                 "leave it out (a loop of a flow has a remat of its own)"
             )
-        return Execution(remat=remat)
+        return dataclasses.replace(current_execution(), remat=remat)
 
     def _watch(self, model: Any, trained: set[str], how: Execution) -> tuple[Measures, Program | None]:
         config, task, precision = self.config.watch, self.task, self.precision

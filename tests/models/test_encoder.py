@@ -12,6 +12,7 @@ import spago_jax as sj
 from spago_jax.core import flat
 from spago_jax.core.precision import Precision
 from spago_jax.core.rng import Rng
+from spago_jax.core.target import traced_for
 from spago_jax.errors import InputError
 from spago_jax.models.encoder import EncoderConfig, EncoderModel, config_from_huggingface
 from spago_jax.models.encoder.encoder import Encoder
@@ -80,6 +81,15 @@ def test_scanned_unrolled_and_recomputed_layers_give_the_same_numbers(kind, ways
     assert sum(float(jnp.abs(a).sum()) for a in jax.tree.leaves(slopes[0])) > 0
     for other in slopes[1:]:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), slopes[0], other)
+
+
+def test_a_program_for_another_kind_of_device_has_the_form_for_it():
+    model = EncoderModel.init(jax.random.key(0), TINY)
+    with traced_for("tpu"):
+        step = str(jax.make_jaxpr(lambda model: model.states(IDS, rng=Rng.seed(1)))(model))
+        apart = str(jax.make_jaxpr(lambda ids: model.encoder.separate()(ids))(IDS))
+    assert "scan" in step  # for training on a CPU, layers are unrolled
+    assert "optimization_barrier" not in apart  # on a CPU, there are some
 
 
 def test_layers_computed_again_take_less_memory():

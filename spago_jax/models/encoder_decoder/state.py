@@ -3,11 +3,11 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.core import Array
+from spago_jax.core.target import target_platform
 from spago_jax.ops.linear import accumulation_dtype
 
 
@@ -105,4 +105,4 @@ def held_dtype(dtype: jnp.dtype) -> jnp.dtype:
 
     XLA's CPU backend widens a whole array of such floats to write one row into it, at every token.
     """
-    return accumulation_dtype(dtype) if jax.default_backend() == "cpu" else jnp.dtype(dtype)
+    return accumulation_dtype(dtype) if target_platform() == "cpu" else jnp.dtype(dtype)
