@@ -75,23 +75,37 @@ def _flat(x: jax.Array, weight: jax.Array) -> jax.Array:
     return lax.dot_general(x, weight, (((1,), (1,)), ((), ())), preferred_element_type=accumulation_dtype(x.dtype))
 
 
+def product_over_rows(x: jax.Array, y: jax.Array) -> jax.Array:
+    """``x' y``, the sum over rows of their outer products, of which the gradient of a weight is one.
+
+    [rows, m], [rows, n] -> [m, n], in the accumulation dtype.
+
+    In 16 bits ``x`` is transposed in memory first. XLA's CPU backend multiplies such floats by the processor's own
+    instructions only where the left side is contracted along its last axis and lies in memory that way; else it
+    converts both to float32, which takes nine times as long with AMX. Flat, an array has one order in memory alone.
+
+    >>> product_over_rows(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.ones((2, 1)))
+    Array([[4.],
+           [6.]], dtype=float32)
+    """
+    wide = accumulation_dtype(x.dtype)
+    if jnp.dtype(x.dtype).itemsize > 2:
+        return lax.dot_general(x, y, (((0,), (0,)), ((), ())), preferred_element_type=wide)
+    transposed = lax.optimization_barrier(x.T.reshape(-1)).reshape(x.shape[::-1])
+    return lax.dot_general(transposed, y, (((1,), (0,)), ((), ())), preferred_element_type=wide)
+
+
 @jax.custom_vjp
 def _flat_16(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """The product in 16 bits, whose weight gradient contracts along the last axis of its left side.
-
-    The gradient that JAX derives contracts along the first; XLA's CPU backend misses AMX there and is 7 times slower.
-    """
+    """The product in 16 bits, with the quick gradient of its weight."""
     return _flat(x, weight)
 
 
 def _flat_16_backward(residuals: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, weight = residuals
-    gradient, wide = gradient.astype(x.dtype), accumulation_dtype(x.dtype)
-    dx = lax.dot_general(gradient, weight, (((1,), (0,)), ((), ())), preferred_element_type=wide)
-    dweight = lax.dot_general(
-        lax.optimization_barrier(x.T), gradient, (((1,), (0,)), ((), ())), preferred_element_type=wide
-    )
-    return dx.astype(x.dtype), dweight.T.astype(weight.dtype)
+    gradient = gradient.astype(x.dtype)
+    dx = lax.dot_general(gradient, weight, (((1,), (0,)), ((), ())), preferred_element_type=accumulation_dtype(x.dtype))
+    return dx.astype(x.dtype), product_over_rows(gradient, x).astype(weight.dtype)
 
 
 _flat_16.defvjp(lambda x, weight: (_flat(x, weight), (x, weight)), _flat_16_backward)
