@@ -3,7 +3,8 @@
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+
+from spago_jax.ops.linear import product_over_rows
 
 ONE_HOT_ROWS = 512
 """Tables of at most this many rows get their gradient by a matrix product with one-hot rows, not by a scatter."""
@@ -34,9 +35,7 @@ def _backward(residuals, gradient: jax.Array):
     flat = gradient.reshape(-1, gradient.shape[-1])
     if rows <= ONE_HOT_ROWS:
         one_hot = jax.nn.one_hot(flat_ids, rows, dtype=flat.dtype)
-        table = lax.dot_general(
-            one_hot, flat, (((0,), (0,)), ((), ())), preferred_element_type=jnp.promote_types(flat.dtype, jnp.float32)
-        )
+        table = product_over_rows(one_hot, flat)
     else:
         table = jnp.zeros((rows, flat.shape[-1]), flat.dtype).at[flat_ids].add(flat)
     return table.astype(like.dtype), None

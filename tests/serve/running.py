@@ -73,7 +73,9 @@ def openssl(*arguments: str) -> None:
 def authority(folder: Path) -> Path:
     """Makes a certificate that signs others."""
     files = ("-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem"))
-    openssl("req", "-x509", *KIND, "-days", "2", "-subj", "/CN=test authority", *files)
+    # What Python 3.13 asks of an authority.
+    uses = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl("req", "-x509", *KIND, "-days", "2", "-subj", "/CN=test authority", *uses, *files)
     return folder / "ca.pem"
 
 
@@ -81,7 +83,9 @@ def signed(folder: Path, name: str) -> tuple[Path, Path]:
     """Makes a certificate of localhost and its key, signed by the authority."""
     files = ("-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.csr"))
     openssl("req", *KIND, "-subj", f"/CN={name}", *files)
-    (folder / "ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "ext").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+    )
     openssl("x509", "-req", "-in", str(folder / f"{name}.csr"), "-CA", str(folder / "ca.pem"),
             "-CAkey", str(folder / "ca.key"), "-CAcreateserial", "-days", "2", "-extfile", str(folder / "ext"),
             "-out", str(folder / f"{name}.pem"))  # fmt: skip
