@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
+from spago_jax.core.target import target_platform
 from spago_jax.errors import InputError
 from spago_jax.ops.broadcast import over
 from spago_jax.ops.quantized import Int8Weight, int8_product, two_rows
@@ -80,19 +81,20 @@ def product_over_rows(x: jax.Array, y: jax.Array) -> jax.Array:
 
     [rows, m], [rows, n] -> [m, n], in the accumulation dtype.
 
-    In 16 bits ``x`` is transposed in memory first. XLA's CPU backend multiplies such floats by the processor's own
+    In 16 bits ``x`` is transposed in memory first, on a CPU. There XLA multiplies such floats by the processor's own
     instructions only where the left side is contracted along its last axis and lies in memory that way; else it
-    converts both to float32, which takes nine times as long with AMX. Flat, an array has one order in memory alone.
+    converts both to float32, which takes nine times as long with AMX. The axis of one product keeps XLA from folding
+    the transposition into it.
 
     >>> product_over_rows(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.ones((2, 1)))
     Array([[4.],
            [6.]], dtype=float32)
     """
     wide = accumulation_dtype(x.dtype)
-    if jnp.dtype(x.dtype).itemsize > 2:
+    if jnp.dtype(x.dtype).itemsize > 2 or target_platform() != "cpu":
         return lax.dot_general(x, y, (((0,), (0,)), ((), ())), preferred_element_type=wide)
-    transposed = lax.optimization_barrier(x.T.reshape(-1)).reshape(x.shape[::-1])
-    return lax.dot_general(transposed, y, (((1,), (0,)), ((), ())), preferred_element_type=wide)
+    transposed = lax.optimization_barrier(x.T[None])
+    return lax.dot_general(transposed, y[None], (((2,), (1,)), ((0,), (0,))), preferred_element_type=wide)[0]
 
 
 @jax.custom_vjp

@@ -1,12 +1,30 @@
 """Run by test_devices.py in a process with eight host devices: ``python train_on_devices.py CORPUS OUT``."""
 
+import json
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+
 from spago_jax.cli.main import run
+from spago_jax.compiler.topology import collective_bytes
+from spago_jax.core.devices import Devices
+from spago_jax.ops.linear import product_over_rows
+
+
+def gathers(out: Path) -> None:
+    """Writes what the devices send each other for the gradient of a weight whose rows are split among them."""
+    devices = Devices.of(8)
+    x, y = (devices.put(jnp.ones((64, n), jnp.bfloat16), devices.along(0)) for n in (4, 6))
+    whole = devices.sharding(PartitionSpec())
+    compiled = jax.jit(product_over_rows, out_shardings=whole).lower(x, y).compile()
+    (out / "product.json").write_text(json.dumps(collective_bytes(compiled.as_text())))
 
 
 def main(corpus: Path, out: Path) -> None:
+    gathers(out)
     plain = ["model.dropout=0"]
     for kind, changes in {
         "tiny": [*plain, "train.epochs=3", "model.word_dropout=0", "model.embeddings.0.unknown_rate=0",
