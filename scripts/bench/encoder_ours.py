@@ -13,7 +13,7 @@ import torch
 
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface, weight_table
-from spago_jax.models.execution import Execution
+from spago_jax.models.execution import Execution, cast_but_layers
 from spago_jax.models.quantized import quantized
 from spago_jax.models.weight_table import read_weights
 from spago_jax.tasks.predictor import BatchPredictor
@@ -93,10 +93,10 @@ def our_step(model: torch.nn.Module, ids: np.ndarray, labels: np.ndarray, precis
     held = [(ours, tx.init(ours))]
 
     def loss(model: EncoderModel) -> jax.Array:
-        if precision == "bf16":
-            model = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), model)
+        dtype = "bfloat16" if precision == "bf16" else "float32"
+        model = cast_but_layers(model, dtype)
         # Neither side draws random numbers, so this one has to be told that it trains.
-        how = Execution().resolved(separate=False, trains=True)
+        how = Execution(layer_dtype=dtype).resolved(separate=False, trains=True)
         logits = model.logits(jnp.asarray(ids, jnp.int32), execution=how).astype(jnp.float32)
         return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(labels)).mean()
 

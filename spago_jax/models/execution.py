@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from spago_jax.core import Array, Module
+from spago_jax.core.precision import Tree, cast
 from spago_jax.core.target import target_platform
 from spago_jax.errors import InputError, did_you_mean
 
@@ -39,18 +40,20 @@ class Execution:
             CPU backend may compute it anew in every consumer; other backends fuse better alone. None: on the CPU, and
             not in a scan, where they were measured to cost up to a tenth.
         attention: the ``implementation`` of ``ops.attention``; None chooses.
+        layer_dtype: what each layer is cast to where it runs, see ``cast_but_layers``; None leaves it as it is.
 
     Raises:
         InputError: for another way to run the layers, or another policy of rematerialization.
 
     >>> Execution(layers="scan", remat="full")
-    Execution(layers='scan', remat='full', barriers=None, attention=None)
+    Execution(layers='scan', remat='full', barriers=None, attention=None, layer_dtype=None)
     """
 
     layers: str | None = None
     remat: str | None = None
     barriers: bool | None = None
     attention: str | None = None
+    layer_dtype: str | None = None
 
     def __post_init__(self) -> None:
         if self.layers is not None and self.layers not in LAYERS:
@@ -103,7 +106,13 @@ def current_execution(given: Execution | None = None) -> Execution:
 
 
 class LayerStack(Module, abc.ABC):
-    """The base of modules whose layers run as an ``Execution`` says, by ``run_layers``."""
+    """The base of modules whose layers run as an ``Execution`` says, by ``run_layers``.
+
+    Attributes:
+        layers: a module whose arrays have a leading axis of layers, or a tuple of one per layer.
+    """
+
+    layers: Any
 
     @abc.abstractmethod
     def __call__(self, ids: Array, *args: Any, **inputs: Any) -> Array:
@@ -118,6 +127,24 @@ def has_layers(model: Any) -> bool:
     """
     nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, LayerStack))
     return any(isinstance(node, LayerStack) for node in nodes)
+
+
+def cast_but_layers(model: Tree, dtype: str) -> Tree:
+    """Casts the float arrays of a model, but for those of stacked layers, which an ``Execution`` casts one by one.
+
+    A layer is cut out of its stack and cast in one pass over memory. Cast as a whole first, XLA's CPU backend goes over
+    the stack, and over each layer that it cuts out, once more.
+
+    >>> cast_but_layers({"weight": jnp.zeros(3)}, "bfloat16")["weight"].dtype
+    dtype(bfloat16)
+    """
+
+    def one(node: Any) -> Any:
+        if isinstance(node, LayerStack):
+            return cast(node.replace(layers=None), dtype).replace(layers=node.layers)
+        return cast(node, dtype)
+
+    return jax.tree.map(one, model, is_leaf=lambda node: isinstance(node, LayerStack))
 
 
 def run_layers(
@@ -144,6 +171,9 @@ def run_layers(
         The last output, and [runs, ...] of all of them, or None.
     """
     separate = isinstance(stack, tuple)
+    if how.layer_dtype is not None:
+        whole, dtype = step, how.layer_dtype
+        step = lambda layer, x, number: whole(cast(layer, dtype), x, number)  # noqa: E731
     if how.resolved(separate=separate).layers == "scan":
         # A loop keeps XLA from merging the second computation with the first; unrolled, a barrier has to.
         step = step if how.remat is None else jax.checkpoint(step, prevent_cse=False, policy=_policy(how))

@@ -11,7 +11,7 @@ import optax
 from spago_jax.compiler import Program, compile
 from spago_jax.core import Array, Precision, Rng, combine, partition, with_losses
 from spago_jax.core.partition import Where
-from spago_jax.models.execution import Execution, execution
+from spago_jax.models.execution import Execution, cast_but_layers, execution
 from spago_jax.optim import current_learning_rate
 from spago_jax.train.layout import Layout
 from spago_jax.train.state import TrainState
@@ -52,15 +52,19 @@ def train_program(
     include the values that ``measures`` asks for; ``how`` says how stacks of layers run.
     """
 
+    cast_in_layers = dataclasses.replace(how or Execution(), layer_dtype=precision.compute)
+
     def one_step(state: TrainState, totals: Totals, batch: Any) -> tuple[TrainState, Totals]:
         params, rest = partition(state.model, trained)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
         def loss(params: Any) -> tuple[Array, Any]:
-            model = precision.to_compute(combine(params, rest))
-            if layout is not None:
-                model = layout.whole(model)
-            with measures.collect() as taps, execution(how or Execution()):
+            model = combine(params, rest)
+            if layout is None:
+                model = cast_but_layers(model, precision.compute)
+            else:  # cast first, arrays in parts are brought together with half the bytes
+                model = layout.whole(precision.to_compute(model))
+            with measures.collect() as taps, execution(cast_in_layers):
                 found = training_loss(objective, model, batch, state.carry, Rng(key))
             aux = found.weight.astype(jnp.float32), found.carry, measures.inside(taps)
             return found.total.astype(jnp.float32), aux

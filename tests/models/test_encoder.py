@@ -18,7 +18,7 @@ from spago_jax.models.encoder import EncoderConfig, EncoderModel, config_from_hu
 from spago_jax.models.encoder.encoder import Encoder
 from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.encoder.relative import buckets, relative_bias
-from spago_jax.models.execution import Execution, execution
+from spago_jax.models.execution import Execution, cast_but_layers, execution
 
 KINDS = ("bert", "roberta", "distilbert", "electra", "albert", "mpnet", "modernbert")
 TINY = EncoderConfig(vocabulary=20, hidden=8, layers=3, heads=2, intermediate=12, positions=12, dropout=0.1)
@@ -81,6 +81,23 @@ def test_scanned_unrolled_and_recomputed_layers_give_the_same_numbers(kind, ways
     assert sum(float(jnp.abs(a).sum()) for a in jax.tree.leaves(slopes[0])) > 0
     for other in slopes[1:]:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), slopes[0], other)
+
+
+@pytest.mark.parametrize("layers", ["unroll", "scan"])
+def test_layers_cast_one_by_one_give_the_numbers_of_a_model_cast_whole(layers):
+    model = tiny("bert")
+
+    def slopes(cast, how):
+        def loss(model):
+            states = cast(model).states(IDS, MASK, execution=how)
+            assert states.dtype == jnp.bfloat16
+            return (states.astype(jnp.float32) ** 2).mean()
+
+        return jax.jit(jax.grad(loss))(model)
+
+    whole = slopes(Precision.parse("bfloat16").to_compute, Execution(layers=layers))
+    apart = slopes(lambda model: cast_but_layers(model, "bfloat16"), Execution(layers=layers, layer_dtype="bfloat16"))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), whole, apart)
 
 
 def test_a_program_for_another_kind_of_device_has_the_form_for_it():
