@@ -46,7 +46,7 @@ if _typing.TYPE_CHECKING:
     from spago_jax.tasks.load import load_pretrained as load_pretrained
     from spago_jax.tasks.load import load_task as load_task
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded when they are first asked for, so that the import of the package stays light.
 __getattr__, __dir__ = _lazy_names(

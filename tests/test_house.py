@@ -284,3 +284,14 @@ def test_no_two_test_files_have_one_name():
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     names = [name for name in names if name != "__init__.py" and not name.startswith("__")]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_the_version_is_one():
+    """That of the package, of its metadata and of the changelog's newest section; what comes after it is unreleased."""
+    import tomllib
+
+    import spago_jax
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    released = re.findall(r"^## \[(\d[^]]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert spago_jax.__version__ == declared == released[0]
