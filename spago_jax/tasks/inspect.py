@@ -15,6 +15,7 @@ from spago_jax.core.devices import Devices
 from spago_jax.core.paths import map_named
 from spago_jax.core.show import amount
 from spago_jax.core.target import traced_for
+from spago_jax.errors import InputError
 from spago_jax.models.execution import Execution, execution
 from spago_jax.train.config import dump
 from spago_jax.train.programs import Programs
@@ -94,11 +95,19 @@ def compare_meshes(
     for choice in choices:
         task.experiment = choice
         plan = _Plan(task, topology, found)
-        found_here = plan.training(plan.longest("train"))
-        cost, devices = found_here.cost, plan.devices
+        devices, sharding = plan.devices, choice.train.sharding
         cells = (
             f"{devices.data} x {devices.size // devices.data}",
-            choice.train.sharding if isinstance(choice.train.sharding, str) else "by patterns",
+            sharding if isinstance(sharding, str) else "by patterns",
+        )
+        try:
+            found_here = plan.training(plan.longest("train"))
+        except NoRoom:  # a row that shows it is worth more than a table without the others
+            yield "| " + " | ".join((*cells, "too much", *"-" * (len(titles) - 3))) + " |"
+            continue
+        cost = found_here.cost
+        cells = (
+            *cells,
             amount(cost.peak_bytes, "B") + ("" if found_here.fits else ", too much"),
             amount(cost.flops, ""),
             amount(cost.bytes_accessed, "B"),
@@ -131,6 +140,28 @@ def _for_tpu() -> Iterator[None]:
         yield
 
 
+class NoRoom(InputError):
+    """A program needs more memory than a device has."""
+
+
+def _compiled(lowered: Any, topology: str) -> Any:
+    """Compiles, and says what to do where the compiler finds no room.
+
+    Raises:
+        NoRoom: where the program does not fit the memory of a device.
+    """
+    try:
+        return lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        said = next(line for line in str(error).splitlines() if "RESOURCE_EXHAUSTED" in line)
+        raise NoRoom(
+            f"{topology}: the program does not fit the memory of a device ({said.split('RESOURCE_EXHAUSTED: ')[-1]}); "
+            "more devices, train.remat: full, train.sharding: fsdp or a smaller train.batch_size make it smaller"
+        ) from None
+
+
 class _Plan:
     """The programs of an experiment for devices that are described rather than there."""
 
@@ -154,7 +185,7 @@ class _Plan:
         count = self._shaped(np.int32(1), self._kept)
         with _for_tpu():
             lowered = self.programs.train.lowered(state, self._shaped(block, self._split(1)), count)
-        return Estimate.of(lowered.compile(), self.topology, self.devices.size)
+        return Estimate.of(_compiled(lowered, self.topology), self.topology, self.devices.size)
 
     def prediction(self, block: dict[str, np.ndarray]) -> Estimate:
         """What a step of prediction takes."""
@@ -162,7 +193,7 @@ class _Plan:
         model = self._shaped(self.programs.state.model_for_evaluation(), self._kept)
         with _for_tpu():
             lowered = self.programs.evaluation.lowered(model, self._shaped(block, self._split(1)), carry)
-        return Estimate.of(lowered.compile(), self.topology, self.devices.size)
+        return Estimate.of(_compiled(lowered, self.topology), self.topology, self.devices.size)
 
     def _shaped(self, tree: Any, where: Any) -> Any:
         return map_named(

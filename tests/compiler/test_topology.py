@@ -12,6 +12,7 @@ from helpers import refuses
 
 from spago_jax.cli.main import run
 from spago_jax.compiler.topology import CHIPS, Estimate, chip_of, collective_bytes, described_devices, sent_bytes
+from spago_jax.tasks.inspect import NoRoom, _compiled
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "digits-mlp.yaml"
 HLO = """
@@ -75,6 +76,25 @@ def test_the_least_time_is_that_of_the_slowest_part():
     found = chip_of("v5e:4x4").seconds(2.0 * n**3, 12.0 * n**2, 0.0)
     assert found == {"compute": 2 * n**3 / 197e12, "memory": 12 * n**2 / 819e9, "links": 0.0}
     assert CHIPS["v5p"].flops == 459e12
+
+
+def test_a_program_without_room_is_refused_with_ways_out():
+    """The message is that of libtpu for BERT-base on a slice of v5e."""
+
+    class Lowered:
+        def compile(self):
+            raise jax.errors.JaxRuntimeError(
+                "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries (17.60G) "
+                "exceeds available HBM (15.75G).\n\nmore"
+            )
+
+    with refuses(
+        "v5e:4x4: the program does not fit the memory of a device (Ran out of memory on HBM, the total memory required "
+        "for HLO temporaries (17.60G) exceeds available HBM (15.75G).); more devices, train.remat: full, "
+        "train.sharding: fsdp or a smaller train.batch_size make it smaller",
+        NoRoom,
+    ):
+        _compiled(Lowered(), "v5e:4x4")
 
 
 @pytest.mark.slow
