@@ -338,7 +338,7 @@ def _hush() -> None:
     if getattr(before, "hushes_closed_loops", False):
         return
 
-    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         if not (unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"):
             before(unraisable)
 

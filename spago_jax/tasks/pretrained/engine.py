@@ -141,13 +141,14 @@ def make_engine(pretrained: Pretrained, runtime: str, quantize: str | None, *, p
     """
     model = pretrained.model
     if runtime == "auto":
-        runtime = _faster(model, quantize, places=places)
+        # An encoder-decoder has no choice.
+        runtime = _faster(model, quantize, places=places) if isinstance(model, EncoderModel) else "xla"
     if runtime == "onnxruntime":
         return OnnxEngine(model, quantize=quantize, places=places)
     return XlaEngine(model, quantize=quantize)
 
 
-def _faster(model: Model, quantize: str | None, *, places: bool) -> str:
+def _faster(model: EncoderModel, quantize: str | None, *, places: bool) -> str:
     try:
         onnx = OnnxEngine(model, quantize=quantize, places=places)
     except InputError:  # it has no choice, so there is nothing to measure

@@ -18,13 +18,13 @@ _CALLS = 3
 FILE = "runtimes.json"
 
 
-def fastest(calls: Mapping[str, Callable[[], Call]], key: str, longest: int | None) -> str:
+def fastest(calls: Mapping[str, Callable[[], Call]], key: str, longest: int) -> str:
     """Returns the name of the faster way to run a model.
 
     Args:
         calls: by name, what makes the function of a batch with ``ids``, ``types``, ``lengths`` and ``at``.
         key: of the model's shape; the answer is kept under it and this machine's processor.
-        longest: the most pieces of a row; None: any number.
+        longest: the most pieces of a row.
     """
     path = cache_root() / FILE
     full_key = f"{_machine()}; {key}"
@@ -45,11 +45,11 @@ def fastest(calls: Mapping[str, Callable[[], Call]], key: str, longest: int | No
     return chosen
 
 
-def _seconds(call: Call, longest: int | None) -> list[float]:
+def _seconds(call: Call, longest: int) -> list[float]:
     """The best time of some calls, in each of the shapes."""
     found = []
     for rows, time_steps in _SHAPES:
-        size = time_steps if longest is None else min(time_steps, longest)
+        size = min(time_steps, longest)
         zeros = np.zeros((rows, size), np.int32)
         batch: dict[str, Any] = {"ids": zeros, "types": zeros, "lengths": np.full(rows, size, np.int32)}
         batch["at"] = np.zeros((rows, 1), np.int32)
