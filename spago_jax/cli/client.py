@@ -156,7 +156,7 @@ def _tokens(answer: dict[str, Any], *, merge: bool, drop: bool) -> list[dict[str
     return [token for token in found if not (drop and token["label"] == "O")]
 
 
-def _written(found: Any, output: Output) -> str:
+def _written(found: object, output: Output) -> str:
     if output is Output.json:
         return json.dumps(found, ensure_ascii=False) + "\n"
     import yaml

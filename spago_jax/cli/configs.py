@@ -2,11 +2,14 @@
 """`spago-jax configs`: everything that can be set, with defaults and meaning, read off the schema itself."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from spago_jax.cli.app import app
+
+if TYPE_CHECKING:
+    from spago_jax.train.task import Task
 
 
 @app.command()
@@ -23,13 +26,13 @@ def configs(
         print(line)
 
 
-def _particular(task: Any) -> Iterator[str]:
+def _particular(task: "type[Task]") -> Iterator[str]:
     """Data of each format, model, and the keys of `train` that only some tasks have."""
     from spago_jax.cli.schema_text import first_sentence, section_lines
     from spago_jax.train.schema import TrainConfig
 
     for reader in task.readers:
-        name = reader.model_fields["format"].annotation.__args__[0]
+        name = get_args(reader.model_fields["format"].annotation)[0]
         yield f"data (format: {name}, for task: {task.name}): {first_sentence(reader)}"
         yield from section_lines(reader, "data.", skip=["format"])
         yield ""

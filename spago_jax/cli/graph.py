@@ -12,8 +12,11 @@ from spago_jax.errors import InputError
 
 if TYPE_CHECKING:
     from spago_jax.compiler.graph import Graph
+    from spago_jax.core import Array, Module
+    from spago_jax.core.tree import PyTree
     from spago_jax.flow import Network
-    from spago_jax.train.task import Task
+    from spago_jax.train.state import TrainState
+    from spago_jax.train.task import Batch, Task
 
 
 class Which(enum.StrEnum):
@@ -170,7 +173,7 @@ def _eval(task: "Task") -> "Graph":
     objective, precision = task.objective, Precision.parse(task.experiment.train.precision)
     split = next((name for name in task.splits() if name != "train"), "train")
 
-    def evaluate(model: Any, batch: Any, carry: Any) -> Any:
+    def evaluate(model: "Module", batch: "Batch", carry: "PyTree") -> Any:
         model = precision.to_compute(model)
         outputs, carry = objective.predict(model, batch, carry)
         return objective.measure(model, batch, outputs), carry
@@ -192,7 +195,7 @@ def _train(task: "Task") -> "Graph":
     programs = Programs(task, Devices.of(1), Precision.parse(task.experiment.train.precision))
     block = {name: array[:1] for name, array in _block(task, "train", training=True).items()}
 
-    def train(state: Any, batch: Any) -> Any:
+    def train(state: "TrainState", batch: "Batch") -> Any:
         return programs.train.function(state, batch, np.int32(1))
 
     return graph(train, programs.state, block, name=f"{task.experiment.name}: train")
@@ -208,7 +211,7 @@ def _loss(task: "Task") -> "Graph":
 
     objective, precision = task.objective, Precision.parse(task.experiment.train.precision)
 
-    def loss(model: Any, batch: Any, carry: Any, key: Any) -> Any:
+    def loss(model: "Module", batch: "Batch", carry: "PyTree", key: "Array") -> Any:
         rng = Rng(jax.random.wrap_key_data(key))
         found = training_loss(objective, precision.to_compute(model), batch, carry, rng)
         return (found.total / jnp.maximum(found.weight, 1e-8)).astype(jnp.float32)

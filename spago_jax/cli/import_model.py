@@ -160,7 +160,7 @@ def _table(facts: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}{_line(value)}" for name, value in shown.items() if name != "untied" or value)
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     if isinstance(value, list):
         more = f", and {len(value) - _SHOWN} more" if len(value) > _SHOWN else ""
         return f"{len(value)}: {', '.join(value[:_SHOWN])}{more}" if value else "none"

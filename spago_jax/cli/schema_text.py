@@ -38,7 +38,7 @@ def section_lines(schema: type[BaseModel], prefix: str, skip: Sequence[str] = ()
             yield from section_lines(cls, f"{key}{several}{label}.", skip=own)
 
 
-def sections(annotation: Any) -> list[type[BaseModel]]:
+def sections(annotation: object) -> list[type[BaseModel]]:
     """Returns the sections that a type may be, or be a list of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
@@ -52,7 +52,7 @@ def first_sentence(schema: type[BaseModel]) -> str:
     return (schema.__doc__ or "").strip().splitlines()[0]
 
 
-def type_text(annotation: Any, limits: Sequence[Any] = (), *, file: bool = False) -> str:
+def type_text(annotation: object, limits: Sequence[Any] = (), *, file: bool = False) -> str:
     """Returns a type with its limits in words.
 
     >>> type_text(int | None, [annotated_types.Ge(1)]), type_text(float, [annotated_types.Ge(0), annotated_types.Lt(1)])
@@ -114,7 +114,7 @@ def _names_file(name: str, field: FieldInfo, prefix: str) -> bool:
     return in_data or said[0] == "file"
 
 
-def _is_list(annotation: Any) -> bool:
+def _is_list(annotation: object) -> bool:
     if get_origin(annotation) is tuple:
         return True
     return any(_is_list(inner) for inner in get_args(annotation) if get_origin(annotation) is not Literal)

@@ -147,7 +147,7 @@ def _defaults() -> dict[str, Any]:
     return {"models": models, "collections": collections}
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: object) -> str:
     import json
 
     return json.dumps(value)

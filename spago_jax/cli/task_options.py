@@ -94,7 +94,7 @@ def _pairs(arguments: Sequence[str], fields: Mapping[str, Any]) -> Iterator[tupl
         yield name, value
 
 
-def _is_list(annotation: Any) -> bool:
+def _is_list(annotation: object) -> bool:
     parts = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     return any(typing.get_origin(part) is tuple or "tuple" in str(part) for part in parts)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`spago-jax tasks`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -41,5 +41,5 @@ def tasks(name: Annotated[str | None, typer.Argument(help="One task, with its op
         print(f"\nIt can be trained too: `spago-jax configs {name}` lists the settings.")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)

@@ -14,6 +14,7 @@ from spago_jax.compiler.bucket_sizes import choose_buckets, padding_waste
 from spago_jax.compiler.jaxprs import ClosedJaxpr
 from spago_jax.compiler.padded import misplaced
 from spago_jax.compiler.spec import Spec
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Buckets:
         return fitted
 
 
-def pad_argument(spec: Spec, value: Any, sizes: Mapping[str, int]) -> Any:
+def pad_argument(spec: Spec, value: PyTree, sizes: Mapping[str, int]) -> Any:
     """Pads one argument with zeros up to ``sizes``; on the host for NumPy and for arrays that lie there."""
     target = spec.shape(sizes)
     if np.shape(value) == target:
@@ -96,7 +97,7 @@ def pad_argument(spec: Spec, value: Any, sizes: Mapping[str, int]) -> Any:
     return np.pad(np.asarray(value), widths)
 
 
-def cut(leaf: Any, goal: tuple[int, ...]) -> Any:
+def cut(leaf: Any, goal: tuple[int, ...]) -> object:
     """Returns the first ``goal`` of an array; on the host where the array lies there."""
     if leaf.shape == goal:
         return leaf

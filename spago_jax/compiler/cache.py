@@ -6,7 +6,6 @@ import os
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -86,7 +85,7 @@ class CompileCounter:
 
     compilations: int = 0
     seconds: float = 0.0
-    _lock: Any = dataclasses.field(default_factory=threading.Lock, repr=False, compare=False)
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __enter__(self) -> "CompileCounter":
         jax.monitoring.register_event_duration_secs_listener(self._listen)

@@ -8,13 +8,14 @@ from typing import Any
 import jax
 
 from spago_jax.core.paths import path_name
+from spago_jax.core.tree import PyTree
 
 
 class DonationWarning(UserWarning):
     """Some donated memory could not be reused; it is freed after the call all the same."""
 
 
-def unused_donations(arguments: Mapping[str, Any], donated: Iterable[str], output: Any) -> list[str]:
+def unused_donations(arguments: Mapping[str, Any], donated: Iterable[str], output: PyTree) -> list[str]:
     """Returns the donated arrays for which no output of the same shape and dtype is left, as ``path: dtype[shape]``.
 
     >>> unused_donations({"state": [jnp.ones(2), jnp.ones(3)]}, ["state"], jnp.ones(2))

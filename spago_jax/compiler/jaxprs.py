@@ -41,6 +41,7 @@ __all__ = [
     "run",
     "scan_loop",
     "scope",
+    "shape_of",
     "subprograms",
     "trace",
     "used_equations",
@@ -85,6 +86,11 @@ def subprograms(eqn: JaxprEqn) -> dict[str, ClosedJaxpr]:
             if isinstance(item, ClosedJaxpr):
                 found[f"{name}.{index}" if several else name] = item
     return found
+
+
+def shape_of(aval: object) -> tuple[int, ...]:
+    """Returns the shape of an abstract value; empty for what is not an array."""
+    return tuple(getattr(aval, "shape", ()))
 
 
 def call_body(eqn: JaxprEqn, *, custom: bool = True, remat: bool = True) -> ClosedJaxpr | None:

@@ -2,7 +2,7 @@
 """A call through buckets: the arguments are padded to a compiled size, and the outputs are cut back."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.buckets import Buckets, OutputAxes, Shapes, cut, output_shapes, pad_argument
 from spago_jax.compiler.spec import Spec
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 
 
@@ -96,7 +97,7 @@ class Padding:
 
     # -- the way back ----------------------------------------------------------------------------------------------
 
-    def _crop(self, output: Any, arguments: Mapping[str, Any], sizes: dict[str, int], fitted: dict[str, int]) -> Any:
+    def _crop(self, output: PyTree, arguments: Mapping[str, Any], sizes: dict[str, int], fitted: dict[str, int]) -> Any:
         leaves, treedef = jax.tree.flatten(output)
         key = self._key(arguments, sizes)
         real = tuple(leaf.shape for leaf in leaves)
@@ -143,7 +144,7 @@ class Padding:
                         f"the program, or call it at the sizes of a bucket"
                     )
 
-    def _exact_shapes(self, key: Any, arguments: Mapping[str, Any], sizes: dict[str, int]) -> Shapes:
+    def _exact_shapes(self, key: Hashable, arguments: Mapping[str, Any], sizes: dict[str, int]) -> Shapes:
         if key not in self._exact:
             try:
                 self._exact[key] = output_shapes(self._traced(arguments, sizes))
@@ -171,7 +172,7 @@ class Padding:
         return jaxprs.trace(apply, moving)[0]
 
 
-def struct_of(leaf: Any) -> Any:
+def struct_of(leaf: object) -> Any:
     """What JAX knows of an array while it traces: shape, dtype, and whether it came from a Python number."""
     if not hasattr(leaf, "dtype"):
         return leaf
@@ -179,6 +180,6 @@ def struct_of(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=getattr(aval, "weak_type", False))
 
 
-def _array(value: Any, spec: Spec) -> Any:
+def _array(value: object, spec: Spec) -> Any:
     """Makes an array of the spec's dtype of a list of numbers."""
     return value if hasattr(value, "dtype") else np.asarray(value, spec.dtype)

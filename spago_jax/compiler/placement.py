@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 from spago_jax.core.paths import path_name
 from spago_jax.errors import InputError, did_you_mean
@@ -80,7 +80,7 @@ class Placement:
     def put(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments on their devices; ``ShapeDtypeStruct`` get the sharding written in."""
 
-        def one(leaf: Any, sharding: Any) -> Any:
+        def one(leaf: object, sharding: Sharding | None) -> Any:
             if isinstance(leaf, jax.ShapeDtypeStruct):
                 return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding, weak_type=leaf.weak_type)
             return jax.device_put(leaf, sharding)
@@ -103,5 +103,5 @@ def _axes(spec: PartitionSpec) -> list[str]:
     return [axis for part in spec if part is not None for axis in ((part,) if isinstance(part, str) else part)]
 
 
-def _as_array(leaf: Any) -> Any:
+def _as_array(leaf: object) -> Any:
     return leaf if hasattr(leaf, "shape") else jax.numpy.asarray(leaf)

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from jax.stages import Compiled, Lowered
 
 from spago_jax.compiler.buckets import Buckets
 from spago_jax.compiler.cache import cache_by_default
@@ -22,11 +23,12 @@ from spago_jax.compiler.donation import DonationWarning, unused_donations
 from spago_jax.compiler.padding import Padding, struct_of
 from spago_jax.compiler.peaks import Timing, measured_peaks, profile_calls, time_calls
 from spago_jax.compiler.placement import Placement, Rules
-from spago_jax.compiler.report import Cost, Report
+from spago_jax.compiler.report import Cost, Report, text_of
 from spago_jax.compiler.signature import RetraceError, Signature, retrace_error
 from spago_jax.compiler.spec import Spec
 from spago_jax.compiler.spec import spec as read_spec
 from spago_jax.core.process_bound import ProcessBound
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 
 
@@ -97,7 +99,7 @@ class Program(ProcessBound):
             args, kwargs = bound.args, bound.kwargs
         return self._jit(*args, **kwargs)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
         """As a method of a class (``@sj.compile`` over ``def``), the object is the first argument."""
         return self if instance is None else types.MethodType(self, instance)
 
@@ -129,7 +131,7 @@ class Program(ProcessBound):
 
         return finish
 
-    def lowered(self, *args: Any, **kwargs: Any) -> Any:
+    def lowered(self, *args: Any, **kwargs: Any) -> Lowered:
         """JAX's ``Lowered``, which can show StableHLO and compile; of the first signature where nothing is given."""
         if not args and not kwargs:
             args = self.arguments()
@@ -232,7 +234,7 @@ class Program(ProcessBound):
 
     def hlo(self, *args: Any) -> str:
         """The program as XLA runs it, after fusion and layout; of the first signature when no arguments are given."""
-        return self.lowered(*args).compile().as_text()
+        return text_of(self.lowered(*args).compile())
 
     def time(self, *args: Any, n: int = 10, **kwargs: Any) -> Timing:
         """Times ``n`` calls, each until its result is computed; donated arguments are copied before the clock starts.
@@ -261,7 +263,7 @@ class Program(ProcessBound):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _cost(self, compiled: Any, signature: Signature, seconds: float, reason: str) -> Cost:
+    def _cost(self, compiled: Compiled, signature: Signature, seconds: float, reason: str) -> Cost:
         partitioned = self._placement is not None
         return Cost.of(compiled, signature.inputs(), seconds, reason, partitioned=partitioned)
 
@@ -310,7 +312,7 @@ class Program(ProcessBound):
             raise retrace_error(self.name, seen, signature)
         return signature
 
-    def _check_donation(self, arguments: dict[str, Any], output: Any) -> None:
+    def _check_donation(self, arguments: dict[str, Any], output: PyTree) -> None:
         self._not_reused = unused_donations(arguments, self._donate, output)
         if self._not_reused:
             warnings.warn(
@@ -450,7 +452,7 @@ def _name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _jax_accepts(output: Any) -> bool:
+def _jax_accepts(output: PyTree) -> bool:
     try:
         for leaf in jax.tree.leaves(output):
             jax.typeof(leaf)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.stages import Compiled
 
 from spago_jax.compiler.peaks import Peaks
 from spago_jax.compiler.placement import count_collectives
@@ -29,7 +30,7 @@ class Cost:
     collectives: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, compiled: Any, inputs: str, seconds: float, reason: str, *, partitioned: bool = False) -> "Cost":
+    def of(cls, compiled: Compiled, inputs: str, seconds: float, reason: str, *, partitioned: bool = False) -> "Cost":
         """Reads the cost and memory analysis of a ``jax.stages.Compiled``; a backend may lack either.
 
         The collectives are counted where the program is ``partitioned`` over devices.
@@ -57,8 +58,13 @@ class Cost:
             donated_bytes=size("alias_size_in_bytes"),
             compile_seconds=seconds,
             reason=reason,
-            collectives=count_collectives(compiled.as_text()) if partitioned else {},
+            collectives=count_collectives(text_of(compiled)) if partitioned else {},
         )
+
+
+def text_of(compiled: Compiled) -> str:
+    """Returns a program as XLA runs it; empty where the backend has no text of it."""
+    return compiled.as_text() or ""
 
 
 def _asked(question: Callable[[], Any]) -> Any:

@@ -26,7 +26,7 @@ class Signature:
     """
 
     avals: tuple[tuple[str, str], ...]
-    structure: Any
+    structure: object
     settings: tuple[tuple[str, str], ...] = dataclasses.field(compare=False, default=())
 
     @classmethod
@@ -95,7 +95,7 @@ def _describe(leaf: Any) -> str:
     return f"{weak}{aval.dtype.name}[{', '.join(map(str, aval.shape))}]"
 
 
-def _settings(node: Any, path: str) -> Iterator[tuple[str, str]]:
+def _settings(node: object, path: str) -> Iterator[tuple[str, str]]:
     """The static fields of every Module (and of any dataclass that JAX knows) below a node."""
     if isinstance(node, type):
         return
@@ -121,6 +121,6 @@ def _settings(node: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _settings(value, f"{path}.{key}" if path else str(key))
 
 
-def _short(value: Any, limit: int = 80) -> str:
+def _short(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax.stages import Compiled
 
-from spago_jax.compiler.report import Cost
+from spago_jax.compiler.report import Cost, text_of
 from spago_jax.core.show import amount
 from spago_jax.errors import InputError, did_you_mean
 
@@ -179,10 +180,10 @@ class Estimate:
     seconds: dict[str, float]
 
     @classmethod
-    def of(cls, compiled: Any, topology: str, devices: int) -> "Estimate":
+    def of(cls, compiled: Compiled, topology: str, devices: int) -> "Estimate":
         """Reads a ``jax.stages.Compiled``."""
         chip, cost = chip_of(topology), Cost.of(compiled, "", 0.0, "")
-        hlo = compiled.as_text()
+        hlo = text_of(compiled)
         sent = sent_in(hlo, devices)
         seconds = chip.seconds(cost.flops, cost.bytes_accessed, sent)
         return cls(chip, cost, collective_bytes(hlo), sent, hlo.count(" while("), seconds)

@@ -163,7 +163,7 @@ def _check_static(name: str, value: Any) -> None:
         raise DefinitionError(f"{name} = {value!r} differs from itself, so every call would be traced anew; use None.")
 
 
-def _has_array(value: Any) -> bool:
+def _has_array(value: object) -> bool:
     return any(isinstance(leaf, _ARRAYS) for leaf in jax.tree.leaves(value))
 
 
@@ -193,7 +193,7 @@ def _own_annotations(cls: type) -> dict[str, Any]:
     return {name: _evaluated(annotation, names) for name, annotation in raw.items()}
 
 
-def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+def _evaluated(annotation: object, names: dict[str, Any]) -> Any:
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
@@ -204,13 +204,13 @@ def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
         return annotation
 
 
-def _is_classvar(annotation: Any) -> bool:
+def _is_classvar(annotation: object) -> bool:
     if isinstance(annotation, str):
         return re.match(r"(\w+\.)*ClassVar\b", annotation.strip()) is not None
     return annotation is typing.ClassVar or typing.get_origin(annotation) is typing.ClassVar
 
 
-def _holds(annotation: Any, kinds: tuple[type, ...], names: frozenset[str]) -> bool:
+def _holds(annotation: object, kinds: tuple[type, ...], names: frozenset[str]) -> bool:
     """Whether the annotation allows nothing but the given kinds (None, unions and containers seen through)."""
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
@@ -261,7 +261,7 @@ def _last_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _text(annotation: Any) -> str:
+def _text(annotation: object) -> str:
     if isinstance(annotation, str):
         return annotation
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:

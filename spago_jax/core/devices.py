@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 AXIS, MODEL = "data", "model"
@@ -144,7 +145,7 @@ class Devices:
         """Where an array lies that is split so."""
         return NamedSharding(self.mesh, spec)
 
-    def put(self, tree: Tree, specs: Any) -> Tree:
+    def put(self, tree: Tree, specs: PyTree) -> Tree:
         """A tree on the devices, each array split as its partition says; one partition may be that of all.
 
         With several processes each has the same arrays, and keeps its part of them.
@@ -215,7 +216,7 @@ class Devices:
         return jax.device_get(tree)
 
 
-def _is_spec(node: Any) -> bool:
+def _is_spec(node: object) -> bool:
     return isinstance(node, PartitionSpec)
 
 

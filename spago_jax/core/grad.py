@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from spago_jax.core.partition import Where, chosen, combine, partition, trainable
 from spago_jax.core.paths import flat
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 
@@ -44,10 +45,10 @@ def value_and_grad(
     """
 
     @wraps(loss)
-    def wrapped(model: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapped(model: PyTree, *args: Any, **kwargs: Any) -> Any:
         active, rest = partition(model, lambda model: _differentiable(model, wrt))
 
-        def inner(active: Any) -> Any:
+        def inner(active: PyTree) -> Any:
             return loss(combine(active, rest), *args, **kwargs)
 
         return jax.value_and_grad(inner, has_aux=has_aux)(active)
@@ -55,7 +56,7 @@ def value_and_grad(
     return wrapped
 
 
-def _differentiable(model: Any, wrt: "Where | str | Iterable[str]") -> set[str]:
+def _differentiable(model: PyTree, wrt: "Where | str | Iterable[str]") -> set[str]:
     paths = chosen(model, wrt)
     if callable(wrt):
         return {path for path, leaf in flat(model).items() if path in paths and _is_float(leaf)}
@@ -66,5 +67,5 @@ def _differentiable(model: Any, wrt: "Where | str | Iterable[str]") -> set[str]:
     return found
 
 
-def _is_float(leaf: Any) -> bool:
+def _is_float(leaf: object) -> bool:
     return bool(jnp.issubdtype(jax.dtypes.result_type(leaf), jnp.inexact))

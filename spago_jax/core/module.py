@@ -111,7 +111,7 @@ def _lines(parts: list[str], indent: int) -> str:
     return "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent
 
 
-def _contains_module(value: Any) -> bool:
+def _contains_module(value: object) -> bool:
     if isinstance(value, dict):
         value = tuple(value.values())
     if isinstance(value, tuple | list):

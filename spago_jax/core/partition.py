@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 import jax
 
 from spago_jax.core.paths import map_named, match_paths, roles
+from spago_jax.core.tree import PyTree
 
 Tree = TypeVar("Tree")
 Where = Callable[[Any], "set[str]"]
 """Chooses arrays of a model: takes the model, returns the set of their paths."""
 
 
-def trainable(model: Any) -> set[str]:
+def trainable(model: PyTree) -> set[str]:
     """The paths of all arrays that are trained: float arrays that are not buffers."""
     return {path for path, role in roles(model).items() if role.trainable}
 
@@ -32,7 +33,7 @@ def freeze(*patterns: str) -> Where:
     return lambda model: trainable(model) - match_paths(model, patterns, where="freeze pattern")
 
 
-def chosen(model: Any, where: "Where | str | Iterable[str]") -> set[str]:
+def chosen(model: PyTree, where: "Where | str | Iterable[str]") -> set[str]:
     """The paths that ``where`` chooses: a function of the model, a path pattern, or several."""
     return where(model) if callable(where) else match_paths(model, where)
 
@@ -53,7 +54,7 @@ def combine(first: Tree, second: Tree) -> Tree:
     return jax.tree.map(lambda a, b: b if a is None else a, first, second, is_leaf=lambda leaf: leaf is None)
 
 
-def labels(model: Any, rules: "Iterable[tuple[str, str]]", default: str = "default") -> Callable[[Any], Any]:
+def labels(model: PyTree, rules: "Iterable[tuple[str, str]]", default: str = "default") -> Callable[[Any], Any]:
     """A label for each array, as the function that optax expects: the first rule ``(pattern, label)`` that fits.
 
     A Module is callable, so optax would *call* a tree of labels; hence a function that returns the tree.

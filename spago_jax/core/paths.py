@@ -12,12 +12,13 @@ import numpy as np
 
 from spago_jax.core.definition import DECAY, ROLE, Role
 from spago_jax.core.module import Module
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 
 Tree = TypeVar("Tree")
 
 
-def _key_name(key: Any) -> str:
+def _key_name(key: object) -> str:
     for attribute in ("name", "key", "idx"):
         if hasattr(key, attribute):
             return str(getattr(key, attribute))
@@ -29,7 +30,7 @@ def path_name(path: Iterable[Any]) -> str:
     return ".".join(_key_name(key) for key in path)
 
 
-def flat(model: Any) -> dict[str, Any]:
+def flat(model: PyTree) -> dict[str, Any]:
     """Every array of a model (or any pytree) by its dotted path, in the order of its fields.
 
     Raises:
@@ -82,7 +83,7 @@ def unflat(model: Tree, arrays: Mapping[str, Any], *, partial: bool = False) -> 
     return jax.tree_util.tree_unflatten(treedef, new)
 
 
-def roles(model: Any) -> dict[str, Role]:
+def roles(model: PyTree) -> dict[str, Role]:
     """The role of every array by path: trained or not, shrunk by weight decay or not.
 
     An integer or boolean array is never trainable; all that hangs under a ``buffer()`` field is a buffer.
@@ -90,7 +91,7 @@ def roles(model: Any) -> dict[str, Role]:
     return {path_name(path): _role(model, path, leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(model)[0]}
 
 
-def _role(model: Any, path: Iterable[Any], leaf: Any) -> Role:
+def _role(model: PyTree, path: Iterable[Any], leaf: object) -> Role:
     trainable = jnp.issubdtype(jax.dtypes.result_type(leaf), jnp.inexact)
     decay = True
     node = model
@@ -107,7 +108,7 @@ def _metadata(cls: type) -> dict[str, Mapping[str, Any]]:
     return {field.name: field.metadata for field in dataclasses.fields(cls)}
 
 
-def _child(node: Any, key: Any) -> Any:
+def _child(node: PyTree, key: Any) -> Any:
     if hasattr(key, "name"):
         return getattr(node, key.name, None)
     if isinstance(key, jax.tree_util.FlattenedIndexKey):
@@ -126,7 +127,7 @@ def matches(path: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(path, pattern) or path.startswith(pattern + ".")
 
 
-def match_paths(model: Any, patterns: str | Iterable[str], *, where: str = "pattern") -> set[str]:
+def match_paths(model: PyTree, patterns: str | Iterable[str], *, where: str = "pattern") -> set[str]:
     """The paths of a model that any of the patterns covers.
 
     Raises:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Objects that belong to their process: copied by reference, as functions are, and never pickled."""
 
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self, SupportsIndex
 
 from spago_jax.errors import InputError
 
@@ -21,7 +21,7 @@ class ProcessBound:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuses to be pickled.
 
         Raises:

@@ -6,11 +6,14 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
 from spago_jax.core.taps import listening, tap_module
+
+if TYPE_CHECKING:
+    from spago_jax.core.module import Module
 
 
 class _Active(threading.local):
@@ -37,7 +40,7 @@ def _scoped(method: Callable[..., Any]) -> Callable[..., Any]:
     is_call = method.__name__ == "__call__"
 
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self: "Module", *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         active = _active.modules
         if active and active[-1] is self:
@@ -58,7 +61,7 @@ def _scoped(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _place(module: Any) -> tuple[str, str]:
+def _place(module: "Module") -> tuple[str, str]:
     """The name of a module that is called now, and the path of the active module that has it or that calls it."""
     active, paths = _active.modules, _active.paths
     for outer, path in zip(reversed(active), reversed(paths), strict=True):
@@ -67,7 +70,7 @@ def _place(module: Any) -> tuple[str, str]:
     return type(module).__name__, paths[-1] if paths else ""
 
 
-def _path_below(outer: Any, module: Any) -> str:
+def _path_below(outer: object, module: "Module") -> str:
     """The path of ``module`` among the fields of ``outer``, or "" where it is not there."""
     if dataclasses.is_dataclass(outer):
         children = [(field.name, getattr(outer, field.name, None)) for field in dataclasses.fields(outer)]

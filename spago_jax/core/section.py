@@ -22,7 +22,7 @@ DataPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute)]
 """A path that is made absolute when a config is read, so that a run finds its data from any folder."""
 
 
-def one_or_more(value: Any) -> Any:
+def one_or_more(value: object) -> Any:
     """Returns a list of texts as it is, and one text as a list of itself: it is not a list of its letters.
 
     >>> one_or_more("encoder"), one_or_more(["a", "b"])

@@ -3,14 +3,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 _LARGE = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _SMALL = ((1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
-def finite(value: Any) -> float | None:
+def finite(value: object) -> float | None:
     """The number, or None for what is not a finite number.
 
     >>> finite(3), finite(float("nan")), finite(None), finite(True)
@@ -21,7 +20,7 @@ def finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def score(value: Any) -> str:
+def score(value: object) -> str:
     """A score or a loss: four decimals, or four digits when it is large or small.
 
     >>> score(0.93127), score(12.34567), score(1234.5), score(0.000012345), score(None)
@@ -38,7 +37,7 @@ def score(value: Any) -> str:
     return f"{number:.4f}" if size >= 1e-3 or size == 0 else f"{number:.3e}"
 
 
-def count(value: Any) -> str:
+def count(value: object) -> str:
     """A whole number with separators between thousands; empty for what is not a number.
 
     >>> count(1234567), count(None)
@@ -48,7 +47,7 @@ def count(value: Any) -> str:
     return "" if number is None else f"{number:,.0f}"
 
 
-def amount(value: Any, unit: str = "") -> str:
+def amount(value: object, unit: str = "") -> str:
     """Three digits with a metric prefix; empty for what is not a number.
 
     Seconds also have prefixes below one.

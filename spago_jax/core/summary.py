@@ -3,10 +3,10 @@
 
 import dataclasses
 import math
-from typing import Any
 
 from spago_jax.core.paths import flat, roles
 from spago_jax.core.show import text_table
+from spago_jax.core.tree import PyTree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Row:
     role: str
 
 
-def rows(model: Any) -> list[Row]:
+def rows(model: PyTree) -> list[Row]:
     """The table of a model's arrays, in the order of its fields."""
     out = []
     role = roles(model)
@@ -33,12 +33,12 @@ def rows(model: Any) -> list[Row]:
     return out
 
 
-def count_parameters(model: Any) -> int:
+def count_parameters(model: PyTree) -> int:
     """The number of trainable numbers in a model."""
     return sum(row.count for row in rows(model) if row.role != "buffer")
 
 
-def summary(model: Any) -> str:
+def summary(model: PyTree) -> str:
     """The table as text, with totals.
 
     >>> import spago_jax as sj

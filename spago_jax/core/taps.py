@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import get_opaque_trace_state
 
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 Value = TypeVar("Value")
@@ -41,7 +42,7 @@ class Collector(dict[str, Any]):
         self.wants_modules = modules
         self._trace = get_opaque_trace_state()
 
-    def take(self, kind: str, name: str, value: Any) -> bool:
+    def take(self, kind: str, name: str, value: PyTree) -> bool:
         """Keeps a value of the trace that this collector was opened in, and says whether it is one.
 
         A second value of a name takes the place of the first; an auxiliary loss is added to it.
@@ -85,7 +86,7 @@ def tap(name: str, value: Value) -> Value:
     return value
 
 
-def _hand_out(name: str, value: Any) -> None:
+def _hand_out(name: str, value: PyTree) -> None:
     is_loss = name.startswith(LOSS)
     kept = claimed = False
     for collector in reversed(_open.collectors):
@@ -138,7 +139,7 @@ def _opened(collector: Collector) -> Iterator[Collector]:
         _open.collectors.pop()
 
 
-def tap_module(path: str, value: Any) -> None:
+def tap_module(path: str, value: PyTree) -> None:
     """Hands what a module's call returned to the collectors that want it; ``core.scopes`` calls it."""
     for collector in _open.collectors:
         if collector.wants_modules:

@@ -104,7 +104,7 @@ class Processor(abc.ABC, Generic[Example, AnswerType]):
         """
 
     @abc.abstractmethod
-    def encode(self, examples: Iterable[Example]) -> Any:
+    def encode(self, examples: Iterable[Example]) -> Rows:
         """Encodes some examples into rows, in memory, in their order."""
 
     @abc.abstractmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+from numpy.typing import ArrayLike
 
 from spago_jax.errors import InputError
 
@@ -135,7 +136,7 @@ class _Replay:
                 stack.extend((v._record, False) for v in record.inputs if v is not None and self._inside(v))
         return order
 
-    def _add_array(self, var: "Var | None", value: Any) -> None:
+    def _add_array(self, var: "Var | None", value: ArrayLike) -> None:
         key = (id(var), id(value))
         if key in self._places:
             return
@@ -145,7 +146,7 @@ class _Replay:
         if var is not None and var.requires_grad and var._keeps_grad:
             self._wrt[place] = var
 
-    def _place(self, var: "Var | None", value: Any) -> int:
+    def _place(self, var: "Var | None", value: ArrayLike) -> int:
         if var is None or not self._inside(var):
             return self._places[id(var), id(value)]
         place = self._places[id(var._record)] + var._which

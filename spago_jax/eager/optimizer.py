@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from spago_jax.core.tree import PyTree
 from spago_jax.eager.var import Var
 from spago_jax.errors import InputError
 
@@ -32,7 +33,7 @@ class Optimizer:
         self.variables = leaves
         self._state = transformation.init([var.value for var in leaves])
 
-        def update(values: list[Any], gradients: list[Any], state: Any) -> tuple[list[Any], Any]:
+        def update(values: list[Any], gradients: list[Any], state: PyTree) -> tuple[list[Any], Any]:
             updates, state = transformation.update(gradients, state, values)
             return optax.apply_updates(values, updates), state  # type: ignore[return-value]
 

@@ -6,12 +6,13 @@ import functools
 import operator
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
 
 from spago_jax.eager.backward import backward
 from spago_jax.errors import InputError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from spago_jax.eager.tape import Tape
 
 Array = jax.Array
+Operand: TypeAlias = "Var | ArrayLike"
+"""What an operator takes on its other side."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ class Var:
         "time_step",
     )
 
-    def __init__(self, value: Any, *, name: str | None = None, requires_grad: bool = True):
+    def __init__(self, value: ArrayLike, *, name: str | None = None, requires_grad: bool = True):
         if isinstance(value, Var):
             raise InputError(f"Var({value!r}): it is a Var already; stop_gradient() makes one without its history")
         array = jnp.asarray(value)
@@ -124,7 +127,7 @@ class Var:
     def _setup(self, name: str | None, requires_grad: bool, record: Record | None, which: int) -> None:
         self.name = name
         self.requires_grad = requires_grad
-        self.grad: Any = None
+        self.grad: Array | None = None
         self.time_step = time_step()
         self._record = record
         self._which = which
@@ -148,7 +151,7 @@ class Var:
         return self._value
 
     @value.setter
-    def value(self, new: Any) -> None:
+    def value(self, new: ArrayLike) -> None:
         """A new array for a variable that was not computed, of the same shape and dtype.
 
         Raises:
@@ -167,7 +170,7 @@ class Var:
         return self._value.shape
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype:
         """The dtype of the array."""
         return self._value.dtype
 
@@ -226,7 +229,7 @@ class Var:
 
     # -- gradients -----------------------------------------------------------------------------------------------------
 
-    def backward(self, grad: Any = None, *, back_steps: int | None = None) -> None:
+    def backward(self, grad: ArrayLike | None = None, *, back_steps: int | None = None) -> None:
         """Adds the derivative of this Var to the ``grad`` of every variable that it was computed from.
 
         See ``eager.backward``.
@@ -238,7 +241,7 @@ class Var:
         self._keeps_grad = True
         return self
 
-    def accumulate_grad(self, grad: Any) -> None:
+    def accumulate_grad(self, grad: ArrayLike) -> None:
         """Adds to ``grad``; on an output, ``backward`` starts from it.
 
         Raises:
@@ -259,70 +262,70 @@ class Var:
     __array_priority__ = 1000
     __array_ufunc__ = None
 
-    def __add__(self, other: Any) -> "Var":
+    def __add__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["add"], self, other)
 
-    def __radd__(self, other: Any) -> "Var":
+    def __radd__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["add"], other, self)
 
-    def __sub__(self, other: Any) -> "Var":
+    def __sub__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["sub"], self, other)
 
-    def __rsub__(self, other: Any) -> "Var":
+    def __rsub__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["sub"], other, self)
 
-    def __mul__(self, other: Any) -> "Var":
+    def __mul__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["mul"], self, other)
 
-    def __rmul__(self, other: Any) -> "Var":
+    def __rmul__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["mul"], other, self)
 
-    def __truediv__(self, other: Any) -> "Var":
+    def __truediv__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["truediv"], self, other)
 
-    def __rtruediv__(self, other: Any) -> "Var":
+    def __rtruediv__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["truediv"], other, self)
 
-    def __matmul__(self, other: Any) -> "Var":
+    def __matmul__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["matmul"], self, other)
 
-    def __rmatmul__(self, other: Any) -> "Var":
+    def __rmatmul__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["matmul"], other, self)
 
-    def __pow__(self, other: Any) -> "Var":
+    def __pow__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["pow"], self, other)
 
-    def __rpow__(self, other: Any) -> "Var":
+    def __rpow__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["pow"], other, self)
 
-    def __mod__(self, other: Any) -> "Var":
+    def __mod__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["mod"], self, other)
 
-    def __rmod__(self, other: Any) -> "Var":
+    def __rmod__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["mod"], other, self)
 
-    def __floordiv__(self, other: Any) -> "Var":
+    def __floordiv__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["floordiv"], self, other)
 
-    def __rfloordiv__(self, other: Any) -> "Var":
+    def __rfloordiv__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["floordiv"], other, self)
 
-    def __lt__(self, other: Any) -> "Var":
+    def __lt__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["lt"], self, other)
 
-    def __le__(self, other: Any) -> "Var":
+    def __le__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["le"], self, other)
 
-    def __gt__(self, other: Any) -> "Var":
+    def __gt__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["gt"], self, other)
 
-    def __ge__(self, other: Any) -> "Var":
+    def __ge__(self, other: "Operand") -> "Var":
         return run(_OPERATIONS["ge"], self, other)
 
-    def __eq__(self, other: Any) -> "Var":  # type: ignore[override]
+    def __eq__(self, other: "Operand") -> "Var":  # type: ignore[override]
         return run(_OPERATIONS["eq"], self, other)
 
-    def __ne__(self, other: Any) -> "Var":  # type: ignore[override]
+    def __ne__(self, other: "Operand") -> "Var":  # type: ignore[override]
         return run(_OPERATIONS["ne"], self, other)
 
     def __neg__(self) -> "Var":
@@ -467,13 +470,13 @@ class _Setting:
 _ARRAY = object()
 
 
-def _is_array(leaf: Any) -> bool:
+def _is_array(leaf: object) -> bool:
     return isinstance(leaf, Var | jax.Array | np.ndarray)
 
 
-def _is_module(function: Any) -> bool:
+def _is_module(function: object) -> bool:
     return not jax.tree_util.all_leaves([function])
 
 
-def _item(x: Any, index: Any) -> Any:
+def _item(x: Array, index: Any) -> Any:
     return x[index]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array
 from spago_jax.core.taps import add_loss, next_taps, retap, tap, without_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.loop_steps import Loop, keep_done, rows_of
 from spago_jax.flow.part import Refs
@@ -42,7 +43,7 @@ class Adaptive(Loop):
         shape = jax.eval_shape(without_taps(lambda x: self.chance(frame, x)), inputs[0])
         real = self.real_rows(frame, shape)
 
-        def go(carry: Any, i: Array) -> Any:
+        def go(carry: PyTree, i: Array) -> PyTree:
             state, memory, taps, total, spent, done, count = carry
             (new, later), now = body(state, memory, i)
             state, memory = keep_done(done, state, new), keep_done(done, memory, later)
@@ -82,11 +83,11 @@ class Adaptive(Loop):
         add_loss(self.name, self.cost * ponder)
         return total
 
-    def chance(self, frame: Frame, state: Any) -> Array:
+    def chance(self, frame: Frame, state: PyTree) -> Array:
         """How much of a row's unit of thought this iteration takes, [rows]."""
         return jax.nn.sigmoid(rows_of(self.halts(frame, state), state))
 
-    def real_rows(self, frame: Frame, shape: Any) -> Array:
+    def real_rows(self, frame: Frame, shape: PyTree) -> Array:
         """Marks the rows that are not padding, for rows [..., time] and lengths [...]."""
         lengths = frame.context.lengths
         if lengths is None or tuple(jnp.shape(lengths)) != tuple(shape.shape[:-1]):

@@ -10,12 +10,13 @@ from jax import lax
 
 from spago_jax.compiler.jaxprs import hoisted
 from spago_jax.core import Array
+from spago_jax.core.tree import PyTree
 
 
 def bounded_scan(
     go: Callable[[Any, Array], Any],
     halted: Callable[[Any], Array],
-    carry: Any,
+    carry: PyTree,
     most: int,
     *,
     look: Callable[[Any], Any] = lambda carry: carry,
@@ -49,7 +50,7 @@ def bounded_scan(
     run, arrays, constants = hoisted(go, carry, jnp.int32(0))
     treedef = jax.tree.structure(carry)
 
-    def iterate(leaves: list[Array], i: Array) -> Any:
+    def iterate(leaves: list[Array], i: Array) -> PyTree:
         carry = look(jax.tree.unflatten(treedef, leaves))
         leaves = _unless(run, halted(carry), jax.tree.leaves(carry), i, arrays, constants)
         return leaves, traced(jax.tree.unflatten(treedef, leaves))
@@ -78,26 +79,28 @@ def _unless(
         one, two = iter(floats), iter(others)
         return [next(one) if yes else next(two) for yes in is_float]
 
-    def go(floats: Any, others: Any, i: Any, arrays: Any, constants: Any) -> Any:
+    def go(floats: PyTree, others: PyTree, i: int | Array, arrays: PyTree, constants: PyTree) -> PyTree:
         return parted(run(joined(floats, others), i, arrays, constants))
 
     @jax.custom_vjp
-    def step(halted: Any, floats: Any, others: Any, i: Any, arrays: Any, constants: Any) -> Any:
-        def stay(floats: Any, others: Any, *_: Any) -> Any:
+    def step(
+        halted: int | Array, floats: PyTree, others: PyTree, i: int | Array, arrays: PyTree, constants: PyTree
+    ) -> PyTree:
+        def stay(floats: PyTree, others: PyTree, *_: Any) -> PyTree:
             return list(floats), list(others)
 
         return lax.cond(halted, stay, go, floats, others, i, arrays, constants)
 
-    def forward(*inputs: Any) -> Any:
+    def forward(*inputs: Any) -> PyTree:
         return step(*inputs), inputs
 
-    def backward(inputs: Any, slopes: Any) -> Any:
+    def backward(inputs: PyTree, slopes: PyTree) -> PyTree:
         halted, floats, others, i, arrays, constants = inputs
 
-        def passed(floats: Any, arrays: Any, slopes: Any) -> Any:
+        def passed(floats: PyTree, arrays: PyTree, slopes: PyTree) -> PyTree:
             return list(slopes), jax.tree.map(jnp.zeros_like, arrays)
 
-        def through(floats: Any, arrays: Any, slopes: Any) -> Any:
+        def through(floats: PyTree, arrays: PyTree, slopes: PyTree) -> PyTree:
             _, back = jax.vjp(lambda floats, arrays: go(floats, others, i, arrays, constants)[0], floats, arrays)
             return back(slopes)
 

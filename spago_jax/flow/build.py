@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,6 +12,7 @@ import jax
 from spago_jax.core import Array, Module
 from spago_jax.core.call import signature_of
 from spago_jax.core.taps import without_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, SpagoError
 from spago_jax.flow.layer import LayerSpec
 from spago_jax.flow.network import Network
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 def build(
     flow: "Flow",
     key: Array,
-    spec: Any,
+    spec: PyTree,
     inputs: Mapping[str, Any],
     origin: Origin,
     owners: dict[int, Unbuilt] | None = None,
@@ -63,7 +65,7 @@ class _Build:
         reads = dict.fromkeys(step.reads for step in flow.steps if isinstance(step, StateRead))
         self.state = tuple(tag for tag in reads if not isinstance(flow.steps[tags[tag]], Input))
 
-    def network(self, x: Any, given: Mapping[str, Any]) -> Network:
+    def network(self, x: PyTree, given: Mapping[str, Any]) -> Network:
         """Goes through the steps until the shapes of what is carried from call to call stand still."""
         memory: Mapping[str, Any] = {}
         read: Mapping[str, Any] = {}
@@ -81,7 +83,7 @@ class _Build:
             f"{shape_text(after[tag])} where {shape_text(read[tag])} was read"
         )
 
-    def walk(self, x: Any, given: Mapping[str, Any], memory: Mapping[str, Any]) -> tuple[Plan, dict, dict]:
+    def walk(self, x: PyTree, given: Mapping[str, Any], memory: Mapping[str, Any]) -> tuple[Plan, dict, dict]:
         """Initialises and runs every step on shapes."""
         layers: dict[str, Any] = {}
         places: dict[int, Part] = {}  # shared parts, by identity
@@ -89,7 +91,9 @@ class _Build:
         values: dict[int, Any] = {}
         steps = list(self.flow.steps)
 
-        def run(step: Step, tags: list[str], layers: Any, memory: Any, given: Any, inputs: Any, shapes: Any) -> Any:
+        def run(
+            step: Step, tags: list[str], layers: PyTree, memory: PyTree, given: PyTree, inputs: PyTree, shapes: PyTree
+        ) -> PyTree:
             frame, refs = Frame(layers, memory, given, Context()), list(zip(tags, shapes, strict=True))
             step.check(frame, inputs, refs)
             return step.run(frame, inputs, refs), frame.after
@@ -198,7 +202,9 @@ class _Explained:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None or not isinstance(error, Exception):
             return
         step = dataclasses.replace(self.step, name=self.name)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from spago_jax.core import Array
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.build import build
 from spago_jax.flow.choice_steps import Gate, Switch
@@ -13,7 +14,7 @@ from spago_jax.flow.layer import LayerSpec
 from spago_jax.flow.loop_steps import LoopOptions
 from spago_jax.flow.network import Network
 from spago_jax.flow.origin import FlowError, Origin, user_origin
-from spago_jax.flow.part import Unbuilt, check_part
+from spago_jax.flow.part import Given, Unbuilt, check_part
 from spago_jax.flow.ready_parts import merge_function
 from spago_jax.flow.simple_steps import Also, Branch, Input, Merge, StateRead, Through
 from spago_jax.flow.step import Step
@@ -44,7 +45,7 @@ class Flow(Unbuilt):
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def through(self, part: Any) -> "Flow":
+    def through(self, part: Given) -> "Flow":
         """``y = part(x)``.
 
         Raises:
@@ -52,7 +53,7 @@ class Flow(Unbuilt):
         """
         return self._add(Through, (part,), "through")
 
-    def also(self, part: Any) -> "Flow":
+    def also(self, part: Given) -> "Flow":
         """``y = x + part(x)``, the residual form; ``using`` after it goes to the part.
 
         Raises:
@@ -90,7 +91,7 @@ class Flow(Unbuilt):
             raise _here(str(error)) from None
         return self._append(Merge((self._part(part, "merge"),), self.streams, origin=user_origin()))
 
-    def gate(self, router: Any, experts: Iterable[Any]) -> "Flow":
+    def gate(self, router: Given, experts: Iterable[Any]) -> "Flow":
         """``y = sum_i router(x)[..., i] experts_i(x)``; ``using`` after it goes to the router.
 
         Raises:
@@ -101,7 +102,7 @@ class Flow(Unbuilt):
             raise _here(f"gate requires at least 2 experts (got {len(experts)})")
         return self._add(Gate, (router, *experts), "gate")
 
-    def switch(self, selector: Any, branches: Iterable[Any], *, per: Literal["batch", "example"] = "batch") -> "Flow":
+    def switch(self, selector: Given, branches: Iterable[Any], *, per: Literal["batch", "example"] = "batch") -> "Flow":
         """``y = branches[int(selector(x))](x)``; ``using`` after it goes to the selector.
 
         Args:
@@ -121,7 +122,7 @@ class Flow(Unbuilt):
 
     def loop(
         self,
-        body: Any,
+        body: Given,
         *,
         unroll: int = 1,
         remat: bool = False,
@@ -151,7 +152,7 @@ class Flow(Unbuilt):
         options = LoopOptions(unroll=unroll, remat=remat, truncate=truncate, fresh=fresh, trace=trace)
         return UnfinishedLoop(self, self._part(body, "loop"), options, user_origin())
 
-    def map(self, body: Any) -> UnfinishedMap:
+    def map(self, body: Given) -> UnfinishedMap:
         """The body on every element, as ``.each()``, ``.over(tag)`` or ``.slices(n)`` says next.
 
         Raises:
@@ -236,7 +237,7 @@ class Flow(Unbuilt):
 
     # -- building --------------------------------------------------------------------------------------------------
 
-    def build(self, key: Array, spec: Any, **inputs: Any) -> Network:
+    def build(self, key: Array, spec: PyTree, **inputs: Any) -> Network:
         """Initialises every layer, with shapes inferred step by step, and gives the network.
 
         Args:
@@ -256,7 +257,7 @@ class Flow(Unbuilt):
         return tuple(step.tag for step in self.steps if isinstance(step, Input) and step.tag)
 
     def built_inside(
-        self, key: Array, spec: Any, inputs: Mapping[str, Any], origin: Origin, owners: dict[int, Unbuilt]
+        self, key: Array, spec: PyTree, inputs: Mapping[str, Any], origin: Origin, owners: dict[int, Unbuilt]
     ) -> Network:
         """The network within another one; see ``build``."""
         return build(self, key, spec, inputs, origin, owners)
@@ -299,7 +300,7 @@ class Flow(Unbuilt):
         number = len(self.steps)
         return dataclasses.replace(self, steps=(*self.steps, step), streams=(number,), targets=(number,))
 
-    def _part(self, part: Any, method: str) -> Any:
+    def _part(self, part: Given, method: str) -> Given:
         try:
             return check_part(part, method)
         except InputError as error:
@@ -335,7 +336,7 @@ class Flow(Unbuilt):
         return len(self.steps), dataclasses.replace(self, steps=(*self.steps, step))
 
 
-def start(part: Any = None) -> Flow:
+def start(part: Given | None = None) -> Flow:
     """A flow whose first step is ``part``; without one, the input itself.
 
     Raises:
@@ -344,7 +345,7 @@ def start(part: Any = None) -> Flow:
     return Flow()._add(Through, (identity if part is None else part,), "start")
 
 
-def copies(part: Any, count: int) -> tuple[Any, ...]:
+def copies(part: Given, count: int) -> tuple[Any, ...]:
     """Independent copies of a layer or a flow: ``.split(*copies(head, 3))`` has three heads with weights of their own.
 
     Raises:
@@ -367,7 +368,7 @@ def copies(part: Any, count: int) -> tuple[Any, ...]:
 def _copy_flow(flow: Flow) -> Flow:
     made: dict[int, Any] = {}  # what is shared within the flow is shared within the copy
 
-    def one(part: Any) -> Any:
+    def one(part: Given) -> Any:
         if isinstance(part, LayerSpec | Flow):
             return made.setdefault(id(part), copies(part, 1)[0])
         return part

@@ -14,6 +14,7 @@ from jax import lax
 
 from spago_jax.core import Array
 from spago_jax.core.taps import retap, tap, with_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.flow.part import Refs
 from spago_jax.flow.shapes import same_shape, shape_text
@@ -42,7 +43,7 @@ class Gate(Step):
     def execute(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> Any:
         """The weighted sum."""
         weights = self.run_part(frame, 0, inputs, refs)
-        total: Any = None
+        total: PyTree = None
         for i in range(len(self.parts) - 1):
             weigh = functools.partial(operator.mul, weights[..., i : i + 1])
             weighed = jax.tree.map(weigh, self.run_part(frame, i + 1, inputs, ()))
@@ -133,7 +134,7 @@ class Switch(Step):
         shapes = [jax.eval_shape(body, tuple(inputs), memories)[1] for body in bodies]
 
         def branch(i: int):
-            def run(x: Any, memories: Any) -> Any:
+            def run(x: PyTree, memories: PyTree) -> PyTree:
                 (y, memory), taps = bodies[i](x, memories)
                 zeros = [jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shape) for shape in shapes]
                 return y, (*memories[:i], memory, *memories[i + 1 :]), (*zeros[:i], taps, *zeros[i + 1 :])
@@ -148,17 +149,17 @@ class Switch(Step):
 
     def branch_by_row(self, frame: Frame, inputs: Sequence[Any], index: Array, count: int) -> Any:
         """Every branch that some row chose, on those rows; the others are handed a copy of one that did."""
-        total: Any = None
+        total: PyTree = None
         for i in range(count):
             mine = index == i
             body = with_taps(lambda x, memory, i=i: self.call_part(frame, i + 1, x, (), memory, frame.context))
             memory = self.part_memory(frame, i + 1, inputs[0])
             shape = jax.eval_shape(body, tuple(inputs), memory)
 
-            def run(x: Any, memory: Any, mine: Array = mine, body: Any = body) -> Any:
+            def run(x: PyTree, memory: PyTree, mine: Array = mine, body: Any = body) -> PyTree:
                 return body(jax.tree.map(lambda leaf: _only(mine, leaf), x), memory)
 
-            def skip(x: Any, memory: Any, shape: Any = shape) -> Any:
+            def skip(x: PyTree, memory: PyTree, shape: PyTree = shape) -> PyTree:
                 (y, _), taps = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shape)
                 return (y, memory), taps
 
@@ -183,7 +184,7 @@ class Switch(Step):
         return "row by row" if self.per == "example" else ""
 
 
-def row_indices(found: Any, x: Any) -> Any:
+def row_indices(found: PyTree, x: PyTree) -> PyTree:
     """The first element of each row: [rows], [rows, 1] or [rows, k] -> [rows].
 
     Raises:

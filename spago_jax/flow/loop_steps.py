@@ -12,6 +12,7 @@ from jax import lax
 
 from spago_jax.core import Array
 from spago_jax.core.taps import next_taps, retap, tap, with_taps, without_taps, zero_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.bounded import bounded_scan
 from spago_jax.flow.part import Refs, shown
@@ -80,37 +81,37 @@ class Loop(Step):
 
     # -- parts of a run --------------------------------------------------------------------------------------------
 
-    def once(self, frame: Frame, state: Any, refs: Refs, memory: Any, i: Any) -> tuple[Any, Any]:
+    def once(self, frame: Frame, state: PyTree, refs: Refs, memory: PyTree, i: int | Array) -> tuple[Any, Any]:
         """One iteration."""
         if self.options.truncate is not None:
             cut = jnp.asarray(i) % self.options.truncate == 0
             state = jax.tree.map(lambda s: jnp.where(cut, lax.stop_gradient(s), s), state)
         return self.call_part(frame, 0, (state,), refs, memory, frame.context.at(i))
 
-    def begin(self, frame: Frame, state: Any, refs: Refs) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
+    def begin(self, frame: Frame, state: PyTree, refs: Refs) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
         """``body(state, memory, i) -> ((state, memory), taps)``, the first memory, and taps before any iteration."""
         memory = self.first_memory(frame, state, refs)
         body = with_taps(lambda state, memory, i: self.once(frame, state, refs, memory, i))
         taps = zero_taps(body, state, memory, jnp.int32(0))
         return body, memory, taps
 
-    def halts(self, frame: Frame, state: Any) -> Array:
+    def halts(self, frame: Frame, state: PyTree) -> Array:
         """``cond(state)``."""
         return jnp.asarray(self.call_part(frame, 1, (state,), (), None, frame.context)[0])
 
-    def first_memory(self, frame: Frame, state: Any, refs: Refs) -> Any:
+    def first_memory(self, frame: Frame, state: PyTree, refs: Refs) -> PyTree:
         """The memory of the body before the first iteration; None for a body without."""
         network = self.parts[0].network(frame.layers)
         if network is not None and self.options.fresh:
             return network.initial_memory(state, network.plan.inputs_from(refs))
         return self.part_memory(frame, 0, state, refs)
 
-    def keep(self, frame: Frame, memory: Any) -> None:
+    def keep(self, frame: Frame, memory: PyTree) -> None:
         """Leaves the body's memory for the next call."""
         if not self.options.fresh:
             self.keep_memory(frame, 0, memory)
 
-    def traced(self, state: Any, memory: Any) -> Any:
+    def traced(self, state: PyTree, memory: PyTree) -> PyTree:
         """What is recorded of an iteration; None where nothing is asked for."""
         wanted = self.options.trace
         if wanted is False:
@@ -119,7 +120,7 @@ class Loop(Step):
             return state
         return memory[wanted] if isinstance(wanted, str) else wanted(state)
 
-    def tap_trace(self, first: Any, rest: Any, count: Any) -> None:
+    def tap_trace(self, first: PyTree, rest: PyTree, count: int | Array) -> None:
         """Puts the trace before the first iteration in front of the others."""
         if self.options.trace is not False:
             whole = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)
@@ -170,7 +171,7 @@ class Times(Loop):
         if self.options.remat:
             body = jax.checkpoint(body)
 
-        def iterate(carry: Any, i: Array) -> Any:
+        def iterate(carry: PyTree, i: Array) -> PyTree:
             state, memory, taps = carry
             (state, memory), now = body(state, memory, i)
             return (state, memory, next_taps(taps, now)), self.traced(state, memory)
@@ -230,7 +231,7 @@ class Repeat(Loop):
         body, memory, taps = self.begin(frame, inputs[0], refs)
         rows = jax.eval_shape(lambda x: self.stops(frame, x), inputs[0])
 
-        def go(carry: Any, i: Array) -> Any:
+        def go(carry: PyTree, i: Array) -> PyTree:
             state, memory, taps, done, count = carry
             (new, later), now = body(state, memory, i)
             state, memory = keep_done(done, state, new), keep_done(done, memory, later)
@@ -239,7 +240,7 @@ class Repeat(Loop):
                 done = done | self.stops(frame, state)
             return state, memory, next_taps(taps, now), done, count
 
-        def look(carry: Any) -> Any:
+        def look(carry: PyTree) -> PyTree:
             state, memory, taps, done, count = carry
             return state, memory, taps, done | self.stops(frame, state), count
 
@@ -259,7 +260,7 @@ class Repeat(Loop):
         retap(self.name, taps)
         return state
 
-    def stops(self, frame: Frame, state: Any) -> Array:
+    def stops(self, frame: Frame, state: PyTree) -> Array:
         """Whether the loop halts: bool[] for the batch, or one for each row; nothing is learned from it."""
         found = without_taps(self.halts)(frame, state)
         return found.reshape(-1)[0] > 0 if self.per == "batch" else rows_of(found, state) > 0
@@ -277,7 +278,7 @@ class Repeat(Loop):
         """
         return self.some_iterations(length) if first else self.some_iterations(length, form="while")
 
-    def halted(self, count: Any, length: int) -> bool:
+    def halted(self, count: Array, length: int) -> bool:
         """Whether each row, or the batch, stopped before the end of the piece."""
         return bool((count < length).all())
 
@@ -290,7 +291,7 @@ class Repeat(Loop):
         return f"{self.form}, at most {self.most}" + (", row by row" if self.per == "example" else "")
 
 
-def rows_of(found: Any, state: Any) -> Any:
+def rows_of(found: PyTree, state: PyTree) -> PyTree:
     """One number for each row of a state: ``cond(state)`` [rows] or [rows, 1], for a state [rows, features].
 
     Raises:
@@ -308,7 +309,7 @@ def rows_of(found: Any, state: Any) -> Any:
     return found.reshape(lead) if hasattr(found, "reshape") else found
 
 
-def keep_done(done: Array, old: Any, new: Any) -> Any:
+def keep_done(done: Array, old: PyTree, new: PyTree) -> PyTree:
     """The old value for rows that have halted. What has no such rows (a counter) moves on with the loop."""
     if done.ndim == 0:
         return new  # the whole batch: a halted loop does not come here

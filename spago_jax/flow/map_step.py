@@ -11,6 +11,7 @@ from jax import lax
 
 from spago_jax.core import Array
 from spago_jax.core.taps import mean_losses, retap, with_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.flow.part import Context, Refs
 from spago_jax.flow.shapes import shape_text
@@ -57,7 +58,7 @@ class Map(Step):
             return y
         return y.reshape(*x.shape[:-1], -1)
 
-    def rows(self, x: Any) -> Any:
+    def rows(self, x: PyTree) -> PyTree:
         """The elements along axis 0.
 
         Raises:
@@ -76,12 +77,12 @@ class Map(Step):
             )
         return x.reshape(-1, x.shape[-1] // self.slices)
 
-    def elements(self, frame: Frame, rows: Any, refs: Refs) -> Any:
+    def elements(self, frame: Frame, rows: PyTree, refs: Refs) -> PyTree:
         """One call per element."""
         count = jax.tree.leaves(rows)[0].shape[0]
         indices = jnp.arange(count, dtype=jnp.int32)
 
-        def one(row: Any, i: Array, memory: Any = None) -> Any:
+        def one(row: PyTree, i: Array, memory: PyTree = None) -> PyTree:
             context = self.context_of(frame.context.at(i), i, count)
             return self.call_part(frame, 0, (jax.tree.map(lambda leaf: leaf[None], row),), refs, memory, context)
 
@@ -92,7 +93,7 @@ class Map(Step):
         else:
             body = with_taps(lambda row, i, memory: one(row, i, memory))
 
-            def iterate(memory: Any, element: Any) -> Any:
+            def iterate(memory: PyTree, element: PyTree) -> PyTree:
                 (y, memory), taps = body(*element, memory)
                 return memory, (y, taps)
 

@@ -33,7 +33,7 @@ def known() -> list[str]:
     return sorted({*functions(), *_layers(), *_MADE, "learned_halt"})
 
 
-def part_of(written: Any) -> Any:
+def part_of(written: object) -> Any:
     """A part from its name, or from ``{name: settings}``; a list of settings is given in order.
 
     Raises:
@@ -62,7 +62,7 @@ def part_of(written: Any) -> Any:
     raise InputError(f"no part {name!r}: {did_you_mean(plain, known())}")
 
 
-def written_part(part: Any) -> Any:
+def written_part(part: object) -> Any:
     """The inverse of ``part_of``.
 
     Raises:
@@ -94,18 +94,18 @@ def _named(part: LayerSpec) -> Any:
     return {name: by_name | {key: _plain(value) for key, value in part.options.items()}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _single(written: Any) -> tuple[str, Any]:
+def _single(written: object) -> tuple[str, Any]:
     if not isinstance(written, Mapping) or len(written) != 1:
         raise InputError(f"{written!r} is not a part; expected a name, {{name: settings}}, or a list of steps")
     name, settings = next(iter(written.items()))
     return str(name), settings
 
 
-def _split(settings: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+def _split(settings: object) -> tuple[Sequence[Any], Mapping[str, Any]]:
     if settings is None:
         return (), {}
     if isinstance(settings, Mapping):
@@ -113,6 +113,6 @@ def _split(settings: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     return ([_frozen(v) for v in settings] if isinstance(settings, list | tuple) else [settings]), {}
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Any:
     """Lists as tuples: static fields of layers must be hashable."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

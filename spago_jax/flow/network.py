@@ -12,6 +12,7 @@ from spago_jax.core.definition import check_instance
 from spago_jax.core.partition import Where
 from spago_jax.core.paths import flat, matches
 from spago_jax.core.taps import collect_taps, total_loss, without_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.part import Context
 from spago_jax.flow.picture import svg
@@ -50,7 +51,7 @@ class Network(Module):
         return network
 
     def __call__(
-        self, x: Any, state: Any = None, *, rng: Rng | None = None, lengths: Array | None = None, **inputs: Any
+        self, x: PyTree, state: PyTree = None, *, rng: Rng | None = None, lengths: Array | None = None, **inputs: Any
     ) -> Any:
         """The output; with forward references the output and the state for the next call.
 
@@ -85,7 +86,7 @@ class Network(Module):
         if missing:
             raise InputError(f"this flow needs {len(self.plan.inputs)} more input(s); {missing[0]!r} is missing")
 
-    def check_state(self, state: Any) -> None:
+    def check_state(self, state: PyTree) -> None:
         """Refuses names that this flow does not remember; zeros would be read instead. Raises InputError."""
         inside = [f"{step.name}:{part}" for step in self.plan.steps for part in step.part_names()]
         known = [*self.plan.state, *inside]
@@ -93,7 +94,7 @@ class Network(Module):
             if name not in known:
                 raise InputError(f"this flow keeps no {name!r} from call to call: {did_you_mean(name, known)}")
 
-    def advance(self, x: Any, state: Any, context: Context, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+    def advance(self, x: PyTree, state: PyTree, context: Context, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
         """One call: the output, and the state that it leaves (None for a flow without)."""
         if self.plan.stateful and state is None:
             state = self.initial_memory(x, inputs)
@@ -101,7 +102,7 @@ class Network(Module):
         y = self.plan.run(frame, x)
         return y, frame.after if self.plan.stateful else None
 
-    def initial_state(self, x: Any, **inputs: Any) -> Any:
+    def initial_state(self, x: PyTree, **inputs: Any) -> PyTree:
         """The state before the first call, zeros, for inputs of these specs: text, arrays or ``ShapeDtypeStruct``.
 
         Raises:
@@ -113,18 +114,18 @@ class Network(Module):
         shapes, _ = read_shapes({"x": x, **inputs})
         return self.initial_memory(shapes.pop("x"), shapes)
 
-    def initial_memory(self, x: Any, inputs: Mapping[str, Any]) -> Any:
+    def initial_memory(self, x: PyTree, inputs: Mapping[str, Any]) -> PyTree:
         """Zeros in the form of what a call leaves; None for a flow without forward references."""
         if not self.plan.stateful:
             return None
 
-        def after(layers: Any, memory: Any, x: Any, inputs: Any) -> Any:
+        def after(layers: PyTree, memory: PyTree, x: PyTree, inputs: PyTree) -> PyTree:
             frame = Frame(layers, memory, inputs, Context())
             self.plan.run(frame, x)
             return frame.after
 
-        before: Any = {}
-        found: Any = {}
+        before: PyTree = {}
+        found: PyTree = {}
         for _ in range(3):  # a tag may read another one's memory, whose shape is known after the first round
             before, found = found, jax.eval_shape(without_taps(after), self.layers, found, x, dict(inputs))
             if same_shape(before, found):
@@ -135,13 +136,13 @@ class Network(Module):
             f"writes it makes {shape_text(found[tag])}"
         )
 
-    def detached(self, state: Any) -> Any:
+    def detached(self, state: PyTree) -> PyTree:
         """A state through which no gradient flows back: for truncated back-propagation over calls in one program."""
         return jax.lax.stop_gradient(state)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def observe(self, x: Any, state: Any = None, **options: Any) -> tuple[Any, dict[str, Any]]:
+    def observe(self, x: PyTree, state: PyTree = None, **options: Any) -> tuple[Any, dict[str, Any]]:
         """A call, and what was tapped in it: ``{tag: value}``, with ``TAG.iterations`` and ``TAG.trace`` of loops.
 
         What is tapped in a flow inside is under ``step/tag``. May be traced, as a call may.
@@ -206,7 +207,7 @@ class Network(Module):
 
     def part(self, path: str) -> Any:
         """The module at a path, ``layers.encoded``."""
-        found: Any = self
+        found: PyTree = self
         for key in path.split("."):
             found = found[key] if isinstance(found, dict) else getattr(found, key)
         return found

@@ -5,10 +5,11 @@ import abc
 import dataclasses
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spago_jax.core import Array, Module, Rng, child, count_parameters
 from spago_jax.core.call import signature_of
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.flow.layer import LayerSpec
 from spago_jax.flow.origin import Origin
@@ -30,9 +31,13 @@ class Unbuilt(abc.ABC):
 
     @abc.abstractmethod
     def built_inside(
-        self, key: Array, spec: Any, inputs: Mapping[str, Any], origin: Origin, owners: "dict[int, Unbuilt]"
+        self, key: Array, spec: PyTree, inputs: Mapping[str, Any], origin: Origin, owners: "dict[int, Unbuilt]"
     ) -> "Network":
         """The network for inputs of these shapes; ``owners`` are the flows of the parts that have weights so far."""
+
+
+Given: TypeAlias = Module | LayerSpec | Unbuilt | Callable[..., Any]
+"""What a step may be given to do: a layer, one that is initialized later, a flow, or a function."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Context:
         """That of one part."""
         return self if self.rng is None else Context(child(self.rng, name), self.lengths)
 
-    def at(self, step: Any) -> "Context":
+    def at(self, step: int | Array) -> "Context":
         """That of one iteration of a loop."""
         return self if self.rng is None else Context(self.rng.at(step), self.lengths)
 
@@ -98,7 +103,7 @@ class Part(abc.ABC):
         return None
 
     def call(
-        self, layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: Any
+        self, layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: PyTree
     ) -> tuple[Any, Any]:
         """The output, and the new memory of a flow inside."""
         named = {name: value for name, value in refs if name in self.takes.named}
@@ -150,7 +155,7 @@ class LayerPart(Part):
         return count_parameters(self.target(layers))
 
     def call(
-        self, layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: Any
+        self, layers: Mapping[str, Any], inputs: Sequence[Any], refs: Refs, context: Context, memory: PyTree
     ) -> tuple[Any, Any]:
         """The output, and the new memory of a flow inside."""
         network = self.network(layers)
@@ -160,7 +165,7 @@ class LayerPart(Part):
         return (y[0] if isinstance(y, tuple) else y), memory  # a recurrent layer's outputs, beside its final state
 
 
-def check_part(part: Any, where: str) -> Any:
+def check_part(part: object, where: str) -> Any:
     """Refuses what cannot be called.
 
     Raises:
@@ -193,7 +198,7 @@ def check_part(part: Any, where: str) -> Any:
     return part
 
 
-def shown(part: Any) -> str:
+def shown(part: object) -> str:
     """How a part is called in names and messages.
 
     >>> import jax

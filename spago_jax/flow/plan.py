@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.part import LayerPart, Refs
 from spago_jax.flow.step import Frame, Step
@@ -90,7 +91,7 @@ class Plan:
         found = [part for part in step.parts if isinstance(part, LayerPart)]
         return tuple(dict.fromkeys(".".join(map(str, ("layers", *part.path))) for part in found))
 
-    def run(self, frame: Frame, x: Any) -> Any:
+    def run(self, frame: Frame, x: PyTree) -> PyTree:
         """The output for a stream."""
         values: dict[int, Any] = {}
         for number in self.order:

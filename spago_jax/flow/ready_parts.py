@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.flow.layer import LayerSpec, layer
 from spago_jax.nn import (
@@ -43,7 +44,7 @@ def add(*streams: Any) -> Any:
     return jax.tree.map(lambda *xs: functools.reduce(jnp.add, xs), *streams)
 
 
-def state_add(stream: Any, *memories: Any) -> Any:
+def state_add(stream: PyTree, *memories: Any) -> Any:
     """``y = x + memories``; a memory that is not there yet is zero.
 
     >>> state_add(jnp.array([1.0]), jnp.array([2.0]))
@@ -73,7 +74,7 @@ def cat(*streams: Any, axis: int = -1) -> Any:
 MERGES: dict[str, Callable[..., Any]] = {"add": add, "mean": mean, "cat": cat}
 
 
-def merge_function(given: Any) -> Any:
+def merge_function(given: object) -> Any:
     """A merge by name; anything else as it is.
 
     Raises:

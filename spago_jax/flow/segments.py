@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import jax
 
+from spago_jax.core import Array
 from spago_jax.core.taps import collect_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.flow.network import Network
 from spago_jax.flow.part import Context
@@ -32,12 +34,12 @@ class Outcome:
         seconds: wall time, compilation included.
     """
 
-    value: Any
+    value: PyTree
     reason: Literal["finished", "timeout", "cancelled"]
     step: str
     iterations: dict[str, Any]
     tags: dict[str, Any]
-    state: Any
+    state: PyTree
     seconds: float
 
     @property
@@ -52,15 +54,15 @@ class Segment:
 
     number: int
     step: Step
-    value: Any
-    iterations: Any
+    value: PyTree
+    iterations: int | Array | None
     done: bool
 
 
 def run(
     net: Network,
-    x: Any,
-    state: Any = None,
+    x: PyTree,
+    state: PyTree = None,
     *,
     timeout: float | None = None,
     cancel: threading.Event | None = None,
@@ -120,7 +122,7 @@ def run(
 
 
 def segments(
-    net: Network, x: Any, state: Any, iterations: int, inputs: Mapping[str, Any]
+    net: Network, x: PyTree, state: PyTree, iterations: int, inputs: Mapping[str, Any]
 ) -> Iterator[tuple[Segment, dict[str, Any]]]:
     """Runs a flow piece by piece: each segment, and what the call leaves in memory so far."""
     net.check_inputs(inputs)
@@ -158,7 +160,9 @@ def _without(memory: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _run_piece(step: Step, layers: Any, memory: Any, given: Any, inputs: Any, refs: Any) -> tuple[Any, Any, Any]:
+def _run_piece(
+    step: Step, layers: PyTree, memory: PyTree, given: PyTree, inputs: PyTree, refs: PyTree
+) -> tuple[Any, Any, Any]:
     frame = Frame(layers, memory, given, Context())
     tags = [tag for tag, _ in step.refs]
     with collect_taps() as found:
@@ -166,7 +170,7 @@ def _run_piece(step: Step, layers: Any, memory: Any, given: Any, inputs: Any, re
     return y, frame.after, found.get(f"{step.tag or step.name}.iterations")
 
 
-def step_times(net: Network, x: Any, state: Any = None, *, rounds: int = 5, **inputs: Any) -> dict[str, float]:
+def step_times(net: Network, x: PyTree, state: PyTree = None, *, rounds: int = 5, **inputs: Any) -> dict[str, float]:
     """Seconds of each step by its name: the median of some rounds, after one that compiles.
 
     Steps are run one by one, so their sum is more than what ``net(x)`` takes as one program; they tell where the time

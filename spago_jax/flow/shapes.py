@@ -8,13 +8,14 @@ import jax
 
 from spago_jax.compiler.spec import spec as read_spec
 from spago_jax.core.dtypes import short_name
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 # Sizes for named dimensions while shapes are inferred: no layer has such a number by chance.
 _SIZES = (11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
 
-def shape_text(value: Any) -> str:
+def shape_text(value: PyTree) -> str:
     """``f32[3, 2]``, or a tuple of such.
 
     >>> shape_text(jax.ShapeDtypeStruct((3, 2), "float32")), shape_text((jnp.ones(2), jnp.int32(1)))
@@ -25,10 +26,10 @@ def shape_text(value: Any) -> str:
     return texts[0] if len(texts) == 1 and value is leaves[0] else f"({', '.join(texts)})"
 
 
-def same_shape(first: Any, second: Any) -> bool:
+def same_shape(first: PyTree, second: PyTree) -> bool:
     """Whether two trees have the same form, shapes and dtypes."""
 
-    def form(tree: Any) -> Any:
+    def form(tree: PyTree) -> Any:
         leaves, treedef = jax.tree.flatten(tree)
         return treedef, [(tuple(leaf.shape), leaf.dtype) for leaf in leaves]
 

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from spago_jax.core import Array
 from spago_jax.core.taps import retap, tap, with_taps
+from spago_jax.core.tree import PyTree
 from spago_jax.flow.origin import Origin
 from spago_jax.flow.part import Context, Refs, shown
 
@@ -88,7 +90,7 @@ class Step(abc.ABC):
     def check(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> None:
         """Refuses parts that do not fit together, in the trace of ``build``. Raises InputError."""
 
-    def run(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> Any:
+    def run(self, frame: Frame, inputs: Sequence[Any], refs: Refs) -> PyTree:
         """The output, tapped under the tag; refs that are not there yet are zeros shaped like the stream."""
         filled = [(tag, jax.tree.map(jnp.zeros_like, inputs[0]) if value is None else value) for tag, value in refs]
         with jax.named_scope(self.name):
@@ -108,14 +110,14 @@ class Step(abc.ABC):
         return y
 
     def call_part(
-        self, frame: Frame, index: int, inputs: Sequence[Any], refs: Refs, memory: Any, context: Context
+        self, frame: Frame, index: int, inputs: Sequence[Any], refs: Refs, memory: PyTree, context: Context
     ) -> tuple[Any, Any]:
         """The output of one part and its new memory, for steps that see to the memory themselves."""
         name = self.part_names()[index]
         context = context.child(self.name)
         return self.parts[index].call(frame.layers, inputs, refs, context.child(name) if name else context, memory)
 
-    def part_memory(self, frame: Frame, index: int, x: Any, refs: Refs = ()) -> Any:
+    def part_memory(self, frame: Frame, index: int, x: PyTree, refs: Refs = ()) -> PyTree:
         """What a part that is a flow remembers of the call before, or zeros; None for other parts."""
         network = self.parts[index].network(frame.layers)
         if network is None:
@@ -123,7 +125,7 @@ class Step(abc.ABC):
         kept = frame.memory.get(f"{self.name}:{self.part_names()[index]}")
         return network.initial_memory(x, network.plan.inputs_from(refs)) if kept is None else kept
 
-    def keep_memory(self, frame: Frame, index: int, memory: Any) -> None:
+    def keep_memory(self, frame: Frame, index: int, memory: PyTree) -> None:
         """Leaves a part's memory for the next call."""
         if memory is not None:
             frame.after[f"{self.name}:{self.part_names()[index]}"] = memory
@@ -144,7 +146,7 @@ class Step(abc.ABC):
         """Some of its iterations as a step of its own."""
         return self
 
-    def halted(self, count: Any, length: int) -> bool:
+    def halted(self, count: Array, length: int) -> bool:
         """Whether a piece of some length, of which ``count`` iterations ran, was the last."""
         return False
 

@@ -2,13 +2,14 @@
 """Intermediate builders, returned by ``loop()`` and ``map()``."""
 
 import operator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from spago_jax.errors import did_you_mean
 from spago_jax.flow.adaptive_step import Adaptive
 from spago_jax.flow.loop_steps import LoopOptions, Repeat, Times
 from spago_jax.flow.map_step import Map
 from spago_jax.flow.origin import Origin
+from spago_jax.flow.part import Given
 
 if TYPE_CHECKING:
     from spago_jax.flow.builder import Flow
@@ -25,7 +26,7 @@ class _Unfinished:
         kind = type(self).__name__.removeprefix("Unfinished").lower()
         raise self.origin.error(f"incomplete builder: {kind}(...) must be followed by {self._ways} before .{name}")
 
-    def _check_whole(self, method: str, number: Any) -> None:
+    def _check_whole(self, method: str, number: SupportsIndex) -> None:
         try:
             operator.index(number)
         except TypeError:
@@ -37,7 +38,7 @@ class UnfinishedLoop(_Unfinished):
 
     _ways = ".times(n), .while_(cond, most), .until(cond, most) or .adaptive(halt, most)"
 
-    def __init__(self, flow: "Flow", body: Any, options: LoopOptions, origin: Origin):
+    def __init__(self, flow: "Flow", body: Given, options: LoopOptions, origin: Origin):
         self._flow, self._body, self._options, self.origin = flow, body, options, origin
 
     def times(self, n: int) -> "Flow":
@@ -51,7 +52,7 @@ class UnfinishedLoop(_Unfinished):
             raise self.origin.error(f"loop.times requires at least 1 iteration (got {n})")
         return self._flow._append(Times((self._body,), self._flow.streams, most=n, **self._common()))
 
-    def while_(self, condition: Any, most: int, *, per: Literal["batch", "example"] = "batch") -> "Flow":
+    def while_(self, condition: Given, most: int, *, per: Literal["batch", "example"] = "batch") -> "Flow":
         """Until the first element of ``condition(state)`` is above 0, looked at before each iteration.
 
         Args:
@@ -64,7 +65,7 @@ class UnfinishedLoop(_Unfinished):
         """
         return self._repeat("while", condition, most, per)
 
-    def until(self, condition: Any, most: int, *, per: Literal["batch", "example"] = "batch") -> "Flow":
+    def until(self, condition: Given, most: int, *, per: Literal["batch", "example"] = "batch") -> "Flow":
         """Until the first element of ``condition(state)`` is above 0, looked at after each iteration.
 
         Args:
@@ -77,7 +78,7 @@ class UnfinishedLoop(_Unfinished):
         """
         return self._repeat("until", condition, most, per)
 
-    def adaptive(self, halt: Any, most: int, *, epsilon: float = 0.01, cost: float = 0.01) -> "Flow":
+    def adaptive(self, halt: Given, most: int, *, epsilon: float = 0.01, cost: float = 0.01) -> "Flow":
         """As often as each row has learned to need (Graves, 2016).
 
         Args:
@@ -96,7 +97,9 @@ class UnfinishedLoop(_Unfinished):
         step = Adaptive((self._body, halt), self._flow.streams, most=most, epsilon=epsilon, cost=cost, **self._common())
         return self._flow._append(step)
 
-    def _repeat(self, form: Literal["while", "until"], condition: Any, most: int, per: Any) -> "Flow":
+    def _repeat(
+        self, form: Literal["while", "until"], condition: Given, most: int, per: Literal["batch", "example"]
+    ) -> "Flow":
         self._check_most(f"{form}_" if form == "while" else form, most)
         if per not in ("batch", "example"):
             raise self.origin.error(f"loop: per is {per!r}, expected 'batch' or 'example'")
@@ -119,7 +122,7 @@ class UnfinishedMap(_Unfinished):
 
     _ways = ".each(), .over(tag) or .slices(n)"
 
-    def __init__(self, flow: "Flow", body: Any, origin: Origin, batched: bool = False):
+    def __init__(self, flow: "Flow", body: Given, origin: Origin, batched: bool = False):
         self._flow, self._body, self.origin, self._batched = flow, body, origin, batched
 
     def batched(self) -> "UnfinishedMap":

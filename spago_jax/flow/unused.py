@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import optax
 
 from spago_jax.core.paths import flat, map_named, matches, path_name
+from spago_jax.core.tree import PyTree
 from spago_jax.flow.network import Network
 
 
-def branch_paths(model: Any) -> list[tuple[str, ...]]:
+def branch_paths(model: PyTree) -> list[tuple[str, ...]]:
     """The paths of the modules of every branch of every switch in a model, flows inside flows included.
 
     >>> from spago_jax import flow
@@ -31,7 +32,7 @@ def branch_paths(model: Any) -> list[tuple[str, ...]]:
     return found
 
 
-def skip_unused(optimizer: optax.GradientTransformation, model: Any) -> optax.GradientTransformation:
+def skip_unused(optimizer: optax.GradientTransformation, model: PyTree) -> optax.GradientTransformation:
     """The optimizer, passing over branches that a step did not use, as if they had no gradient at all.
 
     JAX gives the parameters of a branch that was not chosen gradients of zero; Adam's moments and weight decay would
@@ -56,7 +57,7 @@ def skip_unused(optimizer: optax.GradientTransformation, model: Any) -> optax.Gr
     paths = sorted(flat(model), key=len, reverse=True)
     table = {path: i for path in paths for i, group in enumerate(groups) if any(matches(path, g) for g in group)}
 
-    def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **more: Any) -> tuple[Any, Any]:
         used = [jnp.zeros((), bool) for _ in groups]
         for path, grad in flat(updates).items():
             if path in table:

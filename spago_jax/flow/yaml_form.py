@@ -54,7 +54,7 @@ def from_config(steps: Sequence[Any], where: str = "flow") -> Flow:
     return flow
 
 
-def _step(flow: Flow, step: Any, where: str) -> Flow:
+def _step(flow: Flow, step: object, where: str) -> Flow:
     if isinstance(step, Mapping) and len(step) == 1:
         name, value = next(iter(step.items()))
         if name in _METHODS:
@@ -64,11 +64,11 @@ def _step(flow: Flow, step: Any, where: str) -> Flow:
     return flow.through(_part(step, where))
 
 
-def _is_part(written: Any) -> bool:
+def _is_part(written: object) -> bool:
     return not (isinstance(written, Mapping) and any(name in _METHODS for name in written))
 
 
-def _part(written: Any, where: str) -> Any:
+def _part(written: object, where: str) -> Any:
     if isinstance(written, list | tuple):
         return from_config(written, where)
     try:
@@ -82,13 +82,13 @@ def _at(where: str, message: str) -> FlowError:
     return Origin(where, 0).error(message)
 
 
-def _parts(written: Any, where: str) -> list[Any]:
+def _parts(written: object, where: str) -> list[Any]:
     if not isinstance(written, list | tuple):
         raise _at(where, f"expected a list of parts, got {written!r}")
     return [_part(part, f"{where}[{i}]") for i, part in enumerate(written)]
 
 
-def _take(value: Any, where: str, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+def _take(value: object, where: str, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise _at(where, f"expected {', '.join(required)}, got {value!r}")
     for key in value:
@@ -100,18 +100,18 @@ def _take(value: Any, where: str, required: Sequence[str], optional: Sequence[st
     return dict(value)
 
 
-def _gate(flow: Flow, value: Any, where: str) -> Flow:
+def _gate(flow: Flow, value: object, where: str) -> Flow:
     given = _take(value, where, ("router", "experts"), ())
     return flow.gate(_part(given["router"], f"{where}.router"), _parts(given["experts"], f"{where}.experts"))
 
 
-def _switch(flow: Flow, value: Any, where: str) -> Flow:
+def _switch(flow: Flow, value: object, where: str) -> Flow:
     given = _take(value, where, ("selector", "branches"), ("per",))
     branches = _parts(given["branches"], f"{where}.branches")
     return flow.switch(_part(given["selector"], f"{where}.selector"), branches, per=given.get("per", "batch"))
 
 
-def _loop(flow: Flow, value: Any, where: str) -> Flow:
+def _loop(flow: Flow, value: object, where: str) -> Flow:
     ways = ("times", "while", "until", "adaptive")
     given = _take(value, where, ("body",), (*ways, "most", "per", "epsilon", "cost", *_OPTIONS))
     chosen = [way for way in ways if way in given]
@@ -132,7 +132,7 @@ def _loop(flow: Flow, value: Any, where: str) -> Flow:
     return method(condition, given["most"], per=given.get("per", "batch"))
 
 
-def _map(flow: Flow, value: Any, where: str) -> Flow:
+def _map(flow: Flow, value: object, where: str) -> Flow:
     given = _take(value, where, ("body",), ("each", "over", "slices", "batched"))
     chosen = [way for way in ("each", "over", "slices") if given.get(way)]
     if len(chosen) != 1:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, Rng, child, static
+from spago_jax.core.tree import PyTree
 from spago_jax.nn import StackedRNN
 from spago_jax.nn.embedding import Embedding
 from spago_jax.nn.linear import Linear
@@ -55,7 +56,7 @@ class CharacterLM(Module):
         )
 
     def __call__(
-        self, ids: Array, lengths: Array | None = None, *, state: Any = None, rng: Rng | None = None
+        self, ids: Array, lengths: Array | None = None, *, state: PyTree = None, rng: Rng | None = None
     ) -> tuple[Array, Any]:
         """Character ids int[..., time] -> (logits of the next one [..., time, alphabet], the state after the last)."""
         xs = dropout(self.embedding(ids), self.dropout, child(rng, "input"))
@@ -65,7 +66,7 @@ class CharacterLM(Module):
         ys = dropout(ys, self.dropout, child(rng, "output"))
         return self.decoder(ys), state
 
-    def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
+    def initial_state(self, batch: tuple[int, ...] = ()) -> PyTree:
         """The state before the first character: zeros, with the given leading axes."""
         ids = jax.ShapeDtypeStruct((*batch, 1), jnp.int32)
         _, state = jax.eval_shape(lambda model, ids: model(ids), self, ids)
@@ -73,7 +74,7 @@ class CharacterLM(Module):
 
     # -- as a decoder of spago_jax.generation ---------------------------------------------------------------------
 
-    def start(self, ids: Array, mask: Array | None = None, *, beams: int, length: int) -> Any:
+    def start(self, ids: Array, mask: Array | None = None, *, beams: int, length: int) -> PyTree:
         """The state after all but the last of int[batch, time]; each row's characters stand at its beginning."""
         batch, time = ids.shape
         lengths = jnp.full(batch, time) if mask is None else mask.sum(-1)
@@ -83,12 +84,12 @@ class CharacterLM(Module):
             state = _like(after, state)
         return jax.tree.map(lambda leaf: jnp.repeat(leaf[:, None], beams, axis=1), state)
 
-    def step(self, ids: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, ids: Array, state: PyTree) -> tuple[Array, Any]:
         """Reads int[batch, beams]: the logits of the next one [batch, beams, alphabet], and the state after them."""
         logits, after = self(ids[..., None], state=state)
         return logits[..., 0, :].astype(jnp.float32), _like(after, state)
 
-    def reorder(self, state: Any, parents: Array) -> Any:
+    def reorder(self, state: PyTree, parents: Array) -> PyTree:
         """The state in which each beam goes on from another one, int[batch, beams]."""
 
         def taken(leaf: Array) -> Array:
@@ -97,6 +98,6 @@ class CharacterLM(Module):
         return jax.tree.map(taken, state)
 
 
-def _like(state: Any, before: Any) -> Any:
+def _like(state: PyTree, before: PyTree) -> PyTree:
     """The state in the dtypes that it had: a loop carries it."""
     return jax.tree.map(lambda new, old: new.astype(old.dtype), state, before)

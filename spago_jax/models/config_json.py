@@ -18,7 +18,7 @@ class Key:
     """A key that a field of ours takes: its name, and the value where a file has none."""
 
     field: str
-    default: Any
+    default: object
 
 
 def read_value(name: str, given: Mapping[str, Any], key: Key, path: str | None) -> Any:
@@ -79,7 +79,7 @@ def write_labels(labels: tuple[str, ...], problem: str | None) -> dict[str, Any]
 
 def check_extra(
     name: str,
-    value: Any,
+    value: object,
     kind: str,
     *,
     known: Collection[str],

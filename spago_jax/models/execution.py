@@ -15,6 +15,7 @@ from jax import lax
 from spago_jax.core import Array, Module
 from spago_jax.core.precision import Tree, cast
 from spago_jax.core.target import target_platform
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 
 LAYERS = ("unroll", "scan")
@@ -119,7 +120,7 @@ class LayerStack(Module, abc.ABC):
         """Returns the states of the last layer: [batch, time, hidden]."""
 
 
-def has_layers(model: Any) -> bool:
+def has_layers(model: PyTree) -> bool:
     """Returns whether an ``Execution`` changes how the model runs: whether it has a ``LayerStack``.
 
     >>> has_layers({"weight": jnp.zeros(3)})
@@ -149,7 +150,7 @@ def cast_but_layers(model: Tree, dtype: str) -> Tree:
 
 def run_layers(
     step: Callable[[Any, Array, Any], Array],
-    stack: Any,
+    stack: PyTree,
     x: Array,
     order: Sequence[Sequence[int]],
     how: Execution,
@@ -195,7 +196,7 @@ def _policy(how: Execution) -> Callable[..., Any] | None:
     return jax.checkpoint_policies.dots_with_no_batch_dims_saveable if how.remat == "dots" else None
 
 
-def unstacked(stack: Any) -> tuple[Any, ...]:
+def unstacked(stack: PyTree) -> tuple[Any, ...]:
     """Returns the layers of a stack, a tree each.
 
     By ``lax.split``, whose gradient joins the layers' gradients once; that of indexing adds as many whole stacks.
@@ -213,7 +214,7 @@ def _scanned(step, stack, x: Array, order, collect: bool) -> tuple[Array, Array 
     in_order = rows == list(range(size)) and inner == 1
     numbers = jnp.arange(len(rows)).reshape(len(order), inner)
 
-    def body(x: Array, given: Any) -> tuple[Array, Array | None]:
+    def body(x: Array, given: PyTree) -> tuple[Array, Array | None]:
         layers, number = given
         for place in range(inner):
             if in_order:

@@ -50,7 +50,7 @@ def encoder_from_huggingface(given: Mapping[str, Any], *, path: str | None = Non
     return _encoder.config_from_huggingface(given, path=path)
 
 
-def refuse_pair(kind: Any, path: str | None = None) -> None:
+def refuse_pair(kind: object, path: str | None = None) -> None:
     """Refuses a ``model_type`` that is an encoder-decoder.
 
     Raises:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A model whose layers multiply 8-bit integers: made from a float one to answer with, never saved."""
 
-from typing import Any
-
 import jax
 
+from spago_jax.core.tree import PyTree
 from spago_jax.models.encoder_decoder.model import EncoderDecoder, WordsHead
 from spago_jax.models.pretrained import Model
 from spago_jax.nn.linear import Linear
@@ -26,10 +25,10 @@ def quantized(model: Model) -> Model:
 
     of = jax.jit(Int8Weight.of)  # one program per shape, not one per operation
 
-    def rounded(part: Any) -> Any:
+    def rounded(part: PyTree) -> PyTree:
         return part.replace(weight=of(part.weight)) if isinstance(part, Linear) else part
 
-    def layers(stack: Any) -> Any:
+    def layers(stack: PyTree) -> PyTree:
         found = jax.tree.map(rounded, stack.layers, is_leaf=lambda part: isinstance(part, Linear))
         return stack.replace(layers=found)
 

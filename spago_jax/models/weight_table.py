@@ -246,7 +246,7 @@ def _stacked(names: list[str], read: Callable[[str], Any], path: str | None) -> 
     return whole
 
 
-def _check_computed(name: str, value: Any, wanted: np.ndarray, path: str | None) -> None:
+def _check_computed(name: str, value: object, wanted: np.ndarray, path: str | None) -> None:
     value = np.asarray(value)
     # Files in 16 bits round it; another formula is off by more.
     if value.shape != wanted.shape or not np.allclose(value.astype(np.float32), wanted, atol=_ROUNDED):

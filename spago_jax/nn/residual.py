@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Module, param
+from spago_jax.core.tree import PyTree
 from spago_jax.ops.linear import as_float
 
 
@@ -69,6 +70,6 @@ class ReZero(Module):
         return x + self.gain.astype(x.dtype) * _first(self.function(x, *args, **options))
 
 
-def _first(output: Any) -> Array:
+def _first(output: PyTree) -> Array:
     """A recurrent layer returns its outputs and a state: the outputs count."""
     return output[0] if isinstance(output, tuple) else output

@@ -12,13 +12,17 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import Mesh, PartitionSpec
 
+from spago_jax.core.tree import PyTree
+
 Result = TypeVar("Result")
 
 batch_mesh: Any = jax.make_user_context(None)
 """The mesh and the axis that batches are split over: ``with batch_mesh((mesh, "data")): ...``; None on one device."""
 
 
-def by_batch(function: Callable[..., Result], whole: Any, split: Any, *, axes: Any, size: int, out: Any) -> Result:
+def by_batch(
+    function: Callable[..., Result], whole: PyTree, split: PyTree, *, axes: PyTree, size: int, out: PyTree
+) -> Result:
     """``function(whole, split)``, on several devices for the examples of each.
 
     Args:

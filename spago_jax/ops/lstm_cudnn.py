@@ -17,13 +17,14 @@ from jax.custom_batching import sequential_vmap
 from jax.experimental import rnn
 
 from spago_jax.core.target import target_platform
+from spago_jax.core.tree import PyTree
 from spago_jax.ops.recurrent_kernel import Arrays
 
 use_cudnn = jax.make_user_context(True)
 """The switch: ``with use_cudnn(False): ...`` keeps to our own kernel. Programs are traced again where it changes."""
 
 
-def cudnn_fits(reverses: Sequence[bool], xs: jax.Array, parameters: Any, states: Any) -> bool:
+def cudnn_fits(reverses: Sequence[bool], xs: jax.Array, parameters: PyTree, states: PyTree) -> bool:
     """Whether cuDNN's LSTM takes these arrays here: an NVIDIA GPU is the default, all is float32, the sizes fit.
 
     Args:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.ops.by_batch import by_batch
 from spago_jax.ops.linear import accumulation_dtype, as_float
@@ -34,7 +35,7 @@ class Cell(Protocol):
         """What depends on the inputs alone: [..., in] -> a pytree of [..., k]."""
         ...
 
-    def step(self, state: State, z: Any) -> tuple[State, jax.Array]:
+    def step(self, state: State, z: PyTree) -> tuple[State, jax.Array]:
         """One step: the state and one projected input -> the new state and the output."""
         ...
 
@@ -142,7 +143,7 @@ def scan_bidirectional(
     return (ys_forward, ys_backward), (final_forward, final_backward)
 
 
-def _plain(cell: Cell, zs: Any, start: State, lengths: jax.Array | None, reverse: bool, unroll: int):
+def _plain(cell: Cell, zs: PyTree, start: State, lengths: jax.Array | None, reverse: bool, unroll: int):
     """The plain scan, time-major: a state that holds beyond the length needs no reversal of the inputs."""
     time = jax.tree.leaves(zs)[0].shape[0]
     mask = None if lengths is None else length_mask(lengths, time).T

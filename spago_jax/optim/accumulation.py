@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from spago_jax.core.tree import PyTree
+
 __all__ = ["AccumulatedState", "accumulated"]
 
 
@@ -16,9 +18,9 @@ class AccumulatedState(NamedTuple):
 
     batches: jax.Array
     updates: jax.Array
-    total: Any
+    total: PyTree
     weight: jax.Array
-    inner: Any
+    inner: PyTree
 
 
 def accumulated(
@@ -41,7 +43,7 @@ def accumulated(
     (0.0, -2.0)
     """
 
-    def init(params: Any) -> AccumulatedState:
+    def init(params: PyTree) -> AccumulatedState:
         wide = jnp.result_type(float)  # gradients of few digits are added up in more
         return AccumulatedState(
             jnp.zeros((), jnp.int32),
@@ -52,7 +54,7 @@ def accumulated(
         )
 
     def update(
-        updates: Any, state: Any, params: Any = None, *, weight: Any = 1.0, **more: Any
+        updates: PyTree, state: PyTree, params: PyTree = None, *, weight: Any = 1.0, **more: Any
     ) -> tuple[Any, AccumulatedState]:
         weight = jnp.asarray(weight, state.weight.dtype)
         total = jax.tree.map(lambda t, g: t + weight.astype(t.dtype) * g.astype(t.dtype), state.total, updates)

@@ -3,7 +3,7 @@
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.optim.accumulation import accumulated
 from spago_jax.optim.config import GroupConfig, OptimizerConfig
@@ -26,7 +27,7 @@ __all__ = ["apply_updates", "build_optimizer", "trained_paths"]
 Tree = TypeVar("Tree")
 
 
-def _groups(config: OptimizerConfig, model: Any) -> dict[str, GroupConfig]:
+def _groups(config: OptimizerConfig, model: PyTree) -> dict[str, GroupConfig]:
     """The group of each path that has one: the first that covers it."""
     table: dict[str, GroupConfig] = {}
     for i, group in enumerate(config.groups):
@@ -38,7 +39,7 @@ def _groups(config: OptimizerConfig, model: Any) -> dict[str, GroupConfig]:
 Gates = Sequence[str | Iterable[str]]
 
 
-def trained_paths(config: OptimizerConfig, model: Any, gates: Gates = ()) -> set[str]:
+def trained_paths(config: OptimizerConfig, model: PyTree, gates: Gates = ()) -> set[str]:
     """The paths of the arrays that will be trained: all trainable ones, less the groups with ``freeze: true``.
 
     Arrays behind a gate are among them, even if a group freezes them: the gate may open.
@@ -61,7 +62,7 @@ def trained_paths(config: OptimizerConfig, model: Any, gates: Gates = ()) -> set
 def _add_decay(coefficients: Mapping[str, float]) -> optax.GradientTransformation:
     """u <- u + lambda w, with lambda by path."""
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[Any, Any]:
         def leaf(path: str, u: jax.Array, w: jax.Array) -> jax.Array:
             value = coefficients.get(path, 0.0)
             return u + value * w if value else u
@@ -71,7 +72,7 @@ def _add_decay(coefficients: Mapping[str, float]) -> optax.GradientTransformatio
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def _map_two(function: Any, tree: Any, other: Any) -> Any:
+def _map_two(function: Callable[..., Any], tree: PyTree, other: PyTree) -> PyTree:
     from_path = iter(jax.tree.leaves(other))
     return map_named(lambda path, leaf: function(path, leaf, next(from_path)), tree)
 
@@ -82,10 +83,10 @@ def _only(paths: set[str], inner: optax.GradientTransformation) -> optax.Gradien
     Trees are cut by setting leaves to None, not by masks: a Module is callable, so optax would call a mask tree.
     """
 
-    def init(params: Any) -> Any:
+    def init(params: PyTree) -> PyTree:
         return inner.init(select(params, paths))
 
-    def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **more: Any) -> tuple[Any, Any]:
         own = None if params is None else select(params, paths)
         inside, state = optax.with_extra_args_support(inner).update(select(updates, paths), state, own, **more)
         new = iter(jax.tree.leaves(inside))
@@ -95,7 +96,7 @@ def _only(paths: set[str], inner: optax.GradientTransformation) -> optax.Gradien
 
 
 def build_optimizer(
-    config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, gates: Gates | None = None
+    config: OptimizerConfig, model: PyTree, *, total_steps: int, steps_per_epoch: int, gates: Gates | None = None
 ) -> optax.GradientTransformation:
     """The optax chain of a config: clip, decay and method, accumulation, then the rates.
 
@@ -176,7 +177,7 @@ def build_optimizer(
     return _only(trained_paths(config, model, gates or ()), chain)
 
 
-def apply_updates(model: Tree, updates: Any) -> Tree:
+def apply_updates(model: Tree, updates: PyTree) -> Tree:
     """The model after an update: w + u, in w's type; arrays without an update (None) stay as they are.
 
     `optax.apply_updates` fails on a model with buffers, whose updates are None.

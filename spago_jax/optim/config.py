@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ``optimizer:`` section of an experiment: every key, its default and its meaning."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -85,7 +85,7 @@ class StepSchedule(_Schedule):
     unit: Literal["step", "epoch"] = Field("epoch", description="What `every` counts.")
 
 
-def _by_name(value: Any) -> Any:
+def _by_name(value: object) -> object:
     """`schedule: cosine` is short for `schedule: {name: cosine}`."""
     return {"name": value} if isinstance(value, str) else value
 

@@ -14,6 +14,7 @@ import optax
 
 from spago_jax.core.paths import map_named, match_paths, roles
 from spago_jax.core.section import one_or_more
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 __all__ = ["Controls", "controlled", "controls", "gated_paths", "select", "set_controls"]
@@ -35,12 +36,12 @@ class ControlledState(NamedTuple):
     """The controls, and the states of the links: clipping, one method per group of arrays, the rates."""
 
     controls: Controls
-    before: Any
+    before: PyTree
     methods: tuple[Any, ...]
-    after: Any
+    after: PyTree
 
 
-def gated_paths(gates: Sequence[str | Iterable[str]], model: Any) -> list[set[str]]:
+def gated_paths(gates: Sequence[str | Iterable[str]], model: PyTree) -> list[set[str]]:
     """The arrays of each gate.
 
     Raises:
@@ -75,20 +76,20 @@ def controlled(
         gates: the arrays of each gate, closed at first.
     """
 
-    def groups(tree: Any) -> list[tuple[tuple[int, ...], set[str]]]:
+    def groups(tree: PyTree) -> list[tuple[tuple[int, ...], set[str]]]:
         """The arrays by the gates that they are behind; the free ones first."""
         found: dict[tuple[int, ...], set[str]] = {(): set()}
         for path in _paths(tree):
             found.setdefault(tuple(i for i, gate in enumerate(gates) if path in gate), set()).add(path)
         return sorted(found.items())
 
-    def init(params: Any) -> ControlledState:
+    def init(params: PyTree) -> ControlledState:
         dtype = jnp.result_type(float)
         start = Controls(jnp.ones((), dtype), jnp.zeros(1 + len(gates), dtype).at[0].set(1))
         methods = tuple(method().init(select(params, paths)) for _, paths in groups(params))
         return ControlledState(start, before.init(params), methods, after.init(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, ControlledState]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[Any, ControlledState]:
         scale, opened = state.controls
         parts = groups(updates)
         lets = {key: opened[1 + np.array(key)].max() > 0 for key, _ in parts if key}
@@ -114,22 +115,22 @@ def controlled(
     return optax.GradientTransformation(init, update)
 
 
-def _paths(tree: Any) -> list[str]:
+def _paths(tree: PyTree) -> list[str]:
     found: list[str] = []
     map_named(lambda path, leaf: found.append(path), tree)
     return found
 
 
-def select(tree: Any, paths: set[str]) -> Any:
+def select(tree: PyTree, paths: set[str]) -> PyTree:
     """The tree with None in place of the arrays of other paths."""
     return map_named(lambda path, leaf: leaf if path in paths else None, tree)
 
 
-def _is_controls(node: Any) -> bool:
+def _is_controls(node: object) -> bool:
     return isinstance(node, Controls)
 
 
-def controls(state: Any) -> Controls | None:
+def controls(state: PyTree) -> Controls | None:
     """The controls in an optimizer's state; None if it was built without gates."""
     found = [leaf for leaf in jax.tree.leaves(state, is_leaf=_is_controls) if _is_controls(leaf)]
     return found[0] if found else None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.core.paths import flat
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 __all__ = ["layer_scales"]
@@ -14,7 +15,7 @@ __all__ = ["layer_scales"]
 _BELOW = ("embeddings", "relative_bias")  # what every layer reads
 
 
-def layer_scales(model: Any, decay: float) -> Mapping[str, float | np.ndarray]:
+def layer_scales(model: PyTree, decay: float) -> Mapping[str, float | np.ndarray]:
     """Returns the factor ``decay^(L + 2 - depth)`` of the learning rate by path.
 
     An encoder is what has ``embeddings`` and ``layers`` side by side. Its embeddings have depth 0, its layer i of L,

@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from spago_jax.core import Array, combine, partition
 from spago_jax.core.partition import Where, trainable
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 
@@ -91,7 +92,7 @@ class DifferentialEvolution:
         if self.reset_after is not None and self.reset_after < 1:
             raise InputError(f"reset_after = {self.reset_after}: expected 1 or more, or None")
 
-    def init(self, key: Array, model: Any, where: Where = trainable) -> Population:
+    def init(self, key: Array, model: PyTree, where: Where = trainable) -> Population:
         """A fresh population: Xavier-uniform around zero, inside the bound; the model itself is a member.
 
         Args:
@@ -117,7 +118,7 @@ class DifferentialEvolution:
         )
 
     def step(
-        self, population: Population, loss: Callable[..., Array], model: Any, *args: Any, where: Where = trainable
+        self, population: Population, loss: Callable[..., Array], model: PyTree, *args: Any, where: Where = trainable
     ) -> Population:
         """One generation; pure, so that it can be compiled or scanned.
 
@@ -166,7 +167,7 @@ class DifferentialEvolution:
         self,
         population: Population,
         loss: Callable[..., Array],
-        model: Any,
+        model: PyTree,
         *args: Any,
         generations: int,
         where: Where = trainable,
@@ -174,7 +175,7 @@ class DifferentialEvolution:
         """Many generations on the same data, in one compiled loop."""
 
         @jax.jit
-        def loop(population: Population, model: Any, args: Any) -> Population:
+        def loop(population: Population, model: PyTree, args: Any) -> Population:
             def body(_: Array, p: Population) -> Population:
                 return self.step(p, loss, model, *args, where=where)
 
@@ -182,7 +183,7 @@ class DifferentialEvolution:
 
         return loop(population, model, args)
 
-    def best(self, population: Population, model: Any, where: Where = trainable) -> Any:
+    def best(self, population: Population, model: PyTree, where: Where = trainable) -> PyTree:
         """The model with the best numbers that were seen."""
         params, rest = partition(model, where)
         return combine(ravel_pytree(params)[1](population.best), rest)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from spago_jax.core.paths import flat, map_named
+from spago_jax.core.tree import PyTree
 
 
 def owner_of(path: str, paths: Collection[str]) -> str | None:
@@ -35,7 +36,7 @@ def lazy_rows(optimizer: optax.GradientTransformation, paths: Collection[str]) -
     [0.0, -0.0744]
     """
 
-    def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None, **more: Any) -> tuple[Any, Any]:
         used = {path: (grad != 0).any(-1, keepdims=True) for path, grad in flat(updates).items() if path in paths}
         updates, new = optax.with_extra_args_support(optimizer).update(updates, state, params, **more)
 

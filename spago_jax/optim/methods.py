@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from spago_jax.core.tree import PyTree
 from spago_jax.optim.config import OptimizerConfig
 
 __all__ = ["DEFAULT_EPSILON", "build_method", "scale_by_adagrad", "scale_by_radam", "variance_length"]
@@ -34,16 +35,16 @@ DEFAULT_EPSILON = {"adagrad": 1e-10, "lamb": 1e-6}
 class AdagradState(NamedTuple):
     """The sum of squared gradients."""
 
-    total: Any
+    total: PyTree
 
 
 def scale_by_adagrad(epsilon: float) -> optax.GradientTransformation:
     """s = s + g^2; u = g / (sqrt(s) + eps) (Duchi et al. 2011, as PyTorch has it; optax starts s at 0.1)."""
 
-    def init(params: Any) -> AdagradState:
+    def init(params: PyTree) -> AdagradState:
         return AdagradState(jax.tree.map(jnp.zeros_like, params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, AdagradState]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[Any, AdagradState]:
         del params
         total = jax.tree.map(lambda s, g: s + g * g, state.total, updates)
         return jax.tree.map(lambda s, g: g / (jnp.sqrt(s) + epsilon), total, updates), AdagradState(total)
@@ -55,8 +56,8 @@ class RAdamState(NamedTuple):
     """The number of updates and the two moments."""
 
     step: jax.Array
-    first: Any
-    second: Any
+    first: PyTree
+    second: PyTree
 
 
 def scale_by_radam(beta1: float, beta2: float, epsilon: float) -> optax.GradientTransformation:
@@ -67,11 +68,11 @@ def scale_by_radam(beta1: float, beta2: float, epsilon: float) -> optax.Gradient
     """
     rho_inf = 2 / (1 - beta2) - 1
 
-    def init(params: Any) -> RAdamState:
+    def init(params: PyTree) -> RAdamState:
         zeros = jax.tree.map(jnp.zeros_like, params)
         return RAdamState(jnp.zeros((), jnp.int32), zeros, zeros)
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, RAdamState]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[Any, RAdamState]:
         del params
         step = jnp.asarray(optax.safe_increment(state.step))
         t = step.astype(jnp.result_type(float))

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from spago_jax.core.paths import map_named
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.optim.config import OptimizerConfig, PlateauConfig
 from spago_jax.optim.controls import controls
@@ -47,14 +48,14 @@ def scale_by_rates(
         scales: Factors by path, numbers or arrays that broadcast against it; 1 for a path that is not in it.
     """
 
-    def init(params: Any) -> RateState:
+    def init(params: PyTree) -> RateState:
         del params
         dtype = jnp.result_type(float)
         # `seen` says whether there is a best score: a NaN in its place would make equal states unequal.
         plateau = PlateauState(jnp.ones((), dtype), jnp.zeros((), dtype), *(jnp.zeros((), jnp.int32) for _ in range(3)))
         return RateState(jnp.zeros((), jnp.int32), jnp.asarray(learning_rate * schedule(0), dtype), plateau)
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, RateState]:
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[Any, RateState]:
         del params
         rate = learning_rate * schedule(state.step) * state.plateau.scale
         new = map_named(lambda path, u: (-rate * scales.get(path, 1.0)).astype(u.dtype) * u, updates)
@@ -64,18 +65,18 @@ def scale_by_rates(
     return optax.GradientTransformation(init, update)
 
 
-def _is_rate(node: Any) -> bool:
+def _is_rate(node: object) -> bool:
     return isinstance(node, RateState)
 
 
-def _map_rates(function: Callable[[RateState], Any], state: Any) -> Any:
+def _map_rates(function: Callable[[RateState], Any], state: PyTree) -> PyTree:
     found = [leaf for leaf in jax.tree.leaves(state, is_leaf=_is_rate) if _is_rate(leaf)]
     if not found:
         raise InputError("this optimizer state has no RateState: it was not made by spago_jax.optim.build_optimizer")
     return jax.tree.map(lambda leaf: function(leaf) if _is_rate(leaf) else leaf, state, is_leaf=_is_rate)
 
 
-def current_learning_rate(state: Any) -> jax.Array:
+def current_learning_rate(state: PyTree) -> jax.Array:
     """The learning rate of the last update (before the first one: of the first), without the groups' factors.
 
     Args:
@@ -90,7 +91,9 @@ def current_learning_rate(state: Any) -> jax.Array:
     return rates[0] if set_by_hand is None else rates[0] * set_by_hand.scale
 
 
-def plateau_update(config: OptimizerConfig | PlateauConfig | None, state: Any, score: jax.typing.ArrayLike) -> Any:
+def plateau_update(
+    config: OptimizerConfig | PlateauConfig | None, state: PyTree, score: jax.typing.ArrayLike
+) -> PyTree:
     """The optimizer's state after one more evaluation: the rate falls where the score has stalled.
 
     A pure function, to be called once an evaluation, inside or outside of `jit`. With b the best score so far,

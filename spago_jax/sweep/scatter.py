@@ -83,7 +83,7 @@ def _dot(dot: Dot, x: float, y: float) -> list[Html]:
     return [circle, el("text", dot.name, class_=f"name {colour}", **place)]
 
 
-def _short(value: Any, count: int) -> str:
+def _short(value: object, count: int) -> str:
     """A value as it fits under an axis with so many of them."""
     text = setting(value)
     most = max(4, int(WIDTH / count / CHARACTER) - 2)

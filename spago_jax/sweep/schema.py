@@ -85,7 +85,7 @@ class Halving(Section):
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
-def numbers(value: Any) -> Any:
+def numbers(value: object) -> Any:
     """A value whose texts like `1e-4` are the numbers that they were meant to be.
 
     >>> numbers(["1e-4", "adam", 3])
@@ -96,7 +96,7 @@ def numbers(value: Any) -> Any:
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
-def _specified(value: Any) -> Any:
+def _specified(value: object) -> Any:
     if isinstance(value, Values | Range):
         return value
     if isinstance(value, list):
@@ -106,7 +106,7 @@ def _specified(value: Any) -> Any:
     raise ValueError("expected a list of values, {choice: [...]} or {low: ..., high: ...}")
 
 
-def _which(value: Any) -> str:
+def _which(value: object) -> str:
     choice = "choice" in value if isinstance(value, dict) else isinstance(value, Values)
     return "values" if choice else "range"
 
@@ -118,7 +118,7 @@ Parameter = Annotated[
 ]
 
 
-def _by_kind(value: Any) -> Any:
+def _by_kind(value: object) -> Any:
     """`method: grid` is short for `method: {kind: grid}`."""
     return {"kind": value} if isinstance(value, str) else value
 

@@ -94,7 +94,7 @@ def _check(file: SweepFile) -> None:
             )
 
 
-def override(key: str, value: Any) -> str:
+def override(key: str, value: object) -> str:
     """A setting as ``load_experiment`` takes it.
 
     >>> override("model.hidden", [64, 32]), override("train.average", None), override("seed", 3)

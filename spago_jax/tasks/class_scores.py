@@ -2,11 +2,12 @@
 """Scores of classifiers: one class, several labels, or a number per example."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from spago_jax.data.batching import Block
 from spago_jax.train.details import SAMPLES, UNSEEN, confusion_table, label_table
 from spago_jax.train.metrics.protocol import ratio
 from spago_jax.train.metrics.token_scores import LabelRow, TokenScores
@@ -41,7 +42,7 @@ class ClassScorer:
         self._unseen: Counter[str] = Counter()
         self._wrong: list[dict[str, Any]] = []
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the predictions of one block."""
         held = block.indices >= 0
         indices = block.indices[held]
@@ -106,7 +107,7 @@ class MultiLabelScorer:
         self._unseen: Counter[str] = Counter()
         self._wrong: list[dict[str, Any]] = []
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the probabilities of one block."""
         held = block.indices >= 0
         indices = block.indices[held]
@@ -167,7 +168,7 @@ class ValueScorer:
         self._indices: list[np.ndarray] = []
         self._found: list[np.ndarray] = []
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the values of one block."""
         held = block.indices >= 0
         self._indices.append(block.indices[held])

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from spago_jax.compiler import compile
-from spago_jax.core import Precision
+from spago_jax.core import Module, Precision
+from spago_jax.core.tree import PyTree
 from spago_jax.generation import Choice, Generator
 from spago_jax.train.task import Objective
 
@@ -30,7 +31,7 @@ class DeviceEngine:
     def __init__(self, objective: Objective, model: Any, precision: Precision):
         self._objective, self._model = objective, model
 
-        def read(model: Any, ids: jax.Array, length: jax.Array, state: Any) -> tuple[jax.Array, Any]:
+        def read(model: Module, ids: jax.Array, length: jax.Array, state: PyTree) -> tuple[jax.Array, Any]:
             batch = {"inputs": ids[None], "lengths": length[None]}
             outputs, state = objective.predict(precision.to_compute(model), batch, state)
             return outputs["logits"][0], state
@@ -42,7 +43,7 @@ class DeviceEngine:
         """Zeros."""
         return self._objective.initial_carry(1)
 
-    def read(self, ids: np.ndarray, length: int, state: Any) -> tuple[Any, Any]:
+    def read(self, ids: np.ndarray, length: int, state: PyTree) -> tuple[Any, Any]:
         """Reads a piece of a text."""
         return self._read(self._model, ids, np.int32(length), state)
 

@@ -8,12 +8,13 @@ from typing import Any
 import jax
 
 from spago_jax.compiler.ship.export import DEFAULT_PLATFORMS, export
-from spago_jax.core import Precision
+from spago_jax.core import Module, Precision
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.tasks.carried_source import PACKAGE, carried_source
 from spago_jax.tasks.load import TrainedRun
 from spago_jax.tasks.text_to_text.objective import TextToTextObjective
-from spago_jax.train.task import Task
+from spago_jax.train.task import Batch, Task
 
 _TEMPLATES = Path(__file__).parent / "exported"
 
@@ -90,10 +91,10 @@ def prediction(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     objective = task.objective
     precision = Precision.parse(task.experiment.train.precision)
 
-    def predict(model: Any, batch: Any) -> Any:
+    def predict(model: Module, batch: Batch) -> Any:
         return objective.predict(precision.to_compute(model), batch)[0]
 
-    def read(model: Any, batch: Any, state: Any) -> Any:
+    def read(model: Module, batch: Batch, state: PyTree) -> Any:
         outputs, after = objective.predict(precision.to_compute(model), batch, state)
         return {**outputs, "state": after}
 

@@ -15,6 +15,7 @@ from spago_jax.core.devices import Devices
 from spago_jax.core.paths import map_named
 from spago_jax.core.show import amount
 from spago_jax.core.target import traced_for
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.models.execution import Execution, execution
 from spago_jax.train.config import dump
@@ -195,7 +196,7 @@ class _Plan:
             lowered = self.programs.evaluation.lowered(model, self._shaped(block, self._split(1)), carry)
         return Estimate.of(_compiled(lowered, self.topology), self.topology, self.devices.size)
 
-    def _shaped(self, tree: Any, where: Any) -> Any:
+    def _shaped(self, tree: PyTree, where: PyTree) -> Any:
         return map_named(
             lambda path, a: jax.ShapeDtypeStruct(np.shape(a), a.dtype, sharding=where(path, np.shape(a))), tree
         )

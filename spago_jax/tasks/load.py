@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.compiler import Program, compile
-from spago_jax.core import Precision, flat, unflat
-from spago_jax.data.processor import load_settings
+from spago_jax.core import Module, Precision, flat, unflat
+from spago_jax.data.processor import Processor, load_settings
 from spago_jax.errors import CheckpointError, InputError, did_you_mean
 from spago_jax.interop.flair.file import is_flair
 from spago_jax.tasks.device_engine import DeviceEngine
@@ -30,9 +30,10 @@ from spago_jax.train.checkpoint import Checkpoints
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment
 from spago_jax.train.start import IMPORTED, imported_weights, is_own_folder
-from spago_jax.train.task import Task
+from spago_jax.train.task import Batch, Task
 
 if TYPE_CHECKING:
+    from spago_jax.compiler.ship import LoadedProgram
     from spago_jax.interop.huggingface import Pretrained
     from spago_jax.interop.huggingface.locate import Download
 
@@ -44,7 +45,7 @@ class TrainedRun:
     run: RunFolder
     experiment: Experiment
     task: Task
-    model: Any
+    model: Module
     step: int
 
     @property
@@ -69,8 +70,8 @@ class ExportedTask:
     """
 
     config: Mapping[str, Any]
-    model: Any
-    processor: Any
+    model: "LoadedProgram"
+    processor: Processor
 
     @property
     def tokenizer(self) -> Any:
@@ -110,7 +111,7 @@ def open_run(path: str | Path, *, step: int | None = None, task: Task | None = N
     return TrainedRun(run, experiment, task, jax.device_put(model), chosen)
 
 
-def _imported_model(run: RunFolder, skeleton: Any) -> Any:
+def _imported_model(run: RunFolder, skeleton: Module) -> Module:
     """The model of a folder that was imported.
 
     Raises:
@@ -260,7 +261,7 @@ def open_exported(path: str | Path) -> ExportedTask:
     return ExportedTask(program.metadata, program, variant.processor_class.load(folder / "assets"))
 
 
-def predictor(task: Task, model: Any) -> Predictor:
+def predictor(task: Task, model: Module) -> Predictor:
     """A task with a trained model, ready to answer, on programs compiled for few shapes."""
     if isinstance(task, EncoderTask | TextToTextTask):
         return task.predictor(model)
@@ -279,7 +280,7 @@ def prediction_program(task: Task, precision: Precision) -> Program:
     """A Program ``(model, batch) -> outputs`` of what answers are made from."""
     objective, wanted = task.objective, task.processor.outputs
 
-    def predict(model: Any, batch: Any) -> dict[str, jax.Array]:
+    def predict(model: Module, batch: Batch) -> dict[str, jax.Array]:
         outputs, _ = objective.predict(precision.to_compute(model), batch)
         return {name: outputs[name] for name in wanted}
 
@@ -298,7 +299,7 @@ def _exported(name: str, folder: Path) -> Predictor:
     return made
 
 
-def _kind(processor: Any) -> type[BatchPredictor]:
+def _kind(processor: Processor) -> type[BatchPredictor]:
     """What answers from a processor's batches: sentences may also be given by their tokens."""
     return TokenPredictor if processor.unit == "tokens" else BatchPredictor
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.compiler import Program
+from spago_jax.core import Module
 
 
 class ModelCall:
@@ -17,7 +18,7 @@ class ModelCall:
         model: the model.
     """
 
-    def __init__(self, program: Program, model: Any):
+    def __init__(self, program: Program, model: Module):
         self.program, self.model = program, model
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> Any:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spago_jax.data.files import text_lines
-from spago_jax.data.processor import Answer, Paint, Processor, padded_length
+from spago_jax.data.processor import Answer, Paint, Processor, Rows, padded_length
 from spago_jax.errors import InputError
 from spago_jax.text.unicode import refuse_surrogates
 
@@ -108,7 +108,7 @@ class Predictor(abc.ABC):
             at_once: how many inputs may be waited for; 1 answers each before the next is read.
         """
 
-    def prepare(self, value: Any, **options: Any) -> Prepared:
+    def prepare(self, value: object, **options: Any) -> Prepared:
         """Reads an input, without the model: a server does it beside the call that runs.
 
         Args:
@@ -150,7 +150,7 @@ class Predictor(abc.ABC):
     def _prepared(self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None) -> Iterator[Answer]:
         return self.stream([each.example for each in prepared], **prepared[0].options)
 
-    def _asked(self, value: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _asked(self, value: object, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Returns an input as an example, and the options that are left for the answer."""
         names = self.processor.example_options
         asked = {name: options[name] for name in names if name in options}
@@ -180,7 +180,7 @@ class Predictor(abc.ABC):
         for answer in self.stream(inputs, **{"at_once": at_once, **options}):
             yield written(self.name, answer, form, paint)
 
-    def _example(self, value: Any, **options: Any) -> Any:
+    def _example(self, value: object, **options: Any) -> Any:
         """An input as an example of the task.
 
         Raises:
@@ -236,7 +236,7 @@ class BatchPredictor(Predictor):
         while chunk := arrived(at_once or self.waiting):
             yield from self._answers([self._example(value, **asked) for value in chunk], options)
 
-    def prepare(self, value: Any, **options: Any) -> Prepared:
+    def prepare(self, value: object, **options: Any) -> Prepared:
         """Encodes an input, without the model."""
         example, rest = self._asked(value, options)
         rows = self.processor.encode([example])
@@ -336,7 +336,7 @@ class BatchPredictor(Predictor):
         longest = self.processor.longest
         return found if longest is None else max(min(found, longest), length)
 
-    def _call(self, rows: Any, chunk: Sequence[int], count: int, length: int) -> Mapping[str, Any]:
+    def _call(self, rows: Rows, chunk: Sequence[int], count: int, length: int) -> Mapping[str, Any]:
         indices = np.full(count, -1)
         indices[: len(chunk)] = chunk
         return self.call(self.processor.batch(rows, indices, length))
@@ -348,7 +348,7 @@ class BatchPredictor(Predictor):
         return [size for size in sizes if size < most] + [most]
 
 
-def dropped_of(rows: Any) -> int:
+def dropped_of(rows: Rows) -> int:
     """Returns how many tokens of an example were cut off, as its rows say it."""
     return max((encoding.dropped for encoding in getattr(rows, "encodings", ())), default=0)
 

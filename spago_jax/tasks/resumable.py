@@ -143,7 +143,7 @@ def _check_inputs(output: Path, had: Sequence[Mapping[str, Any]], now: Sequence[
         raise InputError(f"begun with {len(had)} input files, not {len(now)}; give another --output", path=output)
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     return "left out" if value is None else json.dumps(value, ensure_ascii=False)
 
 

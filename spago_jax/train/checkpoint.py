@@ -22,6 +22,7 @@ from orbax.checkpoint import v1 as ocp
 
 from spago_jax.core import flat, unflat
 from spago_jax.core.section import one_or_more
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import CheckpointError, InputError
 from spago_jax.train.task import Score
 
@@ -90,7 +91,7 @@ class Checkpoints:
             return next(iter(scores.values()), None)
         return scores.get(self.metric.name, scores.get("score"))  # "score" in runs of versions up to 0.1
 
-    def save(self, step: int, state: Any, about: dict[str, Any], score: float | None = None) -> None:
+    def save(self, step: int, state: PyTree, about: dict[str, Any], score: float | None = None) -> None:
         """Starts writing a checkpoint; returns once the arrays are copied, before they are on disk.
 
         Raises:
@@ -261,7 +262,7 @@ class Checkpoints:
 
 
 @jax.jit
-def _copied(state: Any) -> Any:
+def _copied(state: PyTree) -> Any:
     return jax.tree.map(jnp.copy, state)
 
 
@@ -337,7 +338,7 @@ def _hush() -> None:
     if getattr(before, "hushes_closed_loops", False):
         return
 
-    def hook(unraisable: Any) -> None:
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         if not (unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"):
             before(unraisable)
 
@@ -351,6 +352,6 @@ def _not_from_orbax(record: logging.LogRecord) -> bool:
     return not ("was never retrieved" in message and ours)
 
 
-def json_safe(value: Any) -> Any:
+def json_safe(value: object) -> Any:
     """Returns the value after a round trip through JSON, so that the saved value equals the restored one."""
     return json.loads(json.dumps(value))

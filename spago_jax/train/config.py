@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.train.schema import Experiment
 from spago_jax.train.yaml_source import Source
@@ -21,7 +22,7 @@ def dump(experiment: Experiment) -> str:
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def validate(schema: type[Config], tree: Any, source: Source, prefix: tuple[str, ...]) -> Config:
+def validate(schema: type[Config], tree: PyTree, source: Source, prefix: tuple[str, ...]) -> Config:
     """Checks one section against its schema.
 
     Raises:
@@ -41,7 +42,7 @@ def _keys(name: str) -> tuple[str | int, ...]:
     return tuple(int(index) if index else key for index, key in re.findall(r"\[(\d+)\]|(\w+)", name))
 
 
-def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple[str, ...], error: Any) -> str:
+def _complaint(schema: type[BaseModel], tree: PyTree, source: Source, prefix: tuple[str, ...], error: Any) -> str:
     location = _settable(tree, error["loc"], error["type"])
     keys = (*prefix, *location)
     name = ".".join(map(str, keys))
@@ -71,7 +72,7 @@ def _complaint(schema: type[BaseModel], tree: Any, source: Source, prefix: tuple
     return f"{at}{name} = {error['input']!r}: {verb}{message}"
 
 
-def _wrong_kind(tree: Any, source: Source, prefix: tuple[str, ...], location: tuple[Any, ...], error: Any) -> str:
+def _wrong_kind(tree: PyTree, source: Source, prefix: tuple[str, ...], location: tuple[Any, ...], error: Any) -> str:
     """Returns the error for a section whose discriminating key (``kind``, ``format``) is missing or unknown."""
     key = error["ctx"]["discriminator"].strip("'")
     keys = (*prefix, *location)
@@ -83,7 +84,7 @@ def _wrong_kind(tree: Any, source: Source, prefix: tuple[str, ...], location: tu
     return f"{where(source, (*keys, key))}{'.'.join(map(str, (*keys, key)))} = {found!r}: {did_you_mean(found, known)}"
 
 
-def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...]:
+def _settable(tree: PyTree, location: tuple[Any, ...], kind: str) -> tuple[Any, ...]:
     """Drops what pydantic adds to a location beside the user's own keys (the member of a union)."""
     kept: list[Any] = []
     node = tree
@@ -98,13 +99,13 @@ def _settable(tree: Any, location: tuple[Any, ...], kind: str) -> tuple[Any, ...
     return tuple(kept)
 
 
-def _fields_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> list[str]:
+def _fields_at(schema: type[BaseModel], tree: PyTree, location: tuple[Any, ...]) -> list[str]:
     """Returns the keys of a section; for a union of sections, those of the member that the settings name."""
     classes = _classes_at(schema, tree, location)
     return sorted({field.alias or name for cls in classes for name, field in cls.model_fields.items()})
 
 
-def _classes_at(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> list[type[BaseModel]]:
+def _classes_at(schema: type[BaseModel], tree: PyTree, location: tuple[Any, ...]) -> list[type[BaseModel]]:
     """Returns the sections that may stand at a place, only the one that the settings name if they name one."""
     current, node = [schema], tree
     for key in location:
@@ -129,7 +130,7 @@ def _such_as(classes: Sequence[type[BaseModel]]) -> str:
     return f", such as {{{', '.join(values)}}}"
 
 
-def _list_such_as(schema: type[BaseModel], tree: Any, location: tuple[Any, ...]) -> str:
+def _list_such_as(schema: type[BaseModel], tree: PyTree, location: tuple[Any, ...]) -> str:
     """Returns an example of a list: of sections, the default, or with the value that was given as its one item."""
     sections = _classes_at(schema, tree, location)
     if sections:
@@ -163,7 +164,7 @@ def _is_named(schema: type[BaseModel], tree: dict[str, Any]) -> bool:
     )
 
 
-def _sections(annotation: Any) -> list[type[BaseModel]]:
+def _sections(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for inner in getattr(annotation, "__args__", ()) for found in _sections(inner)]

@@ -8,12 +8,14 @@ import jax
 import numpy as np
 
 from spago_jax.compiler import Program
+from spago_jax.core import Module
 from spago_jax.core.devices import Devices
+from spago_jax.data.batching import Block
 from spago_jax.train.task import Scores, Task
 
 
 def evaluate(
-    task: Task, program: Program, model: Any, split: str, devices: Devices, *, keep: int | None = None,
+    task: Task, program: Program, model: Module, split: str, devices: Devices, *, keep: int | None = None,
     quick: bool = False,
 ) -> Scores:  # fmt: skip
     """Scores ``model`` on one part of the data.
@@ -65,13 +67,13 @@ def pad_steps(arrays: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray
     return {name: one(array) for name, array in arrays.items()}
 
 
-def own_part(block: Any, devices: Devices) -> Any:
+def own_part(block: Block, devices: Devices) -> Any:
     """Returns a block with the rows of its batches that this process reads."""
     rows = devices.rows(block.indices.shape[1])
     return block if rows is None else dataclasses.replace(block, indices=block.indices[:, rows])
 
 
-def place(arrays: dict[str, np.ndarray], block: Any, devices: Devices) -> Any:
+def place(arrays: dict[str, np.ndarray], block: Block, devices: Devices) -> Any:
     """Puts the arrays of a block on the devices, split over the batch axis if there are several.
 
     Args:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from spago_jax.core import Module
 from spago_jax.core.devices import AXIS, MODEL, Devices
 from spago_jax.core.paths import flat, map_named, match_paths, matches
 from spago_jax.errors import InputError
@@ -39,7 +40,7 @@ class Layout:
     Source: Rajbhandari et al. (2020), "ZeRO: Memory optimizations toward training trillion parameter models".
     """
 
-    def __init__(self, devices: Devices, model: Any, sharding: str | Mapping[str, Any] = "replicated"):
+    def __init__(self, devices: Devices, model: Module, sharding: str | Mapping[str, Any] = "replicated"):
         self.devices = devices
         arrays = {path: np.shape(leaf) for path, leaf in flat(model).items()}
         self._in_parts = isinstance(sharding, str) and "fsdp" in sharding.split("+")
@@ -168,7 +169,7 @@ def _in_parts(devices: Devices, axes: Axes, shape: Sequence[int]) -> list[str | 
 
 
 def _by_patterns(
-    devices: Devices, model: Any, arrays: Mapping[str, tuple[int, ...]], patterns: Mapping[str, Any]
+    devices: Devices, model: Module, arrays: Mapping[str, tuple[int, ...]], patterns: Mapping[str, Any]
 ) -> dict[str, Axes]:
     for pattern in patterns:
         match_paths(model, pattern, where="train.sharding")

@@ -19,6 +19,7 @@ from spago_jax.core.disk import explain_os_error
 from spago_jax.core.section import one_or_more
 from spago_jax.core.show import rate_text, seconds_text
 from spago_jax.core.summary import count_parameters, rows
+from spago_jax.data.batching import Block
 from spago_jax.data.stream import BlockStream
 from spago_jax.errors import CheckpointError, InputError, SpagoError
 from spago_jax.report import write_report
@@ -276,7 +277,7 @@ class _Training:
     # -- epochs ----------------------------------------------------------------------------------------------------
 
     def _epochs(self) -> None:
-        def collate(block: Any) -> tuple[Any, Any]:
+        def collate(block: Block) -> tuple[Any, Any]:
             return block, self.programs.train_arrays(block)
 
         with BlockStream(self.programs.batches, collate) as stream:  # type: ignore[arg-type]

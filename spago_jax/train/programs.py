@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import Program, compile, compile_all
-from spago_jax.core import Precision, Rng
+from spago_jax.core import Array, Module, Precision, Rng
 from spago_jax.core.devices import Devices
+from spago_jax.core.tree import PyTree
+from spago_jax.data.batching import Block
 from spago_jax.embeddings.store_index import row_numbers
 from spago_jax.errors import InputError
 from spago_jax.flow.unused import branch_paths, skip_unused
@@ -24,7 +26,7 @@ from spago_jax.train.start import optimizer_config, with_weights
 from spago_jax.train.state import TrainState
 from spago_jax.train.step import evaluation_program, train_program, training_loss
 from spago_jax.train.stored_rows import StoredRows, refuse_unsuited, stored
-from spago_jax.train.task import Task
+from spago_jax.train.task import Batch, Task
 from spago_jax.train.watch.discover import discover
 from spago_jax.train.watch.histograms import histogram_program
 from spago_jax.train.watch.measures import NOTHING, Measures
@@ -101,7 +103,7 @@ class Programs:
         average = self.config.average
 
         # One program for the whole state: leaf by leaf, it would be dozens of small ones.
-        def begin(model: Any, carry: Any) -> TrainState:
+        def begin(model: Module, carry: PyTree) -> TrainState:
             return TrainState.init(
                 model, optimizer, lambda _: paths, carry, experiment.seed, averaged=average is not None
             )
@@ -155,11 +157,11 @@ class Programs:
         for program in self.all():
             program.freeze()
 
-    def padded(self, split: str, block: Any) -> dict[str, np.ndarray]:
+    def padded(self, split: str, block: Block) -> dict[str, np.ndarray]:
         """Returns the arrays of a block, padded to the number of steps per call; of this process's rows alone."""
         return pad_steps(self.task.arrays(split, own_part(block, self.devices)), self.config.steps_per_call)
 
-    def train_arrays(self, block: Any) -> dict[str, np.ndarray]:
+    def train_arrays(self, block: Block) -> dict[str, np.ndarray]:
         """Returns the arrays of a block of training; of rows of stores, their numbers."""
         if self.rows is None:
             return self.padded("train", block)
@@ -178,7 +180,7 @@ class Programs:
         """Returns the initial carry of a training text, on the devices."""
         return self.placed_carry(self.task.objective.initial_carry(self.config.batch_size))
 
-    def placed_carry(self, carry: Any) -> Any:
+    def placed_carry(self, carry: PyTree) -> PyTree:
         """Puts a carry on the devices, split over its batch axis if there are several."""
         return self.devices.split(carry, axis=0)
 
@@ -188,7 +190,7 @@ class Programs:
         arrays = {name: array[0] for name, array in self.task.arrays("train", block).items()}
         return self.devices.replicate((arrays, self.task.objective.initial_carry(self.config.batch_size)))
 
-    def _execution(self, model: Any) -> Execution:
+    def _execution(self, model: Module) -> Execution:
         remat = self.config.remat
         if remat is not None and not has_layers(model):
             raise InputError(
@@ -197,12 +199,12 @@ class Programs:
             )
         return dataclasses.replace(current_execution(), remat=remat)
 
-    def _watch(self, model: Any, trained: set[str], how: Execution) -> tuple[Measures, Program | None]:
+    def _watch(self, model: Module, trained: set[str], how: Execution) -> tuple[Measures, Program | None]:
         config, task, precision = self.config.watch, self.task, self.precision
         if config is None:
             return NOTHING, None
 
-        def loss(model: Any, batch: Any, carry: Any) -> Any:
+        def loss(model: Module, batch: Batch, carry: PyTree) -> Array:
             key = jax.random.fold_in(jax.random.key(task.experiment.seed), 0)
             with execution(how):
                 found = training_loss(task.objective, precision.to_compute(model), batch, carry, Rng(key))
@@ -229,7 +231,7 @@ class Programs:
         if config.mode is None:
             config = config.model_copy(update={"mode": self.task.metric().better})
 
-        def follow_plateau(memory: Any, score: Any) -> Any:
+        def follow_plateau(memory: PyTree, score: Array) -> PyTree:
             memory = plateau_update(config, memory, score)
             return memory if self.layout is None else self.layout.keep(memory)
 

@@ -168,11 +168,11 @@ class RunFolder:
         with explain_os_error(self / name):
             replace_file(self / name, text)
 
-    def write_json(self, name: str, value: Any) -> None:
+    def write_json(self, name: str, value: object) -> None:
         """Writes a JSON file whole or not at all."""
         self.write(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
-    def read_json(self, name: str, default: Any) -> Any:
+    def read_json(self, name: str, default: object) -> Any:
         """Reads a JSON file; ``default`` where it is missing or damaged."""
         try:
             return json.loads((self / name).read_text(encoding="utf-8"))

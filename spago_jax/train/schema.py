@@ -66,7 +66,7 @@ class MeshConfig(Section):
 SHARDINGS = ("replicated", "fsdp", "tensor", "fsdp+tensor")
 
 
-def _known_sharding(value: Any) -> Any:
+def _known_sharding(value: object) -> Any:
     """Refuses an unknown name here, where it can be said which ones are known; a mapping is checked by its type."""
     if isinstance(value, str) and value not in SHARDINGS:
         raise ValueError(did_you_mean(value, SHARDINGS))

@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from spago_jax.core import flat, unflat
+from spago_jax.core import Module, flat, unflat
 from spago_jax.core.paths import match_paths
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.processor import load_settings
@@ -129,7 +129,9 @@ def imported_weights(folder: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(str(error)) from None
 
 
-def with_weights(model: Any, weights: Mapping[str, np.ndarray], config: InitConfig, growing: Sequence[str] = ()) -> Any:
+def with_weights(
+    model: Module, weights: Mapping[str, np.ndarray], config: InitConfig, growing: Sequence[str] = ()
+) -> Module:
     """Returns the model with these arrays in place of its own.
 
     Args:

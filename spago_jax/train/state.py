@@ -9,6 +9,7 @@ import optax
 
 from spago_jax.core import Array, Module, combine, partition
 from spago_jax.core.partition import Where
+from spago_jax.core.tree import PyTree
 
 
 class TrainState(Module):
@@ -17,20 +18,20 @@ class TrainState(Module):
     The random numbers of step ``n`` come from ``fold_in(key, n)``, so a resumed run draws what it would have drawn.
     """
 
-    model: Any
-    optimizer: Any
-    average: Any
-    carry: Any
+    model: PyTree
+    optimizer: PyTree
+    average: PyTree
+    carry: PyTree
     step: Array
     key: Array
 
     @classmethod
     def init(
         cls,
-        model: Any,
+        model: PyTree,
         optimizer: optax.GradientTransformation,
         trained: Where,
-        carry: Any,
+        carry: PyTree,
         seed: int,
         *,
         averaged: bool,

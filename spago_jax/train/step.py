@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import optax
 
 from spago_jax.compiler import Program, compile
-from spago_jax.core import Array, Precision, Rng, combine, partition, with_losses
+from spago_jax.core import Array, Module, Precision, Rng, combine, partition, with_losses
 from spago_jax.core.partition import Where
+from spago_jax.core.tree import PyTree
 from spago_jax.models.execution import Execution, cast_but_layers, execution
 from spago_jax.optim import current_learning_rate
 from spago_jax.train.layout import Layout
 from spago_jax.train.state import TrainState
-from spago_jax.train.task import Loss, Objective
+from spago_jax.train.task import Batch, Loss, Objective
 from spago_jax.train.watch.measures import NOTHING, Measures
 
 Totals = dict[str, Array]
@@ -54,11 +55,11 @@ def train_program(
 
     cast_in_layers = dataclasses.replace(how or Execution(), layer_dtype=precision.compute)
 
-    def one_step(state: TrainState, totals: Totals, batch: Any) -> tuple[TrainState, Totals]:
+    def one_step(state: TrainState, totals: Totals, batch: Batch) -> tuple[TrainState, Totals]:
         params, rest = partition(state.model, trained)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
-        def loss(params: Any) -> tuple[Array, Any]:
+        def loss(params: PyTree) -> tuple[Array, Any]:
             model = combine(params, rest)
             if layout is None:
                 model = cast_but_layers(model, precision.compute)
@@ -99,7 +100,7 @@ def train_program(
         state = state.replace(model=combine(params, rest), optimizer=memory, average=averaged, carry=carry, step=step)
         return (state if layout is None else layout.keep(state)), totals
 
-    def train_block(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
+    def train_block(state: TrainState, block: Batch, count: Array) -> tuple[TrainState, Totals]:
         steps = jax.tree.leaves(block)[0].shape[0]
         if steps == 1:
             return one_step(state, no_totals(measures), jax.tree.map(lambda a: a[0], block))
@@ -113,7 +114,7 @@ def train_program(
     if layout is None:
         return compile(train_block, donate="state")
 
-    def train_block_on_mesh(state: TrainState, block: Any, count: Array) -> tuple[TrainState, Totals]:
+    def train_block_on_mesh(state: TrainState, block: Batch, count: Array) -> tuple[TrainState, Totals]:
         with layout.splitting():
             state, totals = train_block(state, block, count)
         return layout.keep(state), layout.everywhere(totals)
@@ -121,7 +122,7 @@ def train_program(
     return compile(train_block_on_mesh, donate="state", name="train_block")
 
 
-def training_loss(objective: Objective, model: Any, batch: Any, carry: Any, rng: Rng) -> Loss:
+def training_loss(objective: Objective, model: Module, batch: Batch, carry: PyTree, rng: Rng) -> Loss:
     """Returns the objective's loss plus the auxiliary losses of layers, weighted like the loss itself."""
     found, extra = with_losses(objective.loss)(model, batch, carry, rng)
     return found if extra is None else dataclasses.replace(found, total=found.total + extra * found.weight)
@@ -130,12 +131,12 @@ def training_loss(objective: Objective, model: Any, batch: Any, carry: Any, rng:
 def evaluation_program(objective: Objective, layout: Layout | None, precision: Precision) -> Program:
     """Returns a Program ``(model, block, carry) -> (outputs, carry)``; outputs keep the axes [steps, batch]."""
 
-    def evaluate_block(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
+    def evaluate_block(model: Module, block: Batch, carry: PyTree) -> tuple[Any, Any]:
         model = precision.to_compute(model)
         if layout is not None:
             model = layout.whole(model)
 
-        def body(carry: Any, batch: Any) -> tuple[Any, Any]:
+        def body(carry: PyTree, batch: Batch) -> tuple[Any, Any]:
             outputs, carry = objective.predict(model, batch, carry)
             return carry, objective.measure(model, batch, outputs)
 
@@ -145,7 +146,7 @@ def evaluation_program(objective: Objective, layout: Layout | None, precision: P
     if layout is None:
         return compile(evaluate_block)
 
-    def evaluate_block_on_mesh(model: Any, block: Any, carry: Any) -> tuple[Any, Any]:
+    def evaluate_block_on_mesh(model: Module, block: Batch, carry: PyTree) -> tuple[Any, Any]:
         with layout.splitting():
             outputs, carry = evaluate_block(model, block, carry)
         return layout.outputs(outputs), layout.carried(carry)

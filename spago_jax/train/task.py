@@ -11,7 +11,8 @@ import numpy as np
 
 from spago_jax.core import Array, Module, Rng
 from spago_jax.core.section import Section
-from spago_jax.data.batching import Batches, LengthBatches, shared_buckets
+from spago_jax.core.tree import PyTree
+from spago_jax.data.batching import Batches, Block, LengthBatches, shared_buckets
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.notes import Notes
 from spago_jax.data.processor import Answer, Processor, Rows
@@ -49,7 +50,7 @@ class Loss:
 
     total: Array
     weight: Array
-    carry: Any = ()
+    carry: PyTree = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Scores:
 class Scorer(Protocol):
     """Collects the outputs of evaluation steps, on the host."""
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Adds the outputs of one block of batches; leading axes [steps, batch]."""
 
     def compute(self) -> Scores:
@@ -78,16 +79,16 @@ class Objective(abc.ABC, Generic[ModelType]):
     def init(self, key: Array) -> ModelType:
         """Returns a fresh model."""
 
-    def initial_carry(self, batch_size: int) -> Any:
+    def initial_carry(self, batch_size: int) -> PyTree:
         """Returns the state that the first chunk of a text starts from; leading axis [batch]. Empty for most models."""
         return ()
 
     @abc.abstractmethod
-    def loss(self, model: ModelType, batch: Batch, carry: Any, rng: Rng) -> Loss:
+    def loss(self, model: ModelType, batch: Batch, carry: PyTree, rng: Rng) -> Loss:
         """Returns the training loss of one batch, without the auxiliary losses that layers add."""
 
     @abc.abstractmethod
-    def predict(self, model: ModelType, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: ModelType, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """Returns a batch's outputs by name, and the next carry: the one forward pass of scores, users and exports."""
 
     @abc.abstractmethod
@@ -190,7 +191,7 @@ class Task(abc.ABC):
     def make_objective(self) -> Objective:
         """Makes the traced half, for this experiment and processor."""
 
-    def from_data(self, model: Any) -> Any:
+    def from_data(self, model: Module) -> Module:
         """Returns a fresh model with values from the data filled in (word vectors, the mean of the pixels)."""
         return model
 
@@ -224,11 +225,11 @@ class Task(abc.ABC):
     def batches(self, split: str, *, training: bool) -> Batches:
         """Returns the batches of one part of the data."""
 
-    def arrays(self, split: str, block: Any) -> dict[str, np.ndarray]:
+    def arrays(self, split: str, block: Block) -> dict[str, np.ndarray]:
         """Returns the arrays of a block of batches with their targets; leading axes [steps, batch]."""
         return self.processor.batch(self.parts[split], block.indices, block.length, targets=True)
 
-    def units(self, split: str, block: Any) -> int:
+    def units(self, split: str, block: Block) -> int:
         """Counts the units (``processor.unit``: tokens, characters, examples) in a block, for the throughput."""
         return block.examples
 
@@ -252,7 +253,7 @@ class Task(abc.ABC):
         """Whether answers are also scored that a model writes, by ``written``."""
         return False
 
-    def written(self, model: Any, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
+    def written(self, model: Module, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
         """Returns the scores of answers that a model writes by a loop of its own, beside those of ``scorer``.
 
         Args:

@@ -3,7 +3,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -108,7 +108,7 @@ def leave_processes(code: int) -> None:
 
 
 @contextmanager
-def failing_together(devices: Devices, advice: Any) -> Iterator[None]:
+def failing_together(devices: Devices, advice: Callable[[], str]) -> Iterator[None]:
     """Says in one message that another process has ended, where a sum over the processes fails.
 
     Args:

@@ -118,7 +118,7 @@ def _same_kind(new: dict[str, Any], old: dict[str, Any]) -> bool:
     return all(new.get(key, old.get(key)) == old.get(key) for key in ("kind", "format"))
 
 
-def _set(source: Source, keys: list[str | int], value: Any, text: str) -> None:
+def _set(source: Source, keys: list[str | int], value: object, text: str) -> None:
     node: Any = source.tree
     for i, key in enumerate(keys[:-1]):
         if isinstance(node, list):
@@ -142,7 +142,7 @@ def _set(source: Source, keys: list[str | int], value: Any, text: str) -> None:
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
-def _expand(value: Any, where: str) -> Any:
+def _expand(value: object, where: str) -> Any:
     if isinstance(value, dict):
         return {key: _expand(item, where) for key, item in value.items()}
     if isinstance(value, list):
@@ -161,7 +161,7 @@ def _expand(value: Any, where: str) -> Any:
     return _VARIABLE.sub(value_of, value)
 
 
-def _anchor_paths(value: Any, folder: Path | None) -> Any:
+def _anchor_paths(value: object, folder: Path | None) -> Any:
     """Resolves texts that begin with ./ or ../ against the config's folder, so that it runs from anywhere; and ~/."""
     if isinstance(value, dict):
         return {key: _anchor_paths(item, folder) for key, item in value.items()}

@@ -66,7 +66,7 @@ def parse_value(text: str) -> Any:
     raise YamlError(f"after the value there is {rest!r}")
 
 
-def _value(node: Any) -> Any:
+def _value(node: yaml.Node) -> Any:
     if node is None:
         return None
     loader = yaml.SafeLoader("")
@@ -76,7 +76,7 @@ def _value(node: Any) -> Any:
         loader.dispose()
 
 
-def _lines(node: Any, keys: Keys, above: list[Any], count: list[int]) -> Iterator[tuple[Keys, int]]:
+def _lines(node: yaml.Node, keys: Keys, above: list[Any], count: list[int]) -> Iterator[tuple[Keys, int]]:
     """The line of each key, by a walk that also finds what would take for ever, or take the last of two values."""
     count[0] += 1
     if count[0] > MOST_VALUES:

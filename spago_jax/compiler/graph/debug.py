@@ -13,6 +13,7 @@ from spago_jax.compiler import jaxprs
 from spago_jax.compiler.graph.nodes import Block, Const, Node, Operand, Ref, by_number, type_text
 from spago_jax.core.dtypes import short_name
 from spago_jax.core.paths import matches
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError, SpagoError, did_you_mean
 
 Watch = int | str | Sequence[int | str]
@@ -30,7 +31,7 @@ class NonFiniteError(SpagoError, FloatingPointError):
         given: its inputs.
     """
 
-    def __init__(self, message: str, node: Node, iterations: tuple[int, ...], made: Any, given: Sequence[Any]):
+    def __init__(self, message: str, node: Node, iterations: tuple[int, ...], made: object, given: Sequence[Any]):
         super().__init__(message)
         self.node, self.iterations, self.made, self.given = node, iterations, made, tuple(given)
 
@@ -59,7 +60,7 @@ class Seen:
 class Evaluation:
     """What a graph computed, and the values that were watched, in the order in which they were made."""
 
-    output: Any
+    output: PyTree
     seen: tuple[Seen, ...] = ()
 
     def __getitem__(self, number: int) -> list[Any]:
@@ -207,7 +208,7 @@ class _Run:
 
     # -- complaints ------------------------------------------------------------------------------------------------
 
-    def wrong(self, value: Any) -> str:
+    def wrong(self, value: object) -> str:
         """What the check finds in a value, in words; empty for nothing."""
         if self.check is None or not _is_float(value):
             return ""
@@ -221,7 +222,7 @@ class _Run:
             return ""
         return f"{' and '.join(parts)} of {array.size} value{'s' if array.size != 1 else ''}"
 
-    def error(self, node: Node, given: Sequence[Any], made: Any, wrong: str) -> NonFiniteError:
+    def error(self, node: Node, given: Sequence[Any], made: object, wrong: str) -> NonFiniteError:
         inside = f" in {node.module}" if node.module else ""
         where = f" at {node.place}" if node.place else ""
         times = "".join(f", in iteration {number} of {title}" for number, title in reversed(self.times))
@@ -231,7 +232,7 @@ class _Run:
             lines.append(f"  it was given {given_it}")
         return NonFiniteError("\n".join(lines), node, self.iterations, made, given)
 
-    def named(self, operand: Ref, value: Any) -> str:
+    def named(self, operand: Ref, value: object) -> str:
         source = self.nodes[operand.node]
         title = f"{source.title} {source.name}" if source.is_source else source.title
         return f"node {source.number} ({title}): {describe(value)}"
@@ -269,11 +270,11 @@ def describe(value: Any) -> str:
     return text
 
 
-def _number(value: Any) -> str:
+def _number(value: float) -> str:
     return f"{float(value):.6g}"
 
 
-def _is_float(value: Any) -> bool:
+def _is_float(value: object) -> bool:
     dtype = getattr(value, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
 

@@ -5,12 +5,13 @@ import dataclasses
 import enum
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.primitives import words
@@ -58,7 +59,7 @@ class _Hasher:
         outputs = self.equations(closed, dict(numbers), count)
         self.add("outputs", *outputs)
 
-    def equations(self, closed: jaxprs.ClosedJaxpr, known: dict[jaxprs.Var, Any], count: Any) -> list[Any]:
+    def equations(self, closed: jaxprs.ClosedJaxpr, known: dict[jaxprs.Var, Any], count: Iterator[int]) -> list[Any]:
         """Takes in the equations; a value is its number, or its contents where it is a constant."""
         for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
             known[var] = self.contents(value)
@@ -83,17 +84,17 @@ class _Hasher:
                 self.add(self.type(var.aval))
         return [read(atom) for atom in closed.jaxpr.outvars]
 
-    def type(self, aval: Any) -> str:
+    def type(self, aval: object) -> str:
         return f"{getattr(aval, 'dtype', aval)}{list(getattr(aval, 'shape', ()))}"
 
-    def contents(self, value: Any) -> str:
+    def contents(self, value: ArrayLike) -> str:
         if jnp.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.extended):
             value = jax.random.key_data(value)
         array = np.ascontiguousarray(np.asarray(value))
         found = hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()
         return f"{array.dtype}{list(array.shape)}{found}"
 
-    def parameter(self, value: Any) -> None:
+    def parameter(self, value: object) -> None:
         if isinstance(value, jaxprs.Jaxpr) and not isinstance(value, jaxprs.ClosedJaxpr):
             value = jaxprs.ClosedJaxpr(value, ())
         if isinstance(value, jaxprs.ClosedJaxpr):
@@ -124,7 +125,7 @@ class _Hasher:
             self.add(_plain(value))
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Returns a text without addresses; of a function its name alone."""
     if callable(value) and not isinstance(value, type) and not hasattr(value, "dtype"):
         return getattr(value, "__qualname__", type(value).__name__)

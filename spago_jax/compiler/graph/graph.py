@@ -14,7 +14,7 @@ from spago_jax.compiler import jaxprs, rewrite
 from spago_jax.compiler.graph import debug
 from spago_jax.compiler.graph.fingerprint import fingerprint
 from spago_jax.compiler.graph.likely_mistakes import GraphWarning, likely_mistakes
-from spago_jax.compiler.graph.nodes import Block, Node, block_of, dtype_of, parameter_inputs, shape_of, type_text
+from spago_jax.compiler.graph.nodes import Block, Node, block_of, dtype_of, parameter_inputs, type_text
 from spago_jax.compiler.graph.picture import notebook, picture
 from spago_jax.compiler.graph.text import text
 from spago_jax.compiler.padding import struct_of
@@ -23,6 +23,7 @@ from spago_jax.compiler.spec import Spec, spec
 from spago_jax.core.partition import trainable
 from spago_jax.core.paths import flat, matches
 from spago_jax.core.process_bound import ProcessBound
+from spago_jax.core.tree import PyTree
 from spago_jax.drawing.dot import dot
 from spago_jax.drawing.mermaid import mermaid
 from spago_jax.drawing.picture import Picture
@@ -261,7 +262,7 @@ class Graph(ProcessBound):
 
     def picture(self, level: int | None = None) -> Picture:
         """Returns the boxes and arrows that ``svg``, ``dot`` and ``mermaid`` draw."""
-        types = [type_text(shape_of(var.aval), dtype_of(var.aval)) for var in self.jaxpr.jaxpr.outvars]
+        types = [type_text(jaxprs.shape_of(var.aval), dtype_of(var.aval)) for var in self.jaxpr.jaxpr.outvars]
         return picture(self.name, self.block, list(zip(self.outputs, types, strict=True)), level)
 
     def evaluate(
@@ -344,7 +345,7 @@ def graph(function: Callable[..., Any], *args: Any, name: str | None = None) -> 
     return Graph.of(function, *args, name=name)
 
 
-def _struct(arg: Any, where: str) -> Any:
+def _struct(arg: object, where: str) -> Any:
     if isinstance(arg, str):
         arg = spec(where, arg)
     if isinstance(arg, Spec):
@@ -366,5 +367,5 @@ def _join(where: str, path: str) -> str:
     return f"{where}.{path}" if path and where else (where or path)
 
 
-def _paths(where: str, tree: Any) -> list[str]:
+def _paths(where: str, tree: PyTree) -> list[str]:
     return [_join(where, path) for path in flat(tree)]

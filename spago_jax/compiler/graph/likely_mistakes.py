@@ -181,11 +181,11 @@ def _doubles(closed: jaxprs.ClosedJaxpr) -> Iterator[GraphWarning]:
         return  # what follows from it would only repeat it
 
 
-def _double(aval: Any) -> bool:
+def _double(aval: object) -> bool:
     return getattr(aval, "dtype", None) in (np.float64, np.complex128)
 
 
-def _inexact(aval: Any) -> bool:
+def _inexact(aval: object) -> bool:
     dtype = getattr(aval, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
 

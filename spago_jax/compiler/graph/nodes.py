@@ -218,11 +218,11 @@ class _Builder:
         self.numbers = itertools.count()
         self.names = itertools.count()
 
-    def source(self, operation: str, aval: Any, name: str | None = None, **more: Any) -> Node:
+    def source(self, operation: str, aval: object, name: str | None = None, **more: Any) -> Node:
         """Returns a node that no equation makes."""
         number = next(self.numbers)
         name = letters(next(self.names)) if name is None else name
-        return Node(number, operation, name, (shape_of(aval),), (dtype_of(aval),), **more)
+        return Node(number, operation, name, (jaxprs.shape_of(aval),), (dtype_of(aval),), **more)
 
     def block(
         self,
@@ -290,7 +290,7 @@ class _Builder:
             number,
             eqn.primitive.name,
             name,
-            tuple(shape_of(var.aval) for var in eqn.outvars),
+            tuple(jaxprs.shape_of(var.aval) for var in eqn.outvars),
             tuple(dtype_of(var.aval) for var in eqn.outvars),
             place,
             group,
@@ -344,7 +344,7 @@ class _Builder:
         blocks = []
         for name, body in jaxprs.subprograms(eqn).items():
             same = len(body.jaxpr.invars) == len(operands) and all(
-                shape_of(var.aval) == shape_of(atom.aval)
+                jaxprs.shape_of(var.aval) == jaxprs.shape_of(atom.aval)
                 for var, atom in zip(body.jaxpr.invars, eqn.invars, strict=True)
             )
             given = operands if same else [Const(0)] * len(body.jaxpr.invars)
@@ -362,17 +362,12 @@ class _Builder:
 _WITHOUT_INNER = ("scatter", "reduce", "select_and_", "sort", "cum", "argmax", "argmin")
 
 
-def shape_of(aval: Any) -> tuple[int, ...]:
-    """Returns the shape of an abstract value; empty for what is not an array."""
-    return tuple(getattr(aval, "shape", ()))
-
-
 def dtype_of(aval: Any) -> str:
     """Returns the short name of the dtype of an abstract value."""
     return short_name(aval.dtype) if hasattr(aval, "dtype") else str(aval)
 
 
-def _extended(value: Any) -> bool:
+def _extended(value: object) -> bool:
     """Returns whether a value is not an array of numbers: a random key."""
     return (not hasattr(value, "dtype") and not np.isscalar(value)) or jnp.issubdtype(
         getattr(value, "dtype", np.float32), jax.dtypes.extended

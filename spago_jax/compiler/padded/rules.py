@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spago_jax.compiler.jaxprs import JaxprEqn, shape_of
 from spago_jax.compiler.padded.states import END, FRONT, INSIDE, UNIFORM, Along, Axis, State, changed, combined
 from spago_jax.compiler.primitives import COMPARISONS, CUMULATIVE, ELEMENTWISE, TRANSCENDENTAL, UNCOUNTED, words
 
@@ -25,14 +26,14 @@ _PRODUCTS = words("mul and")
 class Case:
     """One equation at both sizes, with the states of its inputs, and of its outputs where nothing is known."""
 
-    eqn: Any
-    other: Any
+    eqn: JaxprEqn
+    other: JaxprEqn
     given: list[State]
     plain: list[State]
     place: str
 
     @property
-    def params(self) -> Any:
+    def params(self) -> dict[str, Any]:
         """Its parameters at the base size."""
         return self.eqn.params
 
@@ -47,8 +48,8 @@ class Case:
 
 def per_number(case: Case) -> list[State]:
     """Follows the padding through an operation on each number by itself."""
-    shape = case.eqn.outvars[0].aval.shape
-    full = [s for s, atom in zip(case.given, case.eqn.invars, strict=True) if atom.aval.shape == shape]
+    shape = shape_of(case.eqn.outvars[0].aval)
+    full = [s for s, atom in zip(case.given, case.eqn.invars, strict=True) if shape_of(atom.aval) == shape]
     name = case.eqn.primitive.name
     scalars_zero = all(_is_zero(s) for s in case.given if not s.axes)
     axes = []
@@ -65,7 +66,7 @@ def per_number(case: Case) -> list[State]:
         axis = changed(axis, zero=zero)
         if name == "select_n":
             axis = changed(axis, positional=False)
-            if case.eqn.invars[0].aval.shape:  # what was appended is put where it belongs by a mask
+            if shape_of(case.eqn.invars[0].aval):  # what was appended is put where it belongs by a mask
                 axis = tuple((size, along and _settled(along)) for size, along in axis)
         axes.append(axis)
     number = None

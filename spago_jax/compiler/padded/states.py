@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from spago_jax.compiler.jaxprs import Atom
+
 # Where the padding lies along an axis.
 UNIFORM = "uniform"  # the axis repeats one number: there is no place
 END = "end"
@@ -56,7 +58,7 @@ class ProgramsDiffer(Exception):
     """The two programs differ, so that nothing can be said."""
 
 
-def unmoved(base: Any, grown: Any, along: Along | None = None) -> State:
+def unmoved(base: Atom, grown: Atom, along: Along | None = None) -> State:
     """Returns the state of a variable of both programs whose growing axes keep the padding at their end."""
     one, two = getattr(base.aval, "shape", ()), getattr(grown.aval, "shape", ())
     if len(one) != len(two):

@@ -65,7 +65,7 @@ class _Walk:
         for a, b in zip(one.constvars, two.constvars, strict=True):
             states[a] = unmoved(a, b)
 
-        def read(atom: Any, other: Any) -> State:
+        def read(atom: jaxprs.Atom, other: jaxprs.Atom) -> State:
             if not isinstance(atom, jaxprs.Literal):
                 return states[atom]
             if not isinstance(other, jaxprs.Literal):
@@ -80,14 +80,14 @@ class _Walk:
             states.update(zip(eqn.outvars, found, strict=True))
         return [read(a, b) for a, b in zip(one.outvars, two.outvars, strict=True)]
 
-    def _equation(self, eqn: Any, other: Any, given: list[State]) -> list[State]:
+    def _equation(self, eqn: jaxprs.JaxprEqn, other: jaxprs.JaxprEqn, given: list[State]) -> list[State]:
         around, self._place = self._place, str(jaxprs.place(eqn) or self._place)
         try:
             return self._after(eqn, other, given)
         finally:
             self._place = around
 
-    def _after(self, eqn: Any, other: Any, given: list[State]) -> list[State]:
+    def _after(self, eqn: jaxprs.JaxprEqn, other: jaxprs.JaxprEqn, given: list[State]) -> list[State]:
         body, grown = jaxprs.call_body(eqn), jaxprs.call_body(other)
         if body is not None and grown is not None:
             return self.run(body, grown, given)
@@ -105,11 +105,15 @@ class _Walk:
         made = [
             dataclasses.replace(s, reads=s.reads or reads) for s in rule(Case(eqn, other, given, plain, self._place))
         ]
-        if name == "select_n" and eqn.invars[0].aval.shape:  # a mask chose: what it left out may be the padding
+        if name == "select_n" and jaxprs.shape_of(
+            eqn.invars[0].aval
+        ):  # a mask chose: what it left out may be the padding
             made = [dataclasses.replace(state, reads="", masked=True) for state in made]
         return made
 
-    def _scan(self, eqn: Any, other: Any, given: list[State], plain: list[State]) -> list[State]:
+    def _scan(
+        self, eqn: jaxprs.JaxprEqn, other: jaxprs.JaxprEqn, given: list[State], plain: list[State]
+    ) -> list[State]:
         loop, grown = jaxprs.scan_loop(eqn), jaxprs.scan_loop(other)
         assert loop is not None
         assert grown is not None

@@ -166,7 +166,7 @@ class Definitions:
         return f"{name}({', '.join(parts)})"
 
 
-def type_of(atom: Any) -> Any:
+def type_of(atom: Atom) -> Any:
     """Returns the shape, dtype and weak type of a value: JAX's declarations promise less than every array has."""
     return atom.aval
 
@@ -185,7 +185,7 @@ def _loose(text: str) -> bool:
     return False
 
 
-def _is_held(value: Any) -> bool:
+def _is_held(value: object) -> bool:
     return (
         isinstance(value, np.ndarray | np.generic | jax.Array)
         and not isinstance(value, Tracer)
@@ -193,7 +193,7 @@ def _is_held(value: Any) -> bool:
     )
 
 
-def _param(value: Any) -> Any:
+def _param(value: object) -> Any:
     """Returns a parameter as something that compares by value; programs and functions compare by identity."""
     if isinstance(value, np.ndarray):
         return ("array", value.dtype.name, value.shape, value.tobytes())
@@ -211,7 +211,7 @@ class _Exact:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any):
+    def __init__(self, value: object):
         self.value = value
 
     def __eq__(self, other: object) -> bool:

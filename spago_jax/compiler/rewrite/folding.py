@@ -36,11 +36,11 @@ def fold(defs: Definitions, eqn: JaxprEqn) -> list[Any] | None:
     return None if any(value is None for value in typed) else typed
 
 
-def _plain(aval: Any) -> bool:
+def _plain(aval: object) -> bool:
     return isinstance(getattr(aval, "dtype", None), np.dtype)
 
 
-def _typed(value: np.ndarray, aval: Any) -> Any:
+def _typed(value: np.ndarray, aval: object) -> Any:
     """Returns a constant of just the type that the equation had: Python numbers are the weakly typed ones."""
     if not getattr(aval, "weak_type", False):
         return value if value.ndim else value[()]

@@ -95,6 +95,6 @@ def _fits(eqn: JaxprEqn, old: ClosedJaxpr, new: ClosedJaxpr) -> bool:
     return same and len(new.consts) <= len(old.consts)
 
 
-def _signature(var: Any) -> tuple[Any, ...]:
+def _signature(var: Var) -> tuple[Any, ...]:
     aval = type_of(var)
     return aval.shape, aval.dtype, getattr(aval, "weak_type", False)

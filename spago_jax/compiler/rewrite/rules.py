@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 
 from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import Atom, JaxprEqn, Literal, Var
@@ -119,7 +120,7 @@ def live_matches(defs: Definitions, rules: Rules) -> set[int]:
     return found
 
 
-def _alike(new: Any, aval: Any, *, exact: bool) -> bool:
+def _alike(new: Any, aval: ShapedArray, *, exact: bool) -> bool:
     """Whether a value can stand for another: an alias must be of the same type, a function may give a smaller shape."""
     if jnp.result_type(new) != aval.dtype:
         return False

@@ -126,6 +126,6 @@ def _without_dead(closed: ClosedJaxpr, rewrites: list[Rewrite], names: Sequence[
     return new
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     array = np.asarray(value)
     return f"{array.item():g}" if array.size == 1 and array.dtype.kind == "f" else np.array2string(array, threshold=6)

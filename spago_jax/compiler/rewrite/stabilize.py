@@ -118,5 +118,5 @@ def stabilized(function: Callable[..., Any], static: Sequence[str] = ()) -> Call
     return wrapper
 
 
-def _is_dynamic(leaf: Any) -> bool:
+def _is_dynamic(leaf: object) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float | complex) and not isinstance(leaf, bool)

@@ -145,11 +145,11 @@ def _sorted(name: str, bound: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
     return weights, inputs, fixed
 
 
-def _is_module(node: Any) -> bool:
+def _is_module(node: object) -> bool:
     return isinstance(node, Module)
 
 
-def _kind(name: str, path: str, leaf: Any) -> str:
+def _kind(name: str, path: str, leaf: object) -> str:
     if isinstance(leaf, str | Spec | jax.ShapeDtypeStruct):
         return "spec"
     if isinstance(leaf, jax.Array | np.ndarray | np.generic):
@@ -202,7 +202,7 @@ def _apply(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     return function(*positional, **named)
 
 
-def _kind_leaf(tree: Any) -> bool:
+def _kind_leaf(tree: object) -> bool:
     return jax.tree_util.all_leaves([tree])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.core import ShapedArray
 
 from spago_jax.compiler.ship.arguments import Leaf, Shipment
 from spago_jax.compiler.ship.load import FORMAT_VERSION, manifest_hash
@@ -20,12 +21,12 @@ def input_json(leaf: Leaf) -> dict[str, Any]:
     return {"dtype": leaf.dtype, "shape": list(leaf.dims)}
 
 
-def aval_json(aval: Any) -> dict[str, Any]:
+def aval_json(aval: ShapedArray) -> dict[str, Any]:
     """Returns one output array as JSON; a dimension is a number or an expression of the inputs' dimensions."""
     return {"dtype": aval.dtype.name, "shape": [dim if isinstance(dim, int) else str(dim) for dim in aval.shape]}
 
 
-def check_metadata(metadata: Any) -> dict[str, Any]:
+def check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the metadata as JSON gives it back.
 
     Raises:
@@ -48,7 +49,9 @@ def file_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def write_manifest(folder: Path, format: str, shipped: Shipment, facts: Mapping[str, Any], metadata: Any) -> None:
+def write_manifest(
+    folder: Path, format: str, shipped: Shipment, facts: Mapping[str, Any], metadata: Mapping[str, Any] | None
+) -> None:
     """Writes ``manifest.json`` for all that lies in the folder.
 
     Args:

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 
 from spago_jax.core.paths import path_name
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 
 
-def plain(tree: Any) -> Any:
+def plain(tree: PyTree) -> Any:
     """Returns a pytree with its own classes (Modules, named tuples, ...) turned into dicts by field name.
 
     Raises:
@@ -40,12 +41,12 @@ def plain(tree: Any) -> Any:
     return {path_name(path): plain(child) for path, child in children}
 
 
-def rebuilder(tree: Any) -> Callable[[Any], Any]:
+def rebuilder(tree: PyTree) -> Callable[[Any], Any]:
     """Returns the way back: a function from plain trees of this shape to trees of the original classes."""
     leaves, treedef = jax.tree.flatten(tree)
     order = jax.tree.leaves(plain(treedef.unflatten(range(len(leaves)))))  # a dict is flattened by sorted names
 
-    def rebuild(value: Any) -> Any:
+    def rebuild(value: object) -> Any:
         restored: list[Any] = [None] * len(leaves)
         for index, leaf in zip(order, jax.tree.leaves(value), strict=True):
             restored[index] = leaf
@@ -54,7 +55,7 @@ def rebuilder(tree: Any) -> Callable[[Any], Any]:
     return rebuild
 
 
-def describe(tree: Any, leaf: Callable[[Any], Any]) -> Any:
+def describe(tree: PyTree, leaf: Callable[[Any], Any]) -> Any:
     """A plain tree as JSON: ``{"dict": {...}}``, ``{"list": [...]}``, ``{"tuple": [...]}``, null, or ``leaf(x)``."""
     if tree is None:
         return None
@@ -66,7 +67,7 @@ def describe(tree: Any, leaf: Callable[[Any], Any]) -> Any:
     return leaf(tree)
 
 
-def map_paths(tree: Any, function: Callable[[str, Any], Any], path: str) -> Any:
+def map_paths(tree: PyTree, function: Callable[[str, Any], Any], path: str) -> Any:
     """Returns a plain tree with ``function(path, leaf)`` for each leaf; ``path`` is the name of the tree itself."""
     if tree is None:
         return None
@@ -77,7 +78,7 @@ def map_paths(tree: Any, function: Callable[[str, Any], Any], path: str) -> Any:
     return function(path, tree)
 
 
-def leaves_of(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
+def leaves_of(tree: PyTree, path: str) -> Iterator[tuple[str, Any]]:
     """``(path, leaf)`` of a plain tree, in the order of its containers."""
     found: list[tuple[str, Any]] = []
     map_paths(tree, lambda name, leaf: found.append((name, leaf)), path)

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Expressions: named inputs, operations on them, values, gradients; in the manner of Gorgonia."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
 
 from spago_jax.compiler.graph.graph import Graph
 from spago_jax.compiler.program import Program
 from spago_jax.compiler.symbolic import functions, tensors  # noqa: F401 - they fill the table of operations
-from spago_jax.compiler.symbolic.node import Node, Operation, Owner, evaluate, find, infer, inputs_of, passes
+from spago_jax.compiler.symbolic.node import Node, Operand, Operation, Owner, evaluate, find, infer, inputs_of, passes
 from spago_jax.errors import InputError, did_you_mean
 
 
@@ -87,7 +88,7 @@ class Expressions(Owner):
         self._inputs[name] = node
         return node
 
-    def constant(self, value: Any, dtype: DTypeLike | None = None) -> Node:
+    def constant(self, value: ArrayLike, dtype: DTypeLike | None = None) -> Node:
         """Returns a constant; equal ones are one node."""
         array = np.asarray(value)
         if dtype is None and array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):
@@ -102,7 +103,7 @@ class Expressions(Owner):
             self.tensor("key", (2,), "uint32")
         return self._inputs["key"]
 
-    def apply(self, name: str, *operands: Any, **params: Any) -> Node:
+    def apply(self, name: str, *operands: Operand, **params: Any) -> Node:
         """Returns an operation on nodes and Python numbers (which take the dtype of the nodes).
 
         Raises:
@@ -113,13 +114,13 @@ class Expressions(Owner):
         key = (name, nodes, repr(sorted(clean.items())))
         return self.share(key, lambda: Node(self, "", op, nodes, tuple(clean.items()), *infer(op, nodes, clean)))
 
-    def share(self, key: Any, make: Callable[[], Node]) -> Node:
+    def share(self, key: Hashable, make: Callable[[], Node]) -> Node:
         """Returns the node of a key; made when it is first asked for."""
         if key not in self._shared:
             self._shared[key] = make()
         return self._shared[key]
 
-    def operands(self, name: str, given: Sequence[Any]) -> tuple[Node, ...]:
+    def operands(self, name: str, given: Sequence[Operand]) -> tuple[Node, ...]:
         """Nodes, and Python numbers as constants of their dtype, for the operation of a name."""
         kinds = [operand.dtype for operand in given if isinstance(operand, Node)]
         nodes: list[Node] = []
@@ -138,7 +139,7 @@ class Expressions(Owner):
 
     # -- values ------------------------------------------------------------------------------------------------------
 
-    def let(self, node: Node | str, value: Any) -> "Expressions":
+    def let(self, node: Node | str, value: ArrayLike) -> "Expressions":
         """Binds a value to an input.
 
         Raises:
@@ -314,14 +315,14 @@ class Expressions(Owner):
         return [*self._inputs.values(), *self._shared.values()]
 
     @staticmethod
-    def _function(nodes: Sequence[Node], inputs: Sequence[Node], *, alone: bool = False) -> Any:
+    def _function(nodes: Sequence[Node], inputs: Sequence[Node], *, alone: bool = False) -> Callable[..., Any]:
         def function(*values: Any) -> Any:
             found = tuple(evaluate(nodes, dict(zip(inputs, values, strict=True))))
             return found[0] if alone else found
 
         return function
 
-    def _own(self, node: Any) -> Node:
+    def _own(self, node: object) -> Node:
         if isinstance(node, str):
             if node not in self._inputs:
                 raise InputError(f"no input {node!r}: {did_you_mean(node, self._inputs)}")
@@ -333,7 +334,7 @@ class Expressions(Owner):
         return node
 
 
-def _hashable(value: Any) -> Any:
+def _hashable(value: object) -> Any:
     """Returns a parameter as a value that compares: lists as tuples, slices as themselves."""
     if isinstance(value, list | tuple):
         return tuple(_hashable(item) for item in value)

@@ -363,17 +363,17 @@ def _key(key: Array, number: int) -> Array:
 
 
 @operation("_uniform", differentiable=False)
-def _uniform(key: Array, *, low: float, high: float, shape: Any, number: int) -> Array:
+def _uniform(key: Array, *, low: float, high: float, shape: Sequence[int], number: int) -> Array:
     return jax.random.uniform(_key(key, number), shape, jnp.float32, low, high)
 
 
 @operation("_gaussian", differentiable=False)
-def _gaussian(key: Array, *, mean: float, deviation: float, shape: Any, number: int) -> Array:
+def _gaussian(key: Array, *, mean: float, deviation: float, shape: Sequence[int], number: int) -> Array:
     return mean + deviation * jax.random.normal(_key(key, number), shape)
 
 
 @operation("_binomial", differentiable=False)
-def _binomial(key: Array, *, trials: int, probability: float, shape: Any, number: int) -> Array:
+def _binomial(key: Array, *, trials: int, probability: float, shape: Sequence[int], number: int) -> Array:
     return jax.random.binomial(_key(key, number), trials, probability, shape)
 
 

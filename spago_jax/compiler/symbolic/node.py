@@ -5,34 +5,41 @@ import abc
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
 
 from spago_jax.errors import InputError, did_you_mean
+
+Operand: TypeAlias = "Node | float"
+"""What an operation takes: a node, or a Python number, which takes the dtype of the nodes."""
+
+Index: TypeAlias = int | slice
+"""What picks from one axis."""
 
 
 class Owner(abc.ABC):
     """What nodes belong to: it makes them, and shares those that are computed alike."""
 
     @abc.abstractmethod
-    def apply(self, name: str, *operands: Any, **params: Any) -> "Node":
+    def apply(self, name: str, *operands: Operand, **params: Any) -> "Node":
         """The operation of a name on nodes and Python numbers."""
 
     @abc.abstractmethod
-    def operands(self, name: str, given: Any) -> "tuple[Node, ...]":
+    def operands(self, name: str, given: Sequence[Operand]) -> "tuple[Node, ...]":
         """Nodes, and Python numbers as constants of their dtype, for the operation of a name."""
 
     @abc.abstractmethod
-    def constant(self, value: Any, dtype: DTypeLike | None = None) -> "Node":
+    def constant(self, value: ArrayLike, dtype: DTypeLike | None = None) -> "Node":
         """A constant."""
 
     @abc.abstractmethod
-    def share(self, key: Any, make: "Callable[[], Node]") -> "Node":
+    def share(self, key: Hashable, make: "Callable[[], Node]") -> "Node":
         """The node of a key; made when it is first asked for."""
 
     @abc.abstractmethod
@@ -144,34 +151,34 @@ class Node:
 
     # -- operators: each is the operation of that name ---------------------------------------------------------------
 
-    def __add__(self, other: Any) -> "Node":
+    def __add__(self, other: "Operand") -> "Node":
         return self.owner.apply("add", self, other)
 
-    def __radd__(self, other: Any) -> "Node":
+    def __radd__(self, other: "Operand") -> "Node":
         return self.owner.apply("add", other, self)
 
-    def __sub__(self, other: Any) -> "Node":
+    def __sub__(self, other: "Operand") -> "Node":
         return self.owner.apply("sub", self, other)
 
-    def __rsub__(self, other: Any) -> "Node":
+    def __rsub__(self, other: "Operand") -> "Node":
         return self.owner.apply("sub", other, self)
 
-    def __mul__(self, other: Any) -> "Node":
+    def __mul__(self, other: "Operand") -> "Node":
         return self.owner.apply("hadamard_prod", self, other)
 
-    def __rmul__(self, other: Any) -> "Node":
+    def __rmul__(self, other: "Operand") -> "Node":
         return self.owner.apply("hadamard_prod", other, self)
 
-    def __truediv__(self, other: Any) -> "Node":
+    def __truediv__(self, other: "Operand") -> "Node":
         return self.owner.apply("hadamard_div", self, other)
 
-    def __rtruediv__(self, other: Any) -> "Node":
+    def __rtruediv__(self, other: "Operand") -> "Node":
         return self.owner.apply("hadamard_div", other, self)
 
-    def __pow__(self, other: Any) -> "Node":
+    def __pow__(self, other: "Operand") -> "Node":
         return self.owner.apply("pow", self, other)
 
-    def __matmul__(self, other: Any) -> "Node":
+    def __matmul__(self, other: "Operand") -> "Node":
         return self.owner.apply("mul", self, other)
 
     def __neg__(self) -> "Node":
@@ -180,19 +187,19 @@ class Node:
     def __abs__(self) -> "Node":
         return self.owner.apply("abs", self)
 
-    def __lt__(self, other: Any) -> "Node":
+    def __lt__(self, other: "Operand") -> "Node":
         return self.owner.apply("lt", self, other)
 
-    def __gt__(self, other: Any) -> "Node":
+    def __gt__(self, other: "Operand") -> "Node":
         return self.owner.apply("gt", self, other)
 
-    def __le__(self, other: Any) -> "Node":
+    def __le__(self, other: "Operand") -> "Node":
         return self.owner.apply("lte", self, other)
 
-    def __ge__(self, other: Any) -> "Node":
+    def __ge__(self, other: "Operand") -> "Node":
         return self.owner.apply("gte", self, other)
 
-    def __getitem__(self, index: Any) -> "Node":
+    def __getitem__(self, index: "Index | tuple[Index, ...]") -> "Node":
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(("slice", p.start, p.stop, p.step) if isinstance(p, slice) else p for p in parts)
         return self.owner.apply("_slice", self, index=parts)
@@ -236,7 +243,7 @@ def find(name: str) -> Operation:
     return OPERATIONS[name]
 
 
-def owner_of(name: str, operands: Any) -> Owner:
+def owner_of(name: str, operands: Iterable[object]) -> Owner:
     """Returns the ``Expressions`` of the first node among the operands."""
     for operand in operands:
         if isinstance(operand, Node):

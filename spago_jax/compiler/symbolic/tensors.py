@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
-from spago_jax.compiler.symbolic.node import Node, described, find, operation, owner_of
+from spago_jax.compiler.symbolic.node import Index, Node, Owner, described, find, operation, owner_of
 from spago_jax.errors import InputError
 
 __all__ = [
@@ -26,7 +26,7 @@ Sizes = int | Sequence[int]
 """One number for each spatial axis, or the same for all."""
 
 
-def _axes(axes: Any) -> Axes:
+def _axes(axes: int | Sequence[int]) -> Axes:
     return (axes,) if isinstance(axes, int) else tuple(axes)
 
 
@@ -74,7 +74,7 @@ def outer(a: Array, b: Array) -> Array:
     return jnp.outer(a, b)
 
 
-def _check_tensordot(name: str, a: Node, b: Node, *, left: Any, right: Any) -> None:
+def _check_tensordot(name: str, a: Node, b: Node, *, left: int | Sequence[int], right: int | Sequence[int]) -> None:
     left, right = _axes(left), _axes(right)
     where = f"{name}({described((a, b))}, left={left}, right={right})"
     if 0 in (a.ndim, b.ndim):
@@ -100,7 +100,7 @@ def tensordot(a: Array, b: Array, *, left: Sizes, right: Sizes) -> Array:
 # -- Shapes ----------------------------------------------------------------------------------------------------------
 
 
-def _check_reshape(name: str, x: Node, *, shape: Any) -> None:
+def _check_reshape(name: str, x: Node, *, shape: Sequence[int]) -> None:
     shape = tuple(shape)
     where = f"{name}({described((x,))}) to {shape}"
     if shape.count(-1) > 1:
@@ -112,7 +112,7 @@ def _check_reshape(name: str, x: Node, *, shape: Any) -> None:
 
 
 @operation("reshape", _check_reshape)
-def reshape(x: Array, *, shape: Any) -> Array:
+def reshape(x: Array, *, shape: Sequence[int]) -> Array:
     """The same elements in another shape; one size may be -1."""
     return jnp.reshape(x, shape)
 
@@ -123,18 +123,18 @@ def ravel(x: Array) -> Array:
     return jnp.ravel(x)
 
 
-def _check_transpose(name: str, x: Node, *, axes: Any = None) -> None:
+def _check_transpose(name: str, x: Node, *, axes: Sequence[int] | None = None) -> None:
     if axes is not None and sorted(axes) != list(range(x.ndim)):
         raise InputError(f"{name}({described((x,))}): {tuple(axes)} is not an order of its {x.ndim} axes")
 
 
 @operation("transpose", _check_transpose)
-def transpose(x: Array, *, axes: Any = None) -> Array:
+def transpose(x: Array, *, axes: Sequence[int] | None = None) -> Array:
     """The axes in another order; reversed without one."""
     return jnp.transpose(x, axes)
 
 
-def _check_slice(_: str, x: Node, *, index: Any) -> None:
+def _check_slice(_: str, x: Node, *, index: tuple[Any, ...]) -> None:
     where = f"slice of {x.label}: {x.type}"
     if len(index) > x.ndim:
         raise InputError(f"{where}: {len(index)} indices for {x.ndim} axes")
@@ -144,11 +144,11 @@ def _check_slice(_: str, x: Node, *, index: Any) -> None:
 
 
 @operation("_slice", _check_slice)
-def _slice(x: Array, *, index: Any) -> Array:
+def _slice(x: Array, *, index: tuple[Any, ...]) -> Array:
     return x[tuple(slice(*part[1:]) if isinstance(part, tuple) else part for part in index)]
 
 
-def slice_(x: Node, *index: Any) -> Node:
+def slice_(x: Node, *index: Index) -> Node:
     """``x[index]``; a number drops its axis.
 
     Raises:
@@ -229,7 +229,7 @@ def size_of(x: Node, axis: int) -> int:
     return x.shape[axis]
 
 
-def one_hot(owner: Any, index: int, classes: int, dtype: DTypeLike = "float32") -> Node:
+def one_hot(owner: Owner, index: int, classes: int, dtype: DTypeLike = "float32") -> Node:
     """A constant vector with one 1."""
     if not 0 <= index < classes:
         raise InputError(f"one_hot: {index} is not a class of {classes}")
@@ -239,7 +239,9 @@ def one_hot(owner: Any, index: int, classes: int, dtype: DTypeLike = "float32") 
 # -- Broadcasting: axes are repeated only on request -----------------------------------------------------------------
 
 
-def broadcast(name: str, a: "Node | float", b: "Node | float", left: Any = (), right: Any = (), **params: Any) -> Node:
+def broadcast(
+    name: str, a: "Node | float", b: "Node | float", left: Sequence[int] = (), right: Sequence[int] = (), **params: Any
+) -> Node:
     """A binary operation after axes of ``a`` (left) and of ``b`` (right) are repeated to the other's size.
 
     An operand with fewer axes gets new ones at these places.

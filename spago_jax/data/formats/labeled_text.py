@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -30,7 +30,7 @@ FASTTEXT = "__label__"
 _BLANKS = re.compile(r"[ \t\v\f\r\0]+")  # what ends a word for fastText
 
 
-def _no_truth(value: Any) -> Any:
+def _no_truth(value: object) -> object:
     if isinstance(value, bool | float):  # `yes` and `1.0` would become the number 1
         raise ValueError("expected a name, or a number from 0")
     return value
@@ -69,12 +69,12 @@ class LabeledText(SplitFiles):
 
     @field_validator("text_field", mode="before")
     @classmethod
-    def _several_fields(cls, value: Any) -> Any:
+    def _several_fields(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("text_field")
     @classmethod
-    def _some_field(cls, value: Any) -> Any:
+    def _some_field(cls, value: object) -> object:
         if value == ():
             raise ValueError("expected at least one column or key")
         return value
@@ -222,7 +222,7 @@ def _text(record: Record, key: Key) -> str:
     return refuse_surrogates(text, f"not Unicode: {key!r}: ")
 
 
-def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tuple[str, ...] | None]:
+def _label(value: object, key: Key, separator: str | None) -> tuple[str | None, tuple[str, ...] | None]:
     """Returns the one label, or the several labels where there may be several."""
     if isinstance(value, list) or separator is not None:
         parts = value.split(separator) if isinstance(value, str) else value if isinstance(value, list) else [value]
@@ -230,7 +230,7 @@ def _label(value: Any, key: Key, separator: str | None) -> tuple[str | None, tup
     return _name(value, key), None
 
 
-def _name(value: Any, key: Key, *, empty: bool = False) -> str:
+def _name(value: object, key: Key, *, empty: bool = False) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     name = refuse_surrogates(value, f"not Unicode: {key!r}: ").strip() if isinstance(value, str) else ""

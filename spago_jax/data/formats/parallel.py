@@ -60,7 +60,7 @@ class ParallelText(SplitFiles):
 
     @field_validator(*_TARGETS, mode="before")
     @classmethod
-    def _several_targets(cls, value: Any) -> Any:
+    def _several_targets(cls, value: object) -> object:
         if isinstance(value, list) and not value:
             raise ValueError("an empty list names no file; leave the key away")
         return tuple(value) if isinstance(value, list) else value

@@ -22,7 +22,7 @@ from spago_jax.errors import InputError
 Files = DataPath | tuple[DataPath, ...]
 
 
-def several(value: Any) -> Any:
+def several(value: object) -> Any:
     """Returns what a config says of files, a list as a tuple; for validators that run before that of ``Files``.
 
     Raises:

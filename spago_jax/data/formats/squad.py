@@ -127,10 +127,10 @@ def _questions(path: Path, repair: bool, bad: BadRows, notes: Notes) -> Iterator
         raise bad.nothing_left("no questions", path=path)
 
 
-def _passages(path: Path, document: Any) -> Iterator[tuple[str, str | None, str, list[Any]]]:
+def _passages(path: Path, document: object) -> Iterator[tuple[str, str | None, str, list[Any]]]:
     """The place, the title, the text and the questions of each passage."""
 
-    def part(value: Any, key: str, kind: type, place: str) -> Any:
+    def part(value: object, key: str, kind: type, place: str) -> Any:
         if not isinstance(value, Mapping):
             raise InputError(f"{place or 'the file'}: {json.dumps(value)[:_SHOWN]}, expected an object", path=path)
         if not isinstance(value.get(key), kind):
@@ -150,7 +150,7 @@ def _passages(path: Path, document: Any) -> Iterator[tuple[str, str | None, str,
             yield place, title if isinstance(title, str) else None, passage, part(paragraph, "qas", list, place)
 
 
-def _question(entry: Any, passage: str, number: int, repair: bool, path: Path, notes: Notes) -> Question:
+def _question(entry: object, passage: str, number: int, repair: bool, path: Path, notes: Notes) -> Question:
     """The question of an entry.
 
     Raises:
@@ -176,7 +176,7 @@ def _question(entry: Any, passage: str, number: int, repair: bool, path: Path, n
     return Question(str(id), text, passage, placed, impossible, number)
 
 
-def _answer(answer: Any, passage: str, number: int, repair: bool, path: Path, notes: Notes) -> tuple[str, int]:
+def _answer(answer: object, passage: str, number: int, repair: bool, path: Path, notes: Notes) -> tuple[str, int]:
     text = answer.get("text") if isinstance(answer, Mapping) else None
     start = answer.get("answer_start") if isinstance(answer, Mapping) else None
     if not isinstance(text, str) or not text:

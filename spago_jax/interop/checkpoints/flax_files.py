@@ -83,7 +83,7 @@ def torch_name(name: str) -> str:
     return ".".join([*path, "weight" if last in _WEIGHT else last])
 
 
-def _leaves(tree: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(tree: object, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(tree, dict) and _CHUNKED not in tree:
         for key, value in tree.items():
             yield from _leaves(value, (*keys, key))
@@ -93,7 +93,7 @@ def _leaves(tree: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
         raise ValueError("the file does not begin with a map")
 
 
-def _array(leaf: Any, reader: "_Reader") -> Stored:
+def _array(leaf: object, reader: "_Reader") -> Stored:
     if not isinstance(leaf, _Span) or leaf.kind != _ARRAY:
         raise TypeError("a leaf of the tree is not an array")
     inner = _Reader(reader.data, leaf.start + leaf.size, leaf.start)

@@ -101,7 +101,7 @@ def array_of(value: Any, path: Path) -> np.ndarray:
         raise InputError(f"holds an array that cannot be read: {error}", path=path) from None
 
 
-def number_of(value: Any) -> Any:
+def number_of(value: object) -> Any:
     """Returns the number that a record of one of NumPy's describes; any other value as it is."""
     if isinstance(value, Record) and value.name in _SCALARS and len(value.arguments) == 2:
         dtype, raw = value.arguments
@@ -110,7 +110,7 @@ def number_of(value: Any) -> Any:
     return value
 
 
-def _dtype(value: Any) -> np.dtype:
+def _dtype(value: object) -> np.dtype:
     """The dtype of a record: the name with which it is made, and the order of bytes in its state."""
     if not isinstance(value, Record) or value.name != "numpy.dtype" or not value.arguments:
         raise TypeError("its dtype is not a dtype of NumPy")
@@ -124,7 +124,7 @@ def _dtype(value: Any) -> np.dtype:
 class _Objects(Machine):
     """The machine, for any object."""
 
-    def _name(self, module: Any, name: Any) -> None:
+    def _name(self, module: object, name: object) -> None:
         self.stack.append(Name(f"{module}.{name}"[:200]))
 
     def _take(self, count: int) -> tuple[Any, ...]:
@@ -132,11 +132,11 @@ class _Objects(Machine):
         del self.stack[-count:]
         return taken
 
-    def _make(self, kind: Any, arguments: Any) -> None:
+    def _make(self, kind: object, arguments: object) -> None:
         name = kind.text if isinstance(kind, Name) else getattr(kind, "name", type(kind).__name__)
         self.stack.append(Record(name, arguments if isinstance(arguments, tuple) else (arguments,)))
 
-    def _reduce(self, _: Any) -> None:
+    def _reduce(self, _: object) -> None:
         function, arguments = self._top(2)
         text = function.text if isinstance(function, Name) else ""
         if not isinstance(arguments, tuple):
@@ -162,15 +162,15 @@ class _Objects(Machine):
         else:
             self._make(Name("numpy.ndarray") if text in _ARRAYS else function, arguments)
 
-    def _newobj(self, _: Any) -> None:
+    def _newobj(self, _: object) -> None:
         self._make(*self._take(2))
 
-    def _newobj_ex(self, _: Any) -> None:
+    def _newobj_ex(self, _: object) -> None:
         kind, arguments, named = self._take(3)
         self._make(kind, arguments)
         self.stack[-1].state = named
 
-    def _obj(self, _: Any) -> None:
+    def _obj(self, _: object) -> None:
         kind, *arguments = self._above_mark()
         self._make(kind, tuple(arguments))
 
@@ -179,7 +179,7 @@ class _Objects(Machine):
         self._global(argument)
         self._make(self.stack.pop(), tuple(arguments))
 
-    def _build(self, _: Any) -> None:
+    def _build(self, _: object) -> None:
         state = self.stack.pop()
         if isinstance(self.stack[-1], Record):
             self.stack[-1].state = state
@@ -196,25 +196,25 @@ class _Objects(Machine):
             if isinstance(key, str | bytes | int | float | None):
                 target[key] = value
 
-    def _empty_set(self, _: Any) -> None:
+    def _empty_set(self, _: object) -> None:
         self.stack.append([])
 
-    def _additems(self, _: Any) -> None:
+    def _additems(self, _: object) -> None:
         self._extend(self._above_mark())
 
-    def _frozenset(self, _: Any) -> None:
+    def _frozenset(self, _: object) -> None:
         self.stack.append(self._above_mark())
 
-    def _dup(self, _: Any) -> None:
+    def _dup(self, _: object) -> None:
         self.stack.append(self.stack[-1])
 
-    def _pop_mark(self, _: Any) -> None:
+    def _pop_mark(self, _: object) -> None:
         self._above_mark()
 
-    def _bytearray8(self, argument: Any) -> None:
+    def _bytearray8(self, argument: bytes) -> None:
         self.stack.append(bytes(argument))
 
-    def _binpersid(self, _: Any) -> None:
+    def _binpersid(self, _: object) -> None:
         given = self.stack[-1]
         if isinstance(given, tuple) and len(given) > 1 and given[0] == "module":
             self.stack[-1] = given[1]  # the class; PyTorch's old writer adds its source text, which says nothing

@@ -155,48 +155,48 @@ class Machine:
         del self.stack[at:]
         return values
 
-    def _mark(self, _: Any) -> None:
+    def _mark(self, _: object) -> None:
         self._marks.append(len(self.stack))
 
-    def _memoize(self, _: Any) -> None:
+    def _memoize(self, _: object) -> None:
         self._memo[len(self._memo)] = self.stack[-1]
 
-    def _pop(self, _: Any) -> None:
+    def _pop(self, _: object) -> None:
         if self._marks and self._marks[-1] == len(self.stack):
             self._marks.pop()
         else:
             self.stack.pop()
 
-    def _empty_dict(self, _: Any) -> None:
+    def _empty_dict(self, _: object) -> None:
         self.stack.append({})
 
-    def _empty_list(self, _: Any) -> None:
+    def _empty_list(self, _: object) -> None:
         self.stack.append([])
 
-    def _tuple(self, _: Any) -> None:
+    def _tuple(self, _: object) -> None:
         self.stack.append(tuple(self._above_mark()))
 
-    def _list(self, _: Any) -> None:
+    def _list(self, _: object) -> None:
         self.stack.append(self._above_mark())
 
-    def _dict(self, _: Any) -> None:
+    def _dict(self, _: object) -> None:
         values = self._above_mark()
         self.stack.append({})
         self._put(values)
 
-    def _append(self, _: Any) -> None:
+    def _append(self, _: object) -> None:
         value = self.stack.pop()
         self._extend([value])
 
-    def _appends(self, _: Any) -> None:
+    def _appends(self, _: object) -> None:
         self._extend(self._above_mark())
 
-    def _setitem(self, _: Any) -> None:
+    def _setitem(self, _: object) -> None:
         pair = list(self._top(2))
         del self.stack[-2:]
         self._put(pair)
 
-    def _setitems(self, _: Any) -> None:
+    def _setitems(self, _: object) -> None:
         self._put(self._above_mark())
 
     def _extend(self, values: list[Any]) -> None:
@@ -215,18 +215,18 @@ class Machine:
     def _global(self, argument: str) -> None:
         self._name(*argument.split(" ", 1))
 
-    def _stack_global(self, _: Any) -> None:
+    def _stack_global(self, _: object) -> None:
         module, name = self._top(2)
         del self.stack[-2:]
         self._name(module, name)
 
-    def _name(self, module: Any, name: Any) -> None:
+    def _name(self, module: object, name: object) -> None:
         text = f"{module}.{name}"
         if text not in _STORAGES and text not in (_TENSOR, _PARAMETER, _DICT):
             self._refuse(f"{text[:200]!r}")
         self.stack.append(Name(text))
 
-    def _reduce(self, _: Any) -> None:
+    def _reduce(self, _: object) -> None:
         function, arguments = self._top(2)
         del self.stack[-2:]
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
@@ -241,13 +241,13 @@ class Machine:
         else:
             self._refuse(f"a call of {function.text} with {len(arguments)} arguments that it does not take")
 
-    def _build(self, _: Any) -> None:
+    def _build(self, _: object) -> None:
         # PyTorch hangs the versions of the modules at the OrderedDict; they say nothing about the tensors
         state = self.stack.pop()
         if not isinstance(self.stack[-1], dict) or not isinstance(state, dict):
             self._refuse("an object with a state of its own")
 
-    def _binpersid(self, _: Any) -> None:
+    def _binpersid(self, _: object) -> None:
         found = _storage(self.stack.pop())
         self.storages[found.key] = found
         self.stack.append(found)
@@ -259,7 +259,7 @@ def _pairs(arguments: tuple[Any, ...]) -> bool:
     return not rest and isinstance(first, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in first)
 
 
-def _storage(given: Any) -> Storage:
+def _storage(given: object) -> Storage:
     if not isinstance(given, tuple) or len(given) not in (5, 6) or given[0] != "storage":
         raise TypeError("a persistent id that is not a storage")
     _, kind, key, _, count, *view = given
@@ -273,7 +273,7 @@ def _storage(given: Any) -> Storage:
     return Storage(_STORAGES[kind.text], str(key), count, shift)
 
 
-def tensor_of(storage: Any, offset: Any, size: Any, strides: Any) -> Tensor:
+def tensor_of(storage: object, offset: Any, size: object, strides: object) -> Tensor:
     """Returns the description of a tensor.
 
     Raises:

@@ -82,7 +82,7 @@ def _header(text: bytes, path: Path) -> dict[str, Any]:
     return header
 
 
-def _stored(name: str, facts: Any, first: int, size: int, path: Path) -> Stored:
+def _stored(name: str, facts: object, first: int, size: int, path: Path) -> Stored:
     where = f"tensor {name!r}: "
     if not isinstance(facts, dict) or not {"dtype", "shape", "data_offsets"} <= set(facts):
         raise InputError(f"{where}the header lacks its dtype, shape or data_offsets", path=path)
@@ -118,5 +118,5 @@ def _check_layout(table: dict[str, Stored], first: int, size: int, path: Path) -
         raise InputError(f"{size - at:,} bytes after the last tensor belong to no tensor", path=path)
 
 
-def _naturals(value: Any) -> bool:
+def _naturals(value: object) -> bool:
     return isinstance(value, list) and all(type(each) is int and 0 <= each < 2**63 for each in value)

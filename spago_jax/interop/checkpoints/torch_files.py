@@ -147,7 +147,7 @@ def legacy_layout(
     return place
 
 
-def _tensors(value: Any, path: Path) -> list[tuple[str, Tensor]]:
+def _tensors(value: object, path: Path) -> list[tuple[str, Tensor]]:
     """Returns the tensors of what a file holds: a state dict, or a checkpoint that has one under ``state_dict``."""
     if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
         value = value["state_dict"]
@@ -159,7 +159,7 @@ def _tensors(value: Any, path: Path) -> list[tuple[str, Tensor]]:
     return found
 
 
-def _table(value: Any, place: Place, path: Path) -> dict[str, Stored]:
+def _table(value: object, place: Place, path: Path) -> dict[str, Stored]:
     return {name: stored(name, tensor, place(tensor.storage), path) for name, tensor in _tensors(value, path)}
 
 

@@ -11,7 +11,7 @@ from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record, array_of, read_file_objects
 from spago_jax.interop.checkpoints.inert_pickle import Storage, Tensor
 from spago_jax.interop.checkpoints.tensor_file import mapped
-from spago_jax.interop.checkpoints.torch_files import MAGIC, legacy_layout, stored, zip_layout
+from spago_jax.interop.checkpoints.torch_files import MAGIC, Place, legacy_layout, stored, zip_layout
 
 
 class TorchObjects:
@@ -22,11 +22,11 @@ class TorchObjects:
         value: what was saved.
     """
 
-    def __init__(self, path: Path, data: mmap.mmap, value: Any, place: Any):
+    def __init__(self, path: Path, data: mmap.mmap, value: object, place: Place):
         self.path, self.value = path, value
         self._data, self._place = data, place
 
-    def array(self, value: Any, where: str) -> np.ndarray:
+    def array(self, value: object, where: str) -> np.ndarray:
         """Returns the numbers of a tensor, a read-only view into the file, or of a NumPy array.
 
         Args:

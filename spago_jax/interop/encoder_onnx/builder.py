@@ -38,7 +38,7 @@ class GraphBuilder:
         self._inputs.append(helper.make_tensor_value_info(name, _KINDS[kind], list(axes)))
         return name
 
-    def weight(self, array: Any, name: str = "weight") -> str:
+    def weight(self, array: object, name: str = "weight") -> str:
         """Adds an array and returns its name in the graph."""
         found = np.asarray(array, order="C")
         name = self._fresh(name)

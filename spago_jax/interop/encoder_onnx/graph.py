@@ -6,13 +6,17 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spago_jax.errors import InputError
 from spago_jax.interop.encoder_onnx.builder import MICROSOFT, GraphBuilder
 from spago_jax.interop.encoder_onnx.products import FloatProducts
 from spago_jax.models.encoder import EncoderConfig, EncoderModel
 from spago_jax.models.encoder.heads import Classifier, MaskedWords
+from spago_jax.models.encoder.layer import Layer
 from spago_jax.models.encoder.relative import BUCKETS, FARTHEST, buckets
+from spago_jax.nn.layer_norm import LayerNorm
+from spago_jax.nn.linear import Linear
 
 GELUS = ("gelu", "gelu_python")
 TANH_GELUS = ("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh")
@@ -100,10 +104,10 @@ class EncoderGraph:
             return x
         return self._affine(x, parts.projection)
 
-    def _ints(self, values: Any) -> str:
+    def _ints(self, values: ArrayLike) -> str:
         return self.graph.weight(np.array(values, np.int64), "numbers")
 
-    def _norm(self, x: str, other: str, norm: Any, bias: str = "") -> str:
+    def _norm(self, x: str, other: str, norm: LayerNorm, bias: str = "") -> str:
         """``LN(x + other + bias)``."""
         gain, shift = self.graph.weight(norm.weight, "gain"), self.graph.weight(norm.bias, "shift")
         return self.graph.node(
@@ -129,7 +133,7 @@ class EncoderGraph:
         )
         return graph.node("Unsqueeze", graph.node("Transpose", found, perm=[2, 0, 1]), self._ints([0]))
 
-    def _layer_weights(self, layer: Any) -> dict[str, Any]:
+    def _layer_weights(self, layer: Layer) -> dict[str, Any]:
         attention, graph, products = layer.attention, self.graph, self.products
         inner = (attention.query, attention.key, attention.value)
         return {
@@ -153,12 +157,12 @@ class EncoderGraph:
         y = activated(self.graph, y, held["up.bias"], self.config.activation)
         return self._norm(products.multiply(y, held["down"]), x, held["norm"], held["down.bias"])
 
-    def _affine(self, x: str, layer: Any) -> str:
+    def _affine(self, x: str, layer: Linear) -> str:
         """A layer beside the stack, in float32 whatever the products are: they are small, and near the answer."""
         y = self.graph.node("MatMul", x, self.graph.weight(np.asarray(layer.weight).T, "matrix"))
         return y if layer.bias is None else self.graph.node("Add", y, self.graph.weight(layer.bias, "bias"))
 
-    def _dense(self, x: str, layer: Any, activation: str) -> str:
+    def _dense(self, x: str, layer: Linear, activation: str) -> str:
         bias = np.zeros(layer.weight.shape[0], np.float32) if layer.bias is None else layer.bias
         y = self.graph.node("MatMul", x, self.graph.weight(np.asarray(layer.weight).T, "matrix"))
         return activated(self.graph, y, self.graph.weight(bias, "bias"), activation)
@@ -187,7 +191,7 @@ class EncoderGraph:
             x = self._affine(x, head.output)
         return graph.node("Squeeze", x, self._ints([-1])) if head.squeezes else x
 
-    def _plain_norm(self, x: str, norm: Any) -> str:
+    def _plain_norm(self, x: str, norm: LayerNorm) -> str:
         gain, shift = self.graph.weight(norm.weight, "gain"), self.graph.weight(norm.bias, "shift")
         return self.graph.node("LayerNormalization", x, gain, shift, axis=-1, epsilon=float(norm.eps))
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The products of an encoder's layer as operators of ONNX Runtime: in float32, or in int8."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spago_jax.interop.encoder_onnx.builder import MICROSOFT, GraphBuilder
 
@@ -19,7 +18,7 @@ class FloatProducts:
     def __init__(self, graph: GraphBuilder, heads: int):
         self.graph, self.heads = graph, heads
 
-    def product(self, weight: Any) -> tuple[str, ...]:
+    def product(self, weight: ArrayLike) -> tuple[str, ...]:
         """Returns the weights [out, in] of a product as the graph holds them."""
         return (self.graph.weight(np.asarray(weight).T, "matrix"),)
 
@@ -53,7 +52,7 @@ class Int8Products(FloatProducts):
         self._zero = graph.weight(np.uint8(128), "zero")
         self._least = graph.weight(np.float32(1e-12), "least")
 
-    def product(self, weight: Any) -> tuple[str, ...]:
+    def product(self, weight: ArrayLike) -> tuple[str, ...]:
         """Returns the rounded weights and their scales."""
         wide = np.asarray(weight, np.float32)
         scale = np.maximum(np.abs(wide).max(axis=1), 1e-12) / self._largest

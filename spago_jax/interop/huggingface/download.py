@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Downloads a model from Hugging Face's hub into its cache. Needs the package ``huggingface_hub``."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _library() -> Any:
     return huggingface_hub
 
 
-def _asking(where: str, call: Any, *arguments: Any, **options: Any) -> Any:
+def _asking(where: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return call(*arguments, **options)
     except Exception as error:  # whatever the library, its HTTP client and the system may raise

@@ -240,7 +240,7 @@ def _labeled(config: File, head: str, arrays: Mapping[str, np.ndarray], path: Pa
     return dataclasses.replace(config, labels=tuple(f"LABEL_{number}" for number in range(there or 2)))
 
 
-def _fresh(init: Any, paths: Sequence[str], dtype: np.dtype) -> dict[str, jax.Array]:
+def _fresh(init: Callable[..., Any], paths: Sequence[str], dtype: np.dtype) -> dict[str, jax.Array]:
     """Draws the arrays of some paths; compiled, so that no others are drawn."""
     if not paths:
         return {}
@@ -261,6 +261,6 @@ def _report(tensors: TensorFile, model: Model, table: WeightTable, found: Weight
     )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 100 else f"{text[:100]} ..."

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from spago_jax.compiler.ship.safetensors import write_safetensors
 from spago_jax.core import flat
 from spago_jax.core.disk import new_folder, refuse_taken, replace_file
@@ -117,7 +119,7 @@ class Pretrained:
             )
         return make_generator(self.model, generation_options(self.config, self.generation, self.folder))
 
-    def generate(self, ids: Any, mask: Any = None, **options: Any) -> Generated:
+    def generate(self, ids: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Generated:
         """Returns what an encoder-decoder writes for each row of int[batch, time], as transformers' ``generate`` does.
 
         Args:

@@ -288,7 +288,7 @@ def _prompts(folder: Path) -> dict[str, Any]:
     }
 
 
-def _get(facts: dict[str, Any], key: str, kind: type, path: Path, default: Any) -> Any:
+def _get(facts: dict[str, Any], key: str, kind: type, path: Path, default: object) -> Any:
     value = facts.get(key)
     if value is None:
         return default

@@ -2,12 +2,15 @@
 """Checks of a finished model, before it is written: the types that each operator takes, and those of ONNX itself."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from spago_jax.errors import ExportError
 
+if TYPE_CHECKING:
+    import onnx
 
-def check_model(model: Any, name: str, places: dict[str, str]) -> None:
+
+def check_model(model: "onnx.ModelProto", name: str, places: dict[str, str]) -> None:
     """Refuses a model that no runtime would load.
 
     Args:
@@ -32,7 +35,7 @@ def check_model(model: Any, name: str, places: dict[str, str]) -> None:
     raise ExportError(f"{name} cannot be written as an ONNX model that runtimes load:\n" + "\n".join(wrong))
 
 
-def _wrong_types(graph: Any, around: dict[str, int], opset: int, places: dict[str, str]) -> Iterator[str]:
+def _wrong_types(graph: "onnx.GraphProto", around: dict[str, int], opset: int, places: dict[str, str]) -> Iterator[str]:
     from onnx import defs, helper
 
     types = dict(around)

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import numpy as np
@@ -19,6 +19,9 @@ from spago_jax.interop.onnx.checks import check_model
 from spago_jax.interop.onnx.softmax import maxima_of_softmax
 from spago_jax.interop.onnx.table import CALLS, GROUPS, RULES, Equation, Rule, Unsupported
 from spago_jax.interop.onnx.widening import apply_rule
+
+if TYPE_CHECKING:
+    import onnx
 
 OPSET = 18
 _FOLDED = 4096  # numbers; what is known now and larger is left to the runtime
@@ -280,7 +283,7 @@ def _shorten(nodes: list[Any], outputs: set[str], taken: set[str]) -> None:
             nodes.remove(node)
 
 
-def _reads(graph: Any) -> list[str]:
+def _reads(graph: "onnx.GraphProto") -> list[str]:
     found = [output.name for output in graph.output]
     for node in graph.node:
         found += list(node.input)

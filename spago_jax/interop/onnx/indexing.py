@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reading and writing at computed places."""
 
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
-from jax.lax import GatherScatterMode
+from jax.lax import GatherDimensionNumbers, GatherScatterMode
 
 from spago_jax.interop.onnx.buffers import Buffer, Written
 from spago_jax.interop.onnx.elementwise import where
@@ -83,7 +83,9 @@ def gather(g: Graph, eqn: Equation, x: Value, indices: Value) -> Value:
     return _placed(g, found, numbers, len(places) - 1, rest, kept, len(shape))
 
 
-def _placed(g: Graph, x: Value, numbers: Any, batch: int, rest: list[int], kept: list[int], rank: int) -> Value:
+def _placed(
+    g: Graph, x: Value, numbers: GatherDimensionNumbers, batch: int, rest: list[int], kept: list[int], rank: int
+) -> Value:
     """From [batch..., rest...] to the output's order, with the indexed axes that stay as axes of size 1."""
     window = sorted([*rest, *kept])
     for axis in kept:
@@ -143,7 +145,9 @@ def scatter(g: Graph, eqn: Equation, x: Value, indices: Value, updates: Value) -
 # -- pieces ---------------------------------------------------------------------------------------------------------
 
 
-def _window(g: Graph, x: Value, shape: Any, sizes: Any, starts: dict[int, Value], *, clamped: bool = True) -> Value:
+def _window(
+    g: Graph, x: Value, shape: Sequence[Dim], sizes: Sequence[Dim], starts: dict[int, Value], *, clamped: bool = True
+) -> Value:
     axes = [axis for axis in starts if shape[axis] != sizes[axis]]
     if not axes:
         return x
@@ -180,7 +184,7 @@ def _inside(g: Graph, start: Value, dim: Dim, size: Dim) -> Value:
     return g.node("Max", g.node("Min", start, last), g.ints(0))
 
 
-def _check_rows(shape: Any, sizes: Any, indexed: list[int], shared: Any) -> None:
+def _check_rows(shape: Sequence[Dim], sizes: Sequence[Dim], indexed: list[int], shared: Collection[int]) -> None:
     for axis, size in enumerate(sizes):
         if (axis in indexed or axis in shared) and size != 1:
             raise Unsupported("of windows of more than one element at many places")
@@ -188,14 +192,14 @@ def _check_rows(shape: Any, sizes: Any, indexed: list[int], shared: Any) -> None
             raise Unsupported("of windows that are smaller than the axis")
 
 
-def _clipped(g: Graph, indices: Value, bound: Dim, mode: Any) -> Value:
+def _clipped(g: Graph, indices: Value, bound: Dim, mode: GatherScatterMode) -> Value:
     indices = g.cast(indices, np.int64)
     if mode == GatherScatterMode.PROMISE_IN_BOUNDS:
         return indices
     return g.node("Max", g.node("Min", indices, g.dim(bound - 1)), g.ints(0))
 
 
-def _bounded(g: Graph, indices: Value, bounds: list[Dim], mode: Any) -> tuple[Value, Value]:
+def _bounded(g: Graph, indices: Value, bounds: list[Dim], mode: GatherScatterMode) -> tuple[Value, Value]:
     """Returns whether all indices [..., k] of a place lie inside, and the indices moved inside."""
     indices = g.cast(indices, np.int64)
     if mode == GatherScatterMode.PROMISE_IN_BOUNDS:

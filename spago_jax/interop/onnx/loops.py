@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Loops and branches: their programs become sub-graphs, which read what they do not change from around them."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ from jax.typing import DTypeLike
 from spago_jax.compiler.jaxprs import JaxprEqn, scan_loop
 from spago_jax.interop.onnx.buffers import Buffer, collected
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import Equation, converts
+from spago_jax.interop.onnx.table import Equation, Variable, converts
 
 
 class _Type:
@@ -17,7 +18,7 @@ class _Type:
         self.dtype, self.shape = np.dtype(dtype), shape
 
 
-def _types(atoms: Any) -> list[_Type]:
+def _types(atoms: Sequence[Variable]) -> list[_Type]:
     return [_Type(atom.aval.dtype, atom.aval.shape) for atom in atoms]
 
 

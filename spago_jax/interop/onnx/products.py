@@ -2,7 +2,6 @@
 """Matrix products and convolutions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -41,7 +40,7 @@ def _flat(g: Graph, batch: Sequence[Dim], rows: Sequence[Dim], columns: Sequence
     """Returns the shape [batch..., product of rows, product of columns]."""
 
     def product(dims: Sequence[Dim]) -> Dim:
-        total: Any = 1
+        total: Dim = 1
         for dim in dims:
             total = total * dim
         return total

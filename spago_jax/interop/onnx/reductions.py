@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sums, extremes, orders along axes, and pooling."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def reduce(g: Graph, eqn: Equation, x: Value) -> Value:
     return found
 
 
-def _any_or_all(g: Graph, x: Value, axes: Any, *, every: bool) -> Value:
+def _any_or_all(g: Graph, x: Value, axes: Sequence[int], *, every: bool) -> Value:
     kind = "ReduceMin" if every else "ReduceMax"
     return g.cast(g.node(kind, g.cast(x, np.int32), g.ints(*axes), keepdims=0), bool)
 

@@ -5,12 +5,13 @@ Whole numbers wrap around when they are cast back as they would have on the way,
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from spago_jax.interop.onnx.graph import Graph, Value
-from spago_jax.interop.onnx.table import Equation, Rule
+from spago_jax.interop.onnx.table import Equation, Primitive, Rule, Variable
 
 _WIDER = {
     **dict.fromkeys(("bool", "int8", "uint8", "int16", "uint16"), "int32"),
@@ -42,7 +43,7 @@ _OTHER_RESULT = ("lt", "le", "gt", "ge", "is_finite", "argmax", "argmin")
 @dataclasses.dataclass(frozen=True)
 class _Aval:
     dtype: np.dtype
-    shape: Any
+    shape: tuple[Any, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +55,8 @@ class _Variable:
 class _Equation:
     """An equation as its rule sees it, with wider types."""
 
-    primitive: Any
-    params: Any
+    primitive: Primitive
+    params: Mapping[str, Any]
     invars: list[_Variable]
     outvars: list[_Variable]
 
@@ -70,7 +71,7 @@ def apply_rule(rule: Rule, g: Graph, eqn: Equation, inputs: list[Any]) -> list[A
     wide = np.dtype("float64" if name == "reduce_window_max" else _WIDER[narrow])
     keys = 1 if name in ("sort", "top_k") else len(inputs)
 
-    def widened(variables: Any, count: int) -> list[_Variable]:
+    def widened(variables: Sequence[Variable], count: int) -> list[_Variable]:
         return [
             _Variable(_Aval(wide if at < count and v.aval.dtype == narrow else v.aval.dtype, v.aval.shape))
             for at, v in enumerate(variables)

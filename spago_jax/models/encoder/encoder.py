@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from spago_jax.core import Array, Rng, child, static
 from spago_jax.core.initializers import normal
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.models.encoder.config import EncoderConfig
 from spago_jax.models.encoder.embeddings import Embeddings
@@ -106,7 +107,7 @@ class Encoder(LayerStack):
         if self.relative_bias is not None:
             seen["bias"] = relative_bias(self.relative_bias, ids.shape[-1])
 
-        def step(layer: Layer, x: Array, number: Any) -> Array:
+        def step(layer: Layer, x: Array, number: int | Array) -> Array:
             own = child(rng, "layer")
             return layer(x, rng=None if own is None else own.at(number), how=how, **seen)
 
@@ -114,7 +115,7 @@ class Encoder(LayerStack):
         return first, rest, last
 
 
-def row_of(stack: Any, row: int) -> Any:
+def row_of(stack: PyTree, row: int) -> Any:
     """Returns a layer's array of a stack; on a CPU it lies in the stack's memory where its first number is aligned."""
     if isinstance(stack, jax.Array) and not isinstance(stack, Tracer):
         devices = stack.devices()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What stands on an encoder's states: a pooler, classifiers, the prediction of masked words."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,9 @@ from spago_jax.nn.linear import Linear
 from spago_jax.ops.dropout import dropout
 from spago_jax.ops.linear import as_float, linear
 from spago_jax.ops.masks import length_mask
+
+if TYPE_CHECKING:
+    from spago_jax.models.encoder.model import AnyConfig
 
 
 def dropout_rate(config: Any, field: str) -> float:
@@ -125,7 +128,7 @@ class MaskedWords(Module):
     activation: str = static(default="gelu")
 
     @classmethod
-    def init(cls, key: Array, config: Any, plan: HeadPlan) -> "MaskedWords":
+    def init(cls, key: Array, config: "AnyConfig", plan: HeadPlan) -> "MaskedWords":
         """Normal weights, biases of zeros."""
         first, second = jax.random.split(key)
         size, std = config.word_size, config.initializer_range
@@ -154,7 +157,7 @@ class Pretraining(Module):
     after: float = static(default=0.0)
 
     @classmethod
-    def init(cls, key: Array, config: Any, plan: HeadPlan, classifiers: dict[str, int]) -> "Pretraining":
+    def init(cls, key: Array, config: "AnyConfig", plan: HeadPlan, classifiers: dict[str, int]) -> "Pretraining":
         """Normal weights, biases of zeros; ``classifiers`` has the outputs of each."""
         first, second, third = jax.random.split(key, 3)
         keys = jax.random.split(third, max(len(classifiers), 1))
@@ -185,7 +188,7 @@ Head = Classifier | MaskedWords | Pretraining
 
 
 def init_head(
-    key: Array, config: Any, head: str, plan: HeadPlan, labels: int, classifiers: dict[str, int] | None = None
+    key: Array, config: "AnyConfig", head: str, plan: HeadPlan, labels: int, classifiers: dict[str, int] | None = None
 ) -> Head | None:
     """A fresh head of that name; None for the states themselves."""
     if head == "states":

@@ -333,6 +333,6 @@ def head_of_class(architecture: str, class_name: str) -> str:
     return found[class_name]
 
 
-def setting(config: Any, value: Any) -> Any:
+def setting(config: object, value: object) -> Any:
     """A plan's value, or the config's field that it names after a dot."""
     return getattr(config, value[1:]) if isinstance(value, str) and value.startswith(".") else value

@@ -175,7 +175,7 @@ class ModernBert(LayerStack):
         first = dropout(first, config.dropout, child(rng, "embeddings"))
         is_full = jnp.asarray(config.sees_all)
 
-        def step(layer: ModernLayer, x: Array, number: Any) -> Array:
+        def step(layer: ModernLayer, x: Array, number: int | Array) -> Array:
             own = child(rng, "layer")
             own = None if own is None else own.at(number)
 

@@ -59,7 +59,7 @@ def layers_to_huggingface(config: ModernBertConfig) -> dict[str, Any]:
     return found
 
 
-def _theta(rotations: Mapping[str, Any], kind: str, old: Any, default: float) -> float:
+def _theta(rotations: Mapping[str, Any], kind: str, old: object, default: float) -> float:
     own = rotations.get(kind) or {}
     rope = own.get("rope_type", own.get("type", "default"))
     unknown = set(own) - {"rope_type", "type", "rope_theta"}

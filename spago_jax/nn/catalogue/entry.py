@@ -20,7 +20,7 @@ from spago_jax.errors import InputError
 SIZES = {"batch": 3, "time": 5, "other": 4, "height": 6, "width": 8}
 
 
-def plain_call(model: Any, *inputs: Array, **options: Any) -> Any:
+def plain_call(model: Callable[..., Any], *inputs: Array, **options: Any) -> Any:
     """``model(*inputs)``, what most layers are used by."""
     return model(*inputs, **options)
 
@@ -98,7 +98,7 @@ class Entry:
                 made.append(np.asarray(jnp.asarray(rng.normal(size=shape), dtype)))
         return tuple(made)
 
-    def run(self, model: Any, *inputs: Any, lengths: Any = None) -> Any:
+    def run(self, model: Callable[..., Any], *inputs: Any, lengths: Array | None = None) -> Any:
         """The outputs of a layer for its inputs."""
         options: Mapping[str, Any] = {"lengths": lengths} if lengths is not None else {}
         return self.call(model, *inputs, **options)

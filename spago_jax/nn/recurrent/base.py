@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 
 from spago_jax.core import Array, Module, param
 from spago_jax.core.initializers import blocks, orthogonal, xavier_uniform
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.nn.sizes import check_sizes
 from spago_jax.ops.broadcast import over
@@ -36,7 +37,7 @@ class Recurrent(Module, abc.ABC):
         """The size of an output."""
 
     def __call__(
-        self, xs: Array, lengths: Array | None = None, *, initial: Any = None, reverse: bool = False
+        self, xs: Array, lengths: Array | None = None, *, initial: PyTree = None, reverse: bool = False
     ) -> tuple[Array, Any]:
         """[..., time, in], int[...] -> outputs [..., time, out] (zero beyond the lengths) and the final state."""
         return scan_recurrence(self, xs, lengths=lengths, initial=initial, reverse=reverse)
@@ -51,7 +52,7 @@ class Recurrent(Module, abc.ABC):
         """What depends on the inputs alone, for the whole sequence at once: [..., in] -> a tree of [..., k]."""
 
     @abc.abstractmethod
-    def step(self, state: Any, z: Any) -> tuple[Any, Array]:
+    def step(self, state: PyTree, z: PyTree) -> tuple[Any, Array]:
         """One step from a projected input: the new state and the output."""
 
 

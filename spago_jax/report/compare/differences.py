@@ -51,7 +51,7 @@ def _set(config: Mapping[str, Any], key: str) -> Any:
     return None if value in ([], {}) else value
 
 
-def setting(value: Any) -> str:
+def setting(value: object) -> str:
     """A setting as it is written in YAML, on one line and cut where it is long.
 
     >>> setting(0.002), setting([128, 64]), setting(None), setting("adam"), setting(1e-05)

@@ -261,7 +261,7 @@ def _scores(data: RunData, metric: Score | None) -> tuple[dict[str, float], dict
     return _numbers(best), {}
 
 
-def _numbers(record: Any) -> dict[str, float]:
+def _numbers(record: object) -> dict[str, float]:
     if not isinstance(record, dict):
         return {}
     found = {name: finite(value) for name, value in record.items() if name not in ("step", "kind", "epoch")}

@@ -50,7 +50,7 @@ class AskedProcessor(TextToTextProcessor):
     task: ClassVar[str] = "abstractive-question-answering"
     example_options: ClassVar[tuple[str, ...]] = ("passages",)
 
-    def example(self, value: Any, *, passages: Any = None) -> Asked:
+    def example(self, value: object, *, passages: object = None) -> Asked:
         """A question with its passages: ``(question, passages)``, a record with both, or both arguments.
 
         Raises:
@@ -90,7 +90,7 @@ def question_with(question: str, passages: Sequence[str]) -> str:
     return " ".join([f"question: {question} context:", *(f"<P> {passage}" for passage in passages)])
 
 
-def passages_of(passages: Any) -> tuple[str, ...]:
+def passages_of(passages: object) -> tuple[str, ...]:
     """Returns the texts of passages: a text, a list of texts, or what ``passage-search`` has found.
 
     Raises:

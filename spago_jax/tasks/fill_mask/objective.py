@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
+from spago_jax.core.tree import PyTree
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.tasks.pretrained.objective import EncoderObjective
@@ -25,12 +26,12 @@ class MaskedWordsObjective(EncoderObjective):
     def __init__(self, processor: PieceProcessor):
         self.encoder = config_from_huggingface(processor.config or {}).encoder
 
-    def loss(self, model: EncoderModel, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
+    def loss(self, model: EncoderModel, batch: Batch, carry: PyTree, rng: Rng | None) -> Loss:
         """The mean over all masked places of the batch."""
         losses = cross_entropy(self._logits(model, batch, rng), batch["labels"])
         return Loss((losses * batch["weights"]).sum(), batch["weights"].sum())
 
-    def predict(self, model: EncoderModel, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: EncoderModel, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The ``logits`` [batch, asked, vocabulary] at the places ``at``."""
         return {"logits": self._logits(model, batch)}, carry
 

@@ -10,7 +10,8 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section, Texts
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.fill_mask.processor import FillMaskProcessor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
+from spago_jax.tasks.pretrained.engine import HeadModel
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 
 
 class FillMaskOptions(Section):
@@ -20,7 +21,7 @@ class FillMaskOptions(Section):
     targets: Texts | None = Field(default=None, description="the words to choose from (default: the vocabulary)")
 
 
-class FillMask(PretrainedPredictor):
+class FillMask(PretrainedPredictor[RowSettings]):
     """Finds the words that may stand at the masks of a text."""
 
     name: ClassVar[str] = "fill-mask"
@@ -28,11 +29,11 @@ class FillMask(PretrainedPredictor):
     Options = FillMaskOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> FillMaskProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: RowSettings) -> FillMaskProcessor:
         """Texts over the limit are refused: their masks could be in the part that is cut."""
         return FillMaskProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length))
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, 1, vocabulary] at the place that each row asks for."""
         found = model.logits(**inputs(model, batch), at=batch["at"])
         return {"logits": found}

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scores of masked words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from spago_jax.data.batching import Block
 from spago_jax.train.metrics.perplexity import Perplexity
 from spago_jax.train.metrics.protocol import ratio
 from spago_jax.train.task import Scores
@@ -18,7 +20,7 @@ class MaskedScorer:
         self._state = self._metric.init()
         self._right = 0.0
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the sums of one block."""
         nats, right, count = (
             float(np.asarray(outputs[name][: block.steps], np.float64).sum()) for name in ("nats", "right", "count")

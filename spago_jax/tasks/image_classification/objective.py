@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from spago_jax.core import Array, Rng
+from spago_jax.core.tree import PyTree
 from spago_jax.models.image_mlp import MLPClassifier
 from spago_jax.tasks.class_loss import class_measures, classification_loss, weights_of
 from spago_jax.tasks.image_classification.config import ImageClassifierConfig
@@ -37,11 +38,11 @@ class ImageClassificationObjective(Objective[MLPClassifier]):
             shift=config.shift,
         )
 
-    def loss(self, model: MLPClassifier, batch: Batch, carry: Any, rng: Rng) -> Loss:
+    def loss(self, model: MLPClassifier, batch: Batch, carry: PyTree, rng: Rng) -> Loss:
         """Cross-entropy."""
         return classification_loss(model(batch["images"], rng=rng), batch, self.config.label_smoothing, self.weights)
 
-    def predict(self, model: MLPClassifier, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: MLPClassifier, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The ``logits`` [batch, classes] and ``probabilities``."""
         logits = model(batch["images"])
         return {"logits": logits, "probabilities": jax.nn.softmax(logits)}, carry

@@ -40,7 +40,7 @@ class PictureProcessor(Processor[Picture, Classification]):
         self.classes = len(self.counts)
         self.known = {number for number, count in enumerate(self.counts) if count}
 
-    def example(self, value: Any) -> Picture:
+    def example(self, value: object) -> Picture:
         """A picture, pixels [height, width].
 
         Raises:

@@ -4,6 +4,7 @@
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from spago_jax.core.section import Section
 from spago_jax.data.processor import Answer, Paint
 from spago_jax.errors import InputError
+from spago_jax.interop.huggingface.locate import Download
 from spago_jax.tasks.generator import Generator
 from spago_jax.tasks.predictor import Predictor
 
@@ -63,7 +65,7 @@ class LanguageModeling(Predictor):
         self.generator, self.processor = generator, generator.processor
 
     @classmethod
-    def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never") -> Self:
+    def open(cls, source: str | Path, *, dtype: str = "float32", download: Download = "never") -> Self:
         """Opens a model of the task ``text-generation``.
 
         Args:

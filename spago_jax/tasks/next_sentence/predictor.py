@@ -10,7 +10,8 @@ from spago_jax.core import Array
 from spago_jax.core.section import Section
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.next_sentence.processor import PairProcessor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
+from spago_jax.tasks.pretrained.engine import HeadModel
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 
 
 class PairOptions(Section):
@@ -19,7 +20,7 @@ class PairOptions(Section):
     second: str | None = Field(default=None, description="the text that may follow")
 
 
-class NextSentencePrediction(PretrainedPredictor):
+class NextSentencePrediction(PretrainedPredictor[RowSettings]):
     """Says how probably one text follows another (Devlin et al., 2019)."""
 
     name: ClassVar[str] = "next-sentence"
@@ -27,11 +28,11 @@ class NextSentencePrediction(PretrainedPredictor):
     Options = PairOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PairProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: RowSettings) -> PairProcessor:
         """Pairs of texts."""
         return PairProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length))
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, 2]."""
         return {"logits": model.logits(**inputs(model, batch))}
 

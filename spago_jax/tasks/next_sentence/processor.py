@@ -47,7 +47,7 @@ class PairProcessor(PieceProcessor[Labeled, NextSentence]):
     outputs: ClassVar[tuple[str, ...]] = ("logits",)
     example_options: ClassVar[tuple[str, ...]] = ("second",)
 
-    def example(self, value: Any, *, second: str | None = None) -> Labeled:
+    def example(self, value: object, *, second: str | None = None) -> Labeled:
         """A pair of texts: ``(first, second)``, a dict with these keys, or both arguments.
 
         Raises:

@@ -12,6 +12,7 @@ from pydantic import Field
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.processor import Answer, Findings, Paint
 from spago_jax.errors import InputError
+from spago_jax.interop.huggingface.locate import Download
 from spago_jax.tasks.passage_search.index import Backend, Passage, PassageIndex, passages_of
 from spago_jax.tasks.predictor import Predictor
 from spago_jax.tasks.question_answering.answer import AnswerSpan
@@ -102,12 +103,12 @@ class PassageSearch(Predictor):
     @classmethod
     def open(
         cls,
-        source: Any,
+        source: str | Path,
         *,
         passages: Any = None,
         reader: Any = None,
         dtype: str = "float32",
-        download: Any = "never",
+        download: Download = "never",
         **settings: Any,
     ) -> Self:
         """Opens a sentence encoder, with passages and a reader if they are given.

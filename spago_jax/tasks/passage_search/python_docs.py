@@ -9,12 +9,15 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spago_jax.data.cache import cached
 from spago_jax.interop.checkpoints.find import find_checkpoint
 from spago_jax.interop.huggingface import find_model
 from spago_jax.tasks.passage_search.index import Passage
+
+if TYPE_CHECKING:
+    from spago_jax.tasks.passage_search.predictor import PassageSearch
 
 FORMAT = 1
 """To be raised when the passages change: those that are kept are then made again."""
@@ -23,7 +26,7 @@ LONGEST = 400
 _SKIPPED = {"idlelib", "lib2to3", "test", "tkinter", "turtledemo", "pydoc_data", "this", "antigravity", "ensurepip"}
 
 
-def load_python_passages(search: Any, model: str | Path, progress: Any = None) -> None:
+def load_python_passages(search: "PassageSearch", model: str | Path, progress: Any = None) -> None:
     """Lets a search have these passages: encoded once with a model, and kept in the cache.
 
     Args:

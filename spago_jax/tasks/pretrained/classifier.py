@@ -45,7 +45,7 @@ class SequenceProcessor(PieceProcessor[Labeled, Classification]):
             raise InputError(f"problem_type = {problem!r}: {did_you_mean(problem, ACTIVATIONS)}")
         self.activation: Activation = ACTIVATIONS[problem]
 
-    def example(self, value: Any, *, pair: str | None = None) -> Labeled:
+    def example(self, value: object, *, pair: str | None = None) -> Labeled:
         """A text, or a pair of texts: a tuple, a dict with ``text`` and ``pair``, or both arguments.
 
         Raises:

@@ -4,7 +4,7 @@
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from spago_jax.errors import InputError
 from spago_jax.interop.encoder_onnx.session import OnnxEncoder
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.models.encoder import EncoderModel
+from spago_jax.models.pretrained import Model, Network
 from spago_jax.models.quantized import quantized
 from spago_jax.tasks.model_call import ModelCall
 from spago_jax.tasks.predictor import Call
@@ -22,7 +23,26 @@ from spago_jax.tasks.pretrained.fastest import fastest
 
 Runtime = Literal["xla", "onnxruntime", "auto"]
 Quantize = Literal["int8"]
-Outputs = Callable[[Any, Mapping[str, Array]], dict[str, Array]]
+
+
+class HeadModel(Protocol):
+    """What a traced half asks of a model: of an encoder, of an encoder-decoder, or of the ``Known`` numbers of one."""
+
+    @property
+    def config(self) -> Any:
+        """The sizes of its network."""
+        ...
+
+    def states(self, *args: Any, **inputs: Any) -> Array:
+        """Returns the states of the last layer, [batch, time, hidden]."""
+        ...
+
+    def logits(self, *args: Any, **inputs: Any) -> Array:
+        """Returns what its head gives."""
+        ...
+
+
+Outputs = Callable[[HeadModel, Mapping[str, Array]], dict[str, Array]]
 """From a model and a batch to the arrays that answers are made from: the traced half of a task."""
 
 
@@ -42,7 +62,7 @@ class XlaEngine(Engine):
         quantize: ``int8``, or None.
     """
 
-    def __init__(self, model: Any, *, quantize: str | None = None):
+    def __init__(self, model: Model, *, quantize: str | None = None):
         if quantize is not None:
             model = quantized(model)
         self.model = model.separate()
@@ -62,7 +82,7 @@ class Known:
         found: what the head gave.
     """
 
-    config: Any
+    config: Network
     found: Array
 
     def states(self, *_: Any, **__: Any) -> Array:
@@ -86,7 +106,7 @@ class OnnxEngine(Engine):
         InputError: where packages are missing, and for models that have no graph.
     """
 
-    def __init__(self, model: Any, *, quantize: str | None, places: bool):
+    def __init__(self, model: Model, *, quantize: str | None, places: bool):
         if not isinstance(model, EncoderModel):
             raise InputError(
                 f"runtime 'onnxruntime' runs encoders, and {model.config.architecture} is an encoder-decoder; leave "
@@ -121,19 +141,20 @@ def make_engine(pretrained: Pretrained, runtime: str, quantize: str | None, *, p
     """
     model = pretrained.model
     if runtime == "auto":
-        runtime = _faster(model, quantize, places=places)
+        # An encoder-decoder has no choice.
+        runtime = _faster(model, quantize, places=places) if isinstance(model, EncoderModel) else "xla"
     if runtime == "onnxruntime":
         return OnnxEngine(model, quantize=quantize, places=places)
     return XlaEngine(model, quantize=quantize)
 
 
-def _faster(model: Any, quantize: str | None, *, places: bool) -> str:
+def _faster(model: EncoderModel, quantize: str | None, *, places: bool) -> str:
     try:
         onnx = OnnxEngine(model, quantize=quantize, places=places)
     except InputError:  # it has no choice, so there is nothing to measure
         return "xla"
 
-    def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         types = {"types": batch["types"]} if getattr(model.config, "types", 0) > 1 else {}
         at = {"at": batch["at"]} if places else {}
         return {"found": model.logits(ids=batch["ids"], lengths=batch["lengths"], **types, **at)}

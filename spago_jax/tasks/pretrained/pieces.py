@@ -173,7 +173,7 @@ def fields(value: Mapping[str, Any], *needed: str, optional: Sequence[str] = ())
     return {name: value[name] for name in known if name in value}
 
 
-def placed(value: Any) -> tuple[Any, int]:
+def placed(value: object) -> tuple[Any, int]:
     """Returns an input and the line that it comes from: a ``Text`` is taken apart, a record may name its line.
 
     >>> placed(Text("a", 3)), placed({"text": "a", "line": 3})[1], placed("a")
@@ -185,7 +185,7 @@ def placed(value: Any) -> tuple[Any, int]:
     return value, line if isinstance(line, int) else 0
 
 
-def text_of(value: Any, what: str = "a text") -> str:
+def text_of(value: object, what: str = "a text") -> str:
     """Returns a value that has to be a text.
 
     Raises:

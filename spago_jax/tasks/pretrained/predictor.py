@@ -3,7 +3,8 @@
 
 import abc
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -12,8 +13,17 @@ from spago_jax.core.section import PositiveInt, Section
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.interop.huggingface import Pretrained, find_model, load_pretrained
 from spago_jax.interop.huggingface.load import read_encoder_config
+from spago_jax.interop.huggingface.locate import Download
 from spago_jax.tasks.predictor import BatchPredictor
-from spago_jax.tasks.pretrained.engine import Engine, Quantize, Runtime, XlaEngine, make_engine, without_weights
+from spago_jax.tasks.pretrained.engine import (
+    Engine,
+    HeadModel,
+    Quantize,
+    Runtime,
+    XlaEngine,
+    make_engine,
+    without_weights,
+)
 from spago_jax.tasks.pretrained.pieces import PieceProcessor
 
 LONGEST = 512
@@ -34,7 +44,10 @@ class WindowSettings(RowSettings):
     stride: int | None = Field(default=None, ge=0, description="how many pieces of a window the next one repeats")
 
 
-class PretrainedPredictor(BatchPredictor, abc.ABC):
+SettingsType = TypeVar("SettingsType", bound=RowSettings)
+
+
+class PretrainedPredictor(BatchPredictor, abc.ABC, Generic[SettingsType]):
     """Answers by a pre-trained model with a head, on a Program per padded shape.
 
     Args:
@@ -56,7 +69,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         self.dtype = pretrained.model.dtype.name
-        self.settings = checked(self.Settings, settings, self.name)
+        self.settings: SettingsType = checked(self.Settings, settings, self.name)
         processor = self.make_processor(pretrained, self.settings)
         self.engine = self.make_engine(pretrained, places="at" in processor.specs())
         # The others have weights of their own.
@@ -66,7 +79,7 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
         super().__init__(self.name, processor, call, freeze=freeze, fine=True)
 
     @classmethod
-    def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
+    def open(cls, source: str | Path, *, dtype: str = "float32", download: Download = "never", **settings: Any) -> Self:
         """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
         if cls.encoders_only:
             read_encoder_config(find_model(source, download=download), cls.head)
@@ -78,11 +91,11 @@ class PretrainedPredictor(BatchPredictor, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PieceProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: SettingsType) -> PieceProcessor:
         """Makes the processor, with what the folder says and the user's ``Settings``."""
 
     @abc.abstractmethod
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """Returns the arrays that answers are made from: the traced half."""
 
 
@@ -105,7 +118,7 @@ def checked(section: type[Section], settings: Mapping[str, Any], where: str) -> 
         raise InputError(f"{where}: {first['loc'][0]} = {first['input']!r}: {first['msg']}") from None
 
 
-def inputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+def inputs(model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
     """Returns the arguments of a model's ``logits`` for a batch: token types where the encoder has some."""
     found = {"ids": batch["ids"], "lengths": batch["lengths"]}
     return found | ({"types": batch["types"]} if getattr(model.config, "types", 0) > 1 else {})

@@ -5,6 +5,7 @@ import abc
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from spago_jax.core import Module
 from spago_jax.data.batching import LengthBatches
 from spago_jax.errors import InputError
 from spago_jax.tasks.pretrained.config import EncoderModelConfig
@@ -53,7 +54,7 @@ class EncoderTask(Task, abc.ABC):
             InputError: for bad data.
         """
 
-    def predictor(self, model: Any) -> PretrainedPredictor:
+    def predictor(self, model: Module) -> PretrainedPredictor:
         """Returns what answers with a trained model: that of a pre-trained one, on the texts as the run reads them."""
         found = self.predictor_class(trained_encoder(self, model))
         found.processor = self.processor

@@ -10,7 +10,8 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.tasks.pretrained.classifier import Activation, SequenceProcessor
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
+from spago_jax.tasks.pretrained.engine import HeadModel
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 
 
 class SequenceOptions(Section):
@@ -21,7 +22,7 @@ class SequenceOptions(Section):
     activation: Activation | None = Field(default=None, description="scores (default: as the model's problem wants)")
 
 
-class PretrainedTextClassification(PretrainedPredictor):
+class PretrainedTextClassification(PretrainedPredictor[RowSettings]):
     """Classifies texts, or pairs of texts."""
 
     name: ClassVar[str] = "text-classification"
@@ -29,12 +30,12 @@ class PretrainedTextClassification(PretrainedPredictor):
     Options = SequenceOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> SequenceProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: RowSettings) -> SequenceProcessor:
         """The classes and the kind of problem are those of the config."""
         size = longest(pretrained, settings.max_length)
         return SequenceProcessor(pretrained.tokenizer, size, pretrained.labels, pretrained.config.problem)
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, classes]."""
         return {"logits": model.logits(**inputs(model, batch))}
 

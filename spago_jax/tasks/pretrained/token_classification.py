@@ -9,6 +9,7 @@ from pydantic import Field
 from spago_jax.core import Array
 from spago_jax.core.section import Section
 from spago_jax.interop.huggingface import Pretrained
+from spago_jax.tasks.pretrained.engine import HeadModel
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, inputs, longest
 from spago_jax.tasks.pretrained.tagger import Aggregation, PieceTagProcessor
 
@@ -20,7 +21,7 @@ class PieceTagOptions(Section):
     threshold: float = Field(default=0.0, ge=0, le=1, description="less probable spans are left out")
 
 
-class PretrainedTokenClassification(PretrainedPredictor):
+class PretrainedTokenClassification(PretrainedPredictor[WindowSettings]):
     """Tags the words of texts and finds the spans that the tags mark."""
 
     name: ClassVar[str] = "token-classification"
@@ -29,13 +30,13 @@ class PretrainedTokenClassification(PretrainedPredictor):
     Settings = WindowSettings
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> PieceTagProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: WindowSettings) -> PieceTagProcessor:
         """Long texts are read in windows that share 64 pieces."""
         return PieceTagProcessor(
             pretrained.tokenizer, longest(pretrained, settings.max_length), pretrained.labels, settings.stride
         )
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, time, tags]."""
         return {"logits": model.logits(**inputs(model, batch))}
 

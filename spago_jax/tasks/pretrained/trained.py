@@ -4,7 +4,7 @@
 from pathlib import Path
 from typing import Any
 
-from spago_jax.core import Precision, flat
+from spago_jax.core import Module, Precision, flat
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import Pretrained
 from spago_jax.interop.huggingface.pretrained import LoadReport, check_free
@@ -51,7 +51,7 @@ def trained_encoder(task: Task, model: Any) -> Pretrained:
     )
 
 
-def export_huggingface(task: Task, model: Any, folder: str | Path, *, overwrite: bool = False) -> Path:
+def export_huggingface(task: Task, model: Module, folder: str | Path, *, overwrite: bool = False) -> Path:
     """Writes a trained model in Hugging Face's layout: ``config.json``, ``model.safetensors``, the tokenizer's files.
 
     Args:

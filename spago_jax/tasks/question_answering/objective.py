@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
+from spago_jax.core.tree import PyTree
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.ops.masks import length_mask
@@ -26,12 +27,12 @@ class SpanObjective(EncoderObjective):
     def __init__(self, processor: QuestionProcessor):
         self.encoder = config_from_huggingface(processor.config or {}).encoder
 
-    def loss(self, model: EncoderModel, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
+    def loss(self, model: EncoderModel, batch: Batch, carry: PyTree, rng: Rng | None) -> Loss:
         """The mean over windows."""
         losses = span_losses(self.head_logits(model, batch, rng), batch)
         return Loss((losses * batch["weight"]).sum(), batch["weight"].sum())
 
-    def predict(self, model: EncoderModel, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: EncoderModel, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The ``start`` and ``end`` logits [batch, time]."""
         logits = self.head_logits(model, batch)
         return {"start": logits[..., 0], "end": logits[..., 1]}, carry

@@ -10,6 +10,7 @@ from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import Pretrained
+from spago_jax.tasks.pretrained.engine import HeadModel
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, WindowSettings, inputs, longest
 from spago_jax.tasks.question_answering.processor import QuestionProcessor
 
@@ -30,7 +31,7 @@ class QuestionOptions(Section):
     )
 
 
-class QuestionAnswering(PretrainedPredictor):
+class QuestionAnswering(PretrainedPredictor[WindowSettings]):
     """Finds the spans of a passage that answer a question."""
 
     name: ClassVar[str] = "question-answering"
@@ -39,13 +40,13 @@ class QuestionAnswering(PretrainedPredictor):
     Settings = WindowSettings
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> QuestionProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: WindowSettings) -> QuestionProcessor:
         """Windows of 384 pieces, or as many as the encoder reads, that share 128."""
         return QuestionProcessor(
             pretrained.tokenizer, longest(pretrained, settings.max_length or WINDOW), settings.stride
         )
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``start`` and ``end`` logits [batch, time]."""
         found = model.logits(**inputs(model, batch))
         return {"start": found[..., 0], "end": found[..., 1]}

@@ -43,7 +43,7 @@ class QuestionProcessor(PieceProcessor[Question, Answers]):
         self.stride = 128 if stride is None else stride
         self.max_answer_length, self.no_answer = max_answer_length, no_answer
 
-    def example(self, value: Any, *, passage: str | None = None) -> Question:
+    def example(self, value: object, *, passage: str | None = None) -> Question:
         """A question with its passage: ``(question, passage)``, a dict with these keys, or both arguments.
 
         Raises:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scores of question answering: the answers that users would get, by the rules of SQuAD's official script."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from spago_jax.data.batching import Block
 from spago_jax.tasks.question_answering.processor import QuestionProcessor
 from spago_jax.tasks.question_answering.rows import SpanRows
 from spago_jax.train.details import SAMPLES
@@ -32,7 +34,7 @@ class SpanScorer:
         self._outputs: dict[int, dict[str, np.ndarray]] = {}
         self._losses: list[float] = []
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the logits of one block."""
         held = block.indices >= 0
         arrays = {name: np.asarray(outputs[name])[: block.steps][held] for name in ("start", "end", "loss")}

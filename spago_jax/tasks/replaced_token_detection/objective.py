@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng, child
+from spago_jax.core.tree import PyTree
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.ops.masks import length_mask
@@ -39,7 +40,7 @@ class DetectionObjective(EncoderObjective):
         """The discriminator."""
         return EncoderModel(encoder=model.encoder, head=model.head, head_name=model.head_name)
 
-    def loss(self, model: Any, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
+    def loss(self, model: Any, batch: Batch, carry: PyTree, rng: Rng | None) -> Loss:
         """Both losses, as a sum over the real pieces.
 
         Their divisors differ, and a batch has one: the generator's sum is scaled to it. Over several devices, or
@@ -50,7 +51,7 @@ class DetectionObjective(EncoderObjective):
         generator = both["nats"].sum() * count / jnp.maximum(masks, 1.0)
         return Loss(generator + self.config.discriminator_weight * both["bits"].sum(), count)
 
-    def predict(self, model: EncoderModel, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: EncoderModel, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The discriminator's ``logits`` [batch, time] for the text as it is."""
         packed = {"segments": batch["segments"]} if "segments" in batch else {}
         return {"logits": self.head_logits(model, batch, **packed)}, carry

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scores of replaced-token detection."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from spago_jax.data.batching import Block
 from spago_jax.train.metrics.protocol import ratio
 from spago_jax.train.task import Scores
 
@@ -20,7 +22,7 @@ class DetectionScorer:
         self._weight = weight
         self._sums: dict[str, float] = {}
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the sums of one block."""
         for name, array in outputs.items():
             total = float(np.asarray(array[: block.steps], np.float64).sum())

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from spago_jax.core import Array, Rng
+from spago_jax.core.tree import PyTree
 from spago_jax.embeddings.stacked import StackedEmbeddings
 from spago_jax.models.encoders import init_encoder
 from spago_jax.models.text_classifier import ConvolutionalEncoder, TextClassifier, parts_of
@@ -37,7 +38,7 @@ class ClassifierLoss(Objective[ModelType], abc.ABC):
     def logits(self, model: ModelType, batch: Batch, rng: Rng | None = None) -> Array:
         """Returns the logits of a batch, [batch, classes]."""
 
-    def loss(self, model: ModelType, batch: Batch, carry: Any, rng: Rng) -> Loss:
+    def loss(self, model: ModelType, batch: Batch, carry: PyTree, rng: Rng) -> Loss:
         """The loss of the problem."""
         logits = self.logits(model, batch, rng)
         if self.config.problem == "regression":
@@ -45,7 +46,7 @@ class ClassifierLoss(Objective[ModelType], abc.ABC):
         loss = classification_loss if self.config.problem == "single-label" else multi_label_loss
         return loss(logits, batch, self.config.label_smoothing, self.weights)
 
-    def predict(self, model: ModelType, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: ModelType, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The ``logits`` [batch, classes]; of a regression [batch, 1], in units of the training labels' deviation."""
         return {"logits": self.logits(model, batch)}, carry
 

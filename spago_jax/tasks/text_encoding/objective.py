@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
+from spago_jax.core.tree import PyTree
 from spago_jax.interop.huggingface.sentence import Normalize, Pooling, SentencePipeline
 from spago_jax.models.encoder import EncoderModel, config_from_huggingface
 from spago_jax.ops.losses import cross_entropy
@@ -44,7 +45,7 @@ class EncodingObjective(EncoderObjective):
         mask = length_mask(batch["lengths"], states.shape[-2])
         return self.pipeline().pool(states, mask, self.processor.prompt_pieces)
 
-    def loss(self, model: EncoderModel, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
+    def loss(self, model: EncoderModel, batch: Batch, carry: PyTree, rng: Rng | None) -> Loss:
         """The mean over pairs."""
         cosines, weight = self._cosines(model, batch, rng), batch["weight"]
         if "scores" in batch:
@@ -53,7 +54,7 @@ class EncodingObjective(EncoderObjective):
             losses = self._batch_losses(cosines, batch)
         return Loss((losses * weight).sum(), weight.sum())
 
-    def predict(self, model: EncoderModel, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: EncoderModel, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The ``vector`` [batch, features]."""
         return {"vector": self.vectors(model, batch)}, carry
 

@@ -16,6 +16,7 @@ from spago_jax.interop.huggingface.sentence import Normalize, Pooling, SentenceP
 from spago_jax.ops.masks import length_mask
 from spago_jax.ops.pooling_modes import POOLING_MODES
 from spago_jax.tasks.predictor import BatchPredictor, Prepared
+from spago_jax.tasks.pretrained.engine import HeadModel
 from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 from spago_jax.tasks.text_encoding.processor import EncodingProcessor
 
@@ -36,7 +37,7 @@ class EncodingSettings(RowSettings):
     prompt: str | None = Field(default=None, description="the name of a prompt of the folder, or a prompt")
 
 
-class TextEncoding(PretrainedPredictor):
+class TextEncoding(PretrainedPredictor[EncodingSettings]):
     """Gives a vector for each text (Reimers and Gurevych, 2019).
 
     ``v = normalize(dense(pool(states)))``, as the folder says; the mean of the states where it says nothing.
@@ -59,7 +60,7 @@ class TextEncoding(PretrainedPredictor):
         return self.pretrained.pooling or SentencePipeline()
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> EncodingProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: EncodingSettings) -> EncodingProcessor:
         """Texts are cut at what the folder says, and its default prompt stands before them."""
         pipeline = pretrained.pooling or SentencePipeline()
         size = longest(pretrained, settings.max_length or pipeline.max_length)
@@ -68,12 +69,12 @@ class TextEncoding(PretrainedPredictor):
         text = prompts.get(name, name) if name else ""
         return EncodingProcessor(pretrained.tokenizer, size, pipeline.lowercase, text)
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``vector`` [batch, features] by the folder's own pooling."""
         return self._pooled(model, batch, None, None)
 
     def _pooled(
-        self, model: Any, batch: Mapping[str, Array], pooling: tuple[str, ...] | None, normalize: bool | None
+        self, model: HeadModel, batch: Mapping[str, Array], pooling: tuple[str, ...] | None, normalize: bool | None
     ) -> dict[str, Array]:
         pipeline = changed(self.pipeline, pooling, normalize)
         states = model.states(**inputs(model, batch))
@@ -87,7 +88,7 @@ class TextEncoding(PretrainedPredictor):
             return super().stream(inputs, at_once=at_once, **options)
         return other.stream(inputs, at_once=at_once, **options)
 
-    def prepare(self, value: Any, **options: Any) -> Prepared:
+    def prepare(self, value: object, **options: Any) -> Prepared:
         """Encodes a text, for the predictor that has the pooling that is asked for."""
         other = self._other(options)
         return super().prepare(value, **options) if other is None else other.prepare(value, **options)
@@ -109,7 +110,7 @@ class TextEncoding(PretrainedPredictor):
         if pooling == (POOLER,):
             engine = self.make_engine(load_pretrained(self.pretrained.folder, head=POOLER, dtype=self.dtype))
 
-        def outputs(model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+        def outputs(model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
             if pooling != (POOLER,):
                 return self._pooled(model, batch, pooling, normalize)
             vector = model.logits(**inputs(model, batch))
@@ -118,7 +119,11 @@ class TextEncoding(PretrainedPredictor):
         return BatchPredictor(self.name, self.processor, engine.call(outputs, f"predict {self.name}")[0], fine=True)
 
     def __call__(
-        self, texts: str | list[str], pooling: Any = None, normalize: bool | None = None, **options: Any
+        self,
+        texts: str | list[str],
+        pooling: str | Sequence[str] | None = None,
+        normalize: bool | None = None,
+        **options: Any,
     ) -> Any:
         """The vector of a text [features], or those of a list of texts [texts, features].
 

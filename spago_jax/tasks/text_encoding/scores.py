@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Scores of sentence encoders on pairs without scores."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from spago_jax.data.batching import Block
 from spago_jax.train.task import Scores
 
 
@@ -15,7 +17,7 @@ class RankScorer:
         self._losses: list[float] = []
         self._ranks: list[int] = []
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the ranks of one block."""
         held = block.indices >= 0
         self._losses += np.asarray(outputs["loss"])[: block.steps][held].tolist()

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
-from spago_jax.models.encoder_decoder import EncoderDecoder
+from spago_jax.core.tree import PyTree
+from spago_jax.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from spago_jax.models.encoder_decoder.model import WordsHead
 from spago_jax.ops.losses import cross_entropy
 from spago_jax.ops.masks import length_mask
@@ -30,14 +31,14 @@ class TextToTextObjective(Objective[EncoderDecoder]):
 
     head: ClassVar[str] = "words"
 
-    def __init__(self, config: Any, *, label_smoothing: float = 0.0, chunk: int | None = None):
+    def __init__(self, config: EncoderDecoderConfig, *, label_smoothing: float = 0.0, chunk: int | None = None):
         self.config, self.label_smoothing, self.chunk = config, label_smoothing, chunk
 
     def init(self, key: Array) -> EncoderDecoder:
         """A fresh model; ``init.from`` puts weights in."""
         return EncoderDecoder.init(key, self.config, head=self.head)
 
-    def loss(self, model: EncoderDecoder, batch: Batch, carry: Any, rng: Rng | None) -> Loss:
+    def loss(self, model: EncoderDecoder, batch: Batch, carry: PyTree, rng: Rng | None) -> Loss:
         """The sum over the tokens of the targets, and how many they are."""
         real = length_mask(batch["label_lengths"], batch["labels"].shape[-1])
         states = self._states(model, batch, rng)
@@ -54,7 +55,7 @@ class TextToTextObjective(Objective[EncoderDecoder]):
         states, weight = model.scaled(states), model.output_words
         return vocabulary_cross_entropy(states, weight, labels, bias=bias, chunk=self.chunk, **how)
 
-    def predict(self, model: EncoderDecoder, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: EncoderDecoder, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The ``logits`` of the next token at each place of the targets [batch, time, vocabulary]."""
         return {"logits": model.words(self._states(model, batch))}, carry
 

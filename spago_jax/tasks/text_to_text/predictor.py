@@ -5,6 +5,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from spago_jax.data.examples import Parallel
 from spago_jax.data.processor import Answer, Paint
 from spago_jax.generation import Generated
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
+from spago_jax.interop.huggingface.locate import Download
 from spago_jax.models.pretrained import config_to_huggingface
 from spago_jax.tasks.predictor import FINE_LENGTHS, Predictor, Prepared, padded_length, plan
 from spago_jax.tasks.pretrained.pieces import CONFIG
@@ -98,17 +100,17 @@ class TextToText(Predictor):
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
         self.pretrained = pretrained
-        self.settings: Any = checked(self.Settings, settings, self.name)
+        self.settings: TextSettings = checked(self.Settings, settings, self.name)
         self.processor = self.make_processor(pretrained, self.settings)
         self.generator = pretrained.generator
 
     @classmethod
-    def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
+    def open(cls, source: str | Path, *, dtype: str = "float32", download: Download = "never", **settings: Any) -> Self:
         """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
         return cls(load_pretrained(source, head=HEAD, dtype=dtype, download=download), **settings)
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> TextToTextProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: TextSettings) -> TextToTextProcessor:
         """Makes the processor, with what the folder says and the user's ``Settings``."""
         facts = config_to_huggingface(pretrained.config, HEAD)
         return cls.processor_class(
@@ -121,7 +123,7 @@ class TextToText(Predictor):
         )
 
     @classmethod
-    def _prefix(cls, facts: Mapping[str, Any], settings: Any) -> dict[str, Any]:
+    def _prefix(cls, facts: Mapping[str, Any], settings: TextSettings) -> dict[str, Any]:
         """Returns what stands before each text: as a user says, or as the ``task_specific_params`` of T5 do.
 
         Its languages are words of the prefix, and no tokens: ``translation_en_to_de`` has ``translate English to

@@ -109,7 +109,7 @@ class TextToTextProcessor(Processor[Parallel, WrittenTexts]):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def example(self, value: Any) -> Parallel:
+    def example(self, value: object) -> Parallel:
         """A text, or a record with ``text``.
 
         Raises:

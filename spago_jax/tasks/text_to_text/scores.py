@@ -2,10 +2,12 @@
 """Scores of encoder-decoders that need no text to be written: how well the targets were foreseen, token by token."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from spago_jax.data.batching import Block
 from spago_jax.train.metrics.protocol import ratio
 from spago_jax.train.task import Scores
 
@@ -16,7 +18,7 @@ class TokenScorer:
     def __init__(self) -> None:
         self._nats, self._tokens, self._right = 0.0, 0, 0
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the sums of one block."""
         steps = block.steps
         self._nats += float(np.asarray(outputs["nats"][:steps], np.float64).sum())

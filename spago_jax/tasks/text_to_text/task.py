@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from spago_jax.core import Module
 from spago_jax.data.batching import Block, LengthBatches
 from spago_jax.data.examples import Parallel
 from spago_jax.data.formats.parallel import ParallelText
@@ -126,7 +127,7 @@ class TextToTextTask(Task):
     def batches(self, split: str, *, training: bool) -> LengthBatches:
         """By the length of the longer side, so many pairs each or so many tokens."""
         train, rows, buckets = self.experiment.train, self.parts[split], self.buckets()
-        size: Any = train.batch_size if training else train.eval_batch_size
+        size: int | tuple[int, ...] = train.batch_size if training else train.eval_batch_size
         if training and train.batch_tokens is not None:
             try:
                 size = buckets.rows(train.batch_tokens, self.data_parts or train.make_devices().data)
@@ -172,7 +173,7 @@ class TextToTextTask(Task):
         """Whether texts are asked for."""
         return self.experiment.train.write is not None
 
-    def written(self, model: Any, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
+    def written(self, model: Module, split: str, *, quick: bool = False, keep: int | None = None) -> Scores | None:
         """Writes texts for the sources of a part, as users get them, and scores them; None where none are asked for."""
         write = self.experiment.train.write
         if write is None:
@@ -194,13 +195,13 @@ class TextToTextTask(Task):
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
-    def predictor(self, model: Any) -> TextToText:
+    def predictor(self, model: Module) -> TextToText:
         """Returns what answers with a trained model, as a pre-trained one does."""
         found = self.predictor_class(trained_model(self, model))
         found.processor = self.processor
         return found
 
-    def _answering(self, model: Any) -> TextToText:
+    def _answering(self, model: Module) -> TextToText:
         """The predictor of a model; its programs are kept from one evaluation to the next."""
         if self._writer is None:
             self._writer = self.predictor(model)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from spago_jax.core import Array, Rng
+from spago_jax.core.tree import PyTree
 from spago_jax.embeddings.stacked import StackedEmbeddings
 from spago_jax.models.encoders import init_encoder
 from spago_jax.models.tagger import Tagger, recall_oriented
@@ -54,7 +55,7 @@ class TaggingObjective(Objective[Tagger]):
             variational=config.variational,
         )
 
-    def loss(self, model: Tagger, batch: Batch, carry: Any, rng: Rng) -> Loss:
+    def loss(self, model: Tagger, batch: Batch, carry: PyTree, rng: Rng) -> Loss:
         """Minus the log-likelihood of the gold tags, by token for a softmax and by sentence for a CRF."""
         emissions = model(batch, rng=rng)
         gold = jnp.maximum(batch["tags"], 0)
@@ -64,7 +65,7 @@ class TaggingObjective(Objective[Tagger]):
         weight = batch["lengths"].sum() if model.crf is None else (batch["lengths"] > 0).sum()
         return Loss(-likelihood.sum(), weight)
 
-    def predict(self, model: Tagger, batch: Batch, carry: Any = ()) -> tuple[dict[str, Array], Any]:
+    def predict(self, model: Tagger, batch: Batch, carry: PyTree = ()) -> tuple[dict[str, Array], Any]:
         """The best ``tags`` int[batch, time] (0 beyond the lengths), and every tag's ``scores`` [batch, time, tags].
 
         Also how probable they are: ``probability``, ``p(y_t)``, and ``link``, ``p(y_t | y_{t-1})``, [batch, time]. With

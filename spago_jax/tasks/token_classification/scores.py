@@ -2,7 +2,7 @@
 """Scores of a sequence labeler: entities where tags are spans, single tags where they are not."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class TagScorer:
         self._unseen: Counter[str] = Counter()
         self._samples: list[tuple[int, list[str], list[str], list[str]]] = []
 
-    def update(self, block: Any, outputs: Any) -> None:
+    def update(self, block: Block, outputs: Mapping[str, Any]) -> None:
         """Takes the tags of one block."""
         held = block.indices >= 0
         rows = block.indices[held]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spago_jax.data.batching import LengthBatches
+from spago_jax.data.batching import Block, LengthBatches
 from spago_jax.data.examples import Tokens
 from spago_jax.data.formats.conll import Conll, read_conll
 from spago_jax.data.formats.conllu import Conllu, read_conllu
@@ -114,7 +114,7 @@ class TokenClassification(Task):
         """By length, with few padded lengths."""
         return batches_by_length(self, split, training=training)
 
-    def units(self, split: str, block: Any) -> int:
+    def units(self, split: str, block: Block) -> int:
         """Tokens of a block."""
         indices = block.indices[block.indices >= 0]
         return int(self.parts[split].tokens[indices].sum())

@@ -3,6 +3,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from spago_jax.data.processor import Answer, Findings, Paint
 from spago_jax.embeddings.lookup import Rule
 from spago_jax.embeddings.nearest import NearestWords
 from spago_jax.errors import InputError
+from spago_jax.interop.huggingface.locate import Download
 from spago_jax.tasks.predictor import Predictor
 
 
@@ -92,12 +94,12 @@ class WordSimilarity(Predictor):
     @classmethod
     def open(
         cls,
-        source: Any,
+        source: str | Path,
         *,
         rule: Rule = "lower",
         format: str | None = None,
         dtype: str = "float32",
-        download: Any = "never",
+        download: Download = "never",
     ) -> Self:
         """Opens a file of word vectors, or a store.
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from spago_jax.core import Array
 from spago_jax.core.section import PositiveInt, Section, Texts
 from spago_jax.interop.huggingface import Pretrained
-from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, inputs, longest
+from spago_jax.tasks.pretrained.engine import HeadModel
+from spago_jax.tasks.pretrained.predictor import PretrainedPredictor, RowSettings, inputs, longest
 from spago_jax.tasks.zero_shot_classification.processor import TEMPLATE, ZeroShotProcessor
 
 
@@ -22,7 +23,7 @@ class ZeroShotOptions(Section):
     top_k: PositiveInt | None = Field(default=None, description="how many labels are listed (default: all)")
 
 
-class ZeroShotClassification(PretrainedPredictor):
+class ZeroShotClassification(PretrainedPredictor[RowSettings]):
     """Classifies texts into classes named when asking, with any classifier of textual entailment.
 
     Source: Yin et al. (2019), "Benchmarking Zero-shot Text Classification".
@@ -33,11 +34,11 @@ class ZeroShotClassification(PretrainedPredictor):
     Options = ZeroShotOptions
 
     @classmethod
-    def make_processor(cls, pretrained: Pretrained, settings: Any) -> ZeroShotProcessor:
+    def make_processor(cls, pretrained: Pretrained, settings: RowSettings) -> ZeroShotProcessor:
         """The classes are those of the config."""
         return ZeroShotProcessor(pretrained.tokenizer, longest(pretrained, settings.max_length), pretrained.labels)
 
-    def outputs(self, model: Any, batch: Mapping[str, Array]) -> dict[str, Array]:
+    def outputs(self, model: HeadModel, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The ``logits`` [batch, classes]."""
         return {"logits": model.logits(**inputs(model, batch))}
 

@@ -63,7 +63,7 @@ class ZeroShotProcessor(PieceProcessor[Candidates, Classification]):
         return next(found, None)
 
     def example(
-        self, value: Any, *, labels: Sequence[str] = (), template: str = TEMPLATE, multi_label: bool = False
+        self, value: object, *, labels: Sequence[str] = (), template: str = TEMPLATE, multi_label: bool = False
     ) -> Candidates:
         """A text with its candidate labels.
 

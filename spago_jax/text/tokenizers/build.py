@@ -2,13 +2,17 @@
 """Builds engines of the `tokenizers` package from vocabularies that come without a ``tokenizer.json``."""
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from spago_jax.errors import InputError, InputWarning, did_you_mean
 from spago_jax.text.tokenizers.forms import FORMS, Form
 from spago_jax.text.tokenizers.huggingface import tokenizers_package
 from spago_jax.text.tokenizers.model_files import ModelFiles
 from spago_jax.text.tokenizers.sentencepiece_file import read_sentencepieces
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["build_engine", "ids_of_vocab_json"]
 
@@ -155,11 +159,11 @@ def _unigram(files: ModelFiles, form: Form, model: str, *, keep_case: bool) -> A
     return engine
 
 
-def _add_tokens(engine: Any, files: ModelFiles, form: Form, names: dict[str, str]) -> None:
+def _add_tokens(engine: "Tokenizer", files: ModelFiles, form: Form, names: dict[str, str]) -> None:
     """Makes the special tokens known as such, and adds the tokens of ``added_tokens.json`` under their ids."""
     added = tokenizers_package().AddedToken
 
-    def token(content: str, about: Any) -> Any:
+    def token(content: str, about: Mapping[str, Any]) -> Any:
         wide = form.wide_mask and content == names.get("mask")
         flags = {flag: bool(about.get(flag, False)) for flag in ("rstrip", "single_word", "normalized")}
         return added(content, lstrip=bool(about.get("lstrip", wide)), **flags)
@@ -187,7 +191,7 @@ def _add_tokens(engine: Any, files: ModelFiles, form: Form, names: dict[str, str
             )
 
 
-def _post_processor(engine: Any, files: ModelFiles, form: Form, names: dict[str, str]) -> Any:
+def _post_processor(engine: "Tokenizer", files: ModelFiles, form: Form, names: dict[str, str]) -> Any:
     processors = tokenizers_package().processors
     layouts = [layout.split() for layout in (form.single, form.pair)]
     used = {part.partition(":")[0] for layout in layouts for part in layout} - {"A", "B"}

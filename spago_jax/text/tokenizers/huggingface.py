@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spago_jax.errors import InputError
 from spago_jax.text.tokenizers.pieces import Pieces, Slot, pieces_of_words
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["HuggingFaceTokenizer"]
 
@@ -27,7 +30,7 @@ class HuggingFaceTokenizer(SubwordTokenizer):
         others: the other arguments of ``SubwordTokenizer``.
     """
 
-    def __init__(self, engine: Any, *others: Any):
+    def __init__(self, engine: "Tokenizer", *others: Any):
         super().__init__(*others)
         engine.no_truncation()
         engine.no_padding()

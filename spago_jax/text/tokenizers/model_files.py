@@ -175,7 +175,7 @@ class ModelFiles:
                 found[token] = None
         return list(found)
 
-    def _id(self, token: str, id: Any, file: str) -> int:
+    def _id(self, token: str, id: object, file: str) -> int:
         if not isinstance(id, int) or isinstance(id, bool) or id < 0:
             raise InputError(f"token {token!r}: id {id!r}, expected a number from 0", path=self.folder / file)
         return id

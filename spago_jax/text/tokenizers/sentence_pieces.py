@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
@@ -127,7 +128,7 @@ def _code_points(text: str) -> Sequence[int]:
     return [place for place, char in enumerate(text) for _ in char.encode("utf-8")] + [len(text)]
 
 
-def sentencepiece_engine(content: bytes, path: Any) -> Any:
+def sentencepiece_engine(content: bytes, path: str | Path) -> Any:
     """Returns the ``SentencePieceProcessor`` of a ``.model`` or ``.spm`` file.
 
     Raises:

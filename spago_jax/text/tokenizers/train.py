@@ -4,11 +4,15 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.text.tokenizers.huggingface import HuggingFaceTokenizer, tokenizers_package
 from spago_jax.text.unicode import refuse_surrogates
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 __all__ = ["KINDS", "train_tokenizer"]
 
@@ -122,7 +126,7 @@ class _Checked:
             self.error = error
 
 
-def _untrained(library: Any, kind: str, lowercase: bool) -> Any:
+def _untrained(library: ModuleType, kind: str, lowercase: bool) -> "Tokenizer":
     """The engine without a vocabulary."""
     rules, words = library.normalizers, library.pre_tokenizers
     if kind == "wordpiece":
@@ -160,7 +164,7 @@ def _untrained(library: Any, kind: str, lowercase: bool) -> Any:
 
 
 def _learn_wordpiece(
-    library: Any, engine: Any, texts: Iterable[str], size: int, min_count: int, special: list[str]
+    library: ModuleType, engine: "Tokenizer", texts: Iterable[str], size: int, min_count: int, special: list[str]
 ) -> None:
     words: Counter[str] = Counter()
     for text in texts:
@@ -194,7 +198,9 @@ def _repeated(words: Counter[str]) -> Iterator[str]:
             yield " ".join([word] * min(_AT_ONCE, words[word] - begin))
 
 
-def _learn_bpe(library: Any, engine: Any, texts: Iterable[str], size: int, min_count: int, special: list[str]) -> None:
+def _learn_bpe(
+    library: ModuleType, engine: "Tokenizer", texts: Iterable[str], size: int, min_count: int, special: list[str]
+) -> None:
     trainer = library.trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_count,
@@ -206,7 +212,7 @@ def _learn_bpe(library: Any, engine: Any, texts: Iterable[str], size: int, min_c
 
 
 def _learn_unigram(
-    library: Any, engine: Any, texts: Iterable[str], size: int, min_count: int, special: list[str]
+    library: ModuleType, engine: "Tokenizer", texts: Iterable[str], size: int, min_count: int, special: list[str]
 ) -> None:
     trainer = library.trainers.UnigramTrainer(
         vocab_size=size, show_progress=False, special_tokens=special, unk_token="<unk>"
@@ -230,7 +236,7 @@ def _learn_unigram(
 
 
 def _learn_whole(
-    library: Any, engine: Any, texts: Iterable[str], size: int, min_count: int, special: list[str]
+    library: ModuleType, engine: "Tokenizer", texts: Iterable[str], size: int, min_count: int, special: list[str]
 ) -> None:
     counts: Counter[str] = Counter()
     for text in texts:
@@ -246,7 +252,7 @@ def _learn_whole(
     engine.add_special_tokens(special)
 
 
-def _finish(library: Any, engine: Any, kind: str, names: dict[str, str], marks: Marks) -> None:
+def _finish(library: ModuleType, engine: "Tokenizer", kind: str, names: dict[str, str], marks: Marks) -> None:
     """Sets the layout of special tokens, and the space that a mask takes the place of."""
     cls, sep = ((names[role], engine.token_to_id(names[role])) for role in ("cls", "sep"))
     if marks == "end":

@@ -56,7 +56,7 @@ def discover(loss: Callable[..., Any], *args: Any) -> Discovered:
     return Discovered(tuple(places), skipped)
 
 
-def number_of(kind: str, value: Any) -> jax.Array | None:
+def number_of(kind: str, value: object) -> jax.Array | None:
     """Returns the array that stands for a value (the first of a tap, the first of floats of a module), if any."""
     leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "dtype")]
     if kind == "module":

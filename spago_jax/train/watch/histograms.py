@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from spago_jax.compiler import Program, compile
-from spago_jax.core import Array, collect_taps, combine, flat, partition
+from spago_jax.core import Array, Module, collect_taps, combine, flat, partition
+from spago_jax.core.tree import PyTree
+from spago_jax.train.task import Batch
 from spago_jax.train.watch.config import HistogramsConfig, as_patterns
 from spago_jax.train.watch.discover import Discovered, choose, number_of
 
@@ -37,7 +39,7 @@ def histogram(x: Array, bins: int) -> Histogram:
 
 
 def histogram_program(
-    config: HistogramsConfig, loss: Callable[..., Any], found: Discovered, model: Any, trained: set[str]
+    config: HistogramsConfig, loss: Callable[..., Any], found: Discovered, model: Module, trained: set[str]
 ) -> Program:
     """Returns a Program ``(model, batch, carry) -> {"weights": {path: histogram}, "gradients": ..., ...}``.
 
@@ -60,10 +62,10 @@ def histogram_program(
     labels |= {f"{name} (tap)" if name in labels else name: ("tap", name) for name in found.names("tap")}
     outputs = choose(list(labels), as_patterns(config.activations), f"{where}.activations", "module or tap")
 
-    def histograms(model: Any, batch: Any, carry: Any) -> dict[str, dict[str, Histogram]]:
+    def histograms(model: Module, batch: Batch, carry: PyTree) -> dict[str, dict[str, Histogram]]:
         params, rest = partition(model, lambda _: trained)
 
-        def inside(params: Any) -> tuple[Array, dict[str, Array]]:
+        def inside(params: PyTree) -> tuple[Array, dict[str, Array]]:
             with collect_taps(modules=True) as taps:
                 value = loss(combine(params, rest), batch, carry)
             held = {"tap": taps, "module": taps.modules}

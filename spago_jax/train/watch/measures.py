@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from spago_jax.core import Array, collect_taps, flat
 from spago_jax.core.taps import Collector
+from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
 from spago_jax.train.watch.config import WatchConfig, as_patterns
 from spago_jax.train.watch.discover import Discovered, Place, choose, number_of
@@ -111,8 +112,8 @@ class Measures:
         }
 
     def step(
-        self, totals: Mapping[str, Array], inside: Any, *, loss: Array, gradients: Any, params: Any, updates: Any,
-        first_bad: Array,
+        self, totals: Mapping[str, Array], inside: PyTree, *, loss: Array, gradients: PyTree, params: PyTree,
+        updates: PyTree, first_bad: Array,
     ) -> dict[str, Array]:  # fmt: skip
         """Adds one more step to the sums.
 
@@ -201,7 +202,7 @@ def _first_bad(asked: Array, arrays: list[Array]) -> Array:
     return jax.lax.cond(asked, look, lambda arrays: jnp.full((), LATER, jnp.int32), arrays)
 
 
-def _squares(tree: Any) -> dict[str, Array]:
+def _squares(tree: PyTree) -> dict[str, Array]:
     """Returns the sum of squares of each array."""
     return {path: jnp.sum(jnp.square(jnp.abs(leaf).astype(jnp.float32))) for path, leaf in flat(tree).items()}
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from spago_jax.core.disk import explain_os_error, replace_file
 from spago_jax.core.section import one_or_more
@@ -239,7 +240,7 @@ class Watch:
         return list(dict.fromkeys(found))
 
 
-def _one_number(value: Any, name: str) -> Any:
+def _one_number(value: ArrayLike, name: str) -> Any:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, Tracer):

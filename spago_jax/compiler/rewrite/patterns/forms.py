@@ -11,6 +11,7 @@ from spago_jax.compiler import jaxprs
 from spago_jax.compiler.jaxprs import Atom, JaxprEqn
 from spago_jax.compiler.rewrite.definitions import Definitions, type_of
 from spago_jax.compiler.rewrite.rules import is_float
+from spago_jax.core import Array
 
 # They only move elements, so that a function of every element may be applied before or after.
 _MOVES = ("reshape", "broadcast_in_dim", "squeeze", "transpose", "slice", "rev", "expand_dims", "copy")
@@ -217,7 +218,7 @@ def moved(defs: Definitions, atom: Atom) -> tuple[Atom, tuple[Atom, ...], Callab
         atom = eqn.invars[0]
     others = tuple(other for eqn in reversed(moves) for other in eqn.invars[1:])
 
-    def again(value: Any, *given: Any) -> Any:
+    def again(value: Array, *given: Any) -> Any:
         rest = list(given)
         for eqn in reversed(moves):
             extra = [rest.pop(0) for _ in eqn.invars[1:]]

@@ -3,6 +3,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -26,11 +27,12 @@ from spago_jax.compiler.rewrite.patterns.forms import (
     unconverted,
 )
 from spago_jax.compiler.rewrite.rules import Replacement, Rules
+from spago_jax.core import Array
 
 RULES = Rules()
 
 
-def _then(function: Any, again: Any) -> Any:
+def _then(function: Callable[..., Any], again: Callable[..., Any]) -> Callable[..., Any]:
     """Moves the elements, then applies a function of every element."""
     return lambda x, *others: function(again(x, *others))
 
@@ -90,7 +92,7 @@ def _(defs, eqn):
     terms = [(found[0] if found else atom, found[1] if found else None) for atom, found in factors]
     names = ["log({%d})" if axes is None else "log_softmax({%d})" for _, axes in terms]
 
-    def function(x: Any, y: Any, *rest: Any) -> Any:
+    def function(x: Array, y: Array, *rest: Any) -> Any:
         logs = [
             jnp.log(value) if axes is None else accurate.log_softmax(value, axes)
             for value, (_, axes) in zip((x, y), terms, strict=True)
@@ -125,7 +127,7 @@ def _(defs, eqn):
         return None
     total = defs.definition(both[0], "reduce_sum")
     x = None if total is None else defs.operand(unconverted(defs, total.invars[0]), "exp")
-    if total is None or not floats(x):
+    if total is None or x is None or not floats(x):
         return None
     axes, dtype = tuple(total.params["axes"]), type_of(total.outvars[0]).dtype
     scale = 1 / number if defs.definition(source, "div") else number
