@@ -99,7 +99,7 @@ class TextToText(Predictor):
     Settings: ClassVar[type[Section]] = TextSettings
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
-        self.pretrained = pretrained
+        self.pretrained = pretrained = pretrained.separate()
         self.settings: Any = checked(self.Settings, settings, self.name)
         self.processor = self.make_processor(pretrained, self.settings)
         self.generator = pretrained.generator
@@ -108,6 +108,12 @@ class TextToText(Predictor):
     def open(cls, source: Any, *, dtype: str = "float32", download: Any = "never", **settings: Any) -> Self:
         """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
         return cls(load_pretrained(source, head=HEAD, dtype=dtype, download=download), **settings)
+
+    def renew(self, pretrained: Pretrained) -> None:
+        """Goes on with other weights of the same shapes; the programs are kept, and the weights before are not."""
+        self.pretrained = pretrained.separate()
+        model: Any = self.pretrained.model
+        self.generator.model = model
 
     @classmethod
     def make_processor(cls, pretrained: Pretrained, settings: Any) -> TextToTextProcessor:
