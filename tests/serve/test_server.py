@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import Letters, engine, expected
+from fakes import Letters, engine, expected, until
 from running import Fakes, Running
 
 import spago_jax
@@ -66,9 +66,7 @@ def test_a_caller_who_closes_early_leaves_nothing_behind(server):
     for cut in (0, 5, len(body)):
         raw(server, head(len(body)) + body[:cut]).close()
     shared = server.server.shared
-    deadline = time.monotonic() + 5
-    while (shared.metrics.value("spago_inflight") or shared.engine.waiting[0]) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not shared.metrics.value("spago_inflight") and not shared.engine.waiting[0], 5)
     assert shared.engine.waiting == (0, 0)
     assert shared.metrics.value("spago_inflight") == 0
     assert works(server)
@@ -274,7 +272,7 @@ def test_brackets_in_a_text_are_not_depth(data):
 @pytest.mark.slow
 def test_every_route_keeps_its_promise_under_made_up_requests():
     """schemathesis over the OpenAPI page: no 5xx, and no answer that the page does not declare."""
-    schemathesis = pytest.importorskip("schemathesis")
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: pip install -e '.[pages]'")
     from hypothesis import HealthCheck, given, settings
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
