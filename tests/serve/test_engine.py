@@ -11,6 +11,7 @@ from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
 from spago_jax.serve.engine.meter import KeptMeter
 from spago_jax.serve.engine.problems import Cancelled, Expired, Overloaded, Refused, TooLarge, Unavailable, Unknown
+from spago_jax.serve.metrics import Metrics
 
 TEXTS = ["a" * n for n in (1, 60, 3, 17, 33, 16, 2, 64, 40, 5)]
 
@@ -366,6 +367,18 @@ def test_streams_are_bounded_and_say_what_is_wrong():
     with pytest.raises(Refused, match="does not write texts step by step"):
         made.stream("b", "x")
     assert made.waiting == (0, 0)
+
+
+def test_a_stream_holds_a_place_that_the_gauge_counts_and_is_refused_where_there_is_none():
+    made = engine(Writer(), threads=False, queue_items=1, request_items=1, streams=2, meter=Metrics())
+    held = made.stream("a", "ab")
+    assert made.meter.value("spago_queue_items") == 1
+    with pytest.raises(Overloaded, match="1 inputs are waiting, and 1 may"):
+        made.stream("a", "ab")
+    assert made.meter.value("spago_rejected_total", reason="full") == 1
+    run(made)
+    assert list(held) == ["a", "b"]
+    assert made.meter.value("spago_queue_items") == 0
 
 
 def test_what_waits_in_an_event_loop_cancels_the_request_when_it_stops_waiting():
