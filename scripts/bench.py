@@ -59,6 +59,7 @@ from bench.recurrent_rows import ROWS as CELL_ROWS  # noqa: E402
 from bench.recurrent_rows import token_table  # noqa: E402
 from bench.tagger_rows import tagger  # noqa: E402
 from bench.watch_rows import WATCH_ROWS  # noqa: E402
+from bench.zero_shot_rows import ZERO_SHOT_ROWS  # noqa: E402
 
 from spago_jax.nn.recurrent.birnn import CELLS  # noqa: E402
 
@@ -79,7 +80,7 @@ ROWS = {
     "import": ("a new process that imports the package", imports),
     "mlp-train-fp32": ("MLP 784-100-10, batch 32, Adam, 100 steps, fp32", mlp),
 }
-ROWS |= CELL_ROWS | LAYER_ROWS | FLOW_ROWS | WATCH_ROWS
+ROWS |= CELL_ROWS | LAYER_ROWS | FLOW_ROWS | WATCH_ROWS | ZERO_SHOT_ROWS
 PARTS = (None, "cells", "encoders", "generation")
 MARKS = {part: f"<!-- table: scripts/bench.py{f' --{part}' if part else ''} -->" for part in PARTS}
 

@@ -295,3 +295,23 @@ def test_the_version_is_one():
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     released = re.findall(r"^## \[(\d[^]]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert spago_jax.__version__ == declared == released[0]
+
+
+def waits(source: str) -> list[int]:
+    """The lines of loops that only wait: they never end where what they wait for does not come."""
+
+    def idle(node: ast.stmt) -> bool:
+        call = node.value if isinstance(node, ast.Expr) else None
+        call = call.value if isinstance(call, ast.Await) else call
+        return isinstance(node, ast.Pass) or (isinstance(call, ast.Call) and ast.unparse(call.func).endswith("sleep"))
+
+    loops = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.While))
+    return [node.lineno for node in loops if all(map(idle, node.body))]
+
+
+def test_no_test_waits_for_ever():
+    """A test that waits in vain fails by itself, as ``until`` of tests/serve/fakes.py does."""
+    assert waits("while a:\n    await asyncio.sleep(0)\nwhile b:\n    pass\nwhile c:\n    c = d()") == [1, 3]
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    found = [(str(path.relative_to(ROOT)), line) for path in files for line in waits(path.read_text("utf-8"))]
+    assert found == []

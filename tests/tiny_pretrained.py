@@ -88,7 +88,7 @@ def their_output(model, kind: str) -> np.ndarray:
         return model(torch.from_numpy(ids_for(kind)), attention_mask=torch.from_numpy(MASK))[0].numpy()
 
 
-def write_tiny_pair(folder: Path, kind: str = "marian", **keys) -> Path:
+def write_tiny_pair(folder: Path, kind: str = "marian", head: str = "words", **keys) -> Path:
     """Writes a tiny random encoder-decoder without transformers, with a tokenizer of letters."""
     from spago_jax.models.encoder_decoder import EncoderDecoder
     from spago_jax.models.pretrained import config_from_huggingface, config_to_huggingface, weight_table
@@ -104,9 +104,9 @@ def write_tiny_pair(folder: Path, kind: str = "marian", **keys) -> Path:
     }  # fmt: skip
     marks = {"pad_token_id": ids["pad"], "eos_token_id": ids["end"], "decoder_start_token_id": ids["pad"]}
     config = config_from_huggingface({"model_type": kind, "vocab_size": tokenizer.size, **sizes, **marks, **keys})
-    model = EncoderDecoder.init(jax.random.key(0), config.network, head="words")
-    tensors = dict(write_weights(weight_table(config.network, "words"), flat(model)))
-    (folder / "config.json").write_text(json.dumps(config_to_huggingface(config, "words")))
+    model = EncoderDecoder.init(jax.random.key(0), config.network, head=head)
+    tensors = dict(write_weights(weight_table(config.network, head), flat(model)))
+    (folder / "config.json").write_text(json.dumps(config_to_huggingface(config, head)))
     write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
     tokenizer.save(folder)
     return folder

@@ -3,14 +3,48 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from spago_jax.errors import InputError, did_you_mean
 
+Network = TypeVar("Network")
 PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 OF_LABELS = ("id2label", "label2id", "num_labels", "problem_type")
 # Null says that there is none.
 _NULLABLE = ("pad_token_id", "classifier_dropout", "summary_activation", "decoder_start_token_id")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfigFile(Generic[Network]):
+    """What a config.json says.
+
+    Attributes:
+        network: which is all that a model needs.
+        labels: of a classifier, in the order of its outputs.
+        problem: ``regression``, ``single_label_classification``, ``multi_label_classification``, or None: not said.
+        class_name: the class that ``architectures`` names; None where it names none.
+        extra: the keys that change nothing, as they were read; they are written back.
+    """
+
+    network: Network
+    labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")
+    problem: str | None = None
+    class_name: str | None = None
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def heads(self) -> Mapping[str, str]:
+        """The head of each class of transformers for this architecture."""
+        raise NotImplementedError
+
+    @property
+    def head(self) -> str | None:
+        """The head that ``class_name`` has; None for a class of somebody's own, which may have any."""
+        return self.heads.get(self.class_name or "")
+
+    def with_network(self, network: Any) -> Self:
+        """The same with another network."""
+        return dataclasses.replace(self, network=network)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Weight:
         untied: for each alias the path of the array that holds it where its numbers differ from those of ``name``;
             empty, or none, where the alias alone counts then.
         instead: names that are read where the file has none of the others, and that mean nothing where it has one.
+        copies: names under which it is written again, since another library looks for a tensor that it does not use.
 
     >>> weight = Weight("layers.up.weight", "layer.{layer}.up.weight", layers=2)
     >>> weight.names()
@@ -47,6 +48,7 @@ class Weight:
     aliases: tuple[str, ...] = ()
     untied: tuple[str, ...] = ()
     instead: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """The names of its tensors in the order of our leading axis."""
@@ -201,7 +203,8 @@ def write_weights(table: WeightTable, arrays: Mapping[str, Any]) -> Iterator[tup
             raise InputError(f"array {weight.path!r} is missing: it is written as {weight.name!r}")
         array = arrays[weight.path]
         if weight.layers is None:
-            yield weight.name, np.asarray(array)
+            for name in (weight.name, *weight.copies):
+                yield name, np.asarray(array)
         else:
             for row, name in enumerate(weight.names()):
                 yield name, np.asarray(array[row])

@@ -36,7 +36,9 @@ class TaskSchema:
 
 _TEXT_INPUT = {"anyOf": [TEXT, _object({"text": TEXT})]}
 _RANKED = _object({"label": {"type": "string"}, **_SCORE, "ranking": {"type": "object"}}, "label", "score")
-_WRITTEN = _object({"source": TEXT, "text": TEXT, "texts": _list(_object({"text": TEXT, **_SCORE}))}, "text")
+_TOKENS = _list(_object({"text": TEXT, "id": {"type": "integer"}, **_SCORE}))
+_TEXTS = _list(_object({"text": TEXT, **_SCORE, "tokens": _TOKENS}, "text", "score"))
+_WRITTEN = _object({"source": TEXT, "text": TEXT, "texts": _TEXTS}, "text")
 _WRITES = TaskSchema(_TEXT_INPUT, _WRITTEN, "The old house stands on a hill.")
 _TAGGED = _object({"text": TEXT, "tokens": _list(TEXT), "tags": _list(TEXT), "spans": _list({"type": "object"})})
 _FILLED = _object({"token": TEXT, **_SCORE, "text": TEXT})

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from spago_jax.core import flat, unflat
 from spago_jax.core.section import one_or_more
@@ -29,7 +28,6 @@ from spago_jax.train.task import Score
 Tree = TypeVar("Tree")
 Where = Callable[[str, Sequence[int]], jax.sharding.Sharding]
 """Where an array lies, by its path and shape."""
-_POLICIES = ocp.training.preservation_policies
 
 
 # The arrays of a checkpoint lie in two parts, so that an old one can be kept without what only training needs.
@@ -60,14 +58,18 @@ class Checkpoints:
     def __init__(self, folder: str | Path, *, metric: Score | None = None, keep: int = 2, read_only: bool = False):
         self.folder = Path(folder).resolve()
         self.metric, self._keep, self._read_only = metric, keep, read_only
-        best = _POLICIES.BestN(get_metric_fn=self._rank, n=1, keep_checkpoints_without_metrics=False)  # pyright: ignore
+        # Half a second: what opens no checkpoint, such as a server of pre-trained models, goes without.
+        from orbax.checkpoint import v1 as ocp
+
+        policies = ocp.training.preservation_policies
+        best = policies.BestN(get_metric_fn=self._rank, n=1, keep_checkpoints_without_metrics=False)  # pyright: ignore
         if read_only and not self.folder.is_dir():
             raise CheckpointError(f"{self.folder}: no checkpoints here; is this the folder of a run?")
         _hush()
         with _explained(f"cannot open the checkpoints in {self.folder}"), contextlib.ExitStack() as stack:
             self._orbax = ocp.training.Checkpointer(
                 str(stack.enter_context(_without_wildcards(self.folder))),
-                preservation_policy=_POLICIES.AnyPreservationPolicy([_POLICIES.LatestN(keep), best]),  # pyright: ignore
+                preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),  # pyright: ignore
                 cleanup_tmp_directories=not read_only,
             )
             self._link = stack.pop_all()

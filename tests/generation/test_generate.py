@@ -175,6 +175,30 @@ def test_scores_are_sums_of_log_probabilities(options):
         assert found.scores[row] == pytest.approx(expected.sum() / len(text) ** power, abs=1e-4)
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "options", [{"top_k": 5, "temperature": 0.7}, {"top_k": 0, "top_p": 0.8, "repetition_penalty": 1.5}], ids=str
+)
+def test_scores_of_drawn_tokens_are_those_of_transformers(options):
+    """Given the tokens that ours draws: its own rules on its own logits, then ``compute_transition_scores``."""
+    import torch
+    import transformers
+
+    ids, mask = inputs(2, 5)
+    found = generator().generate(ids, mask, max_new_tokens=8, do_sample=True, seed=2, output_scores=True, **options)
+    twin, texts = reference(), torch.tensor(found.ids, dtype=torch.long)
+    source = twin.encoder(torch.tensor(ids), torch.tensor(mask))
+    config = transformers.GenerationConfig(do_sample=True, **TOKENS, **options)
+    rules = twin._get_logits_processor(config, 1, torch.tensor(ids), None, transformers.LogitsProcessorList())
+    scores = []
+    for length in range(1, texts.shape[1]):
+        logits = twin(decoder_input_ids=texts[:, :length], encoder_outputs=source).logits[:, -1]
+        scores.append(rules(texts[:, :length], logits))
+    expected = twin.compute_transition_scores(texts, tuple(scores), normalize_logits=True).numpy()
+    there = np.arange(expected.shape[1]) < (found.lengths - 1)[:, None]
+    close(found.token_scores, np.where(there, expected, 0.0), 1e-4)
+
+
 def test_greedy_texts_have_no_scores_unless_they_are_asked_for():
     found = generator().generate(*inputs(1, 5), max_new_tokens=9)
     assert found.scores is None

@@ -293,6 +293,29 @@ def test_tables_of_their_own_go_through_unchanged(tmp_path, kind, more):
     np.testing.assert_allclose(found.model.logits(IDS, MASK, targets=TARGETS), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("head", ["words", "states"])
+@pytest.mark.parametrize("kind", ["bart", "mbart", "pegasus"])
+def test_tables_that_are_not_tied_are_written_with_the_one_that_transformers_looks_for(tmp_path, kind, head):
+    """transformers makes a third table, never reads it, and warns where a file lacks it."""
+    tensors = write_tiny(tmp_path, kind, head, tie_word_embeddings=False)
+    base = "" if head == "states" else "model."
+    np.testing.assert_array_equal(tensors[f"{base}shared.weight"], tensors[f"{base}encoder.embed_tokens.weight"])
+    assert load_pretrained(tmp_path).report.surplus == ()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("class_name", ["BartForConditionalGeneration", "BartForSequenceClassification", "BartModel"])
+def test_transformers_misses_nothing_in_a_file_with_tables_that_are_not_tied(tmp_path, class_name):
+    import transformers
+
+    own = {**keys("bart"), **OWN.get("bart", {}), "tie_word_embeddings": False}
+    cls = getattr(transformers, class_name)
+    cls(transformers.AutoConfig.for_model("bart", **own)).save_pretrained(tmp_path / "theirs")
+    load_pretrained(tmp_path / "theirs").save(tmp_path / "ours")
+    _, info = cls.from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not any(info.values()), info
+
+
 @pytest.mark.slow
 def test_a_model_is_in_memory_once(tmp_path):
     """The peak of a process grows by at most 1.3 times the file while it loads: spaGO took three times of it."""

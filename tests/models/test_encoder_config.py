@@ -1,11 +1,14 @@
 """config.json of transformers, read and written: what changes the computation is honored or refused by name."""
 
+import dataclasses
 import json
 
 import pytest
 from encoder_oracle import random_config
 
 from spago_jax.errors import InputError
+from spago_jax.models import pretrained
+from spago_jax.models.config_json import ConfigFile
 from spago_jax.models.encoder import EncoderConfig, PretrainedConfig, config_from_huggingface, config_to_huggingface
 from spago_jax.models.encoder.keys import KEYS
 from spago_jax.models.encoder.plans import HEADS, PLANS, head_of_class
@@ -174,3 +177,16 @@ def test_defaults_are_those_of_transformers_and_it_reads_what_we_write(architect
         changed = {key for key in given if again.get(key) != given[key]} - {"architectures", "transformers_version"}
         assert changed <= {"dtype", "global_attn_every_n_layers"}  # the layer types count beside it
         assert config_from_huggingface(again).encoder == config.encoder
+
+
+def test_what_a_config_json_says_of_encoders_and_of_pairs_is_one_thing():
+    """A base that both have: the labels where none are named differ, as in transformers, and nothing else."""
+    one = config_from_huggingface({"model_type": "bert", "architectures": ["BertForMaskedLM"]})
+    pair = pretrained.config_from_huggingface({"model_type": "bart", "architectures": ["BartForConditionalGeneration"]})
+    assert (one.head, pair.head) == ("masked-words", "words")
+    assert (len(type(one)(one.network).labels), len(type(pair)(pair.network).labels)) == (2, 3)
+    for each in (one, pair):
+        assert isinstance(each, ConfigFile)
+        other = dataclasses.replace(each.network, dropout=0.25)
+        assert each.with_network(other) == dataclasses.replace(each, network=other)
+        assert dataclasses.replace(each, class_name="Own").head is None

@@ -9,6 +9,8 @@ from local_door import Door
 from spago_jax.serve.config import ServeConfig
 from spago_jax.serve.http import Shared
 
+INSTALL = "pip install -e '.[pages]'"
+
 
 @pytest.fixture
 def door():
@@ -39,9 +41,9 @@ def anyio_backend():
 def chromium():
     """A browser, where there is one."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    playwright = pytest.importorskip("playwright.sync_api", reason=f"needs playwright: {INSTALL}")
     if browser is None:
-        pytest.skip("needs Chromium")
+        pytest.skip("needs Chromium on the PATH: apt-get install chromium, or brew install --cask chromium")
     with playwright.sync_playwright() as run:
         made = run.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         yield made

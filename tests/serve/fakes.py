@@ -1,5 +1,6 @@
 """A predictor that needs no model, and a clock that a test turns: what the server's tests are made of."""
 
+import asyncio
 import dataclasses
 import threading
 import time
@@ -23,6 +24,11 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.001)
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Waits likewise in an event loop, which goes on meanwhile."""
+    await asyncio.to_thread(until, condition, seconds)
 
 
 class Clock:

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from canned import Canned, all_tasks, tagged
-from fakes import Letters, Writer
+from fakes import Letters, Writer, until
 from test_collections import Encoder, index
 
 from spago_jax.serve.collections import Collection
@@ -50,8 +50,7 @@ class Running:
 
     def __enter__(self):
         self.thread.start()
-        while self.server.shared.engine.state != "ready" or not self.server.port:
-            pass
+        until(lambda: self.server.shared.engine.state == "ready" and self.server.port)
         scheme = "http" if self.server.config.tls is None else "https"
         self.http = f"{scheme}://localhost:{self.server.port}"
         self.grpc = f"localhost:{self.server.grpc_port}"

@@ -11,13 +11,16 @@ from spago_jax.errors import InputError
 from spago_jax.serve.engine import Engine, Limits
 from spago_jax.serve.engine.meter import KeptMeter
 from spago_jax.serve.engine.problems import Cancelled, Expired, Overloaded, Refused, TooLarge, Unavailable, Unknown
+from spago_jax.serve.metrics import Metrics
 
 TEXTS = ["a" * n for n in (1, 60, 3, 17, 33, 16, 2, 64, 40, 5)]
 
 
 def run(made: Engine) -> None:
-    while made.step():
-        pass
+    for _ in range(10_000):
+        if not made.step():
+            return
+    raise AssertionError("it goes on for ever")
 
 
 def test_single_batch_and_shuffled_batch_give_the_same_answers():
@@ -275,12 +278,10 @@ def test_a_swap_of_the_model_under_load_is_whole():
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while len(found) < 20:
-            pass
+        until(lambda: len(found) >= 20)
         made.load("a", new.name, lambda: new, revision="2")
         count = len(found)
-        while len(found) < count + 20:
-            pass
+        until(lambda: len(found) >= count + 20)
         stop.set()
         asking.join(5)
         assert made.models["a"].revision == "2"
@@ -368,6 +369,18 @@ def test_streams_are_bounded_and_say_what_is_wrong():
     assert made.waiting == (0, 0)
 
 
+def test_a_stream_holds_a_place_that_the_gauge_counts_and_is_refused_where_there_is_none():
+    made = engine(Writer(), threads=False, queue_items=1, request_items=1, streams=2, meter=Metrics())
+    held = made.stream("a", "ab")
+    assert made.meter.value("spago_queue_items") == 1
+    with pytest.raises(Overloaded, match="1 inputs are waiting, and 1 may"):
+        made.stream("a", "ab")
+    assert made.meter.value("spago_rejected_total", reason="full") == 1
+    run(made)
+    assert list(held) == ["a", "b"]
+    assert made.meter.value("spago_queue_items") == 0
+
+
 def test_what_waits_in_an_event_loop_cancels_the_request_when_it_stops_waiting():
     fake = Letters()
 
@@ -396,8 +409,7 @@ def test_a_closed_engine_answers_what_it_has_begun_and_takes_nothing_more():
     begun = [made.submit("a", ["x"]) for _ in range(5)]
     closing = threading.Thread(target=made.close)
     closing.start()
-    while made.state != "closed":
-        pass
+    until(lambda: made.state == "closed")
     with pytest.raises(Unavailable):
         made.submit("a", ["y"])
     fake.gate.set()

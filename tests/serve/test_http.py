@@ -6,7 +6,7 @@ import logging
 import time
 
 import pytest
-from fakes import Letters, Writer, expected
+from fakes import Letters, Writer, eventually, expected
 from fastapi import FastAPI
 
 from spago_jax.serve.http import mount
@@ -126,8 +126,7 @@ async def test_a_full_queue_says_when_to_come_again(door):
     async with made.client() as client:
         fake.gate.clear()
         waiting = [asyncio.ensure_future(client.post(TAG, json={"input": "x"})) for _ in range(3)]
-        while made.engine.waiting[0] < 3:
-            await asyncio.sleep(0)
+        await eventually(lambda: made.engine.waiting[0] == 3)
         for body in ({"input": "x"}, {"inputs": ["x"]}):
             reply = await client.post(TAG, json=body)
             assert reply.status_code == 429
@@ -192,15 +191,13 @@ async def test_a_caller_who_leaves_is_dropped_and_counted(door, caplog):
         fake.gate.clear()
         fake.entered.clear()
         first = asyncio.ensure_future(client.post(TAG, json={"input": "first"}))
-        while not fake.entered.is_set():
-            await asyncio.sleep(0)
+        await eventually(fake.entered.is_set)
         with caplog.at_level(logging.INFO, "spago_jax.access"):
             await disconnecting(made.app, TAG, b'{"input": "gone"}')
         assert caplog.records[-1].fields["status"] == 499
         fake.gate.set()
         assert (await first).status_code == 200
-        while made.engine.waiting[0]:
-            await asyncio.sleep(0)
+        await eventually(lambda: not made.engine.waiting[0])
     assert made.metrics.value("spago_cancelled_total") == 1
     assert made.metrics.value("spago_requests_total", route="/v1/models/{model}/{task}", model="a", code="499") == 1
     assert len(fake.calls) == 1
@@ -214,8 +211,7 @@ async def test_a_stream_stops_when_its_reader_leaves(door):
     await asyncio.sleep(0.01)
     writer.gate.set()
     await asyncio.wait_for(asking, 5)
-    while made.engine.waiting[0]:
-        await asyncio.sleep(0.001)
+    await eventually(lambda: not made.engine.waiting[0])
     assert writer.closed
 
 

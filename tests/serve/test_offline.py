@@ -36,7 +36,9 @@ config = read_config({"models": {"m": {"task": "text-encoding", "source": sys.ar
 server, said = Server(config), {}
 async def main():
     running = asyncio.ensure_future(server.run(signals=False))
-    while server.shared.engine.state == "starting" and not running.done():
+    for _ in range(6000):
+        if server.shared.engine.state != "starting" or running.done():
+            break
         await asyncio.sleep(0.01)
     from spago_jax.serve.client import AsyncClient, AsyncGrpcClient
     doors = {AsyncClient: f"http://127.0.0.1:{server.port}", AsyncGrpcClient: f"127.0.0.1:{server.grpc_port}"}

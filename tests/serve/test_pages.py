@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from canned import Canned, tagged
-from fakes import Letters, Writer
+from fakes import Letters, Writer, until
 
 import spago_jax.serve.pages
 from spago_jax.serve.pages.assemble import assembled
@@ -191,8 +191,7 @@ def site():
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=lambda: loop.run_until_complete(server.run(signals=False)), daemon=True)
     thread.start()
-    while server.shared.engine.state != "ready":
-        pass
+    until(lambda: server.shared.engine.state == "ready")
     yield f"http://127.0.0.1:{server.port}"
     loop.call_soon_threadsafe(server.stop)
     thread.join(10)

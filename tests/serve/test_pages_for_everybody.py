@@ -57,7 +57,9 @@ def opened(page, site: str, name: str) -> None:
 
 def faultless(page) -> None:
     """Whether axe finds nothing wrong, best practices included, and nothing is wider than the window."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="needs axe-playwright-python: pip install -e '.[pages]'"
+    )
     found = axe.Axe().run(page).response["violations"]
     assert [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

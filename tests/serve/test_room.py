@@ -48,13 +48,13 @@ def test_whatever_comes_nothing_is_lost_doubled_or_starved(sequence):
             for entry in batch:
                 alive.remove(entry)
                 taken.append(entry)
-                room.free(1)
+                room.release(1)
         elif isinstance(step, int):
             if everyone:
                 everyone[step % len(everyone)].cancel()
             for entry in room.dropped(lambda entry: entry.request.cancelled):
                 alive.remove(entry)
-                room.free(1)
+                room.release(1)
         else:
             request = Request(len(step), 1e9, 0.0, 1.0, lambda _: None)
             entries = [
@@ -62,11 +62,11 @@ def test_whatever_comes_nothing_is_lost_doubled_or_starved(sequence):
             ]
             before = (room.items, room.tokens, len(room))
             try:
-                room.hold(len(entries))
+                room.reserve(len(entries))
                 try:
-                    room.add(entries)
+                    room.put(entries)
                 except Problem:
-                    room.free(len(entries))
+                    room.release(len(entries))
                     raise
             except (Overloaded, TooLarge):  # the whole request, and nothing of it stays
                 assert (room.items, room.tokens, len(room)) == before

@@ -4,23 +4,26 @@ import asyncio
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fakes import Letters, engine, expected
+from fakes import Letters, engine, eventually, expected, until
 from running import Fakes, Running
 
 import spago_jax
 from spago_jax.cli.main import run
 from spago_jax.errors import InputError
-from spago_jax.serve.client import Client, Retries
+from spago_jax.serve.client import AsyncClient, Client, Retries
 from spago_jax.serve.config import ServeConfig, read_config
+from spago_jax.serve.engine import Engine
 from spago_jax.serve.http.bodies import parse
 from spago_jax.serve.loading import Loader, check_models
 from spago_jax.serve.server import Server
@@ -66,12 +69,47 @@ def test_a_caller_who_closes_early_leaves_nothing_behind(server):
     for cut in (0, 5, len(body)):
         raw(server, head(len(body)) + body[:cut]).close()
     shared = server.server.shared
-    deadline = time.monotonic() + 5
-    while (shared.metrics.value("spago_inflight") or shared.engine.waiting[0]) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not shared.metrics.value("spago_inflight") and not shared.engine.waiting[0], 5)
     assert shared.engine.waiting == (0, 0)
     assert shared.metrics.value("spago_inflight") == 0
     assert works(server)
+
+
+async def storm(port: int, models: Letters, engine: Engine, count: int) -> None:
+    """Asks so many times, and leaves each time: half of them once all wait, the others at once."""
+    body = b'{"input": "x"}'
+    models.gate.clear()
+
+    async def ask(wait: asyncio.Event | None) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head(len(body)) + body)
+        await writer.drain()
+        if wait is not None:
+            await wait.wait()
+        writer.close()
+
+    full = asyncio.Event()
+    asking = [asyncio.ensure_future(ask(full if number % 2 else None)) for number in range(count)]
+    await eventually(lambda: engine.waiting[0] >= count // 2)
+    full.set()
+    await asyncio.gather(*asking)
+
+
+def test_a_storm_of_callers_who_leave_leaves_nothing_behind():
+    """300 calls whose callers are gone before they are answered: nothing waits for them, and the next are answered."""
+    letters = Letters("text-classification")
+    with Running({"letters": letters}, grpc_port=None) as server:
+        shared, before = server.server.shared, len(letters.calls)
+        try:
+            asyncio.run(storm(server.server.port, letters, shared.engine, 300))
+            until(lambda: not shared.metrics.value("spago_inflight"), 10)
+        finally:
+            letters.gate.set()
+        until(lambda: shared.engine.waiting == (0, 0), 10)
+        assert (len(shared.engine._room), shared.metrics.value("spago_queue_tokens")) == (0, 0)
+        assert shared.metrics.value("spago_cancelled_total") >= 150
+        assert len(letters.calls) - before < 10  # what was under way when they left, and no call for each of them
+        assert all(works(server) for _ in range(5))
 
 
 def test_a_slow_reader_holds_up_nobody(server):
@@ -200,6 +238,78 @@ def test_a_rolling_stop_under_load_loses_no_request():
     assert answered[0] > 50
 
 
+class Proxy:
+    """A balancer in front of replicas that asks them nothing: what one refuses, by 503 or by not listening, goes to the
+    next one."""
+
+    def __init__(self, ports: list[int]):
+        self.ports, self.turn, self.retried = ports, 0, 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                top = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", top)[1]))
+                writer.write(await self.asked(top + body))
+                await writer.drain()
+        writer.close()
+
+    async def asked(self, request: bytes) -> bytes:
+        self.turn += 1
+        for attempt in range(40):
+            port = self.ports[(self.turn + attempt) % len(self.ports)]
+            with suppress(ConnectionRefusedError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(request)
+                top = await reader.readuntil(b"\r\n\r\n")  # a connection that breaks once it is made is a failure
+                body = await reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", top)[1]))
+                writer.close()
+                if b" 503 " not in top.split(b"\r\n")[0]:
+                    return top + body
+            self.retried += 1
+            await asyncio.sleep(0.01)
+        raise AssertionError("no replica answers")
+
+
+@pytest.mark.slow
+def test_a_stop_under_load_behind_a_proxy_that_tries_the_next_one_loses_no_request():
+    found = replicas(2)
+    proxy, wrong, answered = Proxy([port for _, port in found]), [], 0
+
+    async def ask(address: str, over: asyncio.Event) -> None:
+        nonlocal answered
+        async with AsyncClient(address, retries=Retries(most=0)) as client:
+            while not over.is_set():
+                try:
+                    assert (await client.answer(*ASK))["total"] == expected("x")
+                    answered += 1
+                except Exception as error:
+                    wrong.append(repr(error))
+
+    async def go() -> None:
+        over = asyncio.Event()
+        listener = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        asking = [asyncio.ensure_future(ask(address, over)) for _ in range(8)]
+        await asyncio.sleep(1)
+        found[0][0].send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(found[0][0].wait, 15) == 0
+        await asyncio.sleep(0.5)
+        over.set()
+        await asyncio.gather(*asking)
+        listener.close()
+
+    try:
+        asyncio.run(go())
+    finally:
+        for process, _ in found:
+            process.kill()
+            process.wait()
+    assert wrong == []
+    assert answered > 50
+    assert proxy.retried > 0
+
+
 @pytest.mark.slow
 def test_a_second_signal_does_not_wait():
     ((process, port),) = replicas(1)
@@ -274,7 +384,7 @@ def test_brackets_in_a_text_are_not_depth(data):
 @pytest.mark.slow
 def test_every_route_keeps_its_promise_under_made_up_requests():
     """schemathesis over the OpenAPI page: no 5xx, and no answer that the page does not declare."""
-    schemathesis = pytest.importorskip("schemathesis")
+    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: pip install -e '.[pages]'")
     from hypothesis import HealthCheck, given, settings
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance

@@ -40,6 +40,21 @@ def test_texts_written_together_are_those_of_the_predictor(pair, serving):
 
 
 @pytest.mark.oracle
+def test_both_doors_give_the_scores_of_tokens_that_are_asked_for(pair, serving):
+    from spago_jax.serve.grpc.messages import plain_of
+    from spago_jax.serve.grpc.native import _result
+    from spago_jax.serve.http.native import answer_dict
+
+    expected = pair[1](TEXTS[0], token_scores=True).to_dict()["texts"][0]["tokens"]
+    (outcome,) = serving.submit("m", TEXTS[:1], {"token_scores": True}).result(60)
+    assert answer_dict(outcome)["texts"][0]["tokens"] == expected
+    assert plain_of(_result(outcome).answer)["texts"][0]["tokens"] == expected
+    assert "tokens" not in answer_dict(serving.submit("m", TEXTS[:1]).result(60)[0])["texts"][0]
+    with pytest.raises(Refused, match="they come with the whole text"):
+        list(serving.stream("m", TEXTS[0], {"token_scores": True}))
+
+
+@pytest.mark.oracle
 def test_pieces_are_the_text(pair, serving):
     assert "".join(serving.stream("m", TEXTS[0])) == pair[1](TEXTS[0], num_beams=1).text
     with pytest.raises(Refused, match="num_beams"):

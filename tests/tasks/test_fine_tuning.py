@@ -210,7 +210,7 @@ def test_a_tuned_run_is_continued_to_the_same_bits(models, data, tmp_path):
 def test_frozen_layers_keep_their_weights(models, data, tmp_path):
     settings = classifier(data, models["encoder"], init={"freeze": ["encoder.*"]}, train={"epochs": 1})
     train(settings, tmp_path / "frozen")
-    before = flat(sj.load_task("text-encoding", models["encoder"]).pretrained.model)
+    before = flat(sj.load_pretrained(models["encoder"]).model)
     for path, array in weights(tmp_path / "frozen").items():
         if path.startswith("encoder."):
             np.testing.assert_array_equal(array, before[path], err_msg=path)
@@ -246,7 +246,7 @@ def test_an_encoder_that_is_not_tuned_keeps_its_weights(models, data, tmp_path):
     settings = tagger(data, models["encoder"], fine_tune=False)
     assert optimizer_config(load_experiment(settings)).groups[0].match == ("embeddings.parts.0.*",)
     train(settings, tmp_path / "tagger")
-    before = flat(sj.load_task("text-encoding", models["encoder"]).pretrained.model.encoder)
+    before = flat(sj.load_pretrained(models["encoder"]).model.encoder)
     after = weights(tmp_path / "tagger")
     for path, array in before.items():
         np.testing.assert_array_equal(array, after[f"embeddings.parts.0.encoder.{path}"], err_msg=path)

@@ -152,7 +152,7 @@ def test_a_run_answers_like_a_pretrained_model(run, tmp_path):
     theirs = transformers.pipeline("fill-mask", model=str(folder))
     assert [filling["token"] for filling in theirs(text, top_k=3)] == [filling.id for filling in found]
     np.testing.assert_allclose([f["score"] for f in theirs(text, top_k=3)], [f.score for f in found], rtol=1e-4)
-    for path, array in flat(sj.load_task("fill-mask", folder).pretrained.model).items():
+    for path, array in flat(sj.load_pretrained(folder).model).items():
         np.testing.assert_array_equal(array, flat(trained.model)[path], err_msg=path)
     for name, content in task.processor.tokenizer.files.items():
         assert (folder / name).read_bytes() == content

@@ -19,7 +19,7 @@ from spago_jax.tasks.pretrained.registry import PRETRAINED
 from spago_jax.tasks.relation_extraction.processor import Relation, RelationProcessor, relations_of
 from spago_jax.tasks.summarization.predictor import Summarization
 from spago_jax.tasks.text_to_text.predictor import TextSettings
-from spago_jax.tasks.text_to_text.processor import Marks, TextToTextProcessor
+from spago_jax.tasks.text_to_text.processor import Marks, TextToTextProcessor, Written
 from spago_jax.tasks.translation.predictor import Translation
 from spago_jax.text.tokenizers import load_tokenizer, train_tokenizer
 
@@ -63,6 +63,57 @@ def test_texts_and_scores_are_those_of_transformers(folder, task, options):
         assert [found.text for found in answer] == [text for text, _ in expected]
         if options:
             np.testing.assert_allclose([found.score for found in answer], [s for _, s in expected], rtol=1e-4)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3, "num_return_sequences": 2, "length_penalty": 0.5}])
+def test_scores_of_tokens_are_those_of_transformers(folder, task, options):
+    """``compute_transition_scores(normalize_logits=True)``, text for text."""
+    import torch
+    import transformers
+
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for text, answer in zip(SENTENCES[:3], task(SENTENCES[:3], token_scores=True, **options), strict=True):
+        given = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        with torch.no_grad():
+            out = model.generate(**given, return_dict_in_generate=True, output_scores=True, **options)
+        scores = model.compute_transition_scores(
+            out.sequences, out.scores, out.get("beam_indices"), normalize_logits=True
+        )
+        for found, ids, expected in zip(answer, out.sequences[:, 1:], scores, strict=True):
+            count = len(found.tokens)
+            assert [token.id for token in found.tokens] == ids.tolist()[:count]
+            assert [token.text for token in found.tokens] == tokenizer.convert_ids_to_tokens(ids[:count])
+            np.testing.assert_allclose([token.score for token in found.tokens], expected[:count], atol=1e-4)
+
+
+def test_scores_of_tokens_add_up_to_the_score_of_a_text(folder, task, capsys):
+    for options in ({}, {"num_beams": 3, "num_return_sequences": 2}, {"do_sample": True, "seed": 3}):
+        plain = task(SENTENCES[:2], **options)
+        for found, without in zip(task(SENTENCES[:2], token_scores=True, **options), plain, strict=True):
+            assert "tokens" not in without.to_dict()["texts"][0]
+            for text, same in zip(found, without, strict=True):
+                assert (text.text, text.score, same.tokens) == (same.text, same.score, None)
+                mean = sum(token.score for token in text.tokens) / len(text.tokens)
+                assert text.score == pytest.approx(mean, rel=1e-4)
+                assert [token["score"] for token in text.to_dict()["tokens"]] == [t.score for t in text.tokens]
+    assert task("", token_scores=True).texts[0].tokens == ()
+    with refuses("token_scores = True: they come with the whole text; read it whole, not in pieces"):
+        next(task.pieces(SENTENCES[0], token_scores=True))
+    assert command(["run", "translation", str(folder), SENTENCES[0], "--token-scores"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = task(SENTENCES[0], token_scores=True).texts[0]
+    assert lines == [first.text, *(f"  {token.score:.4f}\t{token.text}" for token in first.tokens)]
+
+
+def test_windows_of_a_text_have_their_tokens_one_after_another():
+    found = processor()
+    the, cat = (found.tokenizer.id(word) for word in ("the", "cat"))
+    rows = [[Written([the, cat], -1.5, [-1.0, -2.0])], [Written([cat, 999], -0.5, [-0.25, -0.75])]]
+    (text,) = found.written(rows, Parallel("x")).texts
+    assert [(token.text, token.id) for token in text.tokens] == [("the", the), ("cat", cat), ("cat", cat), ("", 999)]
+    assert [token.score for token in text.tokens] == [-1.0, -2.0, -0.25, -0.75]
 
 
 def test_an_empty_text_is_answered_by_one(task):
@@ -153,7 +204,7 @@ def test_a_long_text_is_split_into_windows_of_whole_sentences():
     assert windows[0] == "The cat sat. A dog ran. No."
     assert windows[-1].endswith("You say no.")
     assert " ".join(windows) == long
-    written = [[(rows.ids[row].tolist(), -float(row))] for row in range(1, len(rows))]
+    written = [[Written(rows.ids[row].tolist(), -float(row))] for row in range(1, len(rows))]
     answer = found.written(written, Parallel(long))
     assert answer.text == long
     assert answer.score == pytest.approx(-np.mean(range(1, len(rows))))
@@ -298,7 +349,7 @@ def test_marks_of_relations_are_special_tokens_that_are_kept(tmp_path):
     found = processor(RelationProcessor, tokenizer=tokenizer, max_length=20)
     ids = tokenizer.encode("<triplet> the cat <subj> mat <obj> sat on").ids
     pad = tokenizer.special_ids["pad"]
-    answer = found.written([[([pad, *ids, pad], -1.0), ([pad, *ids], -2.0)]], Parallel("text", line=3))
+    answer = found.written([[Written([pad, *ids, pad], -1.0), Written([pad, *ids], -2.0)]], Parallel("text", line=3))
     assert answer.relations == (Relation("the cat", "sat on", "mat"),)
     assert answer.to_text() == "the cat\tsat on\tmat\n"
     assert answer.to_dict()["relations"] == [{"subject": "the cat", "relation": "sat on", "object": "mat"}]
@@ -308,7 +359,7 @@ def test_marks_of_relations_are_special_tokens_that_are_kept(tmp_path):
 def test_keywords_stand_between_semicolons():
     tokenizer = tokenizer_of("characters")
     found = processor(KeywordProcessor, tokenizer=tokenizer)
-    texts = [([tokenizer.id(char) or 0 for char in "dog"], -1.0)]
+    texts = [Written([tokenizer.id(char) or 0 for char in "dog"], -1.0)]
     assert found.written([texts], Parallel("x")).keywords == ("dog",)
 
 
@@ -334,7 +385,7 @@ def test_a_question_is_read_with_its_passages():
     assert found.example({"question": "Who?", "passages": ["Ada.", "Bo."]}) == asked
     passage = type("Found", (), {"text": "Ada."})
     assert found.example(("Who?", [passage(), "Bo."])) == asked  # as passage-search finds them
-    assert found.written([[([], -0.5)]], asked).to_dict()["question"] == "Who?"
+    assert found.written([[Written([], -0.5)]], asked).to_dict()["question"] == "Who?"
     for value, message in (
         ("Who?", "'Who?' has no passages to answer from: give passages=, or both as a pair"),
         ((" ", ["Ada."]), "the question is empty"),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A pre-trained model in memory: its config, its arrays, its tokenizer, and how it is written again."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ TARGET_TOKENIZER = "target_tokenizer"
 """The folder of the tokenizer of the texts that are written, where a model has two."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class LoadReport:
     """What was found in a model's file.
 
@@ -57,7 +57,7 @@ class LoadReport:
     untied: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Pretrained:
     """A model of Hugging Face's layout, opened by ``load_pretrained``.
 
@@ -110,6 +110,9 @@ class Pretrained:
     def generator(self) -> Generator:
         """What writes texts, with the folder's options: ``generate`` and ``stream``; its programs are compiled once.
 
+        It has an array per layer. On a CPU they lie in the memory of ``model``; on other devices they are a copy,
+        unless this is a ``separate`` model itself.
+
         Raises:
             InputError: for a model that writes no texts, or options that are out of range or not supported.
         """
@@ -118,6 +121,10 @@ class Pretrained:
                 f"{self.config.network.architecture} is an encoder, which writes no texts", path=self.folder
             )
         return make_generator(self.model, generation_options(self.config, self.generation, self.folder))
+
+    def separate(self) -> "Pretrained":
+        """The same with an array per layer, as texts are answered and written with: in memory once on every device."""
+        return dataclasses.replace(self, model=self.model.separate())
 
     def generate(self, ids: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> Generated:
         """Returns what an encoder-decoder writes for each row of int[batch, time], as transformers' ``generate`` does.
@@ -145,7 +152,7 @@ class Pretrained:
         """
         folder = Path(folder)
         check_free(folder, overwrite=overwrite)
-        arrays = flat(self.model)
+        arrays = flat(self.model.stacked())
         facts = config_to_huggingface(self.config, self.head)
         facts.pop("torch_dtype", None)  # the older name of the same key
         facts["dtype"] = self.model.dtype.name

@@ -90,6 +90,10 @@ class Encoder(LayerStack):
         rows = range(self.config.stacked)
         return self.replace(layers=tuple(jax.tree.map(lambda a, row=row: row_of(a, row), self.layers) for row in rows))
 
+    def stacked(self) -> "Encoder":
+        """The same encoder with the arrays of all layers in one, to be saved: the reverse of ``separate``."""
+        return self.replace(layers=stack_of(self.layers))
+
     def all_states(self, ids: Array, *, rng: Rng | None = None, execution: Execution | None = None, **inputs) -> Array:
         """The embeddings' output and that of every layer: [layers + 1, ..., time, hidden].
 
@@ -122,6 +126,13 @@ def row_of(stack: PyTree, row: int) -> Any:
         if len(devices) == 1 and next(iter(devices)).platform == "cpu":
             return jax.device_put(np.asarray(stack)[row], stack.sharding)
     return stack[row]
+
+
+def stack_of(layers: Any) -> Any:
+    """Returns layers as one, whose arrays [layers, ...] lie in the host's memory; as they are where they are one."""
+    if not isinstance(layers, tuple):
+        return layers
+    return jax.tree.map(lambda *rows: np.stack([np.asarray(row) for row in rows]), *layers)
 
 
 def visible(lengths: Array | None, mask: Array | None, segments: Array | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.models.config_json import OF_LABELS, check_extra, read_labels, read_value, write_labels
+from spago_jax.models.config_json import OF_LABELS, ConfigFile, check_extra, read_labels, read_value, write_labels
 from spago_jax.models.encoder.config import EncoderConfig
 from spago_jax.models.encoder.keys import HARMLESS, HARMLESS_OF, KEYS, MUST_BE, NAMES
 from spago_jax.models.encoder.plans import head_plan, heads_by_class
@@ -23,36 +23,18 @@ _COUNTS_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 
 
 @dataclasses.dataclass(frozen=True)
-class PretrainedConfig:
-    """What a config.json says.
-
-    Attributes:
-        encoder: of the encoder, which is all that a model needs.
-        labels: of a classifier, in the order of its outputs.
-        problem: ``regression``, ``single_label_classification``, ``multi_label_classification``, or None: not said.
-        class_name: the class that ``architectures`` names; None where it names none.
-        extra: the keys that change nothing, as they were read; they are written back.
-    """
-
-    encoder: EncoderConfig | ModernBertConfig
-    labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")
-    problem: str | None = None
-    class_name: str | None = None
-    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+class PretrainedConfig(ConfigFile[EncoderConfig | ModernBertConfig]):
+    """What a config.json of an encoder says."""
 
     @property
-    def head(self) -> str | None:
-        """The head that ``class_name`` has; None for a class of somebody's own, which may have any."""
-        return heads_by_class(self.encoder.architecture).get(self.class_name or "")
+    def heads(self) -> Mapping[str, str]:
+        """The head of each class of transformers for this architecture."""
+        return heads_by_class(self.network.architecture)
 
     @property
-    def network(self) -> EncoderConfig | ModernBertConfig:
-        """The encoder's, by the name that the configs of all pre-trained models have."""
-        return self.encoder
-
-    def with_network(self, network: Any) -> "PretrainedConfig":
-        """The same with another encoder."""
-        return dataclasses.replace(self, encoder=network)
+    def encoder(self) -> EncoderConfig | ModernBertConfig:
+        """Its network."""
+        return self.network
 
 
 def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None) -> PretrainedConfig:

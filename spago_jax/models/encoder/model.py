@@ -99,6 +99,10 @@ class EncoderModel(Module):
         """The same model with an array per layer, to run texts and not to be saved; see ``Encoder.separate``."""
         return self.replace(encoder=self.encoder.separate()) if isinstance(self.encoder, Encoder) else self
 
+    def stacked(self) -> "EncoderModel":
+        """The same model with the arrays of all layers in one, to be saved: the reverse of ``separate``."""
+        return self.replace(encoder=self.encoder.stacked()) if isinstance(self.encoder, Encoder) else self
+
     def states(self, ids: Array, mask: Array | None = None, **inputs: Any) -> Array:
         """The encoder's states [..., time, hidden]; the arguments are those of ``Encoder``."""
         return self.encoder(ids, mask=mask, **inputs)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spago_jax.errors import InputError, did_you_mean
-from spago_jax.models.config_json import OF_LABELS, check_extra, read_labels, read_value, write_labels
+from spago_jax.models.config_json import OF_LABELS, ConfigFile, check_extra, read_labels, read_value, write_labels
 from spago_jax.models.encoder_decoder.config import EncoderDecoderConfig, StackConfig
 from spago_jax.models.encoder_decoder.keys import END, HARMLESS, KEYS, MUST_BE, NAMES, STACK_KEYS, STACKS
 from spago_jax.models.encoder_decoder.plans import PLANS
@@ -17,32 +17,15 @@ _END = "eos_token_id"
 
 
 @dataclasses.dataclass(frozen=True)
-class EncoderDecoderFile:
-    """What a config.json says.
+class EncoderDecoderFile(ConfigFile[EncoderDecoderConfig]):
+    """What a config.json of an encoder-decoder says."""
 
-    Attributes:
-        network: of both stacks, which is all that a model needs.
-        labels: of a classifier, in the order of its outputs.
-        problem: ``regression``, ``single_label_classification``, ``multi_label_classification``, or None: not said.
-        class_name: the class that ``architectures`` names; None where it names none.
-        extra: the keys that change nothing, as they were read; they are written back.
-    """
-
-    network: EncoderDecoderConfig
     labels: tuple[str, ...] = tuple(f"LABEL_{number}" for number in range(_LABELS))
-    problem: str | None = None
-    class_name: str | None = None
-    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def head(self) -> str | None:
-        """The head that ``class_name`` has; None for a class of somebody's own, which may have any."""
-        plans = PLANS[self.network.architecture]
-        return {plan.class_name: head for head, plan in plans.items()}.get(self.class_name or "")
-
-    def with_network(self, network: Any) -> "EncoderDecoderFile":
-        """The same with another network."""
-        return dataclasses.replace(self, network=network)
+    def heads(self) -> Mapping[str, str]:
+        """The head of each class of transformers for this architecture."""
+        return {plan.class_name: head for head, plan in PLANS[self.network.architecture].items()}
 
 
 def config_from_huggingface(given: Mapping[str, Any], *, path: str | None = None) -> EncoderDecoderFile:

@@ -123,6 +123,10 @@ class EncoderDecoder(Module):
         """The same model with an array per layer, to write texts and not to be saved; see ``Encoder.separate``."""
         return self.replace(encoder=self.encoder.separate(), decoder=self.decoder.separate())
 
+    def stacked(self) -> "EncoderDecoder":
+        """The same model with the arrays of all layers in one, to be saved: the reverse of ``separate``."""
+        return self.replace(encoder=self.encoder.stacked(), decoder=self.decoder.stacked())
+
     def encode(
         self,
         ids: Array,

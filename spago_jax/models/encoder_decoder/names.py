@@ -54,7 +54,10 @@ def weight_table(config: EncoderDecoderConfig, head: str) -> WeightTable:
     for path, name in (("head.dense", plan.dense), ("head.output", plan.output)):
         weights += [Weight(f"{path}.{part}", f"{name}.{part}") for part in ("weight", "bias") if name]
     if head == "states":  # files of the base model have no prefix
-        weights = [replace(w, name=w.name.removeprefix(prefix)) for w in weights]
+        weights = [
+            replace(w, name=w.name.removeprefix(prefix), copies=tuple(c.removeprefix(prefix) for c in w.copies))
+            for w in weights
+        ]
     computed: tuple[Computed, ...] = ()
     if config.family.positions == "sinusoidal":
         base = "" if head == "states" else prefix
@@ -82,7 +85,8 @@ def _words(config: EncoderDecoderConfig, head: str, prefix: str) -> Iterable[Wei
         untied = ("", "target_words", *(_WORDS for _ in output))
         yield Weight("source_words", shared, aliases=(*sides, *output), untied=untied)
     else:
-        yield Weight("source_words", sides[0], instead=(shared,))
+        unread = () if config.architecture == "marian" else (shared,)  # transformers makes a table that it never reads
+        yield Weight("source_words", sides[0], instead=(shared,), copies=unread)
         yield Weight("target_words", sides[1], instead=(shared,), aliases=output, untied=tuple(_WORDS for _ in output))
     if head == "words" and not config.tied:
         yield Weight(_WORDS, "lm_head.weight")

@@ -11,7 +11,7 @@ from spago_jax.core import Array, Rng, child, static
 from spago_jax.core.initializers import normal
 from spago_jax.errors import InputError
 from spago_jax.models.encoder.embeddings import rows_of
-from spago_jax.models.encoder.encoder import row_of, visible
+from spago_jax.models.encoder.encoder import row_of, stack_of, visible
 from spago_jax.models.encoder.relative import relative_bias, relative_bias_at
 from spago_jax.models.encoder_decoder.config import EncoderDecoderConfig, StackConfig
 from spago_jax.models.encoder_decoder.layer import Layer, Norm, init_norm
@@ -66,6 +66,10 @@ class Stack(LayerStack):
         if isinstance(self.layers, tuple):
             return self
         return self.replace(layers=tuple(self._rows(row_of)))
+
+    def stacked(self) -> "Stack":
+        """The same stack with the arrays of all layers in one, to be saved: the reverse of ``separate``."""
+        return self.replace(layers=stack_of(self.layers))
 
     def __call__(
         self,

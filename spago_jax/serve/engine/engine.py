@@ -196,7 +196,7 @@ class Engine:
         with self._wake:
             self._asked[served.name] = request.began
             try:
-                self._room.hold(len(inputs))
+                self._room.reserve(len(inputs))
             except Problem as problem:
                 self._rejected(problem)
                 raise
@@ -246,11 +246,14 @@ class Engine:
         request = self._request(served, 1, timeout)
         stream = Stream(request)
         with self._wake:
-            if self._open_streams >= self.limits.streams:
-                problem = Overloaded(f"{self._open_streams} texts are being written, and no more may", retry_after=1)
+            try:
+                if self._open_streams >= self.limits.streams:
+                    raise Overloaded(f"{self._open_streams} texts are being written, and no more may", retry_after=1)
+                self._room.reserve(1)
+            except Problem as problem:
                 self._rejected(problem)
-                raise problem
-            self._room.hold(1)
+                raise
+            self._levels()
             self._asked[served.name] = request.began
             self._open_streams += 1
             self._open_requests += 1
@@ -346,7 +349,7 @@ class Engine:
         self.meter.observe("stage_duration_seconds", request.times.tokenize, stage="tokenize")
         with self._wake:
             try:
-                self._room.add(entries)
+                self._room.put(entries)
             except Problem as problem:
                 self._rejected(problem)
                 raise
@@ -493,7 +496,7 @@ class Engine:
             self._under_way[served] -= 1
             if not self._under_way[served]:
                 del self._under_way[served]
-            self._room.free(len(request.outcomes))
+            self._room.release(len(request.outcomes))
             self._open_requests -= 1
             self._levels()
             self._wake.notify_all()

@@ -7,6 +7,11 @@ from pydantic import Field, model_validator
 
 from spago_jax.core.section import PositiveInt, Section
 
+_MB = 2**20
+_PER_TOKEN = 1024  # bytes that a padded token takes while it waits
+_PROGRAMS = 512 * _MB  # what compiled programs take
+_PER_COMPUTED = 320 * 1024  # bytes that a padded token takes while it is computed: scores of attention, most of all
+
 
 class Limits(Section):
     """How much a server takes on.
@@ -44,3 +49,18 @@ class Limits(Section):
                 "allowed could never be taken"
             )
         return self
+
+    def most_memory(self, weights: int) -> int:
+        """Returns the bytes that serving one model takes at most, beyond those of Python and its libraries.
+
+        They are 1.3 times the weights, 1 KB for each of ``queue_tokens``, 4 bytes for each character that may wait,
+        512 MB for the compiled programs, and 320 KB for each of ``batch_tokens``.
+
+        Args:
+            weights: bytes of the model's file.
+
+        >>> Limits(batch_tokens=1024, queue_items=64, item_characters=2000).most_memory(2**28) // 2**20
+        1421
+        """
+        waiting = self.queue_tokens * _PER_TOKEN + self.queue_items * self.item_characters * 4
+        return int(1.3 * weights) + waiting + _PROGRAMS + self.batch_tokens * _PER_COMPUTED

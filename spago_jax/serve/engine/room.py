@@ -12,8 +12,9 @@ from spago_jax.serve.engine.request import Entry
 class Room:
     """Where inputs wait.
 
-    An input holds a place from its arrival to its answer, so that what waits to be read, waits to be computed and is
-    computed is bounded together; its tokens are held while it waits to be computed.
+    An input has a place from its arrival to its answer (``reserve``, ``release``), so that what waits to be read, waits
+    to be computed and is computed is bounded together. Once it is read it waits to be computed, and its tokens are
+    counted until a batch takes it (``put``, ``take``).
 
     Args:
         limits: how many items and tokens it has room for.
@@ -29,52 +30,41 @@ class Room:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def hold(self, items: int) -> None:
-        """Holds places for inputs that were not read yet: for all of a request, or for none.
+    def reserve(self, items: int) -> None:
+        """Reserves places for inputs that were not read yet: for all of a request, or for none.
 
         Raises:
             TooLarge: for more than ever fit.
             Overloaded: where they do not fit now.
         """
-        if items > self.limits.request_items:
-            raise TooLarge(
-                f"{items} inputs, and a request may hold {self.limits.request_items}",
-                field="inputs",
-                hint="send several requests",
-            )
-        if self.items + items > self.limits.queue_items:
-            raise Overloaded(
-                f"{self.items} inputs are waiting, and {self.limits.queue_items} may", retry_after=self.retry_after()
-            )
+        self._check(items, self.items, self.limits.request_items, self.limits.queue_items, "inputs")
         self.items += items
 
-    def free(self, items: int) -> None:
-        """Gives places back."""
+    def release(self, items: int) -> None:
+        """Gives reserved places back."""
         self.items -= items
 
-    def add(self, entries: Sequence[Entry]) -> None:
-        """Lets read inputs of one request wait: all of them, or none.
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Lets read inputs of one request, which have their places, wait: all of them, or none.
 
         Raises:
             TooLarge: for more tokens than ever fit.
             Overloaded: where they do not fit now.
         """
         tokens = sum(entry.tokens for entry in entries)
-        if tokens > self.limits.queue_tokens:
-            raise TooLarge(
-                f"{tokens} padded tokens, and {self.limits.queue_tokens} may wait",
-                field="inputs",
-                hint="send several requests",
-            )
-        if self.tokens + tokens > self.limits.queue_tokens:
-            raise Overloaded(
-                f"{self.tokens} padded tokens are waiting, and {self.limits.queue_tokens} may",
-                retry_after=self.retry_after(),
-            )
+        self._check(tokens, self.tokens, self.limits.queue_tokens, self.limits.queue_tokens, "padded tokens")
         self.tokens += tokens
         for entry in entries:
             entry.number = next(self._numbers)
         self._waiting += entries
+
+    def _check(self, more: int, held: int, at_once: int, most: int, unit: str) -> None:
+        if more > at_once:
+            raise TooLarge(
+                f"{more} {unit}, and a request may hold {at_once}", field="inputs", hint="send several requests"
+            )
+        if held + more > most:
+            raise Overloaded(f"{held} {unit} are waiting, and {most} may", retry_after=self.retry_after())
 
     def first(self) -> Entry | None:
         """The input that has waited longest."""

@@ -59,7 +59,7 @@ def _adjusted(config: PretrainedConfig, dropout: float | None) -> PretrainedConf
     if dropout is None:
         return config
     encoder = dataclasses.replace(config.encoder, dropout=dropout, attention_dropout=dropout)
-    return dataclasses.replace(config, encoder=encoder)
+    return config.with_network(encoder)
 
 
 def check_origin(experiment: Experiment) -> None:

@@ -2,6 +2,7 @@
 """PretrainedPredictor: a task answered by a pre-trained model with a head."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -72,9 +73,10 @@ class PretrainedPredictor(BatchPredictor, abc.ABC, Generic[SettingsType]):
         self.settings: SettingsType = checked(self.Settings, settings, self.name)
         processor = self.make_processor(pretrained, self.settings)
         self.engine = self.make_engine(pretrained, places="at" in processor.specs())
-        # The others have weights of their own.
-        shared = isinstance(self.engine, XlaEngine) and self.settings.quantize is None
-        self.pretrained = pretrained if shared else without_weights(pretrained)
+        if isinstance(self.engine, XlaEngine) and self.settings.quantize is None:
+            self.pretrained = dataclasses.replace(pretrained, model=self.engine.model)  # in memory once
+        else:  # which has weights of its own
+            self.pretrained = without_weights(pretrained)
         call, freeze = self.engine.call(self.outputs, f"predict {self.name}")
         super().__init__(self.name, processor, call, freeze=freeze, fine=True)
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.examples import Parallel
 from spago_jax.data.processor import Answer, Paint
+from spago_jax.errors import InputError
 from spago_jax.generation import Generated
 from spago_jax.interop.huggingface import Pretrained, load_pretrained
 from spago_jax.interop.huggingface.locate import Download
@@ -22,7 +23,7 @@ from spago_jax.tasks.predictor import FINE_LENGTHS, Predictor, Prepared, padded_
 from spago_jax.tasks.pretrained.pieces import CONFIG
 from spago_jax.tasks.pretrained.predictor import checked, longest
 from spago_jax.tasks.text_to_text.answer import WrittenTexts
-from spago_jax.tasks.text_to_text.processor import LongText, Marks, TextToTextProcessor
+from spago_jax.tasks.text_to_text.processor import LongText, Marks, TextToTextProcessor, Written
 from spago_jax.tasks.text_to_text.separate import separate_target
 from spago_jax.tasks.text_to_text.trained import HEAD
 from spago_jax.text.sentences import joined
@@ -64,6 +65,7 @@ class WritingOptions(Section):
         default=None, gt=0, description="above 1, tokens that are there already are less likely"
     )
     seed: int | None = Field(default=None, ge=0, lt=2**32, description="of the drawing")
+    token_scores: bool | None = Field(default=None, description="give each token's log-probability with the texts")
 
 
 class TextSettings(Section):
@@ -99,7 +101,7 @@ class TextToText(Predictor):
     Settings: ClassVar[type[Section]] = TextSettings
 
     def __init__(self, pretrained: Pretrained, **settings: Any):
-        self.pretrained = pretrained
+        self.pretrained = pretrained = pretrained.separate()
         self.settings: TextSettings = checked(self.Settings, settings, self.name)
         self.processor = self.make_processor(pretrained, self.settings)
         self.generator = pretrained.generator
@@ -108,6 +110,12 @@ class TextToText(Predictor):
     def open(cls, source: str | Path, *, dtype: str = "float32", download: Download = "never", **settings: Any) -> Self:
         """Opens a folder, or a name, in Hugging Face's layout; arguments as for ``load_pretrained``."""
         return cls(load_pretrained(source, head=HEAD, dtype=dtype, download=download), **settings)
+
+    def renew(self, pretrained: Pretrained) -> None:
+        """Goes on with other weights of the same shapes; the programs are kept, and the weights before are not."""
+        self.pretrained = pretrained.separate()
+        model: Any = self.pretrained.model
+        self.generator.model = model
 
     @classmethod
     def make_processor(cls, pretrained: Pretrained, settings: TextSettings) -> TextToTextProcessor:
@@ -142,11 +150,14 @@ class TextToText(Predictor):
     def writing(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of one call for the generator: the task's own defaults, and what a user has set.
 
+        ``token_scores`` is not one of them: the loop always keeps the scores of tokens, which texts are scored by.
+
         Raises:
             InputError: for an option that does not exist, or a value out of range.
         """
         given = {name: value for name, value in options.items() if value is not None}
         checked(self.Options, given, self.name)
+        given.pop("token_scores", None)
         found = {**self.defaults(given), **given, "output_scores": True}
         languages = self.processor.languages
         if languages.forced is not None:
@@ -172,11 +183,12 @@ class TextToText(Predictor):
             InputError: for an option that does not exist, a value out of range, or a text that is too long.
         """
         asked = {name: options.pop(name) for name in self.processor.example_options if name in options}
-        how = self.writing(options)
+        how, scored = self.writing(options), bool(options.get("token_scores"))
         iterator = iter(inputs)
         arrived = getattr(inputs, "arrived", lambda count: list(islice(iterator, count)))
         while chunk := arrived(at_once or WAITING):
-            yield from self._answers([self._example(value, **asked) for value in chunk], how)
+            examples = [self._example(value, **asked) for value in chunk]
+            yield from self._answers(examples, how, scored=scored)
 
     def prepare(self, value: Any, **options: Any) -> Prepared:
         """Reads a text and checks the options; it costs its padded pieces, once for every beam."""
@@ -190,32 +202,35 @@ class TextToText(Predictor):
         return self.pieces(prepared.example, **{"num_beams": 1, **prepared.options})
 
     def _prepared(self, prepared: Sequence[Prepared], cancelled: Callable[[], bool] | None) -> Iterator[Answer]:
-        how = self.writing(prepared[0].options)
+        options = prepared[0].options
+        how, scored = self.writing(options), bool(options.get("token_scores"))
         examples = [each.example for each in prepared]
         if not self.generator.options.updated(**how).do_sample:
-            return self._answers(examples, how, cancelled)
+            return self._answers(examples, how, cancelled, scored=scored)
         # What is drawn depends on the place in a call: one by one, the same request draws the same text.
-        return (answer for example in examples for answer in self._answers([example], how, cancelled))
+        return (answer for example in examples for answer in self._answers([example], how, cancelled, scored=scored))
 
     def _answers(
         self,
         examples: Sequence[Parallel],
         how: Mapping[str, Any],
         cancelled: Callable[[], bool] | None = None,
+        *,
+        scored: bool,
     ) -> Iterator[WrittenTexts]:
         rows = self.processor.encode(examples)
-        outputs: dict[int, list[tuple[np.ndarray, float]]] = {}
+        outputs: dict[int, list[Written]] = {}
         for chunk in self._calls(rows.lengths.tolist(), how):
             found = self.generator.generate(*self._read(rows, chunk), cancelled=cancelled, **how)
             count = len(found.ids) // len(chunk)
-            texts = list(zip(found.texts(), _scores(found), strict=True))
+            texts = _written(found, scored)
             for place, row in enumerate(chunk):
                 outputs[row] = texts[place * count : (place + 1) * count]
         owned: dict[int, list[int]] = defaultdict(list)
         for row, owner in enumerate(rows.owners.tolist()):
             owned[owner].append(row)
         for number, example in enumerate(examples):
-            yield self.processor.written([outputs[row] for row in owned[number]], example)
+            yield self.processor.written([outputs[row] for row in owned[number]], example, scored=scored)
 
     def _calls(self, lengths: Sequence[int], how: Mapping[str, Any]) -> list[list[int]]:
         """Returns the rows of each call: rows of like length together, so many tokens in all beams at most."""
@@ -250,6 +265,7 @@ class TextToText(Predictor):
         """The answers as text; of texts that are answered one by one, each piece as soon as it is written."""
         how = self.generator.options.updated(**self.writing(self._own(options)))
         alone = at_once == 1 or (isinstance(inputs, Sequence) and len(inputs) == 1)
+        alone = alone and not options.get("token_scores")
         if form != "text" or not alone or max(how.num_beams, how.num_return_sequences) > 1 or not self.plain:
             yield from super().written(inputs, form, paint, at_once=at_once, **options)
             return
@@ -266,8 +282,11 @@ class TextToText(Predictor):
             options: the fields of ``Options``.
 
         Raises:
-            InputError: for beams, whose best one is known at the end; or as for ``stream``.
+            InputError: for beams, whose best one is known at the end, and for the scores of tokens, which pieces do not
+                have; or as for ``stream``.
         """
+        if options.get("token_scores"):
+            raise InputError("token_scores = True: they come with the whole text; read it whole, not in pieces")
         how = {**self.writing(options), "output_scores": False}
         rows = self.processor.encode([self._example(value)])
         before = ""
@@ -291,6 +310,8 @@ class TextToText(Predictor):
         return {name: value for name, value in options.items() if name not in self.processor.example_options}
 
 
-def _scores(found: Generated) -> list[float]:
+def _written(found: Generated, scored: bool) -> list[Written]:
     assert found.scores is not None
-    return found.scores.tolist()
+    assert found.token_scores is not None
+    rows = zip(found.texts(), found.scores.tolist(), found.token_scores, strict=True)
+    return [Written(ids.tolist(), score, each[: len(ids)].tolist() if scored else None) for ids, score, each in rows]

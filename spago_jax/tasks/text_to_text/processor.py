@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from spago_jax.data.notes import Notes
 from spago_jax.data.processor import Processor, load_settings, restoring, save_settings
 from spago_jax.errors import InputError
 from spago_jax.tasks.pretrained.pieces import fields, load_config, placed, save_config, text_of
-from spago_jax.tasks.text_to_text.answer import WrittenText, WrittenTexts
+from spago_jax.tasks.text_to_text.answer import WrittenText, WrittenTexts, WrittenToken
 from spago_jax.tasks.text_to_text.languages import Languages
 from spago_jax.tasks.text_to_text.rows import ParallelRows, SourceRows
 from spago_jax.text.sentences import joined, sentence_spans
@@ -24,6 +24,20 @@ from spago_jax.text.tokenizers.subword import SubwordTokenizer
 LongText = Literal["refuse", "split"]
 LongPairs = Literal["refuse", "leave-out", "cut"]
 _AT_ONCE = 1024  # pairs
+
+
+class Written(NamedTuple):
+    """What was written for one row.
+
+    Attributes:
+        ids: the ids, the end among them.
+        score: of the text.
+        token_scores: one per id; None where they are not asked for.
+    """
+
+    ids: Sequence[int]
+    score: float
+    token_scores: Sequence[float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -307,22 +321,33 @@ class TextToTextProcessor(Processor[Parallel, WrittenTexts]):
         marks = {self.marks.start, self.marks.pad, *self.target_tokenizer.special_ids.values()}
         return self.target_tokenizer.decode([id for id in known if id not in marks], skip_special=False)
 
-    def written(self, rows: Sequence[Sequence[tuple[Sequence[int], float]]], example: Parallel) -> WrittenTexts:
+    def tokens(self, ids: Sequence[int], scores: Sequence[float]) -> tuple[WrittenToken, ...]:
+        """Returns ids that were written as tokens with their scores."""
+        vocabulary = self.target_tokenizer
+        return tuple(
+            WrittenToken(vocabulary.token(id) if 0 <= id < vocabulary.size else "", id, score)
+            for id, score in zip(map(int, ids), map(float, scores), strict=True)
+        )
+
+    def written(self, rows: Sequence[Sequence[Written]], example: Parallel, *, scored: bool = False) -> WrittenTexts:
         """The answer to an example; windows of a split text are put together, rank by rank, with their mean score.
 
         An empty text is answered by an empty text of score 0.
 
         Args:
-            rows: for each of its rows the ids that were written, the best first, each with its score.
+            rows: for each of its rows what was written, the best first.
             example: the text.
+            scored: whether the scores of tokens are asked for.
         """
         if not rows:
-            return self.answer(example, [WrittenText("", 0.0)])
+            return self.answer(example, [WrittenText("", 0.0, () if scored else None)])
         texts = []
         for rank in zip(*rows, strict=True):
-            parts = [self.text(ids) for ids, _ in rank]
-            score = sum(score for _, score in rank) / len(rank)
-            texts.append(WrittenText(parts[0] if len(parts) == 1 else joined(parts), float(score)))
+            parts = [self.text(each.ids) for each in rank]
+            score = sum(each.score for each in rank) / len(rank)
+            tokens = [self.tokens(each.ids, each.token_scores) for each in rank if each.token_scores is not None]
+            text = parts[0] if len(parts) == 1 else joined(parts)
+            texts.append(WrittenText(text, float(score), sum(tokens, ()) if tokens else None))
         return self.answer(example, texts)
 
     def answer(self, example: Parallel, texts: Sequence[WrittenText]) -> WrittenTexts:
@@ -369,4 +394,4 @@ class TextToTextProcessor(Processor[Parallel, WrittenTexts]):
         return [self, self.tokenizer, self.target_tokenizer]
 
 
-__all__ = ["LongPairs", "LongText", "Marks", "TextToTextProcessor"]
+__all__ = ["LongPairs", "LongText", "Marks", "TextToTextProcessor", "Written"]

@@ -206,8 +206,7 @@ class TextToTextTask(Task):
         if self._writer is None:
             self._writer = self.predictor(model)
         else:
-            trained: Any = trained_model(self, model).model
-            self._writer.generator.model = trained.separate()
+            self._writer.renew(trained_model(self, model))
         return self._writer
 
     def examples(self, source: InputFile) -> Iterator[Any]:
