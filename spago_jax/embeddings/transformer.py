@@ -24,9 +24,12 @@ from spago_jax.models.encoder import (
     config_to_huggingface,
 )
 from spago_jax.models.modernbert.encoder import ModernBert
+from spago_jax.ops.conv import max_over_time
 from spago_jax.text.tokenizers.load import load_tokenizer
 
-Pooling = Literal["first", "last", "first_last", "mean", "cls"]
+Pooling = Literal["first", "last", "first_last", "mean", "cls", "text_mean", "text_max"]
+OF_TEXTS = ("cls", "text_mean", "text_max")
+"""Poolings that give every word one vector of the whole text: its first state, or the mean or maximum of all."""
 
 
 class Transformer(Section):
@@ -44,7 +47,8 @@ class Transformer(Section):
     merge: Literal["mean", "concat"] = Field(default="mean", description="how the states of several layers are joined")
     pooling: Pooling = Field(
         default="first",
-        description="how a word gets its vector from those of its pieces; cls gives every word that of the whole text",
+        description="how a word gets its vector from those of its pieces; cls gives every word that of the whole text, "
+        "text_mean and text_max the mean or the maximum of all states of the text",
     )
     fine_tune: bool = Field(default=True, description="train the encoder too")
     max_pieces: PositiveInt | None = Field(default=None, description="pieces read at most (default: all it can)")
@@ -89,7 +93,7 @@ class Transformer(Section):
         longest = min(found.encoder.longest, self.max_pieces or found.encoder.longest)
         return TransformerIndexer(
             name, load_tokenizer(folder), config, longest,
-            context=self.context, separator=self.separator, truncate=self.pooling == "cls",
+            context=self.context, separator=self.separator, truncate=self.pooling in OF_TEXTS,
         )  # fmt: skip
 
     def init(self, key: Array, indexer: TransformerIndexer) -> "TransformerEmbedding":
@@ -121,7 +125,8 @@ class Transformer(Section):
 class TransformerEmbedding(Module):
     """``x_t = pool(states of the pieces of token t)``, the states being the mean of some layers' (Devlin et al., 2019).
 
-    ``merge="concat"`` puts the layers' states side by side, and ``pooling="cls"`` gives every token the first state.
+    ``merge="concat"`` puts the layers' states side by side, and ``pooling="cls"`` gives every token the first state,
+    ``"text_mean"`` and ``"text_max"`` the mean and the maximum of all states.
 
     A batch has the ids of the pieces, how many there are, and where the pieces of each token are among them.
     """
@@ -153,9 +158,9 @@ class TransformerEmbedding(Module):
         states = self._states(ids, lengths, child(rng, "encoder") if self.fine_tune else None)
         if not self.fine_tune:
             states = jax.lax.stop_gradient(states)
-        if self.pooling == "cls":
-            first = jnp.where((lengths > 0)[..., None, None], states[..., :1, :], jnp.zeros((), states.dtype))
-            return jnp.broadcast_to(first, (*starts.shape, states.shape[-1]))
+        if self.pooling in OF_TEXTS:
+            text = _of_text(states, lengths, self.pooling)
+            return jnp.broadcast_to(text[..., None, :], (*starts.shape, states.shape[-1]))
         found = {"first": starts, "last": starts + jnp.maximum(counts - 1, 0)}
         if self.pooling == "mean":
             vectors = _means(states, starts, counts)
@@ -170,6 +175,15 @@ class TransformerEmbedding(Module):
         if self.merge == "concat":
             return jnp.concatenate([every[layer] for layer in self.layers], axis=-1)
         return every[jnp.array(self.layers)].mean(0)
+
+
+def _of_text(states: Array, lengths: Array, pooling: str) -> Array:
+    """One vector per text, its special pieces among those that are pooled; zeros where there is no text."""
+    if pooling == "text_max":
+        return max_over_time(states, lengths)
+    if pooling == "text_mean":
+        return _means(states, jnp.zeros_like(lengths)[..., None], lengths[..., None])[..., 0, :]
+    return jnp.where((lengths > 0)[..., None], states[..., 0, :], jnp.zeros((), states.dtype))
 
 
 def _at(states: Array, places: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spago_jax.embeddings.contextual import GIVEN
+from spago_jax.embeddings.transformer import OF_TEXTS
 from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record, number_of
@@ -21,6 +22,7 @@ from spago_jax.models.weight_table import read_weights
 SEPARATOR = "[FLERT]"
 CONTEXT = 64  # words, where a file says only that there is some
 POOLINGS = ("first", "last", "first_last", "mean")
+DOCUMENTS = {"cls": "cls", "mean": "text_mean", "max": "text_max"}
 # What a config says of heads and files, not of the encoder.
 _OTHERS = ("architectures", "id2label", "label2id", "num_labels", "problem_type", "_name_or_path", "dtype",
            "torch_dtype", "transformers_version")  # fmt: skip
@@ -35,11 +37,14 @@ def read_transformer(node: Node, file: FlairFile) -> Part:
 
 
 def read_document(node: Node, file: FlairFile) -> Part:
-    """Returns the first state of a pre-trained encoder, as the vector of every word of a document."""
+    """Returns the first state of a pre-trained encoder, or the mean or maximum, as the vector of every word."""
     pooling = node.get("cls_pooling", node.get("pooling", "cls"))
-    if pooling != "cls":
-        raise _refused(node, file, f"cls_pooling = {pooling!r}; cls is read")
-    part = _read(node, file, "cls")
+    if pooling not in DOCUMENTS:
+        raise _refused(node, file, f"cls_pooling = {pooling!r}, expected {', '.join(DOCUMENTS)}")
+    if pooling != "cls" and node.get("allow_long_sentences", False):
+        raise _refused(node, file, f"cls_pooling = {pooling!r} of texts that are read in windows "
+                       "(allow_long_sentences); of such as are cut it is read")  # fmt: skip
+    part = _read(node, file, DOCUMENTS[pooling])
     if part.config["context"]:
         raise _refused(node, file, "use_context of documents is not read; of words it is")
     return part
@@ -73,7 +78,7 @@ def _read(node: Node, file: FlairFile, pooling: str) -> Part:
         # Flair reads every piece of a word.
         return TransformerIndexer(
             name, tokenizer, described, longest, most=longest, context=context, separator=separator,
-            truncate=pooling == "cls",
+            truncate=pooling in OF_TEXTS,
         )  # fmt: skip
 
     about = f"{encoder.architecture}: {encoder.layers} layers of {encoder.hidden}, {tokenizer.size:,} pieces"
