@@ -288,9 +288,6 @@ def test_a_classifier_over_an_encoder_pools_its_states(tmp_path, monkeypatch, po
     value["document_embeddings"] = embeddings | {"cls_pooling": "sum"}
     with pytest.raises(InputError, match="cls_pooling = 'sum', expected cls, mean, max"):
         import_flair(save(tmp_path / "m.pt", value))
-    value["document_embeddings"] = embeddings | {"cls_pooling": "max", "allow_long_sentences": True}
-    with pytest.raises(InputError, match="texts that are read in windows"):
-        import_flair(save(tmp_path / "m.pt", value))
 
 
 def refused(path, embedding, match):

@@ -38,10 +38,12 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
         parts = [read_document(node, file)]
         # every token has the one vector, which is that of all of them
         model, arrays = {"encoder": None, "pooling": "max", "dropout": 0.0}, {}
+        most = parts[0].longest or MAX_LENGTH
     elif kind in ("DocumentRNN", "DocumentLSTM", "DocumentPool"):
         inner = node.settings.get("embeddings")
         parts = parts_of(node.module("embeddings") if inner is None else inner, f"{prefix}embeddings.", file)
         model, arrays = _pooled(node, file) if kind == "DocumentPool" else _recurrent(node, file)
+        most = most_words(parts, MAX_LENGTH)
     else:
         raise InputError(
             f"has {node.kind}; of Flair's embeddings of documents DocumentRNNEmbeddings, DocumentPoolEmbeddings and "
@@ -66,7 +68,7 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
             cut,
             indexers_of(parts, experiment),
             classes,
-            most_words(parts, MAX_LENGTH),
+            most,
             problem=model["problem"],
             thresholds=thresholds,
         )

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from spago_jax.embeddings.contextual import GIVEN
-from spago_jax.embeddings.transformer import OF_TEXTS
 from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.checkpoints.inert_objects import Record, number_of
@@ -33,7 +32,7 @@ def read_transformer(node: Node, file: FlairFile) -> Part:
     pooling = node.get("subtoken_pooling", node.get("pooling_operation", "first"))
     if pooling not in POOLINGS:
         raise _refused(node, file, f"subtoken_pooling = {pooling!r}, expected {', '.join(POOLINGS)}")
-    return _read(node, file, pooling)
+    return _read(node, file, pooling, windows=bool(node.get("allow_long_sentences", True)))
 
 
 def read_document(node: Node, file: FlairFile) -> Part:
@@ -41,16 +40,15 @@ def read_document(node: Node, file: FlairFile) -> Part:
     pooling = node.get("cls_pooling", node.get("pooling", "cls"))
     if pooling not in DOCUMENTS:
         raise _refused(node, file, f"cls_pooling = {pooling!r}, expected {', '.join(DOCUMENTS)}")
-    if pooling != "cls" and node.get("allow_long_sentences", False):
-        raise _refused(node, file, f"cls_pooling = {pooling!r} of texts that are read in windows "
-                       "(allow_long_sentences); of such as are cut it is read")  # fmt: skip
-    part = _read(node, file, DOCUMENTS[pooling])
+    # The first state is that of the first window.
+    windows = pooling != "cls" and bool(node.get("allow_long_sentences", False))
+    part = _read(node, file, DOCUMENTS[pooling], windows=windows)
     if part.config["context"]:
         raise _refused(node, file, "use_context of documents is not read; of words it is")
     return part
 
 
-def _read(node: Node, file: FlairFile, pooling: str) -> Part:
+def _read(node: Node, file: FlairFile, pooling: str, *, windows: bool) -> Part:
     config = _config(node, file)
     encoder = config.encoder
     tokenizer = packed_tokenizer(node, file)
@@ -67,25 +65,32 @@ def _read(node: Node, file: FlairFile, pooling: str) -> Part:
     separator = SEPARATOR if context and node.get("use_context_separator", False) else None
     if separator and tokenizer.id(separator) is None:
         raise _refused(node, file, f"use_context_separator, and its tokenizer has no token {separator!r}")
+    longest = min(encoder.longest, tokenizer.max_length or encoder.longest)
+    windows = windows and tokenizer.max_length is not None  # without it Flair reads texts whole
     settings = {
         "kind": "transformer", "from": GIVEN, "layers": layers, "merge": "mean" if mean else "concat",
         "pooling": pooling, "fine_tune": bool(node.get("fine_tune", True)), "context": context, "separator": separator,
+        "windows": windows,
     }  # fmt: skip
-    longest = min(encoder.longest, tokenizer.max_length or encoder.longest)
     described = config_to_huggingface(PretrainedConfig(encoder, extra=config.extra), "states")
 
     def indexer(name: str) -> TransformerIndexer:
         # Flair reads every piece of a word.
         return TransformerIndexer(
             name, tokenizer, described, longest, most=longest, context=context, separator=separator,
-            truncate=pooling in OF_TEXTS,
+            truncate=True, windows=windows,
         )  # fmt: skip
 
     about = f"{encoder.architecture}: {encoder.layers} layers of {encoder.hidden}, {tokenizer.size:,} pieces"
     if context:
         about = f"{about}, {context} words of context on each side"
-    words = longest - indexer("transformer").marks
-    return Part(settings, indexer, _arrays(node, file, config), about, longest=words)
+    if windows:
+        about = f"{about}, longer texts in windows of {longest} pieces"
+    read = indexer("transformer")
+    most = (read.longest or longest) - read.marks
+    if not windows and pooling in POOLINGS:
+        most = None  # words beyond the last piece that is read have vectors of zeros, as in Flair
+    return Part(settings, indexer, _arrays(node, file, config), about, longest=most)
 
 
 def _config(node: Node, file: FlairFile) -> PretrainedConfig:
