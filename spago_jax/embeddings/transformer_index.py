@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The host half of a pre-trained encoder as an embedding of tokens: words to pieces, in the order of the sentence."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,6 +11,7 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.neighbors import Neighbors
+from spago_jax.embeddings.saved_settings import settings_of, write_settings
 from spago_jax.errors import InputError
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
@@ -225,20 +225,16 @@ class TransformerIndexer(TokenIndexer):
             "longest": self.window or self.longest, "config": self.config, "most": self.most, "context": self.context,
             "separator": self.separator, "truncate": self.truncate,
         } | ({} if self.window is None else {"windows": True})  # fmt: skip
-        (folder / f"{self.name}.config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        write_settings(folder / f"{self.name}.config.json", settings)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        path = folder / f"{name}.config.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+        with settings_of(folder / f"{name}.config.json") as found:
             longest, config = int(found["longest"]), dict(found["config"])
             most, context = int(found.get("most", MOST_PIECES)), int(found.get("context", 0))
             separator, truncate = found.get("separator"), bool(found.get("truncate", False))
             windows = bool(found.get("windows", False))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"the assets cannot be read: {error}", path=path) from None
         tokenizer = load_tokenizer(folder / f"{name}.tokenizer")
         return cls(
             name, tokenizer, config, longest, most=most, context=context, separator=separator, truncate=truncate,

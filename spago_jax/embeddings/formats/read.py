@@ -68,6 +68,20 @@ def read_into(path: str | Path, sink: Sink, format: str | None = None) -> str:
     return format
 
 
+def refuse_without_parts(path: str | Path) -> None:
+    """Refuses, by its first line, a file in a format that has no vectors of parts of words.
+
+    Raises:
+        InputError: naming the format.
+    """
+    path = find_file(path)
+    with _opened(path) as file:
+        format = _format_of(path, file.readline(1 << 20))
+    if format not in ("fasttext", "floret", "gensim"):
+        raise InputError(f"subwords: {format} has no vectors of n-grams; take a file of fastText (.bin) or floret",
+                         path=path)  # fmt: skip
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Opens a file, or the one member of a zip archive."""
