@@ -170,7 +170,7 @@ def test_damaged_settings_are_refused(tmp_path, text):
         CharacterIndexer.load(tmp_path, "chars")
 
 
-@pytest.mark.parametrize("loaded, file", [
+@pytest.mark.parametrize(("loaded", "file"), [
     (StoreIndexer, "x.store.json"), (TransformerIndexer, "x.config.json"), (ContextualIndexer, "x.json"),
     (WordMemory, "x.memory.json"),
 ])  # fmt: skip
