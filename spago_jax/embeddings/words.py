@@ -35,7 +35,7 @@ class Words(Section):
     size: PositiveInt = Field(default=100, description="length of a word vector (that of the file, where there is one)")
     vectors: str | None = Field(
         default=None,
-        description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret or BPEmb",
+        description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret, BPEmb, Magnitude",
     )
     store: str | None = Field(
         default=None,
