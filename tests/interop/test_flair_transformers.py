@@ -329,6 +329,20 @@ def test_an_encoder_that_is_not_read_is_refused_by_name(tmp_path):
     refused(tmp_path, {"subtoken_pooling": "sum"}, "subtoken_pooling = 'sum', expected first, last")
 
 
+def test_an_embedding_of_words_and_of_documents_is_read_as_either(tmp_path):
+    """Flair's ``TransformerEmbeddings``, which says of which it has vectors."""
+    both = {"__cls__": "TransformerEmbeddings", "is_token_embedding": True, "is_document_embedding": True}
+    xlnet = {"config_state_dict": {"model_type": "xlnet"}}  # the first that is looked at of either
+    refused(tmp_path, both | xlnet, "model_type is 'xlnet'")
+    refused(tmp_path, both | {"is_token_embedding": False}, "is_token_embedding = False: it has vectors of documents")
+    value = {"state_dict": {}, "document_embeddings": {"name": "tiny", **both, **xlnet}}
+    with pytest.raises(InputError, match="model_type is 'xlnet'"):
+        import_flair(archive(tmp_path / "c.pt", value))
+    value["document_embeddings"]["is_document_embedding"] = False
+    with pytest.raises(InputError, match="is_document_embedding = False: it has vectors of words alone"):
+        import_flair(archive(tmp_path / "c.pt", value))
+
+
 def test_a_separator_that_the_tokenizer_lacks_is_refused(tmp_path):
     from tiny_pretrained import write_tiny, write_vocabulary
 

@@ -29,6 +29,8 @@ _OTHERS = ("architectures", "id2label", "label2id", "num_labels", "problem_type"
 
 def read_transformer(node: Node, file: FlairFile) -> Part:
     """Returns the states of a pre-trained encoder, those of a word's pieces pooled."""
+    if not node.get("is_token_embedding", True):
+        raise _refused(node, file, "is_token_embedding = False: it has vectors of documents alone")
     pooling = node.get("subtoken_pooling", node.get("pooling_operation", "first"))
     if pooling not in POOLINGS:
         raise _refused(node, file, f"subtoken_pooling = {pooling!r}, expected {', '.join(POOLINGS)}")
@@ -37,6 +39,8 @@ def read_transformer(node: Node, file: FlairFile) -> Part:
 
 def read_document(node: Node, file: FlairFile) -> Part:
     """Returns the first state of a pre-trained encoder, or the mean or maximum, as the vector of every word."""
+    if not node.get("is_document_embedding", True):
+        raise _refused(node, file, "is_document_embedding = False: it has vectors of words alone")
     pooling = node.get("cls_pooling", node.get("pooling", "cls"))
     if pooling not in DOCUMENTS:
         raise _refused(node, file, f"cls_pooling = {pooling!r}, expected {', '.join(DOCUMENTS)}")
