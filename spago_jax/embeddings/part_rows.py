@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The vectors of parts of words that a run keeps, so that it reads words that nobody gave it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from spago_jax.core.disk import new_file
 from spago_jax.embeddings.formats.fasttext import NgramVectors
 from spago_jax.embeddings.formats.floret import FloretVectors
+from spago_jax.embeddings.saved_settings import settings_of, write_settings
 from spago_jax.embeddings.word_vectors import Subwords
 from spago_jax.errors import InputError
 
@@ -53,7 +53,7 @@ def save_parts(parts: PartRows, folder: Path, name: str) -> None:
         settings["buckets"] = parts.buckets
         if parts.kept is not None:
             settings["kept"] = sorted(parts.kept.items())
-    (folder / f"{name}.ngrams.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+    write_settings(folder / f"{name}.ngrams.json", settings)
 
 
 def load_parts(folder: Path, name: str) -> PartRows | None:
@@ -65,8 +65,7 @@ def load_parts(folder: Path, name: str) -> PartRows | None:
     path = folder / f"{name}.ngrams.json"
     if not path.exists():
         return None
-    try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
+    with settings_of(path) as found:
         rows = np.load(folder / f"{name}.ngrams.npy", mmap_mode="r", allow_pickle=False)
         if rows.ndim != 2 or rows.dtype != np.float32 or not rows.size:
             raise ValueError(f"rows of shape {rows.shape}, {rows.dtype}")
@@ -82,5 +81,3 @@ def load_parts(folder: Path, name: str) -> PartRows | None:
         if buckets < 1 or (len(rows) < buckets if kept is None else not all(0 <= r < len(rows) for r in kept.values())):
             raise ValueError(f"{len(rows)} rows for {buckets} buckets")
         return NgramVectors(rows, shortest, longest, buckets=buckets, kept=kept)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, RecursionError) as error:
-        raise InputError(f"the assets cannot be read: {error}", path=path) from None
