@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The host half of contextual string embeddings: the characters of a sentence, and where each word's states are."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -11,7 +10,7 @@ import numpy as np
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer
-from spago_jax.errors import InputError
+from spago_jax.embeddings.saved_settings import settings_of, write_settings
 from spago_jax.text.alphabet import Alphabet, ByteAlphabet, alphabet_from
 
 ROOM = 6
@@ -174,17 +173,13 @@ class ContextualIndexer(TokenIndexer):
             "models": self.models, "start": self.start, "end": self.end, "after": self.after,
             "lowercase": self.lowercase,
         }  # fmt: skip
-        (folder / f"{self.name}.json").write_text(json.dumps(settings, ensure_ascii=True), encoding="utf-8")
+        write_settings(folder / f"{self.name}.json", settings)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        path = folder / f"{name}.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+        with settings_of(folder / f"{name}.json") as found:
             models = found.pop("models")
             if not models or not models.keys() <= set(DIRECTIONS):
                 raise ValueError(f"models of the directions {list(models)}")
             return cls(name, models, **found)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"the assets cannot be read: {error}", path=path) from None

@@ -5,6 +5,8 @@ import dataclasses
 import warnings
 from collections.abc import Iterable
 
+import numpy as np
+
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.notes import Notes
 from spago_jax.embeddings.indexer import TokenIndexer
@@ -76,14 +78,24 @@ def coverage(indexer: TokenIndexer, lexicon: Lexicon) -> tuple[Coverage, Coverag
     >>> print(tokens)
     75.0 % of 4 (as they stand 50.0 %, lower-cased 25.0 %, digits as zeros 0.0 %)
     """
-    if not isinstance(indexer, WordIndexer) or not (indexer.given or indexer.composed):
+    if not isinstance(indexer, WordIndexer) or not (indexer.given or indexer.composed or indexer.parts):
         return None
     tokens, forms = Coverage(), Coverage()
-    for form, count in zip(lexicon, lexicon.counts.tolist(), strict=True):
-        how = _how(indexer, form)
+    for count, how in zip(lexicon.counts.tolist(), _ways(indexer, lexicon), strict=True):
         for counted, more in ((tokens, count), (forms, 1)):
             setattr(counted, how, getattr(counted, how) + more)
     return tokens, forms
+
+
+def _ways(indexer: WordIndexer, lexicon: Lexicon) -> list[str]:
+    """How each form comes to a given vector: the name of a count of ``Coverage``."""
+    forms = list(lexicon)
+    ways = [_how(indexer, form) for form in forms]
+    unknown = [place for place, form in enumerate(forms) if ways[place] == "none" and indexer.word(form) is None]
+    _, known = indexer.composed_of_parts([forms[place] for place in unknown])
+    for place in np.array(unknown, np.int64)[known].tolist():
+        ways[place] = "parts"
+    return ways
 
 
 def _how(indexer: WordIndexer, form: str) -> str:
@@ -112,8 +124,8 @@ def say_coverage(notes: Notes, indexers: Iterable[TokenIndexer], lexicon: Lexico
         notes.say(f"{indexer.name}: {found[0]} tokens and {found[1]} words have a given vector")
         have = found[0].total - found[0].none
         if isinstance(indexer, WordIndexer) and have < FLOOR * found[0].total:
-            counts = zip(lexicon.counts.tolist(), lexicon, strict=True)
-            missing = sorted(((-count, form) for count, form in counts if _how(indexer, form) == "none"))[:5]
+            counts = zip(lexicon.counts.tolist(), lexicon, _ways(indexer, lexicon), strict=True)
+            missing = sorted(((-count, form) for count, form, how in counts if how == "none"))[:5]
             listed = ", ".join(repr(form) for _, form in missing)
             warnings.warn(
                 f"{indexer.name}: only {have / found[0].total:.1%} of {found[0].total:,} tokens have a given vector, "

@@ -45,6 +45,11 @@ class TokenIndexer(abc.ABC):
     longest: int | None = None
     context: int = 0
 
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes of vectors ``save`` writes beside the vocabulary."""
+        return 0
+
     def extended(self, lexicon: Lexicon, *, min_count: int = 1) -> "TokenIndexer":
         """Returns an indexer that knows the forms of more data too; every id stays what it was."""
         return self

@@ -4,11 +4,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 
 from spago_jax.data.files import load_array
+from spago_jax.embeddings.saved_settings import settings_of
 from spago_jax.errors import InputError, did_you_mean
 
 Pool = Literal["min", "max", "mean", "fade"]
@@ -114,6 +115,7 @@ class WordMemory:
     def save(self, folder: Path, name: str) -> None:
         """Writes ``NAME.memory.json`` (the words) and ``NAME.memory.npy`` (their vectors), and the counts beside it."""
         settings = {"size": self.size, "pool": self.pool, "most": self.most, "words": list(self._index)}
+        # without indentation, for there may be millions of words
         (folder / f"{name}.memory.json").write_text(json.dumps(settings), encoding="utf-8")
         np.save(folder / f"{name}.memory.npy", self._rows[: len(self)])
         np.save(folder / f"{name}.counts.npy", self._counts[: len(self)])
@@ -126,12 +128,9 @@ class WordMemory:
             InputError: where it is missing or damaged.
         """
         path = folder / f"{name}.memory.json"
-        try:
-            settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        with settings_of(path) as settings:
             made = cls(int(settings["size"]), settings["pool"], int(settings["most"]))
             made._index = {str(word): row for row, word in enumerate(settings["words"])}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"the assets cannot be read: {error}", path=path) from None
         made._rows = load_array(folder / f"{name}.memory.npy", mapped=True)
         made._counts = load_array(folder / f"{name}.counts.npy")
         if made._rows.shape != (len(made), made.size) or made._counts.shape != (len(made),):

@@ -35,7 +35,7 @@ def read_word_vectors(
         lowercase: give a word of ``vocabulary`` that the file does not have the vector of its lower-cased form.
         format: ``glove`` (text without a header), ``word2vec`` (text with a header of two numbers, words and
             dimensions: also fastText's ``.vec``), ``word2vec-binary``, ``gensim`` (3 and 4), ``fasttext`` (``.bin``),
-            ``floret`` or ``bpemb``; None: the file shows it.
+            ``floret``, ``bpemb`` or ``magnitude``; None: the file shows it.
 
     Returns:
         The words, in the order of the file, then those that got the vector of their lower-cased form. Its ``subwords``

@@ -26,6 +26,7 @@ from spago_jax.embeddings.sentence_vectors import SentenceVectors
 from spago_jax.embeddings.shapes import Shapes
 from spago_jax.embeddings.transformer import Transformer
 from spago_jax.embeddings.transformer_index import TransformerIndexer
+from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.embeddings.words import Words
 
 EmbeddingConfig = Annotated[
@@ -67,8 +68,13 @@ def extend(configs: Sequence[Any], indexers: Sequence[TokenIndexer], lexicon: Le
     """The host halves of trained embeddings, with the forms of more training data added at the end."""
     if [config.kind for config in configs] != [indexer.kind for indexer in indexers]:
         return tuple(indexers)  # of another model: that its arrays do not fit is said there
-    pairs = zip(configs, indexers, strict=True)
-    return tuple(indexer.extended(lexicon, min_count=getattr(config, "min_count", 1)) for config, indexer in pairs)
+    found = []
+    for config, indexer in zip(configs, indexers, strict=True):
+        longer = indexer.extended(lexicon, min_count=getattr(config, "min_count", 1))
+        if isinstance(config, Words) and isinstance(longer, WordIndexer):
+            config.add_parts(longer)
+        found.append(longer)
+    return tuple(found)
 
 
 GROWING = ("embeddings.parts.*.weight", "embeddings.parts.*.unknown_probability")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Words of a store on disk: their vectors are read for each batch."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,8 +12,8 @@ import numpy as np
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.lookup import RULES
+from spago_jax.embeddings.saved_settings import settings_of, write_settings
 from spago_jax.embeddings.store.store import Store
-from spago_jax.errors import InputError
 
 _numbers: ContextVar[bool] = ContextVar("row_numbers", default=False)
 
@@ -80,17 +79,13 @@ class StoreIndexer(TokenIndexer):
     def save(self, folder: Path) -> None:
         """Writes where the store is; it is not copied."""
         settings = {"store": str(self.path.resolve()), "rule": self.rule, "trainable": self.trainable}
-        (folder / f"{self.name}.store.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        write_settings(folder / f"{self.name}.store.json", settings)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        path = folder / f"{name}.store.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+        with settings_of(folder / f"{name}.store.json") as found:
             store, rule, trainable = str(found["store"]), str(found["rule"]), bool(found["trainable"])
             if rule not in RULES:
                 raise ValueError(f"the rule {rule!r}")
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"the assets cannot be read: {error}", path=path) from None
         return cls(name, Path(store), rule, trainable)

@@ -12,7 +12,8 @@ from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.contextual import GIVEN
-from spago_jax.embeddings.transformer_index import TransformerIndexer
+from spago_jax.embeddings.long_texts import read_in_windows
+from spago_jax.embeddings.transformer_index import MOST_WINDOWS, TransformerIndexer
 from spago_jax.errors import InputError
 from spago_jax.interop.huggingface import find_model, load_pretrained
 from spago_jax.interop.huggingface.load import read_encoder_config
@@ -24,9 +25,12 @@ from spago_jax.models.encoder import (
     config_to_huggingface,
 )
 from spago_jax.models.modernbert.encoder import ModernBert
+from spago_jax.ops.conv import max_over_time
 from spago_jax.text.tokenizers.load import load_tokenizer
 
-Pooling = Literal["first", "last", "first_last", "mean", "cls"]
+Pooling = Literal["first", "last", "first_last", "mean", "cls", "text_mean", "text_max"]
+OF_TEXTS = ("cls", "text_mean", "text_max")
+"""Poolings that give every word one vector of the whole text: its first state, or the mean or maximum of all."""
 
 
 class Transformer(Section):
@@ -44,10 +48,16 @@ class Transformer(Section):
     merge: Literal["mean", "concat"] = Field(default="mean", description="how the states of several layers are joined")
     pooling: Pooling = Field(
         default="first",
-        description="how a word gets its vector from those of its pieces; cls gives every word that of the whole text",
+        description="how a word gets its vector from those of its pieces; cls gives every word that of the whole text, "
+        "text_mean and text_max the mean or the maximum of all states of the text",
     )
     fine_tune: bool = Field(default=True, description="train the encoder too")
     max_pieces: PositiveInt | None = Field(default=None, description="pieces read at most (default: all it can)")
+    windows: bool = Field(
+        default=False,
+        description="read what is longer than max_pieces in windows that overlap by half, up to "
+        f"{MOST_WINDOWS} times as much, and do not cut it",
+    )
     context: int = Field(
         default=0, ge=0, description="words of the sentences before and after it that are read too, of the same text"
     )
@@ -89,7 +99,7 @@ class Transformer(Section):
         longest = min(found.encoder.longest, self.max_pieces or found.encoder.longest)
         return TransformerIndexer(
             name, load_tokenizer(folder), config, longest,
-            context=self.context, separator=self.separator, truncate=self.pooling == "cls",
+            context=self.context, separator=self.separator, truncate=self.pooling in OF_TEXTS, windows=self.windows,
         )  # fmt: skip
 
     def init(self, key: Array, indexer: TransformerIndexer) -> "TransformerEmbedding":
@@ -105,6 +115,7 @@ class Transformer(Section):
             pooling=self.pooling,
             merge=self.merge,
             fine_tune=self.fine_tune,
+            window=indexer.window,
         )
 
     def from_data(
@@ -121,12 +132,14 @@ class Transformer(Section):
 class TransformerEmbedding(Module):
     """``x_t = pool(states of the pieces of token t)``, the states being the mean of some layers' (Devlin et al., 2019).
 
-    ``merge="concat"`` puts the layers' states side by side, and ``pooling="cls"`` gives every token the first state.
+    ``merge="concat"`` puts the layers' states side by side, and ``pooling="cls"`` gives every token the first state,
+    ``"text_mean"`` and ``"text_max"`` the mean and the maximum of all states. A text of more than ``window`` pieces is
+    read in windows, see ``read_in_windows``.
 
     A batch has the ids of the pieces, how many there are, and where the pieces of each token are among them.
     """
 
-    computing: ClassVar[tuple[str, ...]] = ("layers", "pooling", "merge")  # beside the weights
+    computing: ClassVar[tuple[str, ...]] = ("layers", "pooling", "merge", "window")  # beside the weights
 
     encoder: Encoder | ModernBert
     name: str = static(default="transformer")
@@ -134,6 +147,7 @@ class TransformerEmbedding(Module):
     pooling: str = static(default="first")
     merge: str = static(default="mean")
     fine_tune: bool = static(default=True)
+    window: int | None = static(default=None)
 
     @property
     def out_features(self) -> int:
@@ -150,18 +164,23 @@ class TransformerEmbedding(Module):
             return batch[f"{self.name}_vectors"]
         ids, lengths = batch[self.name], batch[f"{self.name}_lengths"]
         starts, counts = batch[f"{self.name}_starts"], batch[f"{self.name}_counts"]
-        states = self._states(ids, lengths, child(rng, "encoder") if self.fine_tune else None)
+        states = self._states_of_all(ids, lengths, child(rng, "encoder") if self.fine_tune else None)
         if not self.fine_tune:
             states = jax.lax.stop_gradient(states)
-        if self.pooling == "cls":
-            first = jnp.where((lengths > 0)[..., None, None], states[..., :1, :], jnp.zeros((), states.dtype))
-            return jnp.broadcast_to(first, (*starts.shape, states.shape[-1]))
+        if self.pooling in OF_TEXTS:
+            text = _of_text(states, lengths, self.pooling)
+            return jnp.broadcast_to(text[..., None, :], (*starts.shape, states.shape[-1]))
         found = {"first": starts, "last": starts + jnp.maximum(counts - 1, 0)}
         if self.pooling == "mean":
             vectors = _means(states, starts, counts)
         else:
             vectors = jnp.concatenate([_at(states, found[end]) for end in self.pooling.split("_")], axis=-1)
         return jnp.where((counts > 0)[..., None], vectors, jnp.zeros((), vectors.dtype))
+
+    def _states_of_all(self, ids: Array, lengths: Array, rng: Rng | None) -> Array:
+        if self.window is None:  # a batch may have more places, for what another embedding reads
+            return self._states(ids[..., : self.encoder.config.longest], lengths, rng)
+        return read_in_windows(lambda some, sizes: self._states(some, sizes, rng), ids, lengths, self.window)
 
     def _states(self, ids: Array, lengths: Array, rng: Rng | None) -> Array:
         if self.layers == (self.encoder.config.layers,):
@@ -170,6 +189,15 @@ class TransformerEmbedding(Module):
         if self.merge == "concat":
             return jnp.concatenate([every[layer] for layer in self.layers], axis=-1)
         return every[jnp.array(self.layers)].mean(0)
+
+
+def _of_text(states: Array, lengths: Array, pooling: str) -> Array:
+    """One vector per text, its special pieces among those that are pooled; zeros where there is no text."""
+    if pooling == "text_max":
+        return max_over_time(states, lengths)
+    if pooling == "text_mean":
+        return _means(states, jnp.zeros_like(lengths)[..., None], lengths[..., None])[..., 0, :]
+    return jnp.where((lengths > 0)[..., None], states[..., 0, :], jnp.zeros((), states.dtype))
 
 
 def _at(states: Array, places: Array) -> Array:

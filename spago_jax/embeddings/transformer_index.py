@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The host half of a pre-trained encoder as an embedding of tokens: words to pieces, in the order of the sentence."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,12 +11,16 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.ragged import RaggedArray
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.neighbors import Neighbors
+from spago_jax.embeddings.saved_settings import settings_of, write_settings
 from spago_jax.errors import InputError
 from spago_jax.text.tokenizers.load import load_tokenizer
 from spago_jax.text.tokenizers.subword import SubwordTokenizer
 
 MOST_PIECES = 24
 """Pieces of a word beyond this are left out: such words are links and noise."""
+MOST_WINDOWS = 4
+"""What is read in windows is as long as so many of them side by side, at most."""
+SMALLEST_WINDOW = 8
 
 
 class TransformerIndexer(TokenIndexer):
@@ -32,9 +35,15 @@ class TransformerIndexer(TokenIndexer):
         context: how many words of the sentences before and after a sentence are read too.
         separator: the token that stands on both sides of a sentence, between it and its context; None for none.
         truncate: of a sentence that is too long, read the first pieces and not the first ones of each word.
+        windows: of what has more pieces than ``longest``, read windows of as many, up to ``MOST_WINDOWS`` times.
+
+    Attributes:
+        window: how many pieces are read together, where there are windows.
+        longest: the most pieces of a sentence and its context.
 
     Raises:
-        InputError: for a separator that the tokenizer lacks.
+        InputError: for a separator that the tokenizer lacks, and for windows that are too small, or of a tokenizer that
+            does not put one special piece at each end of a text.
     """
 
     kind: ClassVar[str] = "transformer"
@@ -50,9 +59,11 @@ class TransformerIndexer(TokenIndexer):
         context: int = 0,
         separator: str | None = None,
         truncate: bool = False,
+        windows: bool = False,
     ):
         self.name, self.tokenizer, self.config = name, tokenizer, dict(config)
-        self.longest = self._longest = longest
+        self.window = longest if windows else None
+        self.longest = self._longest = longest * (MOST_WINDOWS if windows else 1)
         self.most, self.context, self.separator, self.truncate = most, context, separator, truncate
         mark = None if separator is None else tokenizer.id(separator)
         if separator is not None and mark is None:
@@ -62,6 +73,13 @@ class TransformerIndexer(TokenIndexer):
         (text,) = (place for place, slot in enumerate(layout) if slot.sequence is not None)
         self._before = np.array([slot.id for slot in layout[:text]], np.int32)
         self._after = np.array([slot.id for slot in layout[text + 1 :]], np.int32)
+        if windows and (len(self._before), len(self._after)) != (1, 1):
+            raise InputError(
+                f"windows: the tokenizer puts {len(self._before)} and {len(self._after)} special pieces around a text, "
+                "expected one at each end"
+            )
+        if windows and longest < SMALLEST_WINDOW:
+            raise InputError(f"windows of {longest} pieces, expected {SMALLEST_WINDOW} at least")
 
     @property
     def size(self) -> int:
@@ -188,7 +206,7 @@ class TransformerIndexer(TokenIndexer):
         """How sentences are cut into pieces, and what stands around them."""
         return {
             "tokenizer": self.tokenizer.settings(), "config": self.config, "longest": self.longest, "most": self.most,
-            "separator": self.separator, "truncate": self.truncate,
+            "separator": self.separator, "truncate": self.truncate, "window": self.window,
         }  # fmt: skip
 
     def specs(self) -> dict[str, str]:
@@ -204,24 +222,24 @@ class TransformerIndexer(TokenIndexer):
         """Writes the tokenizer's files into ``NAME.tokenizer``, and the encoder's config as ``NAME.config.json``."""
         self.tokenizer.save(folder / f"{self.name}.tokenizer")
         settings = {
-            "longest": self.longest, "config": self.config, "most": self.most, "context": self.context,
+            "longest": self.window or self.longest, "config": self.config, "most": self.most, "context": self.context,
             "separator": self.separator, "truncate": self.truncate,
-        }  # fmt: skip
-        (folder / f"{self.name}.config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        } | ({} if self.window is None else {"windows": True})  # fmt: skip
+        write_settings(folder / f"{self.name}.config.json", settings)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
         """Reads what ``save`` wrote."""
-        path = folder / f"{name}.config.json"
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+        with settings_of(folder / f"{name}.config.json") as found:
             longest, config = int(found["longest"]), dict(found["config"])
             most, context = int(found.get("most", MOST_PIECES)), int(found.get("context", 0))
             separator, truncate = found.get("separator"), bool(found.get("truncate", False))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"the assets cannot be read: {error}", path=path) from None
+            windows = bool(found.get("windows", False))
         tokenizer = load_tokenizer(folder / f"{name}.tokenizer")
-        return cls(name, tokenizer, config, longest, most=most, context=context, separator=separator, truncate=truncate)
+        return cls(
+            name, tokenizer, config, longest, most=most, context=context, separator=separator, truncate=truncate,
+            windows=windows,
+        )  # fmt: skip
 
 
 def _nearest(left: np.ndarray, right: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:

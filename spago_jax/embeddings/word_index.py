@@ -3,7 +3,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,6 +12,7 @@ import numpy as np
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.lookup import found_form
+from spago_jax.embeddings.part_rows import PartRows, load_parts, save_parts
 from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
@@ -21,11 +22,14 @@ from spago_jax.text.words import normalise
 class WordIndexer(TokenIndexer):
     """One id per token: the word as it stands, else in lower case, else with its digits as zeros, else unknown.
 
+    With ``parts`` an unknown word that has a known part has the vector composed of them instead.
+
     Args:
         name: of its array in a batch.
         vocabulary: the known words; id 0 is padding and id 1 the unknown word.
         lowercase: look words up in lower case only.
         match: how a form is found among the words, see ``lookup.variants``; None for the rule above.
+        parts: composes the vectors of unknown words, or None.
 
     Attributes:
         vectors: given vectors, until the table of the model is made from them.
@@ -36,8 +40,16 @@ class WordIndexer(TokenIndexer):
 
     kind: ClassVar[str] = "words"
 
-    def __init__(self, name: str, vocabulary: Vocabulary, lowercase: bool = False, match: str | None = None):
+    def __init__(
+        self,
+        name: str,
+        vocabulary: Vocabulary,
+        lowercase: bool = False,
+        match: str | None = None,
+        parts: PartRows | None = None,
+    ):
         self.name, self.vocabulary, self.lowercase, self.match = name, vocabulary, lowercase, match
+        self.parts = parts
         self.vectors: WordVectors | None = None
         self.given: frozenset[str] = frozenset()
         self.composed: frozenset[str] = frozenset()
@@ -82,7 +94,7 @@ class WordIndexer(TokenIndexer):
             if self.id(form) == self.vocabulary.unknown_id:
                 counts[form.lower() if self.lowercase else form] += count
         new = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
-        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase, self.match)
+        return type(self)(self.name, self.vocabulary.extended(new), self.lowercase, self.match, self.parts)
 
     def use(self, vectors: WordVectors, lookup: str | None = None) -> None:
         """Keeps given vectors, for the table of the model to be made from.
@@ -124,12 +136,37 @@ class WordIndexer(TokenIndexer):
         return (self.vocabulary.unknown_id or 0) if word is None else self.vocabulary.id(word)
 
     def tables(self, lexicon: Lexicon) -> dict[str, np.ndarray]:
-        """The id of each form, int32 [forms + 1]."""
-        return {self.name: np.array([self.id(form) for form in lexicon] + [0], np.int32)}
+        """The id of each form, int32 [forms + 1]; with ``parts`` also ``NAME_parts``, float32 [forms + 1, dimensions].
+
+        A form that is read by its parts has the id 0, whose vector is zeros, and others have zeros for their parts.
+        """
+        ids = np.array([self.id(form) for form in lexicon] + [0], np.int32)
+        if self.parts is None:
+            return {self.name: ids}
+        vectors = np.zeros((len(ids), self.parts.rows.shape[1]), np.float32)  # rows of zeros that take no memory
+        forms = list(lexicon)
+        unknown = [place for place, form in enumerate(forms) if self.word(form) is None]
+        made, known = self.composed_of_parts([forms[place] for place in unknown])
+        places = np.array(unknown, np.int64)[known]
+        vectors[places], ids[places] = made[known], 0
+        return {self.name: ids, f"{self.name}_parts": vectors}
+
+    def composed_of_parts(self, forms: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of forms made of those of their parts, [n, dimensions], and which have a known part, bool [n]."""
+        if self.parts is None:
+            return np.zeros((len(forms), 0), np.float32), np.zeros(len(forms), bool)
+        return self.parts.compose([form.lower() if self.lowercase else form for form in forms])
 
     def specs(self) -> dict[str, str]:
-        """One id per token."""
-        return {self.name: "i32[batch, time]"}
+        """One id per token, and with ``parts`` one vector per token."""
+        if self.parts is None:
+            return {self.name: "i32[batch, time]"}
+        return {self.name: "i32[batch, time]", f"{self.name}_parts": f"f32[batch, time, {self.parts.rows.shape[1]}]"}
+
+    @property
+    def kept_bytes(self) -> int:
+        """The rows of n-grams."""
+        return 0 if self.parts is None else 4 * self.parts.rows.size
 
     def unknown_probability(self, lexicon: Lexicon, rate: float) -> np.ndarray:
         """``a / (a + count)`` for words of the training data, 0 for others (Kiperwasser and Goldberg, 2016)."""
@@ -141,10 +178,12 @@ class WordIndexer(TokenIndexer):
         return probability.astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """Writes ``NAME.json`` (the words) and ``NAME.settings.json``."""
+        """Writes ``NAME.json`` (the words) and ``NAME.settings.json``, and the rows of ``parts``."""
         self.vocabulary.save(folder / f"{self.name}.json")
         others = {} if self.match is None else {"match": self.match}
         save_settings(folder, self.name, lowercase=self.lowercase, **others)
+        if self.parts is not None:
+            save_parts(self.parts, folder, self.name)
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Self:
@@ -153,6 +192,7 @@ class WordIndexer(TokenIndexer):
             name,
             Vocabulary.load(folder / f"{name}.json"),
             **load_settings(folder, name, {"match": str}, lowercase=bool),
+            parts=load_parts(folder, name),
         )
 
 

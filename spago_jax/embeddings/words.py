@@ -13,7 +13,9 @@ from spago_jax.core import Array, Module, Rng, buffer, flat, static, unflat
 from spago_jax.core.section import PositiveInt, Section
 from spago_jax.data.formats.reader import refuse_missing
 from spago_jax.data.lexicon import Lexicon
+from spago_jax.embeddings.formats.read import refuse_without_parts
 from spago_jax.embeddings.lookup import Rule
+from spago_jax.embeddings.part_rows import parts_of_words
 from spago_jax.embeddings.read_vectors import read_word_vectors
 from spago_jax.embeddings.store.manifest import Manifest
 from spago_jax.embeddings.store_index import StoreIndexer
@@ -33,12 +35,17 @@ class Words(Section):
     size: PositiveInt = Field(default=100, description="length of a word vector (that of the file, where there is one)")
     vectors: str | None = Field(
         default=None,
-        description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret or BPEmb",
+        description="file of word vectors: GloVe, word2vec (text, binary), gensim, fastText, floret, BPEmb, Magnitude",
     )
     store: str | None = Field(
         default=None,
         description="store of vectors (`spago-jax vectors convert`) that stays on disk: only rows of a batch are read, "
         "and trained where they lie",
+    )
+    subwords: bool = Field(
+        default=False,
+        description="read words that neither the training data nor the file has by their n-grams (fastText's .bin, "
+        "gensim's FastText, floret), when predicting too; the folder of the run keeps the rows of all n-grams",
     )
     lowercase: bool = Field(default=False, description="look words up in lower case")
     lookup: Rule | None = Field(
@@ -67,6 +74,10 @@ class Words(Section):
         """Refuses a file of vectors that is not there, and a store of another size."""
         if self.vectors is not None:
             refuse_missing({f"{key}.vectors": [Path(self.vectors)]})
+        if self.subwords and self.vectors is None:
+            raise InputError(f"{key}.subwords needs {key}.vectors: a file with vectors of n-grams, such as fastText's")
+        if self.subwords:
+            refuse_without_parts(str(self.vectors))
         if self.store is None:
             return
         if self.vectors is not None or self.lowercase:
@@ -100,7 +111,7 @@ class Words(Section):
         """The ids of the words of the training data and of the file of vectors, or the rows of a store."""
         if self.store is not None:
             return StoreIndexer(name, Path(self.store), self.lookup or "lower", self.trainable)
-        return WordIndexer.fit(
+        found = WordIndexer.fit(
             name,
             lexicon,
             lowercase=self.lowercase,
@@ -109,6 +120,19 @@ class Words(Section):
             vectors=self.read_vectors(f"model.embeddings.{name}"),
             lookup=self.lookup,
         )
+        self.add_parts(found, found.vectors)
+        return found
+
+    def add_parts(self, indexer: WordIndexer, vectors: WordVectors | None = None) -> None:
+        """Gives an indexer what composes unknown words, where the config asks for it and it has none yet.
+
+        Raises:
+            InputError: for a file without vectors of n-grams.
+        """
+        if self.subwords and self.vectors is not None and indexer.parts is None:
+            vectors = self.read_vectors() if vectors is None else vectors
+            assert vectors is not None
+            indexer.parts = parts_of_words(vectors.subwords, self.vectors)
 
     def init(self, key: Array, indexer: Any) -> Any:
         """A fresh table of vectors, or what reads those of a store."""
@@ -153,7 +177,10 @@ def _given_rows(vectors: WordVectors, indexer: WordIndexer) -> tuple[np.ndarray,
 
 
 class WordEmbedding(Module):
-    """``x_t = E[id_t]``; while training, a word is read as unknown with the chance in ``unknown_probability``."""
+    """``x_t = E[id_t]``; while training, a word is read as unknown with the chance in ``unknown_probability``.
+
+    Where a batch has ``NAME_parts``, the vectors of words that are read by their parts: ``x_t = E[id_t] + P_t``.
+    """
 
     table: Embedding | FixedEmbedding
     unknown_probability: Array = buffer()
@@ -182,4 +209,6 @@ class WordEmbedding(Module):
         if rng is not None:
             hidden = rng["unknown"].uniform(ids.shape) < self.unknown_probability[ids]
             ids = jnp.where(hidden & (ids > 0), UNKNOWN, ids)
-        return self.table(ids)
+        vectors = self.table(ids)
+        parts = batch.get(f"{self.name}_parts")
+        return vectors if parts is None else vectors + parts.astype(vectors.dtype)

@@ -5,9 +5,9 @@ import io
 import sys
 import tempfile
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from spago_jax.data.files import find_file, text_lines
 from spago_jax.data.formats.plain_text import read_lines
@@ -79,6 +79,23 @@ class InputFile:
             yield from text_lines(buffer, self.name)
         else:
             yield from (line.rstrip("\r\n") for line in _stdin())
+
+    def made_of_lines(self, make: Callable[[str, int], Any], what: str) -> Iterator[Any]:
+        """Yields what is made of each line and its number, from 1.
+
+        Args:
+            make: makes an example of a line.
+            what: it is a record of, for messages.
+
+        Raises:
+            InputError: for a line of which none can be made, with its number.
+        """
+        for number, line in enumerate(self.lines(), 1):
+            try:
+                made = make(line, number)
+            except (InputError, TypeError, ValueError, RecursionError) as error:
+                raise InputError(f"not a record of {what}: {error}", path=self.name, line=number) from None
+            yield made
 
     def source_text(self) -> str:
         """The whole as a Python source, whose coding line is followed.

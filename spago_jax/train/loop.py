@@ -33,6 +33,7 @@ from spago_jax.train.history import History
 from spago_jax.train.interrupt import Interrupted, StopSignal
 from spago_jax.train.programs import Programs
 from spago_jax.train.resume import check_same_experiment, check_same_metric, check_same_schedule
+from spago_jax.train.room import Room
 from spago_jax.train.run_folder import RunFolder
 from spago_jax.train.schema import Experiment, no_dev
 from spago_jax.train.start import prepare
@@ -116,6 +117,9 @@ def fit(
         if old is not None:
             check_same_schedule(old.train, experiment, programs.steps_per_epoch, run.path)
         watching = Watching(programs, gates or (), on_epoch)
+        room = Room.of(task, programs.state, experiment.train.keep_checkpoints)
+        if not resumable and devices.leads:
+            room.refuse_full(out)
         # Files are written only from here on: the user's mistakes have been reported by now.
         meet(devices, "the user's mistakes have been reported")
         if not held:
@@ -129,6 +133,8 @@ def fit(
         meet(devices, "the folder of the run is there")
         shown = console if console is not None and devices.leads else TrainingConsole(quiet=not devices.leads)
         with shown, StopSignal() as stop:
+            for line in room.lines():
+                shown.line(line)
             try:
                 result = _Training(programs, watching, run, shown, stop).run_all(resume=resumable)
             except BaseException as error:

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "embeddings.md").read_tex
 
 def test_every_config_of_the_page_is_valid():
     blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         found = yaml.safe_load(block)
         TaggerConfig.model_validate(found["model"])

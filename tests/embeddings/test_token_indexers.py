@@ -6,9 +6,13 @@ import pytest
 
 from spago_jax.data.lexicon import LexiconBuilder
 from spago_jax.embeddings.character_index import CharacterIndexer
+from spago_jax.embeddings.contextual_index import ContextualIndexer
 from spago_jax.embeddings.coverage import coverage
+from spago_jax.embeddings.memory import WordMemory
 from spago_jax.embeddings.shape_index import ShapeIndexer
 from spago_jax.embeddings.stacked import fit, names_of
+from spago_jax.embeddings.store_index import StoreIndexer
+from spago_jax.embeddings.transformer_index import TransformerIndexer
 from spago_jax.embeddings.word_index import WordIndexer
 from spago_jax.embeddings.word_vectors import WordVectors
 from spago_jax.embeddings.words import Words
@@ -164,3 +168,18 @@ def test_damaged_settings_are_refused(tmp_path, text):
     (tmp_path / "chars.settings.json").write_text(text)
     with pytest.raises(InputError, match=r"chars\.settings\.json: "):
         CharacterIndexer.load(tmp_path, "chars")
+
+
+@pytest.mark.parametrize(("loaded", "file"), [
+    (StoreIndexer, "x.store.json"), (TransformerIndexer, "x.config.json"), (ContextualIndexer, "x.json"),
+    (WordMemory, "x.memory.json"),
+])  # fmt: skip
+def test_damaged_settings_are_named_with_what_they_lack(loaded, file, tmp_path):
+    said = {"{}": "'.*' is missing", "[]": "a list, expected an object", "{": "Expecting", "[" * 200_000: "recursion"}
+    for text, why in said.items():
+        (tmp_path / file).write_text(text)
+        with pytest.raises(InputError, match=rf"{file}: the assets cannot be read: .*{why}"):
+            loaded.load(tmp_path, "x")
+    (tmp_path / file).unlink()
+    with pytest.raises(InputError, match=f"{file}: the assets cannot be read: .*No such file"):
+        loaded.load(tmp_path, "x")

@@ -71,3 +71,17 @@ def test_a_text_that_is_cut_is_read_from_its_beginning(tokenizer):
     assert kept[1] == [2, 7, 8, 3]
     with pytest.raises(InputError, match="a sentence of 3 words, and the encoder reads 2 pieces"):
         laid(TransformerIndexer("x", tokenizer, {}, 4), length=4)
+
+
+def test_windows_read_what_one_window_would_cut(tokenizer, tmp_path):
+    """Eight pieces at once and four times as many at most; the context is read too."""
+    indexer = TransformerIndexer("x", tokenizer, {}, 8, context=3, windows=True)
+    assert (indexer.window, indexer.longest) == (8, 32)
+    kept, starts = laid(indexer, owners=None)
+    assert kept[1] == [2, *range(5, 13), 3]
+    assert starts[1] == [3, 4, 5]
+    indexer.save(tmp_path)
+    again = TransformerIndexer.load(tmp_path, "x")
+    assert (again.window, again.longest) == (8, 32)
+    with pytest.raises(InputError, match="windows of 7 pieces, expected 8 at least"):
+        TransformerIndexer("x", tokenizer, {}, 7, windows=True)

@@ -258,12 +258,14 @@ def test_an_imported_tagger_over_an_encoder_is_trained_on_and_shipped(tagger, tm
 
 
 @pytest.mark.oracle
-def test_a_classifier_over_an_encoder_reads_its_first_state(tmp_path, monkeypatch):
-    """And of a text that is too long its first pieces."""
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+def test_a_classifier_over_an_encoder_pools_its_states(tmp_path, monkeypatch, pooling):
+    """The first state, or all of them with those of special pieces; and of a text that is too long its first pieces."""
     pytest.importorskip("transformers", reason="needs transformers")
     dictionary = dictionary_class(monkeypatch)
     (tmp_path / "tokenizer").mkdir()
-    written = Written(tmp_path / "tokenizer", "bert", layers="-1", layer_mean=False, cls_pooling="cls")
+    written = Written(tmp_path / "tokenizer", "bert", layers="-1", layer_mean=False, cls_pooling=pooling,
+                      allow_long_sentences=False)  # fmt: skip
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(size=(3, 8)).astype(np.float32), rng.normal(size=3).astype(np.float32)
     state = written.weights() | {"decoder.weight": np_tensor(weight), "decoder.bias": np_tensor(bias)}
@@ -277,13 +279,14 @@ def test_a_classifier_over_an_encoder_reads_its_first_state(tmp_path, monkeypatc
     classify: Any = sj.load_task("text-classification", tmp_path / "saved")
     for words in (["unbelievable", "cats"], ["unbelievable"] * 13):
         pieces = [id for word in words for id in written.cut(word)][: LONGEST - 2]
-        logits = weight @ written.states(pieces)[-1, 0] + bias
+        states = written.states(pieces)[-1]
+        logits = weight @ {"cls": states[0], "mean": states.mean(0), "max": states.max(0)}[pooling] + bias
         shares = np.exp(logits) / np.exp(logits).sum()
         (answer,) = classify([" ".join(words)])
         assert answer.label == labels[shares.argmax()]
         assert answer.score == pytest.approx(shares.max(), abs=1e-5)
-    value["document_embeddings"] = embeddings | {"cls_pooling": "mean"}
-    with pytest.raises(InputError, match="cls_pooling = 'mean'; cls is read"):
+    value["document_embeddings"] = embeddings | {"cls_pooling": "sum"}
+    with pytest.raises(InputError, match="cls_pooling = 'sum', expected cls, mean, max"):
         import_flair(save(tmp_path / "m.pt", value))
 
 
@@ -324,6 +327,20 @@ def test_an_encoder_that_is_not_read_is_refused_by_name(tmp_path):
     refused(tmp_path, {"config_state_dict": {"model_type": "bert", "auto_map": {"a": "b"}}}, "Python code of its own")
     refused(tmp_path, {"config_state_dict": None}, "no config_state_dict")
     refused(tmp_path, {"subtoken_pooling": "sum"}, "subtoken_pooling = 'sum', expected first, last")
+
+
+def test_an_embedding_of_words_and_of_documents_is_read_as_either(tmp_path):
+    """Flair's ``TransformerEmbeddings``, which says of which it has vectors."""
+    both = {"__cls__": "TransformerEmbeddings", "is_token_embedding": True, "is_document_embedding": True}
+    xlnet = {"config_state_dict": {"model_type": "xlnet"}}  # the first that is looked at of either
+    refused(tmp_path, both | xlnet, "model_type is 'xlnet'")
+    refused(tmp_path, both | {"is_token_embedding": False}, "is_token_embedding = False: it has vectors of documents")
+    value = {"state_dict": {}, "document_embeddings": {"name": "tiny", **both, **xlnet}}
+    with pytest.raises(InputError, match="model_type is 'xlnet'"):
+        import_flair(archive(tmp_path / "c.pt", value))
+    value["document_embeddings"]["is_document_embedding"] = False
+    with pytest.raises(InputError, match="is_document_embedding = False: it has vectors of words alone"):
+        import_flair(archive(tmp_path / "c.pt", value))
 
 
 def test_a_separator_that_the_tokenizer_lacks_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """What a user hands over: files, pipes and standard input give the same lines."""
 
 import io
+import json
 import os
 import sys
 import threading
@@ -8,6 +9,7 @@ import threading
 import pytest
 from helpers import refuses
 
+from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 
 TEXT = "\ufeffAnn visits Rome.\r\n\rZo\u00eb\u2028x\n\ufeffBob".encode()
@@ -75,3 +77,18 @@ def test_the_end_of_a_name_may_have_capital_letters(tmp_path):
     for name in ("A.CSV", "A.Csv.gz"):
         (tmp_path / name).write_bytes(b"")
         assert InputFile(str(tmp_path / name)).suffix == ".csv"
+
+
+def test_a_line_of_which_no_record_can_be_made_is_named(tmp_path):
+    """Broken JSON, a list, what an example refuses, and JSON nested too deeply to be read."""
+
+    def make(line, number):
+        return {"id": number, **json.loads(line)}
+
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "x"}\n{"id": 7}\n')
+    assert list(InputFile(str(path)).made_of_lines(make, "a text")) == [{"id": 1, "text": "x"}, {"id": 7}]
+    for bad in ("{", "[1]", "[" * 200_000):
+        path.write_text(f'{{"text": "x"}}\n{bad}\n')
+        with pytest.raises(InputError, match="a.jsonl:2: not a record of a text: "):
+            list(InputFile(str(path)).made_of_lines(make, "a text"))

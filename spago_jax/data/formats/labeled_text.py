@@ -5,14 +5,14 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from spago_jax.data.examples import Labeled
 from spago_jax.data.files import find_file, open_text
+from spago_jax.data.formats.record_files import Column, RecordFiles
 from spago_jax.data.formats.records import Key, Record, delimiter_of, json_records, refuse_delimiter, table_records
-from spago_jax.data.formats.split_files import SplitFiles
 from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError, did_you_mean
 from spago_jax.text.unicode import refuse_surrogates
@@ -30,16 +30,7 @@ FASTTEXT = "__label__"
 _BLANKS = re.compile(r"[ \t\v\f\r\0]+")  # what ends a word for fastText
 
 
-def _no_truth(value: object) -> object:
-    if isinstance(value, bool | float):  # `yes` and `1.0` would become the number 1
-        raise ValueError("expected a name, or a number from 0")
-    return value
-
-
-Column = Annotated[Key, BeforeValidator(_no_truth)]
-
-
-class LabeledText(SplitFiles):
+class LabeledText(RecordFiles):
     """Labeled texts in CSV, TSV, JSON and JSONL files, fastText's format, or lines of a label and a text."""
 
     format: Literal["labeled-text"]
@@ -56,14 +47,6 @@ class LabeledText(SplitFiles):
         default=None, min_length=1, description="separates several labels of one text, such as '|'"
     )
     file_format: FileFormat | None = Field(default=None, description="format of the files (null: by their names)")
-    delimiter: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=1,
-        description="separates the columns of a CSV file (null: as its header)",
-    )
-    header: bool = Field(default=True, description="whether the first row of a table names its columns")
-    comment: str | None = Field(default=None, min_length=1, description="lines that begin with this are skipped")
 
     suffixes: ClassVar[tuple[str, ...]] = tuple(FILE_FORMATS)
 
@@ -78,11 +61,6 @@ class LabeledText(SplitFiles):
         if value == ():
             raise ValueError("expected at least one column or key")
         return value
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_mark(cls, value: str | None) -> str | None:
-        return refuse_delimiter(value)
 
     @model_validator(mode="after")
     def _pairs_have_columns(self) -> "LabeledText":

@@ -11,10 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from spago_jax.data.examples import Parallel
 from spago_jax.data.files import open_text
-from spago_jax.data.formats.labeled_text import FILE_FORMATS, Column, read_labeled
+from spago_jax.data.formats.labeled_text import FILE_FORMATS, read_labeled
 from spago_jax.data.formats.reader import SPLITS, refuse_missing
-from spago_jax.data.formats.records import refuse_delimiter
-from spago_jax.data.formats.split_files import Files, SplitFiles
+from spago_jax.data.formats.record_files import Column, RecordFiles
+from spago_jax.data.formats.split_files import Files, several
 from spago_jax.data.notes import BadRows, Notes
 from spago_jax.errors import InputError
 
@@ -23,7 +23,7 @@ __all__ = ["ParallelText", "read_line_pairs"]
 _TARGETS = tuple(f"{split}_target" for split in SPLITS)
 
 
-class ParallelText(SplitFiles):
+class ParallelText(RecordFiles):
     """Pairs of texts in CSV, TSV, JSON and JSONL files, or in two files whose lines belong together.
 
     Where dev or test are drawn from ``train``, pairs with the same source go to the same part: several translations of
@@ -45,30 +45,12 @@ class ParallelText(SplitFiles):
     file_format: Literal["csv", "tsv", "json", "jsonl"] | None = Field(
         default=None, description="format of the files (null: by their names)"
     )
-    delimiter: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=1,
-        description="separates the columns of a CSV file (null: as its header)",
-    )
-    header: bool = Field(default=True, description="whether the first row of a table names its columns")
-    comment: str | None = Field(default=None, min_length=1, description="lines that begin with this are skipped")
 
     suffixes: ClassVar[tuple[str, ...]] = tuple(
         suffix for suffix, kind in FILE_FORMATS.items() if kind in ("csv", "tsv", "json", "jsonl")
     )
 
-    @field_validator(*_TARGETS, mode="before")
-    @classmethod
-    def _several_targets(cls, value: object) -> object:
-        if isinstance(value, list) and not value:
-            raise ValueError("an empty list names no file; leave the key away")
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_mark(cls, value: str | None) -> str | None:
-        return refuse_delimiter(value)
+    _several_targets = field_validator(*_TARGETS, mode="before")(several)
 
     @model_validator(mode="after")
     def _targets_have_sources(self) -> "ParallelText":

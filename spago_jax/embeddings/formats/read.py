@@ -12,12 +12,14 @@ from spago_jax.embeddings.formats.bpemb import partner_of, read_bpemb, rows_of
 from spago_jax.embeddings.formats.fasttext import MAGIC, read_fasttext
 from spago_jax.embeddings.formats.floret import is_floret, read_floret
 from spago_jax.embeddings.formats.gensim import read_gensim, refuse_partner
+from spago_jax.embeddings.formats.magnitude import MAGIC as SQLITE
+from spago_jax.embeddings.formats.magnitude import read_magnitude
 from spago_jax.embeddings.formats.rows import Sink
 from spago_jax.embeddings.formats.text import header_of, read_text
 from spago_jax.embeddings.formats.word2vec_binary import read_binary
 from spago_jax.errors import InputError, did_you_mean
 
-FORMATS = ("glove", "word2vec", "word2vec-binary", "gensim", "fasttext", "floret", "bpemb")
+FORMATS = ("glove", "word2vec", "word2vec-binary", "gensim", "fasttext", "floret", "bpemb", "magnitude")
 
 
 def read_into(path: str | Path, sink: Sink, format: str | None = None) -> str:
@@ -42,6 +44,8 @@ def read_into(path: str | Path, sink: Sink, format: str | None = None) -> str:
             read_fasttext(path, sink)
         elif format == "gensim":
             read_gensim(path, sink)
+        elif format == "magnitude":
+            read_magnitude(path, sink)
         elif format == "bpemb":
             pieces = rows_of(path)
             read_into(path, pieces, _plain_format(path, first))
@@ -68,6 +72,20 @@ def read_into(path: str | Path, sink: Sink, format: str | None = None) -> str:
     return format
 
 
+def refuse_without_parts(path: str | Path) -> None:
+    """Refuses, by its first line, a file in a format that has no vectors of parts of words.
+
+    Raises:
+        InputError: naming the format.
+    """
+    path = find_file(path)
+    with _opened(path) as file:
+        format = _format_of(path, file.readline(1 << 20))
+    if format not in ("fasttext", "floret", "gensim"):
+        raise InputError(f"subwords: {format} has no vectors of n-grams; take a file of fastText (.bin) or floret",
+                         path=path)  # fmt: skip
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Opens a file, or the one member of a zip archive."""
@@ -92,6 +110,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _format_of(path: Path, first: bytes) -> str:
     if first.startswith(MAGIC):
         return "fasttext"
+    if first.startswith(SQLITE):
+        return "magnitude"
     if first[:1] == b"\x80" and first[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return "gensim"
     if is_floret(first):

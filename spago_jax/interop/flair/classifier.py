@@ -34,18 +34,20 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
     prefix = "document_embeddings." if file.names("document_embeddings.") else "embeddings."
     node = node_of(file.value.get("document_embeddings"), prefix, file.path)
     kind = node.kind.removesuffix("Embeddings")
-    if kind == "TransformerDocument":
+    if kind in ("TransformerDocument", "Transformer"):
         parts = [read_document(node, file)]
         # every token has the one vector, which is that of all of them
         model, arrays = {"encoder": None, "pooling": "max", "dropout": 0.0}, {}
+        most = parts[0].longest or MAX_LENGTH
     elif kind in ("DocumentRNN", "DocumentLSTM", "DocumentPool"):
         inner = node.settings.get("embeddings")
         parts = parts_of(node.module("embeddings") if inner is None else inner, f"{prefix}embeddings.", file)
         model, arrays = _pooled(node, file) if kind == "DocumentPool" else _recurrent(node, file)
+        most = most_words(parts, MAX_LENGTH)
     else:
         raise InputError(
-            f"has {node.kind}; of Flair's embeddings of documents DocumentRNNEmbeddings, DocumentPoolEmbeddings and "
-            "TransformerDocumentEmbeddings are read",
+            f"has {node.kind}; of Flair's embeddings of documents DocumentRNNEmbeddings, DocumentPoolEmbeddings, "
+            "TransformerDocumentEmbeddings and TransformerEmbeddings are read",
             path=file.path,
         )
     classes = items_of(file.value.get("label_dictionary"), "the label_dictionary", file.path)
@@ -66,7 +68,7 @@ def classifier_of(file: FlairFile, *, tokenizer: str = "whitespace") -> Imported
             cut,
             indexers_of(parts, experiment),
             classes,
-            most_words(parts, MAX_LENGTH),
+            most,
             problem=model["problem"],
             thresholds=thresholds,
         )

@@ -21,6 +21,7 @@ READERS: dict[str, Callable[[Node, FlairFile], Part]] = {
     "HashEmbeddings": read_hashes,
     "OneHotEmbeddings": read_one_hot,
     "PooledFlairEmbeddings": read_pooled,
+    "TransformerEmbeddings": read_transformer,
     "TransformerWordEmbeddings": read_transformer,
     "WordEmbeddings": read_words,
 }

@@ -21,6 +21,7 @@ from spago_jax.models.weight_table import read_weights
 SEPARATOR = "[FLERT]"
 CONTEXT = 64  # words, where a file says only that there is some
 POOLINGS = ("first", "last", "first_last", "mean")
+DOCUMENTS = {"cls": "cls", "mean": "text_mean", "max": "text_max"}
 # What a config says of heads and files, not of the encoder.
 _OTHERS = ("architectures", "id2label", "label2id", "num_labels", "problem_type", "_name_or_path", "dtype",
            "torch_dtype", "transformers_version")  # fmt: skip
@@ -28,24 +29,30 @@ _OTHERS = ("architectures", "id2label", "label2id", "num_labels", "problem_type"
 
 def read_transformer(node: Node, file: FlairFile) -> Part:
     """Returns the states of a pre-trained encoder, those of a word's pieces pooled."""
+    if not node.get("is_token_embedding", True):
+        raise _refused(node, file, "is_token_embedding = False: it has vectors of documents alone")
     pooling = node.get("subtoken_pooling", node.get("pooling_operation", "first"))
     if pooling not in POOLINGS:
         raise _refused(node, file, f"subtoken_pooling = {pooling!r}, expected {', '.join(POOLINGS)}")
-    return _read(node, file, pooling)
+    return _read(node, file, pooling, windows=bool(node.get("allow_long_sentences", True)))
 
 
 def read_document(node: Node, file: FlairFile) -> Part:
-    """Returns the first state of a pre-trained encoder, as the vector of every word of a document."""
+    """Returns the first state of a pre-trained encoder, or the mean or maximum, as the vector of every word."""
+    if not node.get("is_document_embedding", True):
+        raise _refused(node, file, "is_document_embedding = False: it has vectors of words alone")
     pooling = node.get("cls_pooling", node.get("pooling", "cls"))
-    if pooling != "cls":
-        raise _refused(node, file, f"cls_pooling = {pooling!r}; cls is read")
-    part = _read(node, file, "cls")
+    if pooling not in DOCUMENTS:
+        raise _refused(node, file, f"cls_pooling = {pooling!r}, expected {', '.join(DOCUMENTS)}")
+    # The first state is that of the first window.
+    windows = pooling != "cls" and bool(node.get("allow_long_sentences", False))
+    part = _read(node, file, DOCUMENTS[pooling], windows=windows)
     if part.config["context"]:
         raise _refused(node, file, "use_context of documents is not read; of words it is")
     return part
 
 
-def _read(node: Node, file: FlairFile, pooling: str) -> Part:
+def _read(node: Node, file: FlairFile, pooling: str, *, windows: bool) -> Part:
     config = _config(node, file)
     encoder = config.encoder
     tokenizer = packed_tokenizer(node, file)
@@ -62,25 +69,32 @@ def _read(node: Node, file: FlairFile, pooling: str) -> Part:
     separator = SEPARATOR if context and node.get("use_context_separator", False) else None
     if separator and tokenizer.id(separator) is None:
         raise _refused(node, file, f"use_context_separator, and its tokenizer has no token {separator!r}")
+    longest = min(encoder.longest, tokenizer.max_length or encoder.longest)
+    windows = windows and tokenizer.max_length is not None  # without it Flair reads texts whole
     settings = {
         "kind": "transformer", "from": GIVEN, "layers": layers, "merge": "mean" if mean else "concat",
         "pooling": pooling, "fine_tune": bool(node.get("fine_tune", True)), "context": context, "separator": separator,
+        "windows": windows,
     }  # fmt: skip
-    longest = min(encoder.longest, tokenizer.max_length or encoder.longest)
     described = config_to_huggingface(PretrainedConfig(encoder, extra=config.extra), "states")
 
     def indexer(name: str) -> TransformerIndexer:
         # Flair reads every piece of a word.
         return TransformerIndexer(
             name, tokenizer, described, longest, most=longest, context=context, separator=separator,
-            truncate=pooling == "cls",
+            truncate=True, windows=windows,
         )  # fmt: skip
 
     about = f"{encoder.architecture}: {encoder.layers} layers of {encoder.hidden}, {tokenizer.size:,} pieces"
     if context:
         about = f"{about}, {context} words of context on each side"
-    words = longest - indexer("transformer").marks
-    return Part(settings, indexer, _arrays(node, file, config), about, longest=words)
+    if windows:
+        about = f"{about}, longer texts in windows of {longest} pieces"
+    read = indexer("transformer")
+    most = (read.longest or longest) - read.marks
+    if not windows and pooling in POOLINGS:
+        most = None  # words beyond the last piece that is read have vectors of zeros, as in Flair
+    return Part(settings, indexer, _arrays(node, file, config), about, longest=most)
 
 
 def _config(node: Node, file: FlairFile) -> PretrainedConfig:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from spago_jax.data.formats.reader import Reader
 from spago_jax.data.formats.squad import Squad, read_squad
 from spago_jax.data.notes import Notes
-from spago_jax.errors import InputError
 from spago_jax.tasks.input_file import InputFile
 from spago_jax.tasks.pretrained.task import EncoderTask
 from spago_jax.tasks.question_answering.config import QuestionModelConfig, QuestionTrainConfig
@@ -85,12 +84,8 @@ class TrainedQuestionAnswering(EncoderTask):
         if kind == "json":
             yield from read_squad(source.path)
         elif kind == "jsonl":
-            for number, line in enumerate(source.lines(), 1):
-                try:
-                    yield self.processor.example({"id": number, **json.loads(line)})
-                except (InputError, TypeError, ValueError) as error:
-                    raise InputError(
-                        f"not a record of question and passage: {error}", path=source.name, line=number
-                    ) from None
+            yield from source.made_of_lines(
+                lambda line, number: self.processor.example({"id": number, **json.loads(line)}), "question and passage"
+            )
         else:
             yield from source.lines()

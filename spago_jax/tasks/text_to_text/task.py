@@ -212,12 +212,11 @@ class TextToTextTask(Task):
     def examples(self, source: InputFile) -> Iterator[Any]:
         """One text per line, or records with ``text``."""
         jsonl = (source.file_format or source.suffix.removeprefix(".")) in ("jsonl", "ndjson")
-        for number, line in enumerate(source.lines(), 1):
-            try:
-                value = {**json.loads(line), "line": number} if jsonl else {"text": line, "line": number}
-                yield self.processor.example(value)
-            except (InputError, TypeError, ValueError) as error:
-                raise InputError(f"not a record of a text: {error}", path=source.name, line=number) from None
+
+        def make(line: str, number: int) -> Any:
+            return self.processor.example({**(json.loads(line) if jsonl else {"text": line}), "line": number})
+
+        yield from source.made_of_lines(make, "a text")
 
     def labels(self) -> Sequence[str]:
         """None: answers carry no labels."""
