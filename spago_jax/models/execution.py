@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How a stack of layers runs: a choice of the caller, never part of a model's configuration."""
 
-import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from spago_jax.core import Array, Module
+from spago_jax.core import Array
 from spago_jax.core.precision import Tree, cast
 from spago_jax.core.target import target_platform
 from spago_jax.core.tree import PyTree
@@ -106,18 +105,14 @@ def current_execution(given: Execution | None = None) -> Execution:
     return _chosen.get(_DEFAULT) if given is None else given
 
 
-class LayerStack(Module, abc.ABC):
-    """The base of modules whose layers run as an ``Execution`` says, by ``run_layers``.
+class LayerStack:
+    """Marks the Modules whose layers run as an ``Execution`` says, by ``run_layers``.
 
     Attributes:
         layers: a module whose arrays have a leading axis of layers, or a tuple of one per layer.
     """
 
     layers: Any
-
-    @abc.abstractmethod
-    def __call__(self, ids: Array, *args: Any, **inputs: Any) -> Array:
-        """Returns the states of the last layer: [batch, time, hidden]."""
 
 
 def has_layers(model: PyTree) -> bool:
@@ -141,9 +136,10 @@ def cast_but_layers(model: Tree, dtype: str) -> Tree:
     """
 
     def one(node: Any) -> Any:
-        if isinstance(node, LayerStack):
-            return cast(node.replace(layers=None), dtype).replace(layers=node.layers)
-        return cast(node, dtype)
+        if not isinstance(node, LayerStack):
+            return cast(node, dtype)
+        rest: Any = node
+        return cast(rest.replace(layers=None), dtype).replace(layers=node.layers)
 
     return jax.tree.map(one, model, is_leaf=lambda node: isinstance(node, LayerStack))
 

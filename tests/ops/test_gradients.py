@@ -72,6 +72,7 @@ CASES = {
         "lengths": L, "reverses": (False, True),
     }),
     "matmul": ((n(2, 3), n(4, 3)), {}),
+    "product_over_rows": ((n(5, 2), n(5, 3)), {}),
     "linear": ((n(2, 3), n(4, 3), n(4)), {}),
     "read": ((n(2, 3), p(2)), {}),
     "cross_entropy": ((n(2, 3), IDS), {"label_smoothing": 0.1}),

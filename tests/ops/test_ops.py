@@ -10,13 +10,14 @@ import pytest
 from helpers import normal
 
 from spago_jax import Rng
+from spago_jax.core.target import traced_for
 from spago_jax.errors import InputError
 from spago_jax.ops import losses
 from spago_jax.ops.activations import ACTIVATIONS, activation
 from spago_jax.ops.conv import conv1d, max_over_time
 from spago_jax.ops.dropout import dropout
 from spago_jax.ops.embedding import ONE_HOT_ROWS, take_rows
-from spago_jax.ops.linear import linear
+from spago_jax.ops.linear import linear, product_over_rows
 from spago_jax.ops.masks import reverse_by_length
 from spago_jax.ops.merge import merge, merged_features
 
@@ -237,3 +238,14 @@ def test_loss_errors():
         losses.cross_entropy(jnp.ones((2, 4)), jnp.zeros(3, int))
     with pytest.raises(InputError, match=r"label_smoothing is 1.0, expected at least 0 and less than 1"):
         losses.cross_entropy(jnp.ones((2, 4)), jnp.zeros(2, int), label_smoothing=1.0)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_the_gradient_of_a_weight_in_16_bits_is_summed_in_32(platform):
+    """Beside NumPy's float64 sum of the same rounded numbers, in the form of each kind of device."""
+    draw = np.random.default_rng(0)
+    x, y = (jnp.asarray(draw.normal(size=(300, n)), jnp.bfloat16) for n in (5, 7))
+    with traced_for(platform):
+        found = jax.jit(product_over_rows)(x, y)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, np.asarray(x, np.float64).T @ np.asarray(y, np.float64), rtol=1e-4, atol=1e-4)

@@ -85,7 +85,7 @@ def test_both_losses_are_those_of_transformers(experiment, tmp_path):
     whole = trained_encoder(task, model)
     small = model.generating()
     generator = dataclasses.replace(
-        whole, model=small, head="masked-words", config=dataclasses.replace(whole.config, encoder=small.config)
+        whole, model=small, head="masked-words", config=whole.config.with_network(small.config)
     )
     labels = np.full(batch["ids"].shape, -100)
     original = np.array(batch["ids"])

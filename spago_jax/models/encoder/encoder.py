@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from spago_jax.core import Array, Rng, child, static
+from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
 from spago_jax.core.tree import PyTree
 from spago_jax.errors import InputError
@@ -19,7 +19,7 @@ from spago_jax.models.encoder.relative import relative_bias
 from spago_jax.models.execution import Execution, LayerStack, current_execution, run_layers
 
 
-class Encoder(LayerStack):
+class Encoder(Module, LayerStack):
     """Texts to a state per token, ``layer_n(... layer_1(embeddings(ids)))``: int[..., time] -> [..., time, hidden].
 
     The parameters of all layers are stacked, one array for each, with a leading axis of layers. Source: Devlin et al.

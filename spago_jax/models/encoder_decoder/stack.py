@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from spago_jax.core import Array, Rng, child, static
+from spago_jax.core import Array, Module, Rng, child, static
 from spago_jax.core.initializers import normal
 from spago_jax.errors import InputError
 from spago_jax.models.encoder.embeddings import rows_of
@@ -23,7 +23,7 @@ from spago_jax.ops.dropout import dropout
 from spago_jax.ops.embedding import take_rows
 
 
-class Stack(LayerStack):
+class Stack(Module, LayerStack):
     """Tokens to a state each: int[..., time] -> [..., time, hidden].
 
     The parameters of all layers are stacked, one array for each, with a leading axis of layers. The table of words is

@@ -97,7 +97,7 @@ class ModernLayer(Module):
         return self.down(dropout(inside, self.config.mlp_dropout, child(rng, "fed")))
 
 
-class ModernBert(LayerStack):
+class ModernBert(Module, LayerStack):
     """Texts to a state per token: int[..., time] -> [..., time, hidden]. Source: Warner et al. (2024).
 
     >>> config = ModernBertConfig(vocabulary=9, hidden=8, layers=2, heads=2, intermediate=8, padding=0)
