@@ -39,7 +39,7 @@ with Engine(limits) as engine:
     asked, numbers, end = [], count(), time.monotonic() + 120
     while engine.waiting[1] < 0.8 * limits.queue_tokens:
         assert time.monotonic() < end, engine.waiting
-        texts = [f"{next(numbers)} " + "the cat sat on the mat. " * 16 for _ in range(8)]
+        texts = [f"{next(numbers)} " + "the cat sat on the mat. " * 6 for _ in range(8)]
         try:
             asked.append(engine.submit("m", texts, {"labels": ["a", "b", "c", "d", "e"]}, timeout=600))
         except Overloaded:
