@@ -1,5 +1,8 @@
 """What tests of several folders use: arrays to start from, comparisons, errors that are expected."""
 
+import json
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import jax
@@ -27,6 +30,15 @@ def same_arrays(found, expected):
     assert list(found) == list(expected)
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def exported_answers(folder, texts):
+    """What an exported folder answers, in a process of its own that has its files alone; each answer as a dict."""
+    code = f"import json; from predict import load; print(json.dumps([a.to_dict() for a in load()({texts})]))"
+    environment = {"PATH": "", "JAX_PLATFORMS": "cpu", "PYTHONUTF8": "1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @contextmanager

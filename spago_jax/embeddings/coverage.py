@@ -5,8 +5,6 @@ import dataclasses
 import warnings
 from collections.abc import Iterable
 
-import numpy as np
-
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.data.notes import Notes
 from spago_jax.embeddings.indexer import TokenIndexer
@@ -91,9 +89,7 @@ def _ways(indexer: WordIndexer, lexicon: Lexicon) -> list[str]:
     """How each form comes to a given vector: the name of a count of ``Coverage``."""
     forms = list(lexicon)
     ways = [_how(indexer, form) for form in forms]
-    unknown = [place for place, form in enumerate(forms) if ways[place] == "none" and indexer.word(form) is None]
-    _, known = indexer.composed_of_parts([forms[place] for place in unknown])
-    for place in np.array(unknown, np.int64)[known].tolist():
+    for place in indexer.read_by_parts(forms)[0].tolist():
         ways[place] = "parts"
     return ways
 

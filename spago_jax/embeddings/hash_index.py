@@ -9,7 +9,7 @@ import numpy as np
 
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
-from spago_jax.embeddings.word_index import load_settings, save_settings
+from spago_jax.embeddings.saved_settings import load_settings, save_settings
 from spago_jax.errors import InputError
 
 _MOST = 1 << 30

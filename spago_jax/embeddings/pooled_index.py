@@ -10,7 +10,7 @@ import numpy as np
 from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.contextual_index import ContextualIndexer
 from spago_jax.embeddings.memory import WordMemory
-from spago_jax.embeddings.word_index import load_settings, save_settings
+from spago_jax.embeddings.saved_settings import load_settings, save_settings
 
 
 class PooledIndexer(ContextualIndexer):

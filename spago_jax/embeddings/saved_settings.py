@@ -38,3 +38,22 @@ def settings_of(path: Path) -> Iterator[dict[str, Any]]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         why = f"{error.args[0]!r} is missing" if type(error) is KeyError else str(error)
         raise InputError(f"the assets cannot be read: {why}", path=path) from None
+
+
+def save_settings(folder: Path, name: str, **settings: object) -> None:
+    """Writes the settings of an indexer beside its vocabulary."""
+    write_settings(folder / f"{name}.settings.json", settings)
+
+
+def load_settings(folder: Path, name: str, optional: Mapping[str, type] | None = None, /, **kinds: type) -> dict:
+    """Reads the settings of an indexer, each of which has to be of its type; those of ``optional`` may be absent.
+
+    Raises:
+        InputError: where they are missing or damaged.
+    """
+    with settings_of(folder / f"{name}.settings.json") as found:
+        kinds |= {key: kind for key, kind in (optional or {}).items() if key in found}
+        if {key: type(value) for key, value in found.items()} != kinds:
+            wanted = ", ".join(f"{key}: {kind.__name__}" for key, kind in kinds.items())
+            raise ValueError(f"{found}, expected {wanted}")
+        return found

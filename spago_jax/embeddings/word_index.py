@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ids of words."""
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -13,8 +11,8 @@ from spago_jax.data.lexicon import Lexicon
 from spago_jax.embeddings.indexer import TokenIndexer
 from spago_jax.embeddings.lookup import found_form
 from spago_jax.embeddings.part_rows import PartRows, load_parts, save_parts
+from spago_jax.embeddings.saved_settings import load_settings, save_settings
 from spago_jax.embeddings.word_vectors import WordVectors
-from spago_jax.errors import InputError
 from spago_jax.text.vocabulary import Vocabulary
 from spago_jax.text.words import normalise
 
@@ -144,18 +142,18 @@ class WordIndexer(TokenIndexer):
         if self.parts is None:
             return {self.name: ids}
         vectors = np.zeros((len(ids), self.parts.rows.shape[1]), np.float32)  # rows of zeros that take no memory
-        forms = list(lexicon)
-        unknown = [place for place, form in enumerate(forms) if self.word(form) is None]
-        made, known = self.composed_of_parts([forms[place] for place in unknown])
-        places = np.array(unknown, np.int64)[known]
-        vectors[places], ids[places] = made[known], 0
+        places, made = self.read_by_parts(list(lexicon))
+        vectors[places], ids[places] = made, 0
         return {self.name: ids, f"{self.name}_parts": vectors}
 
-    def composed_of_parts(self, forms: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The vectors of forms made of those of their parts, [n, dimensions], and which have a known part, bool [n]."""
+    def read_by_parts(self, forms: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The places of unknown forms that have a known part, int [n], and the vectors of these, [n, dimensions]."""
         if self.parts is None:
-            return np.zeros((len(forms), 0), np.float32), np.zeros(len(forms), bool)
-        return self.parts.compose([form.lower() if self.lowercase else form for form in forms])
+            return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+        places = np.array([place for place, form in enumerate(forms) if self.word(form) is None], np.int64)
+        unknown = [forms[place] for place in places.tolist()]
+        made, known = self.parts.compose([form.lower() if self.lowercase else form for form in unknown])
+        return places[known], made[known]
 
     def specs(self) -> dict[str, str]:
         """One id per token, and with ``parts`` one vector per token."""
@@ -203,26 +201,3 @@ def _is_unicode(word: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def save_settings(folder: Path, name: str, **settings: object) -> None:
-    """Writes the settings of an indexer beside its vocabulary."""
-    (folder / f"{name}.settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
-
-
-def load_settings(folder: Path, name: str, optional: Mapping[str, type] | None = None, /, **kinds: type) -> dict:
-    """Reads the settings of an indexer, each of which has to be of its type; those of ``optional`` may be absent.
-
-    Raises:
-        InputError: where they are missing or damaged.
-    """
-    path = folder / f"{name}.settings.json"
-    try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"the assets cannot be read: {error}", path=path) from None
-    kinds |= {key: kind for key, kind in (optional or {}).items() if key in found}
-    if {key: type(value) for key, value in found.items()} != kinds:
-        wanted = ", ".join(f"{key}: {kind.__name__}" for key, kind in kinds.items())
-        raise InputError(f"the assets cannot be read: {found}, expected {wanted}", path=path)
-    return found

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reading the mapping of a config.json of transformers: values of the right type, labels, keys that change nothing."""
 
+import abc
 import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any, Generic, Self, TypeVar
@@ -15,7 +16,7 @@ _NULLABLE = ("pad_token_id", "classifier_dropout", "summary_activation", "decode
 
 
 @dataclasses.dataclass(frozen=True)
-class ConfigFile(Generic[Network]):
+class ConfigFile(abc.ABC, Generic[Network]):
     """What a config.json says.
 
     Attributes:
@@ -33,9 +34,9 @@ class ConfigFile(Generic[Network]):
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
+    @abc.abstractmethod
     def heads(self) -> Mapping[str, str]:
         """The head of each class of transformers for this architecture."""
-        raise NotImplementedError
 
     @property
     def head(self) -> str | None:

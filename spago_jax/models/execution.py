@@ -115,14 +115,17 @@ class LayerStack:
     layers: Any
 
 
+def _is_stack(node: object) -> bool:
+    return isinstance(node, LayerStack)
+
+
 def has_layers(model: PyTree) -> bool:
     """Returns whether an ``Execution`` changes how the model runs: whether it has a ``LayerStack``.
 
     >>> has_layers({"weight": jnp.zeros(3)})
     False
     """
-    nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, LayerStack))
-    return any(isinstance(node, LayerStack) for node in nodes)
+    return any(map(_is_stack, jax.tree.leaves(model, is_leaf=_is_stack)))
 
 
 def cast_but_layers(model: Tree, dtype: str) -> Tree:
@@ -136,12 +139,11 @@ def cast_but_layers(model: Tree, dtype: str) -> Tree:
     """
 
     def one(node: Any) -> Any:
-        if not isinstance(node, LayerStack):
+        if not _is_stack(node):
             return cast(node, dtype)
-        rest: Any = node
-        return cast(rest.replace(layers=None), dtype).replace(layers=node.layers)
+        return cast(node.replace(layers=None), dtype).replace(layers=node.layers)
 
-    return jax.tree.map(one, model, is_leaf=lambda node: isinstance(node, LayerStack))
+    return jax.tree.map(one, model, is_leaf=_is_stack)
 
 
 def run_layers(
@@ -169,8 +171,7 @@ def run_layers(
     """
     separate = isinstance(stack, tuple)
     if how.layer_dtype is not None:
-        whole, dtype = step, how.layer_dtype
-        step = lambda layer, x, number: whole(cast(layer, dtype), x, number)  # noqa: E731
+        step = _casting(step, how.layer_dtype)
     if how.resolved(separate=separate).layers == "scan":
         # A loop keeps XLA from merging the second computation with the first; unrolled, a barrier has to.
         step = step if how.remat is None else jax.checkpoint(step, prevent_cse=False, policy=_policy(how))
@@ -186,6 +187,10 @@ def run_layers(
             x, count = step(layers[row], x, count), count + 1
         found.append(x)
     return x, jnp.stack(found) if collect else None
+
+
+def _casting(step: Callable[[Any, Array, Any], Array], dtype: str) -> Callable[[Any, Array, Any], Array]:
+    return lambda layer, x, number: step(cast(layer, dtype), x, number)
 
 
 def _policy(how: Execution) -> Callable[..., Any] | None:

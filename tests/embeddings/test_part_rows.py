@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from helpers import exported_answers
 
 import spago_jax as sj
 from spago_jax.data.lexicon import LexiconBuilder
@@ -136,11 +135,8 @@ def test_an_exported_tagger_tells_unseen_words_apart(trained, tmp_path):
     for answer, again in zip((first, second), answers(tmp_path / "shipped"), strict=True):
         np.testing.assert_allclose(again.scores, answer.scores, atol=1e-5)
     given = [[word] for word in UNSEEN]
-    code = f"import json; from predict import load; print(json.dumps([a.scores for a in load()({given})]))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "shipped", capture_output=True, text=True,
-                          env={"PATH": "", "JAX_PLATFORMS": "cpu", "PYTHONUTF8": "1"})  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(json.loads(done.stdout), [first.scores, second.scores], atol=1e-5)
+    found = exported_answers(tmp_path / "shipped", given)
+    np.testing.assert_allclose([each["scores"] for each in found], [first.scores, second.scores], atol=1e-5)
 
 
 def test_a_full_disk_is_told_before_work(corpus, tmp_path, monkeypatch):

@@ -1,14 +1,13 @@
 """Texts that are longer than an encoder reads, in files of Flair 0.15.1. Oracle: what Flair computed of them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from helpers import exported_answers
 
 import spago_jax as sj
 from spago_jax.cli.main import run
@@ -74,13 +73,8 @@ def test_windows_have_gradients_and_do_not_depend_on_padding():
 def test_an_exported_tagger_reads_long_sentences_in_windows(form, tmp_path):
     saved = import_flair(FILES / "words-first-last.pt").save(tmp_path / "saved")
     assert run(["export", str(saved), str(tmp_path / "shipped"), "--format", form]) == 0
-    code = f"import json; from predict import load; print(json.dumps([a.to_dict() for a in load()({[SHORT, LONG]})]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path / "shipped", capture_output=True, text=True,
-        env={"PATH": "", "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    given = exported_answers(tmp_path / "shipped", [SHORT, LONG])
     wanted: Any = sj.load_task("token-classification", saved)([SHORT, LONG])
-    for found, answer in zip(json.loads(done.stdout), wanted, strict=True):
+    for found, answer in zip(given, wanted, strict=True):
         assert found["tags"] == list(answer.tags)
         np.testing.assert_allclose(found["scores"], answer.scores, atol=3e-6)

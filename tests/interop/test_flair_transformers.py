@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-import subprocess
 import sys
 import types
 import zipfile
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from flair_files import archive, dictionary_class
+from helpers import exported_answers
 from subwords import wordpiece_folder
 from tiny_pretrained import sizes
 
@@ -245,14 +245,9 @@ def test_an_imported_tagger_over_an_encoder_is_trained_on_and_shipped(tagger, tm
         assert not np.array_equal(first[name], more[name])
         np.testing.assert_allclose(first[name], more[name], atol=0.01)
     assert run(["export", str(saved), str(tmp_path / "shipped")]) == 0
-    code = f"import json; from predict import load; print(json.dumps([a.to_dict() for a in load()({[OTHER, TEXT]})]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path / "shipped", capture_output=True, text=True,
-        env={"PATH": "", "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    given = exported_answers(tmp_path / "shipped", [OTHER, TEXT])
     wanted: Any = sj.load_task("token-classification", saved)([OTHER, TEXT])
-    for found, answer in zip(json.loads(done.stdout), wanted, strict=True):
+    for found, answer in zip(given, wanted, strict=True):
         assert found["tags"] == list(answer.tags)
         np.testing.assert_allclose(found["scores"], answer.scores, atol=3e-6)
 

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from tiny_runs import stored
 
-COMMAND = [sys.executable, "-c", "from spago_jax.cli import main; main()"]
-
 # float32, and sums in another order: 1e-6 was the largest difference seen, 5e-6 in carried states. The weights are of
 # size 0.1 to 1 and have moved by 0.02 a step.
 TOLERANCE = {"rtol": 1e-5, "atol": 2e-5}
@@ -33,14 +31,12 @@ def runs(corpus, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two_processes(corpus, runs) -> Path:
+def two_processes(corpus, runs, spago_system) -> Path:
     """The run of images-1 by two processes of one device each."""
     out = runs / "images-two"
     settings = ["train.epochs=3", "optimizer.accumulate=2", "train.mesh={data: 2}", "train.sharding=fsdp"]
     command = ["launch", "--processes", "2", "train", corpus / "images.yaml", *settings, "--out", out]
-    done = subprocess.run(
-        [*COMMAND, *map(str, command)], env={**os.environ, "XLA_FLAGS": ""}, capture_output=True, text=True, timeout=600
-    )
+    done = spago_system.spago(*command, env={"XLA_FLAGS": ""})
     assert done.returncode == 0, done.stderr[-4000:]
     return out
 
